@@ -1,0 +1,1 @@
+"""Films in, findings out. No network, no database, no clock."""

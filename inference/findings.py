@@ -1,0 +1,120 @@
+"""The 14 findings of ChestX-ray14, what a network says of them, and what has changed.
+
+Codes were verified against the DICOM dictionaries and independent public code bases
+(docs/design.md, "codes"). References: Wang et al., ChestX-ray8, CVPR 2017; PS3.16 CID 6102 ff.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+PRIVATE_SCHEME = "99HILUM"
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A coded concept: code value, coding scheme designator, code meaning (PS3.3 8.8)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+LUNG = Concept("39607008", "SCT", "Lung")
+HEART = Concept("80891009", "SCT", "Heart")
+PLEURA = Concept("3120008", "SCT", "Pleura")
+THORAX = Concept("816094009", "SCT", "Thorax")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the 14 findings.
+
+    ``label`` is the ChestX-ray14 column, ``name`` what a radiologist reads, ``code`` and
+    ``site`` what a report carries.
+    """
+
+    label: str
+    name: str
+    code: Concept
+    site: Concept
+
+
+FINDINGS: tuple[Finding, ...] = (
+    Finding("Atelectasis", "Atelectasis", Concept("46621007", "SCT", "Atelectasis"), LUNG),
+    Finding("Cardiomegaly", "Cardiomegaly", Concept("8186001", "SCT", "Cardiomegaly"), HEART),
+    Finding("Effusion", "Effusion", Concept("60046008", "SCT", "Pleural effusion"), PLEURA),
+    Finding("Infiltration", "Infiltration", Concept("112121", "DCM", "Infiltrate"), LUNG),
+    Finding("Mass", "Mass", Concept("4147007", "SCT", "Mass"), LUNG),
+    Finding("Nodule", "Nodule", Concept("27925004", "SCT", "Nodule"), LUNG),
+    Finding("Pneumonia", "Pneumonia", Concept("233604007", "SCT", "Pneumonia"), LUNG),
+    Finding("Pneumothorax", "Pneumothorax", Concept("36118008", "SCT", "Pneumothorax"), PLEURA),
+    Finding("Consolidation", "Consolidation", Concept("95436008", "SCT", "Lung consolidation"), LUNG),
+    Finding("Edema", "Edema", Concept("19242006", "SCT", "Pulmonary edema"), LUNG),
+    Finding("Emphysema", "Emphysema", Concept("87433001", "SCT", "Pulmonary emphysema"), LUNG),
+    Finding("Fibrosis", "Fibrosis", Concept("51615001", "SCT", "Fibrosis of lung"), LUNG),
+    Finding(
+        "Pleural_Thickening",
+        "Pleural thickening",
+        # no verified SNOMED CT code: declared private until someone with a browser supplies one
+        Concept("pleural-thickening", PRIVATE_SCHEME, "Pleural thickening"),
+        PLEURA,
+    ),
+    Finding("Hernia", "Hernia", Concept("39839004", "SCT", "Diaphragmatic hernia"), THORAX),
+)
+
+LABELS: tuple[str, ...] = tuple(finding.label for finding in FINDINGS)
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which weights spoke: the bundle's name, version, and the SHA-256 of its files."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says of one film, in the order of `FINDINGS`.
+
+    Attributes
+    ----------
+    probabilities
+        (14,), calibrated, in [0, 1].
+    thresholds
+        (14,), operating points on the same scale; at or above is positive.
+    heatmaps
+        (14, h, w) in [0, 1]; 1 marks what spoke most *for* the finding. The grid spans the whole
+        film, edge to edge, at the network's own resolution.
+    model
+        Which weights spoke.
+    """
+
+    probabilities: FloatArray
+    thresholds: FloatArray
+    heatmaps: FloatArray
+    model: ModelIdentity
+
+    @property
+    def positive(self) -> npt.NDArray[np.bool_]:
+        """(14,), True where the probability reaches the finding's threshold."""
+        positive: npt.NDArray[np.bool_] = self.probabilities >= self.thresholds
+        return positive
+
+
+class Change(StrEnum):
+    """What became of a finding since the prior film."""
+
+    NEW = "new"
+    INCREASED = "increased"
+    UNCHANGED = "unchanged"
+    DECREASED = "decreased"
+    RESOLVED = "resolved"
+    UNCERTAIN = "uncertain"

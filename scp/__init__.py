@@ -1,0 +1,1 @@
+"""The service: all that touches network, disk, database or clock."""

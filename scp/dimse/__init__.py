@@ -1,0 +1,1 @@
+"""Speaking DICOM on the network: receive, send, find."""

@@ -1,0 +1,1 @@
+"""What hilum remembers of every film."""
