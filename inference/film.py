@@ -7,7 +7,7 @@ from inference.findings import FloatArray
 
 
 class NotAFilm(ValueError):
-    """The object cannot be decoded to one grey image; the message says why, without patient data."""
+    """The object cannot be decoded to one grey image; the text says why, naming no patient."""
 
 
 class View(StrEnum):

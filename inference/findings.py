@@ -54,7 +54,9 @@ FINDINGS: tuple[Finding, ...] = (
     Finding("Nodule", "Nodule", Concept("27925004", "SCT", "Nodule"), LUNG),
     Finding("Pneumonia", "Pneumonia", Concept("233604007", "SCT", "Pneumonia"), LUNG),
     Finding("Pneumothorax", "Pneumothorax", Concept("36118008", "SCT", "Pneumothorax"), PLEURA),
-    Finding("Consolidation", "Consolidation", Concept("95436008", "SCT", "Lung consolidation"), LUNG),
+    Finding(
+        "Consolidation", "Consolidation", Concept("95436008", "SCT", "Lung consolidation"), LUNG
+    ),
     Finding("Edema", "Edema", Concept("19242006", "SCT", "Pulmonary edema"), LUNG),
     Finding("Emphysema", "Emphysema", Concept("87433001", "SCT", "Pulmonary emphysema"), LUNG),
     Finding("Fibrosis", "Fibrosis", Concept("51615001", "SCT", "Fibrosis of lung"), LUNG),
