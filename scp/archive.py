@@ -1,0 +1,159 @@
+"""Received objects and results on disk.
+
+Nothing stands under its final name before its bytes are on the disk: write beside it, fsync,
+rename, fsync the folder. Names are made of validated UIDs and hashes only.
+
+::
+
+    data_dir/
+    ├── incoming/     being received; emptied when a receiver starts
+    ├── archive/      ab/<study uid>/<sop uid>-<sha256, 8 digits>.dcm
+    ├── results/      ab/<study uid>/<sop uid>.dcm
+    └── quarantine/   refused, byte for byte, with the reason in the index
+"""
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydicom.uid import UID
+
+from scp.errors import ArchiveFull, Unreadable
+
+
+class ArchiveSettings(BaseModel):
+    """How the disk is used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reserve_mb: int = Field(
+        1024,
+        ge=0,
+        description="megabytes kept free: below, films are refused with 0xA700 and the sender"
+        " keeps them. The reserve is what lets films already taken in be answered",
+    )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object on disk: path relative to data_dir, SHA-256 of its bytes, size in bytes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+def valid_uid(value: object, name: str) -> UID:
+    """Return ``value`` as a UID.
+
+    Raises
+    ------
+    Unreadable
+        It is absent or no valid UID (PS3.5 9.1); such a value never becomes part of a path.
+    """
+    uid = UID(str(value or ""))
+    if not uid.is_valid or not uid:
+        raise Unreadable(f"{name} is absent or not a valid UID")
+    return uid
+
+
+def _fsync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents; the new names are on the disk when this returns."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    _fsync(folder.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Archive:
+    """The folders under ``data_dir``. Any number of processes and hosts may share them."""
+
+    def __init__(self, data_dir: Path, settings: ArchiveSettings | None = None) -> None:
+        self.data_dir = data_dir
+        self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
+        self.incoming = data_dir / "incoming"
+        for folder in (
+            self.incoming,
+            *(data_dir / n for n in ("archive", "results", "quarantine")),
+        ):
+            _make_folder(folder)
+
+    def require_space(self) -> None:
+        """Raise `ArchiveFull` when the reserve is reached."""
+        free = shutil.disk_usage(self.data_dir).free
+        if free < self.reserve_bytes:
+            raise ArchiveFull(
+                f"{free // 1_000_000} MB are free and {self.reserve_bytes // 1_000_000} MB are kept"
+                " in reserve: free some space, or lower [archive] reserve_mb"
+            )
+
+    def keep_film(self, received: Path, study_uid: UID, sop_uid: UID) -> Stored:
+        """Move a received file under its final name and put it on the disk.
+
+        The name holds a part of the hash: two senders that disagree about one UID never
+        overwrite each other's bytes.
+        """
+        sha256 = sha256_of(received)
+        name = f"{sop_uid}-{sha256[:8]}.dcm"
+        return self._place(received, self._folder("archive", study_uid) / name, sha256)
+
+    def keep_result(self, data: bytes, study_uid: UID, sop_uid: UID) -> Stored:
+        """Write a result object; the same object made again replaces itself."""
+        part = self.incoming / f"{uuid4().hex}.part"
+        part.write_bytes(data)
+        target = self._folder("results", study_uid) / f"{sop_uid}.dcm"
+        return self._place(part, target, hashlib.sha256(data).hexdigest())
+
+    def quarantine(self, received: Path) -> Stored:
+        """Keep refused bytes as they came."""
+        sha256 = sha256_of(received)
+        return self._place(received, self.data_dir / "quarantine" / f"{sha256}.dcm", sha256)
+
+    def path(self, relative: str) -> Path:
+        """Return where a `Stored.path` is."""
+        return self.data_dir / relative
+
+    def discard_partial(self, older_than_s: float, now: float) -> int:
+        """Delete what broken associations left behind; return how many files."""
+        gone = 0
+        for path in self.incoming.rglob("*"):
+            with suppress(FileNotFoundError):
+                if path.is_file() and now - path.stat().st_mtime > older_than_s:
+                    path.unlink()
+                    gone += 1
+        return gone
+
+    def _folder(self, kind: str, study_uid: UID) -> Path:
+        """Return the folder of a study, spread over 256 so that none grows too large."""
+        shard = hashlib.sha256(study_uid.encode()).hexdigest()[:2]
+        return self.data_dir / kind / shard / study_uid
+
+    def _place(self, part: Path, target: Path, sha256: str) -> Stored:
+        _fsync(part)
+        _make_folder(target.parent)
+        size_bytes = part.stat().st_size
+        part.replace(target)
+        _fsync(target.parent)
+        return Stored(str(target.relative_to(self.data_dir)), sha256, size_bytes)

@@ -1,0 +1,64 @@
+"""What can go wrong, as a tree.
+
+::
+
+    HilumError
+    ├── ConfigError            config.toml or the environment says something impossible
+    ├── ServiceError           a role cannot start: a port is taken, a worker's name is in use
+    └── Refused                an object is not taken in; carries the C-STORE status to answer
+        ├── ArchiveFull        0xA700 Refused: Out of Resources
+        ├── ClassMismatch      0xA900 Data Set does not match SOP Class
+        ├── Unreadable         0xC000 Cannot understand
+        └── Conflict           0x0111 Duplicate SOP Instance: other bytes under a known UID
+
+Statuses: PS3.4 Table B.2-1, PS3.7 Annex C.
+"""
+
+SUCCESS = 0x0000
+DUPLICATE_SOP_INSTANCE = 0x0111
+OUT_OF_RESOURCES = 0xA700
+DOES_NOT_MATCH_SOP_CLASS = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+PROCESSING_FAILURE = 0xC001  # of the 0xCxxx family: not the object's fault; the bytes are kept
+
+
+class HilumError(Exception):
+    """Anything that hilum itself has to say went wrong."""
+
+
+class ConfigError(HilumError):
+    """The configuration cannot be used; the text names the key and what to write instead."""
+
+
+class ServiceError(HilumError):
+    """A role of the service cannot start or go on; the text says what to do."""
+
+
+class Refused(HilumError):
+    """An object is not taken in. ``status`` is what the sender is told."""
+
+    status: int = CANNOT_UNDERSTAND
+
+
+class ArchiveFull(Refused):
+    """Too little space is left to keep another object."""
+
+    status = OUT_OF_RESOURCES
+
+
+class ClassMismatch(Refused):
+    """The data set is of another SOP class than the request said."""
+
+    status = DOES_NOT_MATCH_SOP_CLASS
+
+
+class Unreadable(Refused):
+    """The bytes are no data set, or one that does not say which object it is."""
+
+    status = CANNOT_UNDERSTAND
+
+
+class Conflict(Refused):
+    """Other bytes are already kept under this SOP Instance UID."""
+
+    status = DUPLICATE_SOP_INSTANCE

@@ -1,0 +1,69 @@
+"""Which result is to go where, and how it went."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scp.index.schema import Delivery, DeliveryState, Instance, Result
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One result that is still to be sent."""
+
+    delivery_id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    path: str
+
+
+def outstanding(session: Session, film_uid: str, destination: str) -> list[Outgoing]:
+    """Return what a destination has not yet taken of a film's answer."""
+    rows = session.execute(
+        select(Delivery.id, Result.uid, Result.sop_class_uid, Result.path)
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(
+            Instance.uid == film_uid,
+            Delivery.destination == destination,
+            Delivery.state == DeliveryState.PENDING,
+        )
+        .order_by(Result.id)
+    )
+    return [Outgoing(*row) for row in rows]
+
+
+def set_delivered(session: Session, delivery_id: int, now: datetime) -> None:
+    """Say that the destination answered Success for this very instance."""
+    row = session.get_one(Delivery, delivery_id)
+    row.state, row.delivered_at, row.last_attempt_at = DeliveryState.DELIVERED, now, now
+    row.attempts += 1
+    row.last_error, row.next_attempt_at = "", None
+
+
+def set_failed(
+    session: Session, delivery_id: int, error: str, now: datetime, next_at: datetime | None
+) -> None:
+    """Say why an attempt failed; without a next one it is a dead letter, for all to see."""
+    row = session.get_one(Delivery, delivery_id)
+    row.attempts += 1
+    row.last_error, row.last_attempt_at, row.next_attempt_at = error, now, next_at
+    row.state = DeliveryState.PENDING if next_at else DeliveryState.DEAD
+
+
+def set_state(
+    session: Session, film_uid: str, destination: str, old: DeliveryState, new: DeliveryState
+) -> int:
+    """Move a film's deliveries to one destination from one state to another; return how many."""
+    rows = session.scalars(
+        select(Delivery)
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(Instance.uid == film_uid, Delivery.destination == destination, Delivery.state == old)
+    ).all()
+    for row in rows:
+        row.state = new
+        row.next_attempt_at = None
+    return len(rows)

@@ -1,0 +1,174 @@
+"""The life of one film in the index: outcome, analysis, prior, comparison, results."""
+
+import io
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inference.comparison import Comparison as Compared
+from inference.findings import ModelIdentity, Prediction
+from scp.archive import Stored
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    Result,
+)
+
+# an earlier exposure of the same study, or minutes apart, is a repeat and not a prior
+SAME_EXPOSURE = timedelta(hours=1)
+
+
+def film(session: Session, uid: str) -> Instance:
+    """Return a received object by its SOP Instance UID; it must be there."""
+    return session.scalars(select(Instance).where(Instance.uid == uid)).one()
+
+
+def set_outcome(
+    instance: Instance, state: FilmState, now: datetime, reason: str = "", detail: str = ""
+) -> None:
+    """State where a film stands and why."""
+    instance.state, instance.reason, instance.detail = state, reason, detail
+    instance.finished_at = None if state in (FilmState.RECEIVED, FilmState.ANALYSED) else now
+
+
+def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Analysis | None:
+    """Return what this model said of a film, if it has been asked."""
+    return session.scalars(
+        select(Analysis).where(
+            Analysis.instance_id == instance.id, Analysis.model_sha256 == model.sha256
+        )
+    ).one_or_none()
+
+
+def save_analysis(
+    session: Session,
+    instance: Instance,
+    prediction: Prediction,
+    notes: tuple[str, ...],
+    now: datetime,
+) -> Analysis:
+    """Remember what a model said of a film."""
+    heatmaps = io.BytesIO()
+    np.save(heatmaps, prediction.heatmaps.astype(np.float16))
+    row = Analysis(
+        instance=instance,
+        model_name=prediction.model.name,
+        model_version=prediction.model.version,
+        model_sha256=prediction.model.sha256,
+        probabilities=[float(p) for p in prediction.probabilities],
+        thresholds=[float(t) for t in prediction.thresholds],
+        heatmaps=heatmaps.getvalue(),
+        notes=list(notes),
+        created_at=now,
+    )
+    session.add(row)
+    return row
+
+
+def prediction_of(row: Analysis) -> Prediction:
+    """Return what was said, as it was said."""
+    return Prediction(
+        probabilities=np.array(row.probabilities, dtype=np.float32),
+        thresholds=np.array(row.thresholds, dtype=np.float32),
+        heatmaps=np.load(io.BytesIO(row.heatmaps), allow_pickle=False).astype(np.float32),
+        model=ModelIdentity(row.model_name, row.model_version, row.model_sha256),
+    )
+
+
+def choose_prior(session: Session, current: Instance) -> Instance | None:
+    """Return the most recent comparable earlier film of the same patient.
+
+    Same patient means same ID and issuer, both usable. Earlier by acquisition time, and not the
+    same exposure: another study, and more than `SAME_EXPOSURE` before. The same view is preferred
+    over a more recent film of another one. Films that were not analysed do not count.
+    """
+    if current.patient_id is None or current.acquired_at is None:
+        return None
+    earlier = session.scalars(
+        select(Instance)
+        .where(
+            Instance.patient_id == current.patient_id,
+            Instance.acquired_at < current.acquired_at - SAME_EXPOSURE,
+            Instance.state != FilmState.NOT_ANALYSED,
+            Instance.id != current.id,
+        )
+        .order_by(Instance.acquired_at.desc(), Instance.id.desc())
+    ).unique()
+    others = [film for film in earlier if film.series.study_id != current.series.study_id]
+    same_view = [film for film in others if film.view == current.view]
+    return next(iter(same_view or others), None)
+
+
+def save_comparison(
+    session: Session, current: Analysis, prior: Analysis, compared: Compared, now: datetime
+) -> None:
+    """Remember a comparison; the same pair again changes nothing."""
+    known = session.scalar(
+        select(Comparison.id).where(
+            Comparison.current_id == current.id, Comparison.prior_id == prior.id
+        )
+    )
+    if known is not None:
+        return
+    session.add(
+        Comparison(
+            current=current,
+            prior=prior,
+            comparable=compared.comparable,
+            reason=compared.reason,
+            quality=float(compared.quality),
+            ssim=float(compared.ssim),
+            changes=[
+                {"label": c.label, "prior": c.prior, "current": c.current, "change": c.change.value}
+                for c in compared.changes
+            ],
+            created_at=now,
+        )
+    )
+
+
+def comparison_of(session: Session, current: Analysis) -> Comparison | None:
+    """Return the latest comparison of a film with a prior."""
+    return session.scalars(
+        select(Comparison)
+        .where(Comparison.current_id == current.id)
+        .order_by(Comparison.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def save_result(
+    session: Session,
+    instance: Instance,
+    *,
+    kind: str,
+    uid: str,
+    sop_class_uid: str,
+    stored: Stored,
+    destinations: tuple[str, ...],
+    now: datetime,
+) -> None:
+    """Remember a result and where it is to go; made again, it is the same one."""
+    if session.scalar(select(Result.id).where(Result.uid == uid)) is not None:
+        return
+    session.add(
+        Result(
+            instance=instance,
+            kind=kind,
+            uid=uid,
+            sop_class_uid=sop_class_uid,
+            path=stored.path,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            created_at=now,
+            deliveries=[
+                Delivery(destination=name, state=DeliveryState.PENDING) for name in destinations
+            ],
+        )
+    )

@@ -1,0 +1,197 @@
+"""Taking an object into the index."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import Enum, auto
+
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
+from pydicom.valuerep import DA, DT, TM
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from inference.film import view_of
+from scp.archive import Stored, valid_uid
+from scp.errors import Unreadable
+from scp.index.schema import Base, FilmState, Instance, Patient, Quarantined, Series, Study
+
+# in the order in which they are trusted (PS3.3 C.7.6.1, C.7.5.1, C.7.2.1)
+_ACQUISITION = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("StudyDate", "StudyTime"),
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which object a header says it is. ``patient`` is (ID, issuer), or None when unusable."""
+
+    sop_uid: UID
+    series_uid: UID
+    study_uid: UID
+    sop_class_uid: UID
+    modality: str
+    patient: tuple[str, str] | None
+    acquired_at: datetime | None
+    acquired_from: str
+    view: str
+
+
+class Recorded(Enum):
+    """What became of an object that was offered to the index."""
+
+    NEW = auto()
+    SAME = auto()
+    OTHER_BYTES = auto()
+
+
+def identify(ds: Dataset) -> Identity:
+    """Read who an object is.
+
+    Raises
+    ------
+    Unreadable
+        One of its UIDs is absent or invalid.
+    """
+    acquired_at, acquired_from = acquisition_time(ds)
+    return Identity(
+        sop_uid=valid_uid(ds.get("SOPInstanceUID"), "SOPInstanceUID"),
+        series_uid=valid_uid(ds.get("SeriesInstanceUID"), "SeriesInstanceUID"),
+        study_uid=valid_uid(ds.get("StudyInstanceUID"), "StudyInstanceUID"),
+        sop_class_uid=valid_uid(ds.get("SOPClassUID"), "SOPClassUID"),
+        modality=str(ds.get("Modality") or ""),
+        patient=usable_patient(ds),
+        acquired_at=acquired_at,
+        acquired_from=acquired_from,
+        view=view_of(ds)[0].value,
+    )
+
+
+def usable_patient(ds: Dataset) -> tuple[str, str] | None:
+    """Return (Patient ID, issuer), or None: absent, empty, or several values in one.
+
+    The same ID from another issuer is another person (PS3.3 C.7.1.1).
+    """
+    patient_id, issuer = ds.get("PatientID"), ds.get("IssuerOfPatientID")
+    if isinstance(patient_id, MultiValue) or "\\" in str(patient_id or ""):
+        return None
+    text = str(patient_id or "").strip()
+    return (text, str(issuer or "").strip()) if text else None
+
+
+def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:
+    """Return when the film was taken, in the sender's local time, and the attribute that says so."""
+    try:
+        if moment := ds.get("AcquisitionDateTime"):
+            return DT(str(moment)).replace(tzinfo=None), "AcquisitionDateTime"
+    except (ValueError, TypeError):
+        pass
+    for date_keyword, time_keyword in _ACQUISITION:
+        day = _date(ds.get(date_keyword))
+        if day is not None:
+            return datetime.combine(day, _time(ds.get(time_keyword))), date_keyword
+    return None, ""
+
+
+def _date(value: object) -> date | None:
+    try:
+        day = DA(str(value)) if value else None
+    except (ValueError, TypeError):
+        return None
+    return date(day.year, day.month, day.day) if day else None
+
+
+def _time(value: object) -> time:
+    try:
+        clock = TM(str(value)) if value else None
+    except (ValueError, TypeError):
+        clock = None
+    return time(clock.hour, clock.minute, clock.second) if clock else time()
+
+
+def record(
+    session: Session,
+    identity: Identity,
+    stored: Stored,
+    *,
+    transfer_syntax_uid: str,
+    calling_ae_title: str,
+    now: datetime,
+) -> Recorded:
+    """Add an object's rows; say whether it was new. Commit is the caller's."""
+    known = session.scalar(select(Instance.sha256).where(Instance.uid == identity.sop_uid))
+    if known is not None:
+        return Recorded.SAME if known == stored.sha256 else Recorded.OTHER_BYTES
+    study_id = _id_of(session, Study, {"uid": identity.study_uid})
+    series_id = _id_of(
+        session,
+        Series,
+        {"uid": identity.series_uid},
+        {"study_id": study_id, "modality": identity.modality},
+    )
+    patient_id = None
+    if identity.patient is not None:
+        key = dict(zip(("patient_id", "issuer"), identity.patient, strict=True))
+        patient_id = _id_of(session, Patient, key)
+    session.add(
+        Instance(
+            uid=identity.sop_uid,
+            series_id=series_id,
+            patient_id=patient_id,
+            sop_class_uid=identity.sop_class_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+            path=stored.path,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            calling_ae_title=calling_ae_title,
+            received_at=now,
+            acquired_at=identity.acquired_at,
+            acquired_from=identity.acquired_from,
+            view=identity.view,
+            state=FilmState.RECEIVED,
+        )
+    )
+    session.flush()
+    return Recorded.NEW
+
+
+def record_refusal(
+    session: Session,
+    stored: Stored,
+    *,
+    sop_instance_uid: str,
+    calling_ae_title: str,
+    status: int,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Remember bytes that were refused and kept."""
+    session.add(
+        Quarantined(
+            path=stored.path,
+            sha256=stored.sha256,
+            sop_instance_uid=sop_instance_uid,
+            calling_ae_title=calling_ae_title,
+            status=status,
+            reason=reason,
+            received_at=now,
+        )
+    )
+
+
+def _id_of(
+    session: Session,
+    table: type[Base],
+    key: dict[str, str],
+    rest: dict[str, object] | None = None,
+) -> int:
+    """Return the id of the row with this key, made if need be, whoever else makes it too."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(insert(table).values(**key, **(rest or {})).on_conflict_do_nothing())
+    found = session.scalar(select(table.__table__.c.id).filter_by(**key))
+    if found is None:  # deleted between the two statements
+        raise Unreadable(f"the {table.__tablename__} row could not be made")
+    return int(found)
