@@ -41,7 +41,7 @@ class ArchiveSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Stored:
-    """One object on disk: path relative to data_dir, SHA-256 of its bytes, size in bytes."""
+    """One object on disk: path relative to data_dir, SHA-256 in hexadecimal, size in bytes."""
 
     path: str
     sha256: str
@@ -81,9 +81,10 @@ def _make_folder(folder: Path) -> None:
     _fsync(folder.parent)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+def sha256_of(path: Path, skip_bytes: int = 0) -> str:
+    """Return the SHA-256 of a file from ``skip_bytes`` on, in hexadecimal."""
     with path.open("rb") as file:
+        file.seek(skip_bytes)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -109,13 +110,16 @@ class Archive:
                 " in reserve: free some space, or lower [archive] reserve_mb"
             )
 
-    def keep_film(self, received: Path, study_uid: UID, sop_uid: UID) -> Stored:
+    def keep_film(
+        self, received: Path, study_uid: UID, sop_uid: UID, preamble_bytes: int
+    ) -> Stored:
         """Move a received file under its final name and put it on the disk.
 
-        The name holds a part of the hash: two senders that disagree about one UID never
+        The hash is of the data set alone: the ``preamble_bytes`` before it are ours, not the
+        sender's. The name holds a part of it: two senders that disagree about one UID never
         overwrite each other's bytes.
         """
-        sha256 = sha256_of(received)
+        sha256 = sha256_of(received, preamble_bytes)
         name = f"{sop_uid}-{sha256[:8]}.dcm"
         return self._place(received, self._folder("archive", study_uid) / name, sha256)
 

@@ -19,7 +19,7 @@ DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH_SOP_CLASS = 0xA900
 CANNOT_UNDERSTAND = 0xC000
-PROCESSING_FAILURE = 0xC001  # of the 0xCxxx family: not the object's fault; the bytes are kept
+PROCESSING_FAILURE = 0x0110  # not the object's fault: hilum itself could not take it in; send again
 
 
 class HilumError(Exception):

@@ -11,18 +11,18 @@ from scp.index.schema import Delivery, DeliveryState, Instance, Result
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One result that is still to be sent."""
+    """One result that is still to be sent, after ``attempts`` that failed."""
 
     delivery_id: int
-    sop_instance_uid: str
-    sop_class_uid: str
     path: str
+    attempts: int
+    created_at: datetime
 
 
 def outstanding(session: Session, film_uid: str, destination: str) -> list[Outgoing]:
     """Return what a destination has not yet taken of a film's answer."""
     rows = session.execute(
-        select(Delivery.id, Result.uid, Result.sop_class_uid, Result.path)
+        select(Delivery.id, Result.path, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
         .join(Result.instance)
         .where(

@@ -1,6 +1,7 @@
 """The life of one film in the index: outcome, analysis, prior, comparison, results."""
 
 import io
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -81,45 +82,38 @@ def prediction_of(row: Analysis) -> Prediction:
     )
 
 
-def choose_prior(session: Session, current: Instance) -> Instance | None:
-    """Return the most recent comparable earlier film of the same patient.
+def priors(session: Session, current: Instance) -> list[Instance]:
+    """Return the earlier films of the same patient, the best to compare with first.
 
     Same patient means same ID and issuer, both usable. Earlier by acquisition time, and not the
-    same exposure: another study, and more than `SAME_EXPOSURE` before. The same view is preferred
-    over a more recent film of another one. Films that were not analysed do not count.
+    same exposure: another study, and more than `SAME_EXPOSURE` before. The same view comes before
+    a more recent film of another one. Films that could not be analysed do not count.
     """
     if current.patient_id is None or current.acquired_at is None:
-        return None
+        return []
     earlier = session.scalars(
         select(Instance)
         .where(
             Instance.patient_id == current.patient_id,
             Instance.acquired_at < current.acquired_at - SAME_EXPOSURE,
-            Instance.state != FilmState.NOT_ANALYSED,
-            Instance.id != current.id,
+            Instance.state.not_in([FilmState.NOT_ANALYSED, FilmState.FAILED]),
         )
         .order_by(Instance.acquired_at.desc(), Instance.id.desc())
     ).unique()
     others = [film for film in earlier if film.series.study_id != current.series.study_id]
-    same_view = [film for film in others if film.view == current.view]
-    return next(iter(same_view or others), None)
+    return sorted(others, key=lambda film: film.view != current.view)  # stable: recent first
 
 
 def save_comparison(
-    session: Session, current: Analysis, prior: Analysis, compared: Compared, now: datetime
+    session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
 ) -> None:
     """Remember a comparison; the same pair again changes nothing."""
-    known = session.scalar(
-        select(Comparison.id).where(
-            Comparison.current_id == current.id, Comparison.prior_id == prior.id
-        )
-    )
-    if known is not None:
+    if _compared(session, current_id, prior_id):
         return
     session.add(
         Comparison(
-            current=current,
-            prior=prior,
+            current_id=current_id,
+            prior_id=prior_id,
             comparable=compared.comparable,
             reason=compared.reason,
             quality=float(compared.quality),
@@ -133,14 +127,9 @@ def save_comparison(
     )
 
 
-def comparison_of(session: Session, current: Analysis) -> Comparison | None:
-    """Return the latest comparison of a film with a prior."""
-    return session.scalars(
-        select(Comparison)
-        .where(Comparison.current_id == current.id)
-        .order_by(Comparison.id.desc())
-        .limit(1)
-    ).one_or_none()
+def _compared(session: Session, current_id: int, prior_id: int) -> bool:
+    pair = (Comparison.current_id == current_id, Comparison.prior_id == prior_id)
+    return session.scalar(select(Comparison.id).where(*pair)) is not None
 
 
 def save_result(
@@ -151,7 +140,7 @@ def save_result(
     uid: str,
     sop_class_uid: str,
     stored: Stored,
-    destinations: tuple[str, ...],
+    destinations: Iterable[str],
     now: datetime,
 ) -> None:
     """Remember a result and where it is to go; made again, it is the same one."""

@@ -83,7 +83,7 @@ def usable_patient(ds: Dataset) -> tuple[str, str] | None:
 
 
 def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:
-    """Return when the film was taken, in the sender's local time, and the attribute that says so."""
+    """Return when a film was taken, in the sender's local time, and which attribute says so."""
     try:
         if moment := ds.get("AcquisitionDateTime"):
             return DT(str(moment)).replace(tzinfo=None), "AcquisitionDateTime"

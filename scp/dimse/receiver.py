@@ -1,0 +1,178 @@
+"""The storage SCP: C-ECHO and C-STORE.
+
+Each association has its own thread: while one film is taken in, others are, and C-ECHO is answered.
+The data set goes to a file as it arrives, undecoded.
+"""
+
+import socket
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+from pydicom.uid import UID
+from pynetdicom import AE, _config, evt
+from pynetdicom.sop_class import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+    Verification,
+)
+from pynetdicom.transport import ThreadedAssociationServer
+
+from scp.dimse.peers import TRANSFER_SYNTAXES, Peer, is_known
+from scp.errors import PROCESSING_FAILURE, SUCCESS, Refused
+from scp.intake import Intake, Request
+
+log = structlog.get_logger(__name__)
+
+# A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
+_UNKNOWN_CALLER = (0x01, 0x01, 0x03)
+_PDU_BYTES = 131072  # the largest that DCMTK uses; small ones cost a round of Python each
+
+
+class ReceiverSettings(BaseModel):
+    """How films come in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: str = Field(
+        "HILUM", min_length=1, max_length=16, description="what the PACS calls us; checked"
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description='address to listen on; "0.0.0.0" for all, once peers are named',
+    )
+    port: int = Field(
+        11112, ge=0, le=65535, description="the registered DICOM port; 0 takes a free one"
+    )
+    processes: int = Field(
+        1, ge=1, le=16, description="receiver processes on the one port; one takes some 20 films/s"
+    )
+    max_associations: int = Field(
+        50, ge=1, description="open associations per process; more are told to come back"
+    )
+    timeout_s: float = Field(
+        60, gt=0, description="seconds of silence after which an association is given up"
+    )
+    peers: tuple[Peer, ...] = Field(
+        (), description="who may send; empty: only this machine itself"
+    )
+
+
+class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
+    """A server on a socket that is already listening, and that others may listen on too."""
+
+    def __init__(self, *args: Any, listening: socket.socket, **kwargs: Any) -> None:
+        self._listening = listening
+        super().__init__(*args, **kwargs)
+
+    def server_bind(self) -> None:
+        """Take the socket as it is."""
+        self.socket.close()
+        self.socket = self._listening
+        # two processes may wake for one connection: who comes second must not wait
+        self.socket.setblocking(False)
+        self.server_address = self.socket.getsockname()
+
+    def server_activate(self) -> None:
+        """Do nothing: it is listening."""
+
+    def server_close(self) -> None:
+        """Close our handle; a shutdown would end the others' listening too."""
+        self.socket.close()
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket; connections queue from now on. Raises OSError."""
+    return socket.create_server((host, port), backlog=128)
+
+
+class Receiver:
+    """Answers C-ECHO and C-STORE on a listening socket until it is stopped."""
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        intake: Intake,
+        listening: socket.socket,
+        *,
+        secondary_captures: bool,
+    ) -> None:
+        self.settings = settings
+        self.intake = intake
+        self.secondary_captures = secondary_captures
+        _config.STORE_RECV_CHUNKED_DATASET = True
+        tempfile.tempdir = str(intake.archive.incoming)  # where pynetdicom puts those files
+        self.ae = self._entity()
+        self._server: ThreadedAssociationServer = self.ae.make_server(
+            listening.getsockname()[:2],
+            evt_handlers=[
+                (evt.EVT_REQUESTED, self._on_requested),
+                (evt.EVT_C_STORE, self._on_store),
+            ],
+            server_class=_InheritedServer,
+            listening=listening,
+        )
+        self.ae._servers.append(self._server)  # as AE.start_server does: shutdown() expects it
+
+    def serve(self) -> None:
+        """Accept associations until `stop` is called from another thread."""
+        self._server.serve_forever(poll_interval=0.2)
+
+    def stop(self, wait: Callable[[Callable[[], bool]], bool]) -> None:
+        """Accept no more, let open associations end (``wait`` says how long), abort the rest."""
+        self._server.shutdown()
+        wait(lambda: not self.ae.active_associations)
+        self.ae.shutdown()
+
+    def _entity(self) -> AE:
+        ae = AE(ae_title=self.settings.ae_title)
+        ae.require_called_aet = True
+        ae.maximum_associations = self.settings.max_associations
+        ae.maximum_pdu_size = _PDU_BYTES
+        ae.network_timeout = self.settings.timeout_s
+        ae.acse_timeout = ae.dimse_timeout = self.settings.timeout_s
+        ae.add_supported_context(Verification)
+        for sop_class in accepted_sop_classes(secondary_captures=self.secondary_captures):
+            ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
+        return ae
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Reject who is not known."""
+        caller = event.assoc.requestor
+        title = str(caller.primitive.calling_ae_title or "").strip()
+        if is_known(self.settings.peers, title, caller.address):
+            return
+        log.warning("unknown peer rejected", calling_ae_title=title, address=caller.address)
+        event.assoc.acse.send_reject(*_UNKNOWN_CALLER)
+
+    def _on_store(self, event: evt.Event) -> int:
+        """Take one object in; answer with the status that says what became of it."""
+        request = Request(
+            calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
+            sop_class_uid=str(event.request.AffectedSOPClassUID),
+            sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+        )
+        # not event.dataset_path alone: its file is still open and may hold bytes back
+        event.request._dataset_file.close()
+        try:
+            self.intake.take(event.dataset_path, request)
+        except Refused as refusal:
+            return refusal.status
+        except Exception:  # a thread's outer edge: the sender keeps the film and is told to
+            log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
+            return PROCESSING_FAILURE
+        return SUCCESS
+
+
+def accepted_sop_classes(*, secondary_captures: bool) -> tuple[UID, ...]:
+    """Return what is taken in; FOR PROCESSING too, so that its skipping is a stated outcome."""
+    classes = (
+        ComputedRadiographyImageStorage,
+        DigitalXRayImageStorageForPresentation,
+        DigitalXRayImageStorageForProcessing,
+    )
+    return (*classes, SecondaryCaptureImageStorage) if secondary_captures else classes

@@ -1,0 +1,162 @@
+"""The storage SCU: bring objects to a destination, and report what it said of each."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydicom import dcmread
+from pydicom.uid import UID
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification
+from pynetdicom.status import code_to_category
+
+from scp.errors import SUCCESS, HilumError
+
+_MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers up to 255
+
+
+class DestinationSettings(BaseModel):
+    """Where results go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it"
+    )
+    ae_title: str = Field(min_length=1, max_length=16, description="its AE title")
+    host: str = Field(description="its address or host name")
+    port: int = Field(ge=1, le=65535, description="its DICOM port")
+    timeout_s: float = Field(
+        30, gt=0, description="seconds without an answer after which an attempt has failed"
+    )
+    first_retry_s: float = Field(
+        5, gt=0, description="seconds until the second attempt; each further wait is twice as long"
+    )
+    longest_retry_s: float = Field(
+        300, gt=0, description="the longest wait: a PACS that returns gets its results within it"
+    )
+    give_up_after_h: float = Field(
+        72, gt=0, description="hours until a dead letter: longer than a weekend's outage"
+    )
+
+
+class Unreachable(HilumError):
+    """The destination could not be spoken to at all."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """A Part 10 file to send."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the destination said of one object: delivered only on Success (0x0000)."""
+
+    sop_instance_uid: str
+    status: int | None
+    error: str
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the destination now has it."""
+        return self.status == SUCCESS
+
+
+def describe(path: Path) -> Object:
+    """Return what a file is. Raises pydicom's InvalidDicomError for any other file."""
+    meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
+    return Object(
+        path, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID
+    )
+
+
+def send(
+    destination: DestinationSettings, calling_ae_title: str, objects: Sequence[Object]
+) -> Iterator[Sent]:
+    """C-STORE each object over one association; yield the answer to each as it comes.
+
+    Raises
+    ------
+    Unreachable
+        No association, or it broke; what was yielded before stands.
+    """
+    contexts = {(item.sop_class_uid, item.transfer_syntax_uid) for item in objects}
+    with _association(destination, calling_ae_title, sorted(contexts)) as association:
+        for item in objects:
+            yield _store(association, item)
+            if not association.is_established:
+                raise Unreachable("the association broke off")
+
+
+def echo(destination: DestinationSettings, calling_ae_title: str) -> None:
+    """C-ECHO. Raises `Unreachable` unless it is answered with Success."""
+    with _association(destination, calling_ae_title, [(Verification, "")]) as association:
+        status = association.send_c_echo()
+        if status.get("Status") != SUCCESS:
+            raise Unreachable("C-ECHO was not answered with Success")
+
+
+@contextmanager
+def _association(
+    destination: DestinationSettings, calling_ae_title: str, contexts: Sequence[tuple[str, str]]
+) -> Iterator[Association]:
+    """Associate, one presentation context per SOP class and transfer syntax; release at the end."""
+    ae = AE(ae_title=calling_ae_title)
+    ae.connection_timeout = ae.acse_timeout = destination.timeout_s
+    ae.dimse_timeout = ae.network_timeout = destination.timeout_s
+    association = ae.associate(
+        destination.host,
+        destination.port,
+        ae_title=destination.ae_title,
+        contexts=[
+            build_context(sop_class, syntax or None)
+            for sop_class, syntax in contexts[:_MOST_CONTEXTS]
+        ],
+    )
+    if not association.is_established:
+        raise Unreachable(_why_not(association, destination))
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _why_not(association: Association, destination: DestinationSettings) -> str:
+    """Say why there is no association."""
+    where = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        return f"{where} rejected the association: {answer.reason_str}"
+    return f"{where} does not answer"
+
+
+def _store(association: Association, item: Object) -> Sent:
+    accepted = any(
+        context.abstract_syntax == item.sop_class_uid
+        and item.transfer_syntax_uid in context.transfer_syntax
+        for context in association.accepted_contexts
+    )
+    if not accepted:
+        name = UID(item.sop_class_uid).name
+        syntax = UID(item.transfer_syntax_uid).name
+        return Sent(item.sop_instance_uid, None, f"the destination accepts no {name} as {syntax}")
+    answer = association.send_c_store(item.path)
+    status = answer.get("Status")
+    if status is None:
+        return Sent(item.sop_instance_uid, None, "no answer to C-STORE")
+    if status == SUCCESS:
+        return Sent(item.sop_instance_uid, SUCCESS, "")
+    comment = str(answer.get("ErrorComment", "")).strip()
+    text = f"C-STORE answered 0x{status:04X} ({code_to_category(status)})"
+    return Sent(item.sop_instance_uid, status, f"{text}: {comment}" if comment else text)

@@ -1,0 +1,155 @@
+"""Take one received object in: archive, index and queue, or refuse it and keep the bytes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from pydicom import FileDataset, dcmread
+from pydicom.errors import InvalidDicomError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.errors import ClassMismatch, Conflict, Refused, Unreadable
+from scp.index.received import Identity, Recorded, identify, record, record_refusal
+from scp.queue import Jobs
+
+log = structlog.get_logger(__name__)
+
+# preamble, "DICM", and the group length element that says how long the rest of group 2 is
+_BEFORE_GROUP_LENGTH = 128 + 4 + 12
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the sender said of the object (PS3.7 9.1.1.1)."""
+
+    calling_ae_title: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+class Intake:
+    """Where received files go. Safe from many threads."""
+
+    def __init__(
+        self, engine: sa.Engine, archive: Archive, jobs: Jobs, now: Callable[[], datetime]
+    ) -> None:
+        self.engine = engine
+        self.archive = archive
+        self.jobs = jobs
+        self.now = now
+
+    def take(self, received: Path, request: Request) -> Recorded:
+        """Take a received Part 10 file in; when this returns, it is durable and enqueued.
+
+        Raises
+        ------
+        Refused
+            It was not taken in; the bytes are in quarantine, but for a full disk.
+        """
+        self.archive.require_space()
+        try:
+            return self._take(received, request)
+        except Refused as refusal:
+            self._quarantine(received, request, refusal)
+            raise
+
+    def _take(self, received: Path, request: Request) -> Recorded:
+        header = read_header(received)
+        identity = _agreed(header, request)
+        stored = self.archive.keep_film(
+            received, identity.study_uid, identity.sop_uid, _preamble_bytes(header)
+        )
+        syntax = header.file_meta.TransferSyntaxUID
+
+        def write() -> Recorded:
+            with Session(self.engine) as session, session.begin():
+                recorded = record(
+                    session,
+                    identity,
+                    stored,
+                    transfer_syntax_uid=syntax,
+                    calling_ae_title=request.calling_ae_title,
+                    now=self.now(),
+                )
+                if recorded is Recorded.NEW:
+                    self.jobs.answer_film(session, identity.sop_uid)
+                return recorded
+
+        try:
+            recorded = write()
+        except IntegrityError:  # another association brought the same UID this very moment
+            recorded = write()
+        if recorded is Recorded.OTHER_BYTES:
+            self.archive.path(stored.path).replace(received)  # it goes on into quarantine
+            raise Conflict("other bytes are already kept under this SOP Instance UID")
+        log.info(
+            "received",
+            sop_instance_uid=identity.sop_uid,
+            study_instance_uid=identity.study_uid,
+            calling_ae_title=request.calling_ae_title,
+            size_bytes=stored.size_bytes,
+            again=recorded is Recorded.SAME,
+        )
+        return recorded
+
+    def _quarantine(self, received: Path, request: Request, refusal: Refused) -> None:
+        stored = self.archive.quarantine(received)
+        with Session(self.engine) as session, session.begin():
+            record_refusal(
+                session,
+                stored,
+                sop_instance_uid=request.sop_instance_uid,
+                calling_ae_title=request.calling_ae_title,
+                status=refusal.status,
+                reason=str(refusal),
+                now=self.now(),
+            )
+        log.warning(
+            "refused",
+            sop_instance_uid=request.sop_instance_uid,
+            calling_ae_title=request.calling_ae_title,
+            status=f"0x{refusal.status:04X}",
+            reason=str(refusal),
+            quarantine=stored.path,
+        )
+
+
+def read_header(path: Path) -> FileDataset:
+    """Read a file up to its pixels.
+
+    Raises
+    ------
+    Unreadable
+        It is no DICOM file, or breaks off before the pixels.
+    """
+    try:
+        header = dcmread(path, stop_before_pixels=True)
+    except InvalidDicomError as error:
+        raise Unreadable("not a DICOM data set") from error
+    except Exception as error:  # a parser's answer to hostile bytes may be anything
+        raise Unreadable(f"the data set cannot be parsed ({type(error).__name__})") from error
+    return header
+
+
+def _agreed(header: FileDataset, request: Request) -> Identity:
+    """Return who the object is, where the request and the data set say the same."""
+    identity = identify(header)
+    if identity.sop_class_uid != request.sop_class_uid:
+        raise ClassMismatch(
+            f"the request says SOP class {request.sop_class_uid},"
+            f" the data set {identity.sop_class_uid}"
+        )
+    if identity.sop_uid != request.sop_instance_uid:
+        raise Unreadable("the request and the data set name different SOP Instance UIDs")
+    return identity
+
+
+def _preamble_bytes(header: FileDataset) -> int:
+    """Return where the data set begins in the file (PS3.10 7.1)."""
+    return _BEFORE_GROUP_LENGTH + int(header.file_meta.FileMetaInformationGroupLength)
+

@@ -1,0 +1,116 @@
+"""The durable queue: what is asked of the workers, in the same database as the index.
+
+DBOS keeps it. A job is enqueued in the transaction that writes the index rows, so there is never
+a film without a job nor a job without a film. `scp.workflow` does the work.
+"""
+
+import sqlalchemy as sa
+from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
+from sqlalchemy.orm import Session
+
+APPLICATION = "hilum"
+# A release with another version would leave older work lying. Raise it only with a workflow whose
+# steps no longer match what a running one has recorded.
+WORKFLOW_VERSION = "1"
+WORKFLOW_CLASS = "Worker"
+WORKFLOW_INSTANCE = "worker"
+FILMS = "films"
+
+
+def film_job(film_uid: str) -> str:
+    """Return the id of the job that answers a film."""
+    return f"film:{film_uid}"
+
+
+def delivery_job(film_uid: str, destination: str, attempt: int) -> str:
+    """Return the id of one attempt to bring a film's answer to a destination."""
+    return f"delivery:{film_uid}:{destination}:{attempt}"
+
+
+def delivery_queue(destination: str) -> str:
+    """Return the queue of one destination: a bad one holds up nobody but itself."""
+    return f"deliveries:{destination}"
+
+
+class Jobs:
+    """Put jobs into the queue, look at them, and change their fate."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._client = DBOSClient(system_database_engine=engine, application_name=APPLICATION)
+
+    def answer_film(self, session: Session, film_uid: str) -> None:
+        """Ask for a film's answer, in the caller's transaction."""
+        options = _options("answer_film", FILMS, film_job(film_uid))
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def deliver(
+        self,
+        session: Session,
+        film_uid: str,
+        destination: str,
+        attempt: int,
+        delay_s: float = 0,
+    ) -> None:
+        """Ask for an attempt at a delivery after ``delay_s``, in the caller's transaction.
+
+        Each attempt is a job of its own: while one waits, it holds up no other.
+        """
+        job_id = delivery_job(film_uid, destination, attempt)
+        options = _options("deliver", delivery_queue(destination), job_id)
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid, destination)
+
+    def unfinished(self) -> list[WorkflowStatus]:
+        """Return the jobs that wait, run, or have stopped without success."""
+        return self._client.list_workflows(
+            status=[
+                "ENQUEUED",
+                "PENDING",
+                "DELAYED",
+                "ERROR",
+                "CANCELLED",
+                "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
+            ],
+            load_input=False,
+            load_output=False,
+        )
+
+    def given_up(self) -> list[str]:
+        """Return the jobs at which workers died again and again."""
+        return [
+            job.workflow_id
+            for job in self._client.list_workflows(
+                status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", load_input=False, load_output=False
+            )
+        ]
+
+    def status(self, job_id: str) -> WorkflowStatus | None:
+        """Return a job by its id."""
+        found = self._client.list_workflows(workflow_ids=[job_id])
+        return found[0] if found else None
+
+    def cancel(self, job_id: str) -> None:
+        """Take a job out of the queue; a running one stops before its next step."""
+        self._client.cancel_workflow(job_id)
+
+    def retry(self, job_id: str, queue: str) -> None:
+        """Do a finished, failed or cancelled job again from its start."""
+        self._client.rewind_workflow(
+            job_id, application_version=WORKFLOW_VERSION, queue_name=queue
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.destroy()
+
+
+def _options(workflow: str, queue: str, job_id: str) -> EnqueueOptions:
+    return EnqueueOptions(
+        workflow_name=f"{WORKFLOW_CLASS}.{workflow}",
+        class_name=WORKFLOW_CLASS,
+        instance_name=WORKFLOW_INSTANCE,
+        queue_name=queue,
+        workflow_id=job_id,
+        app_version=WORKFLOW_VERSION,
+    )

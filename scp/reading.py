@@ -1,0 +1,116 @@
+"""Gate, read, compare and write: one film's answer, from the archive into the archive.
+
+No queue in here: `scp.workflow` makes durable steps of it, `hilum analyse` uses the same parts.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+
+from pydicom import Dataset, dcmread
+
+from inference.comparison import compare
+from inference.engine import Engine
+from inference.film import Film, NotAFilm, read_film
+from inference.findings import Prediction
+from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels, notes_of
+from scp.results import Answer, Product, ResultObject, ResultSettings, make_objects
+
+# decoded films kept between the steps of their lives: some 20 MB each
+_KEPT_FILMS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A film that the gate let through, with its header (no pixels) and what is stated of it."""
+
+    header: Dataset
+    film: Film
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A film and what the network said of it."""
+
+    opened: Opened
+    prediction: Prediction
+
+
+class Reader:
+    """Opens films and answers them. Safe from many threads."""
+
+    def __init__(
+        self, engine: Engine, gate: GateSettings, results: ResultSettings, product: Product
+    ) -> None:
+        self.engine = engine
+        self.gate = gate
+        self.results = results
+        self.product = product
+        self._opened: OrderedDict[Path, Opened] = OrderedDict()
+        self._lock = Lock()
+
+    def open(self, path: Path) -> Opened | Refusal:
+        """Decode a film, or say why it may not be read."""
+        with self._lock:
+            known = self._opened.get(path)
+        if known is not None:
+            return known
+        opened = open_film(path, self.gate)
+        if isinstance(opened, Opened):
+            with self._lock:
+                self._opened[path] = opened
+                while len(self._opened) > _KEPT_FILMS:
+                    self._opened.popitem(last=False)
+        return opened
+
+    def read(self, path: Path) -> Read | Refusal:
+        """Open a film and ask the network."""
+        opened = self.open(path)
+        if isinstance(opened, Refusal):
+            return opened
+        return Read(opened, self.engine.read(opened.film))
+
+    def answer(
+        self, current: Read, prior: Read | None, answered_at: datetime
+    ) -> tuple[Answer, list[ResultObject]]:
+        """Compare with the prior, if there is one, and make the objects."""
+        comparison = None
+        if prior is not None:
+            comparison = compare(
+                current.opened.film, prior.opened.film, current.prediction, prior.prediction
+            )
+        answer = Answer(
+            source=current.opened.header,
+            film=current.opened.film,
+            prediction=current.prediction,
+            notes=current.opened.notes,
+            answered_at=answered_at,
+            product=self.product,
+            prior_source=prior.opened.header if prior is not None else None,
+            comparison=comparison,
+        )
+        return answer, make_objects(answer, self.results)
+
+
+def open_film(path: Path, gate: GateSettings) -> Opened | Refusal:
+    """Check a header, decode the pixels, check them."""
+    try:
+        ds = dcmread(path)
+        refusal = check_header(ds, gate)
+        if refusal is not None:
+            return refusal
+        film = read_film(ds)
+    except NotAFilm as error:
+        return Refusal(Reason.UNDECODABLE, str(error))
+    refusal = check_pixels(film, gate)
+    if refusal is not None:
+        return refusal
+    notes = notes_of(ds)
+    del ds.PixelData
+    return Opened(ds, film, notes)
+
+
