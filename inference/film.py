@@ -1,24 +1,28 @@
-"""A decoded X-ray."""
+"""A received DICOM object, or a picture of a training set -> a decoded X-ray."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from inference.decoding import NotAFilm, stored_pixels
 from inference.findings import FloatArray
+from inference.grayscale import displayed
+from inference.header import numbers
+from inference.projection import BodyPart, View, body_part_of, view_of
 
-
-class NotAFilm(ValueError):
-    """The object cannot be decoded to one grey image; the text says why, naming no patient."""
-
-
-class View(StrEnum):
-    """The projection, as far as the header tells."""
-
-    PA = "PA"
-    AP = "AP"
-    FRONTAL = "frontal"
-    LATERAL = "lateral"
-    OBLIQUE = "oblique"
-    UNKNOWN = "unknown"
+__all__ = [
+    "BodyPart",
+    "Film",
+    "NotAFilm",
+    "View",
+    "body_part_of",
+    "film_from_pixels",
+    "read_film",
+    "view_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,3 +43,47 @@ class Film:
     pixels: FloatArray
     view: View = View.UNKNOWN
     spacing_mm: tuple[float, float] | None = None
+
+
+def read_film(ds: Dataset) -> Film:
+    """Decode one grey image, in the orientation in which it is stored.
+
+    Parameters
+    ----------
+    ds
+        A dataset with its file meta information, which names the transfer syntax.
+
+    Raises
+    ------
+    NotAFilm
+        When it has no pixels, several frames, true colour, or cannot be decoded.
+    """
+    stored, photometric = stored_pixels(ds)
+    return Film(displayed(stored, photometric, ds), view_of(ds)[0], _spacing_mm(ds))
+
+
+def film_from_pixels(pixels: npt.NDArray[Any]) -> Film:
+    """Make a film of a grey picture (PNG, JPEG) whose full scale is its type's.
+
+    Parameters
+    ----------
+    pixels
+        (rows, columns) uint8 or uint16, bright is dense.
+
+    Raises
+    ------
+    NotAFilm
+        When the array has another type or shape.
+    """
+    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
+        raise NotAFilm(f"A grey picture is 2D uint8 or uint16, not {pixels.ndim}D {pixels.dtype}.")
+    return Film(pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max))
+
+
+def _spacing_mm(ds: Dataset) -> tuple[float, float] | None:
+    """Return the spacing at the detector; a zero, as some consoles write, is no spacing."""
+    for keyword in ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing"):
+        spacing = numbers(ds, keyword)
+        if len(spacing) == 2 and min(spacing) > 0:
+            return spacing[0], spacing[1]
+    return None

@@ -1,0 +1,306 @@
+"""May this image be read at all? If not: the reason, as a value.
+
+A refusal is a stated outcome, not an error. Its ``detail`` is a sentence for a person and names
+no patient; its ``reason`` is a stable word for metrics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from inference.film import BodyPart, Film, View, body_part_of, view_of
+from inference.header import number, text, texts
+from inference.patient import age_years, animal_evidence
+
+PRODUCT_MANUFACTURER = "hilum"
+
+FILM_CLASSES = frozenset({ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation})
+CAPTURE_CLASSES = frozenset(
+    {
+        SecondaryCaptureImageStorage,
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    }
+)
+FILM_MODALITIES = frozenset({"CR", "DX", "RG"})  # RG: radiographic imaging, scanned films
+
+CHOICE = Literal["refuse", "analyse"]
+
+
+class GateSettings(BaseModel):
+    """What a site lets hilum read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_age_years: int = Field(
+        18,
+        ge=0,
+        le=120,
+        description="years; younger patients are not read, because the network was trained on "
+        "adults. 0 switches the check off. A film without an age is read, and says so",
+    )
+    accept_secondary_capture: bool = Field(
+        False,
+        description="read Secondary Captures too; only for scanned films or old CR systems, "
+        "because screenshots and other programs' results come the same way",
+    )
+    unknown_body_part: CHOICE = Field(
+        "refuse",
+        description="what to do when nothing in the header names a body part",
+    )
+    unknown_view: CHOICE = Field(
+        "analyse",
+        description="what to do with a chest film when nothing in the header tells frontal from "
+        "lateral; the result then says 'view not stated'",
+    )
+    contradictory_polarity: CHOICE = Field(
+        "refuse",
+        description="what to do when PhotometricInterpretation and PresentationLUTShape disagree: "
+        "viewers then differ in which way up the greys are; 'analyse' trusts the former",
+    )
+    minimum_size_px: int = Field(
+        200,
+        ge=32,
+        description="pixels of the shorter side; below it a small nodule is not even one pixel",
+    )
+    maximum_aspect_ratio: float = Field(
+        2.0,
+        gt=1,
+        description="longer side / shorter side; a chest film is nearly square, a strip is none",
+    )
+    maximum_clipped: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="share of pixels that may be quite black or quite white; above it the film "
+        "was exposed or windowed beyond reading",
+    )
+    minimum_structure: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="standard deviation, in grey from 0 to 1, of the film averaged over 16 x 16 "
+        "fields; below it the film is blank or noise",
+    )
+
+
+class Reason(StrEnum):
+    """Why an image is not read: stable words for metrics and the index."""
+
+    OWN_RESULT = "own_result"
+    WRONG_SOP_CLASS = "wrong_sop_class"
+    WRONG_MODALITY = "wrong_modality"
+    SECONDARY_CAPTURE = "secondary_capture"
+    FOR_PROCESSING = "for_processing"
+    NOT_HUMAN = "not_human"
+    UNDER_AGE = "under_age"
+    NOT_A_CHEST = "not_a_chest"
+    BODY_PART_UNKNOWN = "body_part_unknown"
+    NOT_FRONTAL = "not_frontal"
+    VIEW_UNKNOWN = "view_unknown"
+    NOT_UPRIGHT = "not_upright"
+    POLARITY_CONTRADICTED = "polarity_contradicted"
+    UNDECODABLE = "undecodable"
+    TOO_SMALL = "too_small"
+    IMPLAUSIBLE_SHAPE = "implausible_shape"
+    CONSTANT = "constant"
+    CLIPPED = "clipped"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an image is not read: a word for machines and a sentence for people."""
+
+    reason: Reason
+    detail: str
+
+
+def check_header(
+    ds: Dataset, settings: GateSettings, manufacturer: str = PRODUCT_MANUFACTURER
+) -> Refusal | None:
+    """Decide by the header alone; None lets the image pass. Never raises on odd values.
+
+    Parameters
+    ----------
+    manufacturer
+        The Manufacturer that our own results carry: reading them again would never end.
+    """
+    if _is_ours(ds, manufacturer):
+        return Refusal(Reason.OWN_RESULT, f"This is a result of {manufacturer} itself.")
+    for check in _HEADER_CHECKS:
+        if refusal := check(ds, settings):
+            return refusal
+    return None
+
+
+def _is_ours(ds: Dataset, manufacturer: str) -> bool:
+    names = (text(ds, "Manufacturer"), text(ds, "SecondaryCaptureDeviceManufacturer"))
+    return manufacturer.casefold() in (name.casefold() for name in names)
+
+
+def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    sop_class = UID(text(ds, "SOPClassUID"))
+    if sop_class == DigitalXRayImageStorageForProcessing or (
+        text(ds, "PresentationIntentType").upper() == "FOR PROCESSING"
+    ):
+        return Refusal(Reason.FOR_PROCESSING, "The image is For Processing, not for reading.")
+    capture = sop_class in CAPTURE_CLASSES
+    if not capture and sop_class not in FILM_CLASSES:
+        return Refusal(
+            Reason.WRONG_SOP_CLASS, f"{sop_class.name or 'No SOP class'} is not an X-ray film."
+        )
+    if capture and not settings.accept_secondary_capture:
+        return Refusal(Reason.SECONDARY_CAPTURE, "Secondary Captures are not read at this site.")
+    modality = text(ds, "Modality").upper()
+    if modality and modality not in FILM_MODALITIES and not (capture and modality == "OT"):
+        said = modality if modality.isalnum() and len(modality) <= 4 else "not a known one"
+        return Refusal(Reason.WRONG_MODALITY, f"The modality is {said}; films are CR or DX.")
+    return None
+
+
+def _check_species(ds: Dataset, _settings: GateSettings) -> Refusal | None:
+    evidence = animal_evidence(ds)
+    return Refusal(Reason.NOT_HUMAN, f"{evidence} speaks of an animal.") if evidence else None
+
+
+def _check_age(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    age = age_years(ds)
+    if age is not None and age < settings.minimum_age_years:
+        return Refusal(
+            Reason.UNDER_AGE, f"The patient is under {settings.minimum_age_years} years old."
+        )
+    return None
+
+
+def _check_body_part(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    part, where = body_part_of(ds)
+    if part is BodyPart.OTHER:
+        return Refusal(Reason.NOT_A_CHEST, f"{where} names a body part other than the chest.")
+    if part is BodyPart.UNKNOWN and settings.unknown_body_part == "refuse":
+        return Refusal(Reason.BODY_PART_UNKNOWN, "The header names no body part.")
+    return None
+
+
+def _check_view(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    view, where = view_of(ds)
+    if view in (View.LATERAL, View.OBLIQUE):
+        value = f" {text(ds, where)}" if where == "ViewPosition" else ""
+        return Refusal(Reason.NOT_FRONTAL, f"The header says {view} ({where}{value}).")
+    if view is View.UNKNOWN and where:
+        return Refusal(
+            Reason.VIEW_UNKNOWN, f"{where} names several views; this may be the lateral of them."
+        )
+    if view is View.UNKNOWN and settings.unknown_view == "refuse":
+        return Refusal(Reason.VIEW_UNKNOWN, "The header states no view.")
+    return None
+
+
+def _check_orientation(ds: Dataset, _settings: GateSettings) -> Refusal | None:
+    """Refuse films stored turned or head down: the network has only ever seen upright ones."""
+    directions = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
+    if len(directions) == 2 and (directions[0] in ("H", "F") or directions[1] == "H"):
+        turned = "\\".join(directions)
+        return Refusal(Reason.NOT_UPRIGHT, f"PatientOrientation {turned}: not stored upright.")
+    return None
+
+
+def _check_polarity(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    """Refuse a header that inverts and does not (PS3.3 C.8.11.3.1.2).
+
+    DCMTK then follows the shape, web viewers the photometric interpretation.
+    """
+    if _polarity_contradicted(ds) and settings.contradictory_polarity == "refuse":
+        return Refusal(
+            Reason.POLARITY_CONTRADICTED,
+            "PhotometricInterpretation and PresentationLUTShape contradict each other.",
+        )
+    return None
+
+
+def _polarity_contradicted(ds: Dataset) -> bool:
+    wrong = {("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE")}
+    return (text(ds, "PhotometricInterpretation"), text(ds, "PresentationLUTShape")) in wrong
+
+
+_HEADER_CHECKS: tuple[Callable[[Dataset, GateSettings], Refusal | None], ...] = (
+    _check_class,
+    _check_species,
+    _check_age,
+    _check_body_part,
+    _check_view,
+    _check_orientation,
+    _check_polarity,
+)
+
+
+def check_pixels(film: Film, settings: GateSettings) -> Refusal | None:
+    """Decide by the decoded picture; None lets it pass."""
+    short, long = sorted(film.pixels.shape)
+    if short < settings.minimum_size_px:
+        return Refusal(
+            Reason.TOO_SMALL,
+            f"The shorter side has {short} pixels, fewer than {settings.minimum_size_px}.",
+        )
+    if long > settings.maximum_aspect_ratio * short:
+        return Refusal(
+            Reason.IMPLAUSIBLE_SHAPE, f"{long} x {short} pixels: too long for a chest film."
+        )
+    if _structure(film) < settings.minimum_structure:
+        return Refusal(Reason.CONSTANT, "The picture shows nothing: it is blank or noise.")
+    clipped = float(np.mean((film.pixels <= 0) | (film.pixels >= 1)))
+    if clipped > settings.maximum_clipped:
+        return Refusal(Reason.CLIPPED, f"{clipped:.0%} of the pixels are quite black or white.")
+    return None
+
+
+def _structure(film: Film) -> float:
+    """Return the standard deviation of the film averaged over 16 x 16 fields."""
+    height, width = (side // 16 for side in film.pixels.shape)
+    if not height or not width:
+        return 0.0
+    whole = film.pixels[: 16 * height, : 16 * width].reshape(16, height, 16, width)
+    return float(whole.mean(axis=(1, 3)).std())
+
+
+def notes_of(ds: Dataset) -> tuple[str, ...]:
+    """Say what lets an image pass but limits what may be read from it."""
+    view, _ = view_of(ds)
+    orientation = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
+    notes = {
+        "age not stated": age_years(ds) is None,
+        "body part not stated": body_part_of(ds)[0] is BodyPart.UNKNOWN,
+        "view not stated": view is View.UNKNOWN,
+        "frontal film, PA or AP not stated: heart size may be magnified": view is View.FRONTAL,
+        "AP film: heart size is magnified": view is View.AP,
+        "portable film": _is_portable(ds),
+        "stored mirrored (PatientOrientation)": orientation[:1] == ["R"],
+        "stored with lossy compression": text(ds, "LossyImageCompression") == "01",
+        "polarity contradicted: photometric interpretation followed": _polarity_contradicted(ds),
+        "Secondary Capture": UID(text(ds, "SOPClassUID")) in CAPTURE_CLASSES,
+        "pixel spacing not stated": not (
+            number(ds, "ImagerPixelSpacing") or number(ds, "PixelSpacing")
+        ),
+    }
+    return tuple(note for note, holds in notes.items() if holds)
+
+
+def _is_portable(ds: Dataset) -> bool:
+    words = " ".join(
+        text(ds, keyword).upper()
+        for keyword in ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
+    )
+    return any(word in words for word in ("PORTABLE", "MOBILE", "BEDSIDE"))

@@ -1,0 +1,69 @@
+"""Reads header values as they come: absent, empty, multi-valued or of the wrong type.
+
+Films arrive from every vendor, and pydicom converts an element when it is first touched, so a
+malformed value raises there. A value that cannot be read is a value that is not there.
+"""
+
+import math
+import struct
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+
+# what converting a malformed element raises in pydicom, by value representation
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    EOFError,
+    NotImplementedError,
+    struct.error,
+)
+
+
+def value(ds: Dataset, keyword: str) -> Any:
+    """Return an element's value as pydicom gives it; None when absent, empty or malformed."""
+    try:
+        return ds.get(keyword)
+    except _MALFORMED:
+        return None
+
+
+def texts(ds: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return every value of an element as stripped text; none when absent or malformed."""
+    found = value(ds, keyword)
+    if found is None or isinstance(found, bytes | Dataset | Sequence):
+        return ()
+    values = found if isinstance(found, MultiValue | list | tuple) else [found]
+    return tuple(str(one).strip("\0 ") for one in values if one is not None)
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """Return the first value of an element as stripped text; "" when absent or malformed."""
+    values = texts(ds, keyword)
+    return values[0] if values else ""
+
+
+def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return every value of an element as finite numbers; none when any is not a number."""
+    try:
+        values = tuple(float(one) for one in texts(ds, keyword))
+    except ValueError:
+        return ()
+    return values if all(map(math.isfinite, values)) else ()
+
+
+def number(ds: Dataset, keyword: str) -> float | None:
+    """Return the first value of an element as a finite number; None when there is none."""
+    values = numbers(ds, keyword)
+    return values[0] if values else None
+
+
+def items(ds: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """Return the items of a sequence; none when absent, malformed or not a sequence."""
+    found = value(ds, keyword)
+    return tuple(found) if isinstance(found, Sequence) else ()
