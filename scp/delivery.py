@@ -63,9 +63,7 @@ class Deliverer:
             same = [item for item in left if failed[item.delivery_id] == error]
             self._fail(same, film_uid, name, error, destination)
 
-    def _send(
-        self, destination: DestinationSettings, waiting: list[Outgoing]
-    ) -> dict[int, str]:
+    def _send(self, destination: DestinationSettings, waiting: list[Outgoing]) -> dict[int, str]:
         """Return what was not delivered, and why."""
         failed = {}
         by_path = {self.archive.path(item.path): item for item in waiting}

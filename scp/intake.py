@@ -152,4 +152,3 @@ def _agreed(header: FileDataset, request: Request) -> Identity:
 def _preamble_bytes(header: FileDataset) -> int:
     """Return where the data set begins in the file (PS3.10 7.1)."""
     return _BEFORE_GROUP_LENGTH + int(header.file_meta.FileMetaInformationGroupLength)
-

@@ -22,6 +22,12 @@ def film_job(film_uid: str) -> str:
     return f"film:{film_uid}"
 
 
+def film_of(job_id: str) -> str | None:
+    """Return which film a job answers; None for another kind of job."""
+    kind, _, film_uid = job_id.partition(":")
+    return film_uid if kind == "film" else None
+
+
 def delivery_job(film_uid: str, destination: str, attempt: int) -> str:
     """Return the id of one attempt to bring a film's answer to a destination."""
     return f"delivery:{film_uid}:{destination}:{attempt}"
@@ -96,9 +102,7 @@ class Jobs:
 
     def retry(self, job_id: str, queue: str) -> None:
         """Do a finished, failed or cancelled job again from its start."""
-        self._client.rewind_workflow(
-            job_id, application_version=WORKFLOW_VERSION, queue_name=queue
-        )
+        self._client.rewind_workflow(job_id, application_version=WORKFLOW_VERSION, queue_name=queue)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -17,7 +17,9 @@ from inference.engine import Engine
 from inference.film import Film, NotAFilm, read_film
 from inference.findings import Prediction
 from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels, notes_of
-from scp.results import Answer, Product, ResultObject, ResultSettings, make_objects
+from scp.results.identity import Product
+from scp.results.objects import Answer, ResultObject, make_objects
+from scp.results.settings import ResultSettings
 
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
@@ -112,5 +114,3 @@ def open_film(path: Path, gate: GateSettings) -> Opened | Refusal:
     notes = notes_of(ds)
     del ds.PixelData
     return Opened(ds, film, notes)
-
-

@@ -23,7 +23,7 @@ from scp.index import films
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE, Jobs
 from scp.reading import Read, Reader
-from scp.results import ResultObject, to_bytes
+from scp.results.objects import ResultObject, to_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -152,9 +152,7 @@ class Worker(DBOSConfiguredInstance):
     def _prior(self, film_uid: str) -> _Analysed | None:
         """Return the best prior that can be read."""
         with Session(self.engine) as session:
-            candidates = [
-                film.uid for film in films.priors(session, films.film(session, film_uid))
-            ]
+            candidates = [film.uid for film in films.priors(session, films.film(session, film_uid))]
         for candidate in candidates[:_PRIORS_TRIED]:
             prior = self._analysed(candidate)
             if isinstance(prior, _Analysed):
@@ -173,7 +171,9 @@ class Worker(DBOSConfiguredInstance):
                 read = Read(opened, self.reader.engine.read(opened.film))
                 row = _save(session, instance, read, self.now())
             session.flush()
-            return _Analysed(film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at)
+            return _Analysed(
+                film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
+            )
 
     def _path(self, film_uid: str) -> Path:
         with Session(self.engine) as session:

@@ -51,17 +51,16 @@ class Peer(BaseModel):
     ae_title: str = Field(
         min_length=1, max_length=16, description="its AE title, as it calls itself"
     )
-    host: str = Field(description="its address or host name; a connection from elsewhere is refused")
+    host: str = Field(
+        description="its address or host name; a connection from elsewhere is refused"
+    )
 
 
 def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:
     """Return whether a caller is one of the peers; without any peer, whether it is this machine."""
     if not peers:
         return ipaddress.ip_address(address).is_loopback
-    return any(
-        peer.ae_title == ae_title and address in _addresses(peer.host)
-        for peer in peers
-    )
+    return any(peer.ae_title == ae_title and address in _addresses(peer.host) for peer in peers)
 
 
 def _addresses(host: str) -> set[str]:

@@ -57,9 +57,7 @@ class ReceiverSettings(BaseModel):
     timeout_s: float = Field(
         60, gt=0, description="seconds of silence after which an association is given up"
     )
-    peers: tuple[Peer, ...] = Field(
-        (), description="who may send; empty: only this machine itself"
-    )
+    peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
 
 
 class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]

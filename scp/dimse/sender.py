@@ -24,9 +24,7 @@ class DestinationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it"
-    )
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it")
     ae_title: str = Field(min_length=1, max_length=16, description="its AE title")
     host: str = Field(description="its address or host name")
     port: int = Field(ge=1, le=65535, description="its DICOM port")

@@ -1,0 +1,165 @@
+"""Read config.toml and the environment into one frozen object.
+
+Each settings class stands beside the code that obeys it; here they are only put together.
+The environment wins over the file: ``HILUM_RECEIVER__PORT=11200``.
+"""
+
+import difflib
+import os
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from inference.gate import GateSettings
+from inference.settings import InferenceSettings
+from scp.archive import ArchiveSettings
+from scp.dashboard.settings import DashboardSettings
+from scp.dimse.receiver import ReceiverSettings
+from scp.dimse.sender import DestinationSettings
+from scp.errors import ConfigError
+from scp.index.database import DatabaseSettings
+from scp.results.settings import ResultSettings
+
+_PREFIX = "HILUM_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Field(
+        Path("var"),
+        description="archive, quarantine and database; relative to the folder of config.toml",
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    gate: GateSettings = GateSettings()
+    inference: InferenceSettings = InferenceSettings()
+    results: ResultSettings = ResultSettings()
+    destinations: tuple[DestinationSettings, ...] = ()
+    dashboard: DashboardSettings = DashboardSettings()
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_differ(
+        cls, destinations: tuple[DestinationSettings, ...]
+    ) -> tuple[DestinationSettings, ...]:
+        names = [destination.name for destination in destinations]
+        if len(set(names)) < len(names):
+            raise ValueError("two destinations have the same name")
+        return destinations
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+    @property
+    def database_url(self) -> str:
+        """The database that is meant."""
+        return self.database.resolved(self.data_dir)
+
+    def destinations_by_name(self) -> dict[str, DestinationSettings]:
+        """Return the destinations by the names that the index knows them by."""
+        return {destination.name: destination for destination in self.destinations}
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings of a configuration file and the environment.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a key or value in it or in the environment is not right; the
+        text names the key, and the nearest right one.
+    """
+    content = _read(path)
+    _refuse_unknown_variables(os.environ)
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{path}:\n" + "\n".join(f"  {_explain(detail)}" for detail in error.errors())
+        ) from error
+    except SettingsError as error:
+        raise ConfigError(f"the environment cannot be read: {error}") from error
+    data_dir = path.parent.resolve() / settings.data_dir
+    return settings.model_copy(update={"data_dir": data_dir})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} is not there: run in the folder that has it, or name one with --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Refuse ``HILUM_`` variables that name no table; pydantic looks only at the ones it knows."""
+    for name in environment:
+        if not name.startswith(_PREFIX):
+            continue
+        table = name.removeprefix(_PREFIX).split("__")[0].lower()
+        if table not in Settings.model_fields:
+            raise ConfigError(
+                f"environment variable {name}: no such key{_nearest(table, Settings)}"
+            )
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """Say what is wrong with one key, and what would be right."""
+    *parents, last = detail["loc"]
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: no such key{_nearest(str(last), _model_at(parents))}"
+    return f"{key}: {detail['msg']}"
+
+
+def _model_at(location: list[int | str]) -> type[BaseModel]:
+    """Return the settings class in which a key stands."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation)
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Return the settings class in an annotation such as ``tuple[Peer, ...]``."""
+    inner = typing.get_args(annotation)
+    found: type[BaseModel] = inner[0] if inner else annotation
+    return found
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    """Return ``; did you mean …?``, or all the right keys when none is near."""
+    near = difflib.get_close_matches(key, model.model_fields, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; the keys here are {', '.join(model.model_fields)}"

@@ -1,0 +1,80 @@
+"""Structured logs on stderr: one line a film and stage. Never a name, birth date or patient ID.
+
+Messages of exceptions that are not our own may quote the data set, so only their types and places
+are written. Libraries that quote values (pydicom's warnings) are silenced.
+"""
+
+import logging
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from scp.errors import HilumError
+
+_QUIET = {"pydicom": logging.CRITICAL, "pynetdicom": logging.CRITICAL, "highdicom": logging.ERROR}
+
+
+def configure_logs(role: str) -> None:
+    """Send our logs and the libraries' to stderr: JSON lines, or text on a terminal."""
+    warnings.simplefilter("ignore")
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _describe_exception,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(logging.INFO)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+
+
+def adopt_dbos_logs() -> None:
+    """Let DBOS log as everybody does, from warnings on; to be called once it has set itself up."""
+    logger = logging.getLogger("dbos")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.WARNING)
+
+
+def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace an exception by its type and where it came from."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else info
+    if error is True:
+        error = sys.exception()
+    if isinstance(error, BaseException):
+        event["exception"] = describe(error)
+    return event
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return an exception without what it may quote: type, places, and our own texts only."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "type": type(error).__name__,
+        "text": str(error) if isinstance(error, HilumError | OSError) else "",
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-6:]],
+    }

@@ -1,0 +1,209 @@
+"""The roles of the service, each a process: receive, work, dashboard."""
+
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event, Thread
+from time import monotonic
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.config import Settings
+from scp.errors import ServiceError
+from scp.index.database import migrate, open_database
+from scp.index.heartbeats import BEAT_S, Role, beat, leave
+from scp.queue import Jobs
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
+_LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
+
+
+def now() -> datetime:
+    """Return the time. The service's only clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every role stands on."""
+
+    settings: Settings
+    engine: sa.Engine
+    archive: Archive
+    jobs: Jobs
+
+
+@contextmanager
+def open_ground(settings: Settings) -> Iterator[Ground]:
+    """Open archive, database and queue, and bring the tables up to date."""
+    archive = Archive(settings.data_dir, settings.archive)
+    engine = open_database(settings.database_url)
+    migrate(engine)
+    jobs = Jobs(engine)
+    try:
+        yield Ground(settings, engine, archive, jobs)
+    finally:
+        jobs.close()
+        engine.dispose()
+
+
+def default_name(role: str, number: int = 1) -> str:
+    """Return a name that is the same after a restart and different on every host."""
+    return f"{role}-{socket.gethostname()}-{number}"
+
+
+@contextmanager
+def only_one(archive: Archive, name: str) -> Iterator[None]:
+    """Hold a role's name: two workers of one name would do each other's films over again."""
+    folder = archive.data_dir / "locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServiceError(
+                f"{name} is already running on {archive.data_dir}: stop it, or give this one"
+                " another --name"
+            ) from error
+        yield
+
+
+class Stop:
+    """Set by SIGTERM, SIGINT, or the death of the supervisor; the main thread waits for it."""
+
+    def __init__(self, supervisor: int | None = None) -> None:
+        self._event = Event()
+        self._supervisor = supervisor
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._event.set())
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait, and return whether it is time to stop."""
+        orphaned = self._supervisor is not None and os.getppid() != self._supervisor
+        return orphaned or self._event.wait(timeout_s)
+
+
+def beat_until(
+    stop: Stop, ground: Ground, role: Role, *, every_beat: Callable[[], None] = lambda: None
+) -> None:
+    """Say every few seconds that a role is alive, until it is to stop; then take leave.
+
+    A database that is away for a while is waited for, not died of.
+    """
+    while True:
+        try:
+            with Session(ground.engine) as session, session.begin():
+                beat(session, role, now())
+            every_beat()
+        except (SQLAlchemyError, OSError):
+            log.exception("no heartbeat")
+        if stop.wait(BEAT_S):
+            break
+    with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
+        leave(session, role.name)
+
+
+def wait_until(done: Callable[[], bool], timeout_s: float = DRAIN_S) -> bool:
+    """Wait for something that nobody announces; return whether it came."""
+    tick, deadline = Event(), monotonic() + timeout_s
+    while not done():
+        if monotonic() > deadline:
+            return False
+        tick.wait(0.05)
+    return True
+
+
+def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run a receiver on a listening socket."""
+    from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
+    from scp.intake import Intake  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        host, port = listening.getsockname()[:2]
+        intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+        receiver = Receiver(
+            settings.receiver,
+            intake,
+            listening,
+            secondary_captures=settings.gate.accept_secondary_capture,
+        )
+        Thread(target=receiver.serve, name="receiver", daemon=True).start()
+        details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
+        log.info("receiving", **details)
+        beat_until(
+            stop,
+            ground,
+            Role(name, "receive", os.getpid(), details),
+            every_beat=lambda: _sweep(ground.archive),
+        )
+        receiver.stop(wait_until)
+        log.info("stopped")
+
+
+def _sweep(archive: Archive) -> None:
+    """Delete what broken associations left behind: a temp folder must not fill up."""
+    gone = archive.discard_partial(_LEFTOVERS_S, now().timestamp())
+    if gone:
+        log.info("leftovers deleted", files=gone)
+
+
+def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run the dashboard on a listening socket."""
+    import uvicorn  # noqa: PLC0415
+
+    from scp.dashboard.app import make_app  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        app = make_app(
+            ground.engine,
+            ground.archive,
+            settings.dashboard,
+            destinations=tuple(settings.destinations_by_name()),
+            clock=now,
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_S)
+            )
+        )
+        # in a thread, uvicorn leaves the signals to us
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        host, port = listening.getsockname()[:2]
+        beat_until(
+            stop,
+            ground,
+            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}),
+        )
+        server.should_exit = True
+        thread.join(DRAIN_S + 1)
+        log.info("stopped")
+
+
+def open_socket(host: str, port: int, key: str) -> socket.socket:
+    """Return a listening socket. Raises `ServiceError` naming the configuration's key."""
+    from scp.dimse.receiver import open_listener  # noqa: PLC0415
+
+    try:
+        return open_listener(host, port)
+    except OSError as error:
+        raise ServiceError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): stop what uses it"
+            f" (is hilum running already?), or set [{key}] port"
+        ) from error
+
+
+def inherited_socket(descriptor: int) -> socket.socket:
+    """Return the listening socket that the supervisor has opened for us."""
+    return socket.socket(fileno=descriptor)

@@ -1,0 +1,156 @@
+"""The whole service on one machine: start the roles as processes, and keep them running.
+
+The listening sockets are opened here, once: while a role restarts, connections queue.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+from sqlalchemy.orm import Session
+
+from scp.config import Settings
+from scp.errors import ServiceError
+from scp.index.heartbeats import Role, alive
+from scp.roles import Ground, Stop, default_name, now, open_ground, open_socket
+
+log = structlog.get_logger(__name__)
+
+CANNOT_START = 78  # EX_CONFIG: a role says that starting it again is of no use
+_READY_WITHIN_S = 120.0  # loading torch from a cold disk takes most of a minute
+_STOP_WITHIN_S = 9.0
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass
+class _Child:
+    """A role's process, started again when it dies; each time after a longer pause."""
+
+    name: str
+    command: list[str]
+    sockets: tuple[socket.socket, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    pause_s: float = 1.0
+    restart_at: float = 0.0
+    started_at: float = field(default_factory=monotonic)
+
+    def start(self) -> None:
+        """Start the process, in a session of its own: Ctrl-C reaches it through us alone."""
+        self.started_at = monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scp.cli", *self.command],
+            pass_fds=[listening.fileno() for listening in self.sockets],
+            start_new_session=True,
+        )
+
+    def revive(self) -> None:
+        """Start the process again if it is dead and its pause is over."""
+        if self.process is not None and self.process.poll() is not None:
+            code, self.process = self.process.returncode, None
+            if monotonic() - self.started_at > 60:
+                self.pause_s = 1.0
+            self.restart_at = monotonic() + self.pause_s
+            log.error("role died", name=self.name, code=code, again_in_s=self.pause_s)
+            self.pause_s = min(_LONGEST_PAUSE_S, self.pause_s * 2)
+        if self.process is None and monotonic() >= self.restart_at:
+            self.start()
+
+
+def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    ServiceError
+        A port is taken, or a role cannot start and has said why.
+    """
+    receiver, web = settings.receiver, settings.dashboard
+    with (
+        open_socket(receiver.host, receiver.port, "receiver") as dicom,
+        open_socket(web.host, web.port, "dashboard") as http,
+        open_ground(settings) as ground,
+    ):
+        stop = Stop()
+        children = _children(settings, config, dicom, http)
+        for child in children:
+            child.start()
+        try:
+            ready = _await_ready(ground, children, stop)
+            if ready is not None:
+                announce(_ready_line(receiver.ae_title, dicom, http, ready))
+            while not stop.wait(0.2):
+                for child in children:
+                    child.revive()
+        finally:
+            _stop_all(children)
+    log.info("stopped")
+
+
+def _children(
+    settings: Settings, config: str, dicom: socket.socket, http: socket.socket
+) -> list[_Child]:
+    common = ["--config", config, "--supervisor", str(os.getpid())]
+    receivers = [
+        _Child(
+            name := default_name("receive", number + 1),
+            ["receive", *common, "--name", name, "--fd", str(dicom.fileno())],
+            (dicom,),
+        )
+        for number in range(settings.receiver.processes)
+    ]
+    worker, web = default_name("work"), default_name("dashboard")
+    return [
+        *receivers,
+        _Child(worker, ["work", *common, "--name", worker]),
+        _Child(web, ["dashboard", *common, "--name", web, "--fd", str(http.fileno())], (http,)),
+    ]
+
+
+def _await_ready(ground: Ground, children: list[_Child], stop: Stop) -> list[Role] | None:
+    """Wait until each role says that it is alive; None when told to stop before."""
+    deadline = monotonic() + _READY_WITHIN_S
+    while not stop.wait(0.1):
+        for child in children:
+            if child.process is not None and child.process.poll() == CANNOT_START:
+                raise ServiceError(f"{child.name} cannot start; its message is above")
+        with Session(ground.engine) as session:
+            beating = {role.pid: role for role in alive(session, now())}
+        pids = [child.process.pid for child in children if child.process is not None]
+        if all(pid in beating for pid in pids) and len(pids) == len(children):
+            return [beating[pid] for pid in pids]
+        if monotonic() > deadline:
+            raise ServiceError(f"not ready after {_READY_WITHIN_S:.0f} s; the log above says why")
+        for child in children:
+            child.revive()
+    return None
+
+
+def _ready_line(ae_title: str, dicom: socket.socket, http: socket.socket, roles: list[Role]) -> str:
+    model = next(role.details for role in roles if role.role == "work")
+    dicom_host, dicom_port = dicom.getsockname()[:2]
+    http_host, http_port = http.getsockname()[:2]
+    return (
+        f"hilum is ready: DICOM {ae_title}@{dicom_host}:{dicom_port}"
+        f" | dashboard http://{http_host}:{http_port}"
+        f" | model {model['model']} {model['version']} on {model['device']}"
+    )
+
+
+def _stop_all(children: list[_Child]) -> None:
+    """Ask all roles to stop, wait, and end those that do not."""
+    running = [child.process for child in children if child.process is not None]
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    deadline = monotonic() + _STOP_WITHIN_S
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,125 @@
+"""The role `work`: films from the queue, answers into the archive and to the destinations."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from dbos import DBOS, DBOSConfig
+from sqlalchemy.orm import Session
+
+from inference.bundle import default_bundle, load_bundle
+from inference.engine import Engine
+from scp import logs
+from scp.config import Settings
+from scp.delivery import Deliverer
+from scp.index import films
+from scp.index.heartbeats import Role
+from scp.index.schema import FilmState
+from scp.queue import APPLICATION, FILMS, WORKFLOW_VERSION, delivery_queue, film_of
+from scp.reading import Reader
+from scp.results.identity import this_product
+from scp.roles import DRAIN_S, Ground, Stop, beat_until, now, only_one, open_ground
+from scp.workflow import Worker
+
+log = structlog.get_logger(__name__)
+
+# seconds between looks into a queue: half of it is added to every answer's time
+_POLL_S = 0.1
+# objects to one destination go one film after the other: a PACS counts its associations
+_DELIVERIES_AT_ONCE = 2
+
+
+@contextmanager
+def open_reader(settings: Settings) -> Iterator[Reader]:
+    """Load the model and return what answers films."""
+    bundle = load_bundle(settings.inference.bundle or default_bundle())
+    with Engine(
+        bundle,
+        device=settings.inference.device,
+        batch_size=settings.inference.batch_size,
+        thresholds=settings.results.thresholds,
+    ) as engine:
+        yield Reader(engine, settings.gate, settings.results, this_product())
+
+
+def work(settings: Settings, name: str, stop: Stop) -> None:
+    """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
+    with (
+        open_ground(settings) as ground,
+        only_one(ground.archive, name),
+        open_reader(settings) as reader,
+    ):
+        worker = make_worker(ground, reader)
+        _launch(ground, name)
+        engine = reader.engine
+        details = {
+            "model": engine.model.name,
+            "version": engine.model.version,
+            "device": str(engine.device),
+        }
+        log.info("working", name=name, **details)
+        beat_until(
+            stop,
+            ground,
+            Role(name, "work", os.getpid(), details),
+            every_beat=lambda: state_given_up(ground, worker),
+        )
+        DBOS.destroy(workflow_completion_timeout_sec=int(DRAIN_S))
+        log.info("stopped")
+    # what still runs is done again at the next start; a thread in a time-out would hold us up
+    os._exit(0)
+
+
+def make_worker(ground: Ground, reader: Reader) -> Worker:
+    """Put a worker together."""
+    deliverer = Deliverer(
+        ground.engine,
+        ground.archive,
+        ground.jobs,
+        ground.settings.destinations_by_name(),
+        ground.settings.receiver.ae_title,
+        now,
+    )
+    return Worker(ground.engine, ground.archive, ground.jobs, reader, deliverer, now)
+
+
+def _launch(ground: Ground, name: str) -> None:
+    """Start taking jobs; those that an earlier process of this name left are taken up first."""
+    config = DBOSConfig(
+        name=APPLICATION,
+        system_database_engine=ground.engine,
+        system_database_url=ground.engine.url.render_as_string(hide_password=False),
+        application_version=WORKFLOW_VERSION,
+        executor_id=name,
+        run_migrations=False,
+    )
+    DBOS(config=config)
+    logs.adopt_dbos_logs()
+    DBOS.launch()
+    settings = ground.settings
+    DBOS.register_queue(
+        FILMS,
+        worker_concurrency=settings.inference.films_at_once,
+        polling_interval_sec=_POLL_S,
+        on_conflict="always_update",
+    )
+    for destination in settings.destinations:
+        DBOS.register_queue(
+            delivery_queue(destination.name),
+            worker_concurrency=_DELIVERIES_AT_ONCE,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
+
+
+def state_given_up(ground: Ground, worker: Worker) -> None:
+    """State the outcome of films at which workers died again and again."""
+    for job in ground.jobs.given_up():
+        film_uid = film_of(job)
+        if film_uid is None:
+            continue
+        with Session(ground.engine) as session:
+            stated = films.film(session, film_uid).state is FilmState.FAILED
+        if not stated:
+            worker.state_failure(film_uid, "WorkerDied")
