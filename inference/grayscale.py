@@ -119,9 +119,9 @@ def _voi(
             return window(modality, centre, width, function)
     elif modality.size == 256 and _plausible(sample / 255):
         return np.clip(modality / 255, 0, 1)  # 8 bits without a window are ready for display
-    low, high = np.percentile(sample, ROBUST_PERCENTILES)
+    low, high = map(float, np.percentile(sample, ROBUST_PERCENTILES))
     if high <= low:
-        low, high = sample.min(), sample.max()
+        low, high = float(sample.min()), float(sample.max())
     return np.clip((modality - low) / max(high - low, 1e-9), 0, 1)
 
 

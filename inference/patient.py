@@ -16,7 +16,7 @@ _ANIMAL_TEXTS = (
     "InstitutionName",
 )
 _ANIMAL_WORDS = ("CANINE", "FELINE", "EQUINE", "BOVINE", "AVIAN", "VETERINAR")
-_HUMAN_CODES = frozenset({"337915000", "L-85B00", "9606"})  # Homo sapiens: SCT, SRT, NCBI taxonomy
+_HUMAN_CODES = frozenset({"337915000", "L-85003"})  # Homo sapiens in SCT and SRT (CID 7454)
 
 
 def age_years(ds: Dataset) -> float | None:
