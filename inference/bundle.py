@@ -1,0 +1,240 @@
+"""A trained network with all that its answer depends on, in MONAI's bundle layout.
+
+``configs/metadata.json`` says what the network is and how its output is to be read (MONAI's keys,
+and ours under ``hilum``), ``configs/inference.json`` builds it from MONAI's tools,
+``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card.
+
+`BundleError`
+├── `BundleIncomplete`   a file is missing
+├── `BundleMalformed`    a file is there but does not say what it must
+├── `OtherLabels`        made for other findings, or another order of them
+├── `OtherWeights`       the weights are not those that the metadata was written for
+└── `PickledWeights`     weights in a format that runs code when it is loaded
+
+`load_bundle` never evaluates ``inference.json``: a MONAI configuration may hold Python expressions.
+
+References
+----------
+MONAI Bundle Specification; Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from inference.findings import LABELS, ModelIdentity
+from inference.model import Architecture, FindingNetwork
+from inference.preprocessing import Preprocessing
+
+METADATA = Path("configs/metadata.json")
+CONFIG = Path("configs/inference.json")
+WEIGHTS = Path("models/model.safetensors")
+CARD = Path("docs/README.md")
+
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+
+
+class BundleError(ValueError):
+    """The folder is not a bundle that hilum can use; the text says why."""
+
+
+class BundleIncomplete(BundleError):
+    """A file of the bundle is missing."""
+
+
+class BundleMalformed(BundleError):
+    """A file of the bundle does not say what it must."""
+
+
+class OtherLabels(BundleError):
+    """The bundle was made for other findings, or for another order of them."""
+
+
+class OtherWeights(BundleError):
+    """The weights are not those that the metadata was written for."""
+
+
+class PickledWeights(BundleError):
+    """The bundle holds a pickle, which may run any code when it is loaded."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reading(_Frozen):
+    """How one output of the network is to be read.
+
+    The probability is ``1 / (1 + exp(-(slope * logit + intercept)))``, for films among which the
+    finding is as frequent as ``prevalence``.
+    """
+
+    slope: float = Field(gt=0, description="above 0: calibration must not reorder films")
+    intercept: float
+    threshold: float = Field(gt=0, lt=1, description="operating point, as a probability")
+    prevalence: float = Field(ge=0, le=1, description="assumed by slope and intercept")
+
+    @property
+    def decision(self) -> float:
+        """The logit at which the probability reaches the threshold."""
+        return self.decision_at(self.threshold)
+
+    def decision_at(self, threshold: float) -> float:
+        """Return the logit at which the probability reaches another threshold in (0, 1)."""
+        return (math.log(threshold / (1 - threshold)) - self.intercept) / self.slope
+
+
+class Hilum(_Frozen):
+    """The part of a bundle's metadata that is hilum's own."""
+
+    architecture: Architecture
+    size_px: int = Field(ge=32, le=2048, description="side of the network's square input")
+    mean: float
+    std: float = Field(gt=0)
+    readings: dict[str, Reading] = Field(description="by label, in the order of the outputs")
+    weights_sha256: str
+    training_data: str = Field(description="what the network was trained on")
+
+
+class Metadata(BaseModel):
+    """A bundle's ``metadata.json``: the keys of MONAI that hilum reads, and its own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")  # MONAI knows more keys
+
+    name: str
+    version: str
+    monai_version: str
+    network_data_format: dict[Literal["inputs", "outputs"], dict[str, dict[str, Any]]]
+    hilum: Hilum
+
+    @model_validator(mode="after")
+    def _input_size_is_stated_once(self) -> Self:
+        stated = self.network_data_format.get("inputs", {}).get("image", {}).get("spatial_shape")
+        if stated != [self.hilum.size_px] * 2:
+            raise ValueError(
+                f"network_data_format says the input is {stated}, "
+                f"hilum.size_px says {self.hilum.size_px}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was checked: its files are there and belong together.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    metadata
+        What the network is and how it is to be read.
+    identity
+        What results say of it: name, version, and one SHA-256 over metadata, configuration and
+        weights.
+    """
+
+    folder: Path
+    metadata: Metadata
+    identity: ModelIdentity
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a film becomes this network's input."""
+        hilum = self.metadata.hilum
+        return Preprocessing(hilum.size_px, hilum.mean, hilum.std)
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """How to read each output, in the order of `FINDINGS`."""
+        return tuple(self.metadata.hilum.readings.values())
+
+    def network(self) -> FindingNetwork:
+        """Load the network, in float32, ready to infer.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit the architecture.
+        """
+        network = FindingNetwork(self.metadata.hilum.architecture, labels=len(LABELS))
+        try:
+            network.load_state_dict(load_file(self.folder / WEIGHTS))  # float16 -> float32
+        except (RuntimeError, SafetensorError) as error:
+            raise BundleMalformed(
+                f"{self.folder / WEIGHTS} does not fit {self.metadata.hilum.architecture}: {error}"
+            ) from error
+        return network.eval().requires_grad_(False)
+
+
+def default_bundle() -> Path:
+    """Return the folder of the bundle that comes with hilum."""
+    return Path(__file__).parent / "bundles" / "chest14"
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Check a bundle and return it; the weights are read only to be hashed.
+
+    Raises
+    ------
+    BundleError
+        The folder is no bundle for hilum; the text names the file and the reason.
+    """
+    _refuse_pickles(folder)
+    for name in (METADATA, CONFIG, WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise BundleIncomplete(f"{folder}: {name} is missing")
+    metadata = _read_metadata(folder / METADATA)
+    sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, WEIGHTS)}
+    if sums[WEIGHTS] != metadata.hilum.weights_sha256:
+        raise OtherWeights(
+            f"{folder / WEIGHTS} has SHA-256 {sums[WEIGHTS]}, its metadata was written for "
+            f"{metadata.hilum.weights_sha256}; copy the whole bundle again"
+        )
+    listing = "".join(f"{name.as_posix()} {sums[name]}\n" for name in sums)
+    sha256 = hashlib.sha256(listing.encode()).hexdigest()
+    return Bundle(folder, metadata, ModelIdentity(metadata.name, metadata.version, sha256))
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_pickles(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES:
+            raise PickledWeights(
+                f"{path} is in a format that may run code when loaded; hilum reads safetensors "
+                "only: convert it with `hilum export`, and remove it"
+            )
+
+
+def _read_metadata(path: Path) -> Metadata:
+    try:
+        metadata = Metadata.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleMalformed(f"{path}: {where}: {first['msg']}") from error
+    labels = tuple(metadata.hilum.readings)
+    if labels != LABELS:
+        raise OtherLabels(
+            f"{path} is for {', '.join(labels) or 'no label'}; "
+            f"hilum needs, in this order, {', '.join(LABELS)}"
+        )
+    return metadata
+
+
+def calibrate(logits: torch.Tensor, readings: tuple[Reading, ...]) -> torch.Tensor:
+    """Turn logits (b, labels) into probabilities in [0, 1] of the same shape."""
+    slopes = torch.tensor([reading.slope for reading in readings])
+    intercepts = torch.tensor([reading.intercept for reading in readings])
+    return torch.sigmoid(slopes * logits + intercepts)

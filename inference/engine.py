@@ -1,0 +1,233 @@
+"""Films from many threads, in batches, on one device.
+
+`EngineError`
+├── `EngineClosed`     a film came after `Engine.close`
+├── `ReadFailed`       the network gave no number for a film
+├── `UnknownDevice`    no such device here
+└── `UnknownThreshold` a threshold for no finding, or outside (0, 1)
+"""
+
+import difflib
+import queue
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+
+from inference.bundle import Bundle, calibrate
+from inference.film import Film
+from inference.findings import LABELS, Prediction
+from inference.model import heatmaps
+
+
+class EngineError(RuntimeError):
+    """The engine cannot do what was asked; the text says why."""
+
+
+class EngineClosed(EngineError):
+    """The engine was closed before the film came."""
+
+
+class ReadFailed(EngineError):
+    """The network gave no number for a film."""
+
+
+class UnknownDevice(EngineError, ValueError):
+    """The device does not exist on this machine."""
+
+
+class UnknownThreshold(EngineError, ValueError):
+    """A threshold is for no finding, or not between 0 and 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    pixels: torch.Tensor  # (1, size, size), normalised
+    answer: Future[Prediction] = field(default_factory=Future)
+
+
+class Engine:
+    """Read films with one network on one device. Close it, or use it in ``with``.
+
+    One thread runs the network. It takes whatever films wait, up to ``batch_size``, and never
+    waits for more: alone, a film is read at once; under load, batches fill by themselves.
+
+    It computes in float32 on every device, without TF32. Half precision would make a film's
+    probabilities depend, in the third digit, on the films that happened to share its batch.
+
+    Parameters
+    ----------
+    bundle
+        The network and how it is to be read.
+    device
+        "auto" (CUDA where there is one, else the processor), "cpu", "cuda" or "cuda:N".
+    batch_size
+        Most films in one forward pass.
+    thresholds
+        Operating points of this site, as probabilities by label, instead of the bundle's.
+
+    Raises
+    ------
+    UnknownDevice, UnknownThreshold, BundleMalformed
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        batch_size: int = 16,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.device = find_device(device)
+        self.thresholds = site_thresholds(bundle, thresholds or {})
+        readings = zip(bundle.readings, self.thresholds, strict=True)
+        decision = [reading.decision_at(threshold) for reading, threshold in readings]
+        self._decision = torch.tensor(decision, dtype=torch.float32)  # (14,)
+        self._batch_size = batch_size
+        self._network = bundle.network().to(  # type: ignore[call-overload]
+            self.device, memory_format=torch.channels_last
+        )
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._closed = False
+        self._closing = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def read(self, film: Film) -> Prediction:
+        """Read one film; any thread may call, and waits for its own film only.
+
+        Raises
+        ------
+        EngineClosed
+            `close` was called before.
+        ReadFailed
+            The film's pixels lead to no number (nan).
+        """
+        request = _Request(self.bundle.preprocessing(film))
+        with self._closing:  # nothing may be put behind the mark that ends the thread
+            if self._closed:
+                raise EngineClosed("the engine is closed; the film was not read")
+            self._requests.put(request)
+        return request.answer.result()
+
+    def close(self) -> None:
+        """Read the films that wait, then end the thread. A second call does nothing."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._requests.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        """Run batch after batch until the end mark; a batch that fails is its callers' error."""
+        open_ = True
+        while open_:
+            batch, open_ = self._next_batch()
+            try:
+                answers = self._predict([request.pixels for request in batch])
+            except Exception as error:  # the edge of the thread: the next batch may do
+                for request in batch:
+                    request.answer.set_exception(error)
+            else:
+                for request, answer in zip(batch, answers, strict=True):
+                    _settle(request.answer, answer)
+
+    def _next_batch(self) -> tuple[list[_Request], bool]:
+        """Wait for one film, add what else waits; False after the end mark."""
+        batch: list[_Request] = []
+        while len(batch) < self._batch_size:
+            try:
+                request = self._requests.get(block=not batch)
+            except queue.Empty:
+                break
+            if request is None:
+                return batch, False
+            batch.append(request)
+        return batch, True
+
+    @torch.inference_mode()
+    def _predict(self, films: list[torch.Tensor]) -> list[Prediction]:
+        if not films:
+            return []
+        pixels = torch.stack(films).to(self.device, memory_format=torch.channels_last)
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            logits, maps = (output.float().cpu() for output in self._network(pixels))
+        probabilities = calibrate(logits, self.bundle.readings)  # (b, 14)
+        hot = heatmaps(maps, self._decision)  # (b, 14, h, w)
+        return [
+            Prediction(row.numpy(), self.thresholds, grid.numpy(), self.bundle.identity)
+            for row, grid in zip(probabilities, hot, strict=True)
+        ]
+
+
+def _settle(answer: Future[Prediction], prediction: Prediction) -> None:
+    if np.isfinite(prediction.probabilities).all():
+        answer.set_result(prediction)
+    else:
+        # a nan is below every threshold: it would pass for a film without findings
+        answer.set_exception(ReadFailed("the network gave nan for a film; are its pixels numbers?"))
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of that name.
+
+    Raises
+    ------
+    UnknownDevice
+        The name is none of auto, cpu, cuda, cuda:N, or there is no such CUDA device.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or (number and not number.isdecimal()) or name.endswith(":"):
+        raise UnknownDevice(f"device {name!r} is none of auto, cpu, cuda, cuda:N")
+    if int(number or 0) >= count:
+        raise UnknownDevice(
+            f"device {name!r} is not there: this machine has {count} CUDA devices; "
+            'use "auto" or "cpu"'
+        )
+    return torch.device(name)
+
+
+def site_thresholds(
+    bundle: Bundle, overrides: Mapping[str, float]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Return the operating points (14,): the bundle's, or the site's where it gives one.
+
+    Raises
+    ------
+    UnknownThreshold
+        A label is unknown (the text names the nearest), or a value is not between 0 and 1.
+    """
+    for label, threshold in overrides.items():
+        if label not in LABELS:
+            near = difflib.get_close_matches(label, LABELS, n=1, cutoff=0.0)
+            raise UnknownThreshold(f"threshold for unknown finding {label!r}: {near[0]!r}?")
+        if not 0 < threshold < 1:
+            raise UnknownThreshold(f"threshold {threshold} of {label} is not between 0 and 1")
+    chosen = zip(LABELS, bundle.readings, strict=True)
+    return np.array(
+        [overrides.get(label, reading.threshold) for label, reading in chosen], np.float32
+    )

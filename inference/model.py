@@ -1,0 +1,82 @@
+"""A ResNet whose logits and class activation maps come from one forward pass.
+
+References
+----------
+He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
+Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016.
+"""
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+from torch import nn
+from torchvision.models import resnet18, resnet50
+
+Architecture = Literal["resnet18", "resnet50"]
+
+_BUILDERS = {"resnet18": resnet18, "resnet50": resnet50}
+
+
+class FindingNetwork(nn.Module):
+    """A torchvision ResNet with one output per finding and its class activation map.
+
+    The linear head is a 1x1 convolution in front of the pooling instead of a matrix behind it:
+    both are linear, so they commute, and the mean over a map *is* the logit.
+
+    The stem takes one channel: a film is grey, and three equal channels only add a sum. (Weights
+    made for three come over exactly by adding their stem over the channels.) The last stage keeps
+    its resolution, for maps of stride 16, 8 x 8 at 128 px, instead of 32.
+
+    Parameters
+    ----------
+    architecture
+        "resnet50" to work with, "resnet18" for tests.
+    labels
+        Number of outputs.
+    """
+
+    def __init__(self, architecture: Architecture = "resnet50", labels: int = 14) -> None:
+        super().__init__()
+        resnet = _BUILDERS[architecture](zero_init_residual=True)
+        stem = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+        for module in resnet.layer4.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+        stages = [(name, child) for name, child in resnet.named_children() if name != "fc"]
+        trunk = OrderedDict(stages, conv1=stem)
+        del trunk["avgpool"]
+        self.trunk = nn.Sequential(trunk)
+        self.head = nn.Conv2d(resnet.fc.in_features, labels, kernel_size=1)
+
+    def forward(self, films: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (b, labels) and their class activation maps (b, labels, h, w).
+
+        Parameters
+        ----------
+        films
+            (b, 1, size, size), normalised by the bundle's `Preprocessing`.
+        """
+        features = self.trunk(films)  # (b, features, h, w)
+        maps = self.head(features)  # (b, labels, h, w)
+        return maps.mean(dim=(2, 3)), maps
+
+
+def heatmaps(maps: torch.Tensor, decision: torch.Tensor) -> torch.Tensor:
+    """Scale class activation maps to [0, 1]; 1 marks what spoke most *for* the finding.
+
+    A cell speaks for a finding where its activation lies above the finding's decision logit. So a
+    film at or above its operating point always shows something (the mean over the map is the
+    logit), and a map is all zero where nothing on the film reaches the operating point.
+
+    Parameters
+    ----------
+    maps
+        (b, labels, h, w) class activation maps.
+    decision
+        (labels,) logit of each finding's operating point.
+    """
+    evidence = (maps - decision[:, None, None]).clamp(min=0)  # (b, labels, h, w)
+    strongest = evidence.amax(dim=(2, 3), keepdim=True)  # (b, labels, 1, 1)
+    return evidence / strongest.clamp(min=torch.finfo(evidence.dtype).tiny)

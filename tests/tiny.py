@@ -1,0 +1,28 @@
+"""A tiny untrained bundle, made by the real export code."""
+
+from pathlib import Path
+
+import torch
+
+from inference.bundle import Reading
+from inference.findings import LABELS
+from inference.model import FindingNetwork
+from inference.preprocessing import Preprocessing
+from training.export import Description, write_bundle
+
+
+def make_tiny_bundle(folder: Path) -> Path:
+    """Write a seeded resnet18 bundle with 64 px input to `folder`, which must not exist."""
+    torch.manual_seed(14)
+    readings = {
+        label: Reading(slope=1.0, intercept=0.0, threshold=0.5, prevalence=0.1) for label in LABELS
+    }
+    description = Description(
+        name="tiny",
+        version="0.0.1",
+        architecture="resnet18",
+        training_data="nothing: its weights are random.",
+        command="tests/tiny.py",
+    )
+    write_bundle(folder, FindingNetwork("resnet18"), Preprocessing(64), readings, description)
+    return folder
