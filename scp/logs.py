@@ -18,8 +18,11 @@ from scp.errors import HilumError
 _QUIET = {"pydicom": logging.CRITICAL, "pynetdicom": logging.CRITICAL, "highdicom": logging.ERROR}
 
 
-def configure_logs(role: str) -> None:
-    """Send our logs and the libraries' to stderr: JSON lines, or text on a terminal."""
+def configure_logs(role: str, *, quiet: bool = False) -> None:
+    """Send our logs and the libraries' to stderr: JSON lines, or text on a terminal.
+
+    ``quiet`` keeps only what went wrong, for commands whose output is a table.
+    """
     warnings.simplefilter("ignore")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -40,7 +43,7 @@ def configure_logs(role: str) -> None:
         )
     )
     logging.root.handlers[:] = [handler]
-    logging.root.setLevel(logging.INFO)
+    logging.root.setLevel(logging.ERROR if quiet else logging.INFO)
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(level)
     structlog.configure(

@@ -4,7 +4,6 @@ No queue in here: `scp.workflow` makes durable steps of it, `hilum analyse` uses
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path

@@ -1,0 +1,143 @@
+"""`hilum analyse`: the service's own steps on a few files, without network or queue."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inference.findings import FINDINGS
+from scp.commands import files_in, progress
+from scp.config import Settings
+from scp.errors import Refused
+from scp.index import films
+from scp.index.schema import FilmState, Instance
+from scp.intake import Intake, Request, read_header
+from scp.results.pictures import png_of
+from scp.roles import Ground, now, open_ground
+from scp.worker import make_worker, open_reader
+from scp.workflow import Worker
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What became of one file."""
+
+    source: str
+    outcome: str
+    detail: str
+    findings: list[dict[str, Any]]
+    notes: list[str]
+    files: list[str]
+
+
+def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_json: bool) -> int:
+    """Answer each file as the service would, write the answers to ``out``, print them.
+
+    Returns
+    -------
+    int
+        0 when each file was answered, 1 when one was refused or not analysed.
+    """
+    files = files_in(paths)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
+        alone = _without_network(settings, Path(folder))
+        with open_ground(alone) as ground, open_reader(alone) as reader, progress() as bar:
+            task = bar.add_task("reading", total=len(files))
+            worker = make_worker(ground, reader)
+            taken, analysed = _take_all(ground, files)
+            for uid in _oldest_first(ground.engine, taken):
+                analysed.append(_answer(worker, ground, uid, taken[uid], out))
+                bar.advance(task)
+    rows = [vars(item) for item in analysed]
+    (out / "findings.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print(analysed, out)
+    return 0 if all(item.outcome == FilmState.ANSWERED for item in analysed) else 1
+
+
+def _without_network(settings: Settings, folder: Path) -> Settings:
+    """Return the same settings, with a database and archive of their own and no destination."""
+    return settings.model_copy(
+        update={
+            "data_dir": folder,
+            "database": settings.database.model_copy(update={"url": ""}),
+            "archive": settings.archive.model_copy(update={"reserve_mb": 0}),
+            "destinations": (),
+        }
+    )
+
+
+def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], list[Analysed]]:
+    """Take copies of the files in; return them by SOP Instance UID, and what was refused."""
+    intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+    taken, refused = {}, []
+    for path in files:
+        copy = Path(shutil.copy(path, ground.archive.incoming))
+        try:
+            header = read_header(copy)
+            uid = str(header.get("SOPInstanceUID", ""))
+            intake.take(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
+            taken[uid] = path
+        except Refused as refusal:
+            refused.append(Analysed(str(path), "refused", str(refusal), [], [], []))
+    return taken, refused
+
+
+def _oldest_first(engine: sa.Engine, uids: Iterable[str]) -> list[str]:
+    """Return the films in the order in which they were taken: priors come first."""
+    with Session(engine) as session:
+        rows = session.execute(
+            select(Instance.uid)
+            .where(Instance.uid.in_(list(uids)))
+            .order_by(Instance.acquired_at.is_(None), Instance.acquired_at, Instance.uid)
+        )
+        return [row.uid for row in rows]
+
+
+def _answer(worker: Worker, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:
+    """Do the workflow's own steps, and copy what they made."""
+    if worker.read(uid):
+        worker.write(uid)
+    with Session(ground.engine) as session:
+        instance = films.film(session, uid)
+        row = films.latest_analysis(session, instance)
+        written = []
+        for result in instance.results:
+            target = out / f"{source.stem}-{result.kind}.dcm"
+            shutil.copy(ground.archive.path(result.path), target)
+            written.append(str(target))
+            if picture := png_of(target):
+                target.with_suffix(".png").write_bytes(picture)
+                written.append(str(target.with_suffix(".png")))
+        findings = films.findings_of(session, row) if row is not None else []
+        notes = list(row.notes) if row is not None else []
+        return Analysed(str(source), instance.state, instance.detail, findings, notes, written)
+
+
+def _print(analysed: list[Analysed], out: Path) -> None:
+    console = Console()
+    table = Table("film", "outcome", "positive findings", "change since prior")
+    for item in analysed:
+        positive = [f for f in item.findings if f["positive"]]
+        table.add_row(
+            item.source,
+            item.outcome + (f": {item.detail}" if item.detail else ""),
+            "\n".join(f"{f['name']} {f['probability']:.0%}" for f in positive)
+            or ("none at or above its threshold" if item.findings else ""),
+            "\n".join(f"{f['name']} {f['change']}" for f in positive if f["change"]),
+        )
+    console.print(table)
+    console.print(f"{len(FINDINGS)} probabilities per film, objects and previews: {out}")
+    console.print("AI result, for research use only. Not a medical device.")

@@ -1,0 +1,151 @@
+"""`hilum check`: what would keep the service from working, and how to mend it."""
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from scp.archive import Archive
+from scp.config import Settings, load_settings
+from scp.dimse.sender import DestinationSettings, Unreachable, echo
+from scp.errors import HilumError, ServiceError
+from scp.index.database import open_database
+from scp.roles import open_socket
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was looked at."""
+
+    what: str
+    good: bool
+    text: str
+
+
+def check_all(config: Path, *, as_json: bool) -> int:
+    """Check everything, print it, and return 0 when all is well and 1 otherwise."""
+    results = list(_checks(config))
+    if as_json:
+        print(json.dumps([asdict(item) for item in results], indent=2))
+    else:
+        table = Table("what", "", "")
+        for item in results:
+            table.add_row(item.what, "good" if item.good else "[red]WRONG[/red]", item.text)
+        Console().print(table)
+    return 0 if all(item.good for item in results) else 1
+
+
+def _checks(config: Path) -> Iterator[Checked]:
+    try:
+        settings = load_settings(config)
+    except HilumError as error:
+        yield Checked("configuration", good=False, text=str(error))
+        return
+    yield Checked("configuration", good=True, text=str(config))
+    yield _try("model", lambda: _model(settings))
+    yield _try("disk", lambda: _disk(settings))
+    yield _try("database", lambda: _database(settings))
+    yield _try("receiver port", lambda: _receiver_port(settings))
+    yield _try("dashboard port", lambda: _dashboard_port(settings))
+    if not settings.destinations:
+        yield Checked("destinations", good=True, text="none: results stay in the archive")
+    for destination in settings.destinations:
+        yield _try(
+            f"destination {destination.name}",
+            lambda destination=destination: _destination(settings, destination),
+        )
+
+
+def _try(what: str, look: Callable[[], str]) -> Checked:
+    try:
+        return Checked(what, good=True, text=look())
+    except (HilumError, ValueError, OSError, SQLAlchemyError) as error:
+        return Checked(what, good=False, text=str(error).split("\n", maxsplit=1)[0])
+
+
+def _model(settings: Settings) -> str:
+    from scp.worker import open_reader  # noqa: PLC0415 -- torch takes seconds
+
+    with open_reader(settings) as reader:
+        model = reader.engine.model
+        return f"{model.name} {model.version} on {reader.engine.device}"
+
+
+def _disk(settings: Settings) -> str:
+    Archive(settings.data_dir, settings.archive).require_space()
+    free = shutil.disk_usage(settings.data_dir).free
+    return f"{free / 1e9:.1f} GB free at {settings.data_dir}"
+
+
+def _database(settings: Settings) -> str:
+    engine = open_database(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        return engine.url.render_as_string(hide_password=True)
+    except SQLAlchemyError as error:
+        raise ServiceError(
+            f"the database cannot be reached ({type(error).__name__}): is it running, and is"
+            " [database] url right?"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _receiver_port(settings: Settings) -> str:
+    """Be content with a free port, and with one that answers as ourselves."""
+    receiver = settings.receiver
+    ourselves = DestinationSettings(
+        name="self",
+        ae_title=receiver.ae_title,
+        host=_reachable(receiver.host),
+        port=receiver.port or 1,
+        timeout_s=5,
+    )
+    try:
+        open_socket(receiver.host, receiver.port, "receiver").close()
+    except ServiceError:
+        echo(ourselves, receiver.ae_title)
+        return f"hilum answers on port {receiver.port}"
+    return f"{receiver.host}:{receiver.port} is free"
+
+
+def _dashboard_port(settings: Settings) -> str:
+    host, port = settings.dashboard.host, settings.dashboard.port
+    try:
+        open_socket(host, port, "dashboard").close()
+    except ServiceError:
+        if not _says_alive(_reachable(host), port):
+            raise
+        return f"hilum answers on port {port}"
+    return f"{host}:{port} is free"
+
+
+def _says_alive(host: str, port: int) -> bool:
+    with closing(socket.create_connection((host, port), timeout=5)) as connection:
+        connection.sendall(f"GET /healthz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        return b"alive" in connection.makefile("rb").read(4096)
+
+
+def _reachable(host: str) -> str:
+    """Return the address under which something that listens on all addresses is reached."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _destination(settings: Settings, destination: DestinationSettings) -> str:
+    where = f"{destination.ae_title}@{destination.host}:{destination.port}"
+    try:
+        echo(destination, settings.receiver.ae_title)
+    except Unreachable as error:
+        raise ServiceError(
+            f"{error}: is it running, and does it know {settings.receiver.ae_title}?"
+        ) from error
+    return f"{where} answers C-ECHO"

@@ -1,0 +1,232 @@
+"""The command `hilum`: parse, load the configuration, wire, run.
+
+The only place for exit codes: 0 done, 1 done but not all well, 2 wrong usage (Typer's own),
+78 wrong configuration or a role that cannot start (EX_CONFIG).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scp import logs
+from scp.config import Settings, load_settings
+from scp.errors import ConfigError, HilumError, ServiceError
+from scp.roles import Stop, default_name, inherited_socket, open_socket
+from scp.serve import CANNOT_START
+from scp.serve import serve as run_service
+
+app = typer.Typer(
+    help="Reads chest X-rays beside a PACS, compares them with the prior film, and answers in the"
+    " same study. For research use only; not a medical device.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # a traceback's locals may hold a patient's name
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue_app = typer.Typer(
+    help="Look at films and deliveries that wait or failed; retry or cancel them.",
+    no_args_is_help=True,
+)
+app.add_typer(queue_app, name="queue", rich_help_panel="Operate")
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="HILUM_CONFIG", help="The configuration file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, not a table.")]
+Name = Annotated[
+    str | None,
+    typer.Option(help="A name that stays the same after a restart and differs between processes."),
+]
+Descriptor = Annotated[int | None, typer.Option("--fd", hidden=True)]
+Supervisor = Annotated[int | None, typer.Option(hidden=True)]
+CONFIG = Path("config.toml")
+
+
+@contextmanager
+def _errors_to_exit_code() -> Iterator[None]:
+    """Print what went wrong in one sentence, and leave with the right code."""
+    try:
+        yield
+    except (ConfigError, ServiceError) as error:
+        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(CANNOT_START) from error
+    except HilumError as error:
+        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error
+
+
+def _load(config: Path, role: str) -> Settings:
+    settings = load_settings(config)
+    logs.configure_logs(role)
+    return settings
+
+
+@app.command(rich_help_panel="Run")
+def serve(config: Config = CONFIG) -> None:
+    """Run the whole service on this machine: receiver, worker, dashboard."""
+    with _errors_to_exit_code():
+        settings = _load(config, "serve")
+        run_service(settings, str(config), lambda line: print(line, flush=True))
+
+
+@app.command(rich_help_panel="Run")
+def receive(
+    config: Config = CONFIG,
+    name: Name = None,
+    descriptor: Descriptor = None,
+    supervisor: Supervisor = None,
+) -> None:
+    """Run a receiver alone: films over DICOM into archive and queue."""
+    from scp.roles import receive as run  # noqa: PLC0415 -- so that `hilum --help` is quick
+
+    with _errors_to_exit_code():
+        settings = _load(config, "receive")
+        listening = (
+            inherited_socket(descriptor)
+            if descriptor is not None
+            else open_socket(settings.receiver.host, settings.receiver.port, "receiver")
+        )
+        run(settings, listening, name or default_name("receive"), Stop(supervisor))
+
+
+@app.command(rich_help_panel="Run")
+def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = None) -> None:
+    """Run a worker alone: films from the queue, answers to the destinations."""
+    from scp.worker import work as run  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        settings = _load(config, "work")
+        run(settings, name or default_name("work"), Stop(supervisor))
+
+
+@app.command(rich_help_panel="Run")
+def dashboard(
+    config: Config = CONFIG,
+    name: Name = None,
+    descriptor: Descriptor = None,
+    supervisor: Supervisor = None,
+) -> None:
+    """Run the dashboard alone: web page, health, metrics."""
+    from scp.roles import dashboard as run  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        settings = _load(config, "dashboard")
+        listening = (
+            inherited_socket(descriptor)
+            if descriptor is not None
+            else open_socket(settings.dashboard.host, settings.dashboard.port, "dashboard")
+        )
+        run(settings, listening, name or default_name("dashboard"), Stop(supervisor))
+
+
+@app.command(rich_help_panel="Use")
+def send(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
+    to: Annotated[str, typer.Option(help="Where to: AE@HOST:PORT.")],
+    calling: Annotated[str, typer.Option(help="Our own AE title.")] = "HILUM_SEND",
+    json: Json = False,
+) -> None:
+    """Send DICOM files to any storage SCP, and say what it answered for each."""
+    from scp import commands  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        raise typer.Exit(commands.send_files(paths, to, calling, as_json=json))
+
+
+@app.command(rich_help_panel="Use")
+def analyse(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the answers; made if need be.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Read films without a network: the objects, findings as JSON, and a PNG preview of each.
+
+    Films of one patient among them are compared, as the service would.
+    """
+    from scp.analyse import analyse_files  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        settings = load_settings(config)
+        logs.configure_logs("analyse", quiet=True)
+        raise typer.Exit(analyse_files(settings, paths, out, as_json=json))
+
+
+@app.command(rich_help_panel="Use")
+def demo(
+    config: Config = CONFIG,
+    out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo-answers"),
+) -> None:
+    """Send a real chest film, and a simulated earlier one, to the running service."""
+    from scp.demo import run_demo  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        settings = load_settings(config)
+        logs.configure_logs("demo", quiet=True)
+        raise typer.Exit(run_demo(settings, out))
+
+
+@app.command(rich_help_panel="Operate")
+def check(config: Config = CONFIG, json: Json = False) -> None:
+    """Check configuration, model, ports, disk, database and every destination.
+
+    Exit code 0, or 1 and a list of what is wrong and how to mend it.
+    """
+    from scp.check import check_all  # noqa: PLC0415
+
+    logs.configure_logs("check", quiet=True)
+    raise typer.Exit(check_all(config, as_json=json))
+
+
+@queue_app.command("list")
+def queue_list(config: Config = CONFIG, json: Json = False) -> None:
+    """List what waits, runs, or stopped without success."""
+    from scp import queue_commands  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        queue_commands.list_jobs(load_settings(config), as_json=json)
+
+
+JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
+
+
+@queue_app.command("show")
+def queue_show(job: JobId, config: Config = CONFIG, json: Json = False) -> None:
+    """Show one job: state, steps, outcome of its film or delivery."""
+    from scp import queue_commands  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        queue_commands.show_job(load_settings(config), job, as_json=json)
+
+
+@queue_app.command("retry")
+def queue_retry(job: JobId, config: Config = CONFIG) -> None:
+    """Do a failed or cancelled job again."""
+    from scp import queue_commands  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        queue_commands.retry_job(load_settings(config), job)
+
+
+@queue_app.command("cancel")
+def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
+    """Take a job out of the queue; a cancelled delivery stays visible as such."""
+    from scp import queue_commands  # noqa: PLC0415
+
+    with _errors_to_exit_code():
+        queue_commands.cancel_job(load_settings(config), job)
+
+
+def main() -> None:
+    """Run `hilum`. Commands of other packages come in by the entry points `hilum.commands`."""
+    for entry in entry_points(group="hilum.commands"):
+        app.command(entry.name, rich_help_panel="Train")(entry.load())
+    app()
+
+
+if __name__ == "__main__":
+    main()

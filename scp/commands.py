@@ -1,0 +1,101 @@
+"""`hilum send`, and how commands find and show files."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydicom.errors import InvalidDicomError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from scp.dimse.sender import DestinationSettings, Object, Sent, Unreachable, describe, send
+from scp.errors import ConfigError
+
+_ADDRESS = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
+
+
+def progress() -> Progress:
+    """Return the progress bar that all commands show, on stderr."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """Return the files named, and those in the folders named, sorted.
+
+    Raises
+    ------
+    ConfigError
+        A path is not there.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path} is not there")
+        found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return found
+
+
+def parse_address(text: str) -> DestinationSettings:
+    """Read ``AE@HOST:PORT``. Raises `ConfigError`."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise ConfigError(f"{text!r} is no address: write AE@HOST:PORT, as PACS@127.0.0.1:11112")
+    return DestinationSettings(
+        name="to", ae_title=match["ae_title"], host=match["host"], port=int(match["port"])
+    )
+
+
+def send_files(paths: Iterable[Path], to: str, calling: str, *, as_json: bool) -> int:
+    """Send files, print what was answered for each, return the exit code."""
+    destination = parse_address(to)
+    objects, rows = _objects(files_in(paths))
+    with progress() as bar:
+        task = bar.add_task("sending", total=len(objects))
+        answers = _answers(destination, calling, objects)
+        for item, answer in zip(objects, answers, strict=True):
+            rows.append((item.path, "delivered" if answer.delivered else answer.error))
+            bar.advance(task)
+    good = all(text == "delivered" for _, text in rows)
+    if as_json:
+        print(json.dumps([{"path": str(path), "answer": text} for path, text in rows], indent=2))
+    else:
+        table = Table("file", "answer")
+        for path, text in rows:
+            table.add_row(str(path), text, style=None if text == "delivered" else "red")
+        Console().print(table)
+    return 0 if good else 1
+
+
+def _objects(paths: Iterable[Path]) -> tuple[list[Object], list[tuple[Path, str]]]:
+    """Return what can be sent, and what cannot with the reason."""
+    objects, others = [], []
+    for path in paths:
+        try:
+            objects.append(describe(path))
+        except InvalidDicomError:
+            others.append((path, "not a DICOM file"))
+    return objects, others
+
+
+def _answers(
+    destination: DestinationSettings, calling: str, objects: list[Object]
+) -> Iterator[Sent]:
+    """Yield an answer for each object, also when the destination is not there."""
+    given = 0
+    try:
+        if objects:
+            for answer in send(destination, calling, objects):
+                given += 1
+                yield answer
+    except Unreachable as error:
+        for item in objects[given:]:
+            yield Sent(item.sop_instance_uid, None, str(error))
