@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -58,10 +59,7 @@ def _checks(config: Path) -> Iterator[Checked]:
     if not settings.destinations:
         yield Checked("destinations", good=True, text="none: results stay in the archive")
     for destination in settings.destinations:
-        yield _try(
-            f"destination {destination.name}",
-            lambda destination=destination: _destination(settings, destination),
-        )
+        yield _try(f"destination {destination.name}", partial(_destination, settings, destination))
 
 
 def _try(what: str, look: Callable[[], str]) -> Checked:
@@ -75,7 +73,7 @@ def _model(settings: Settings) -> str:
     from scp.worker import open_reader  # noqa: PLC0415 -- torch takes seconds
 
     with open_reader(settings) as reader:
-        model = reader.engine.model
+        model = reader.engine.bundle.identity
         return f"{model.name} {model.version} on {reader.engine.device}"
 
 

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy.orm import Session
 
+from scp.errors import HilumError
+
 APPLICATION = "hilum"
 # A release with another version would leave older work lying. Raise it only with a workflow whose
 # steps no longer match what a running one has recorded.
@@ -15,6 +17,10 @@ WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
+
+
+class NoSuchJob(HilumError):
+    """No job has this id."""
 
 
 def film_job(film_uid: str) -> str:
@@ -26,6 +32,22 @@ def film_of(job_id: str) -> str | None:
     """Return which film a job answers; None for another kind of job."""
     kind, _, film_uid = job_id.partition(":")
     return film_uid if kind == "film" else None
+
+
+def delivery_of(job_id: str) -> tuple[str, str]:
+    """Return the film and the destination of a delivery job.
+
+    Raises
+    ------
+    NoSuchJob
+        It is no job's id.
+    """
+    kind, _, rest = job_id.partition(":")
+    film_uid, _, tail = rest.partition(":")
+    destination, _, attempt = tail.rpartition(":")
+    if kind != "delivery" or not destination or not attempt.isdigit():
+        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
+    return film_uid, destination
 
 
 def delivery_job(film_uid: str, destination: str, attempt: int) -> str:
@@ -66,6 +88,14 @@ class Jobs:
         if delay_s:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid, destination)
+
+    def deliver_now(self, session: Session, film_uid: str, destination: str, attempt: int) -> None:
+        """Ask for an attempt at once, be it new, cancelled or waiting for its time."""
+        job_id = delivery_job(film_uid, destination, attempt)
+        if self.status(job_id) is None:
+            self.deliver(session, film_uid, destination, attempt)
+        else:
+            self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
 
     def unfinished(self) -> list[WorkflowStatus]:
         """Return the jobs that wait, run, or have stopped without success."""

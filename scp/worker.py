@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 from dbos import DBOS, DBOSConfig
@@ -33,7 +34,8 @@ _DELIVERIES_AT_ONCE = 2
 @contextmanager
 def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films."""
-    bundle = load_bundle(settings.inference.bundle or default_bundle())
+    folder = settings.inference.bundle
+    bundle = load_bundle(Path(folder) if folder else default_bundle())
     with Engine(
         bundle,
         device=settings.inference.device,
@@ -54,8 +56,8 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
         _launch(ground, name)
         engine = reader.engine
         details = {
-            "model": engine.model.name,
-            "version": engine.model.version,
+            "model": engine.bundle.identity.name,
+            "version": engine.bundle.identity.version,
             "device": str(engine.device),
         }
         log.info("working", name=name, **details)

@@ -166,7 +166,7 @@ class Worker(DBOSConfiguredInstance):
             return opened
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
-            row = films.analysis(session, instance, self.reader.engine.model)
+            row = films.analysis(session, instance, self.reader.engine.bundle.identity)
             if row is None:
                 read = Read(opened, self.reader.engine.read(opened.film))
                 row = _save(session, instance, read, self.now())

@@ -28,7 +28,7 @@ from scp.intake import Intake, Request
 
 log = structlog.get_logger(__name__)
 
-# A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
+# A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 _PDU_BYTES = 131072  # the largest that DCMTK uses; small ones cost a round of Python each
 

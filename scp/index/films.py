@@ -138,6 +138,16 @@ def save_comparison(
     )
 
 
+def comparison_of(session: Session, current: Analysis) -> Comparison | None:
+    """Return the latest comparison of a film with a prior."""
+    return session.scalars(
+        select(Comparison)
+        .where(Comparison.current_id == current.id)
+        .order_by(Comparison.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
 def findings_of(session: Session, row: Analysis) -> list[dict[str, Any]]:
     """Return the 14 findings of an analysis as plain values, with the change where compared."""
     comparison = comparison_of(session, row)

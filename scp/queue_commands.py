@@ -1,0 +1,186 @@
+"""`hilum queue`: look at jobs, retry and cancel them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import WorkflowStatus
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scp.config import Settings
+from scp.index import deliveries, films
+from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
+from scp.queue import FILMS, NoSuchJob, delivery_of, film_of
+from scp.roles import Ground, now, open_ground
+
+_WORDS = {
+    "ENQUEUED": "waiting",
+    "DELAYED": "waiting for its next attempt",
+    "PENDING": "running",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
+    "SUCCESS": "done",
+}
+
+
+def list_jobs(settings: Settings, *, as_json: bool) -> None:
+    """Print what waits, runs, or stopped without success; dead letters too."""
+    with open_ground(settings) as ground:
+        rows = [_row(job) for job in ground.jobs.unfinished()]
+        with Session(ground.engine) as session:
+            rows += _dead_letters(session)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        Console().print("nothing waits, nothing failed")
+        return
+    table = Table("job", "state", "since", "why")
+    for row in rows:
+        table.add_row(row["job"], row["state"], row["since"], row["why"])
+    Console().print(table)
+
+
+def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
+    """Print one job with the outcome of its film and deliveries."""
+    with open_ground(settings) as ground:
+        job = _require(ground, job_id)
+        film_uid = film_of(job_id) or delivery_of(job_id)[0]
+        with Session(ground.engine) as session:
+            instance = films.film(session, film_uid)
+            shown = _row(job) | {
+                "film": film_uid,
+                "film_state": instance.state.value,
+                "film_reason": instance.detail or instance.reason,
+                "deliveries": [_delivery(row) for row in _deliveries(session, film_uid)],
+            }
+    if as_json:
+        print(json.dumps(shown, indent=2))
+        return
+    table = Table("", "", show_header=False)
+    for key, value in shown.items():
+        if key != "deliveries":
+            table.add_row(key.replace("_", " "), str(value))
+    for row in shown["deliveries"]:
+        table.add_row(f"{row['kind']} to {row['destination']}", f"{row['state']} {row['why']}")
+    Console().print(table)
+
+
+def retry_job(settings: Settings, job_id: str) -> None:
+    """Do a failed, cancelled or given-up job again."""
+    with open_ground(settings) as ground:
+        film_uid = film_of(job_id)
+        if film_uid is None:
+            _retry_delivery(ground, *delivery_of(job_id))
+        else:
+            _require(ground, job_id)
+            ground.jobs.retry(job_id, FILMS)
+            _set_film(ground, film_uid, FilmState.RECEIVED, "", "")
+    Console().print(f"{job_id} is in the queue again")
+
+
+def cancel_job(settings: Settings, job_id: str) -> None:
+    """Take a job out of the queue, and say so where people look."""
+    with open_ground(settings) as ground:
+        _require(ground, job_id)
+        ground.jobs.cancel(job_id)
+        film_uid = film_of(job_id)
+        if film_uid is not None:
+            _set_film(ground, film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
+        else:
+            with Session(ground.engine) as session, session.begin():
+                deliveries.set_state(
+                    session, *delivery_of(job_id), DeliveryState.PENDING, DeliveryState.CANCELLED
+                )
+    Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
+
+
+def _retry_delivery(ground: Ground, film_uid: str, destination: str) -> None:
+    """Make dead and cancelled deliveries pending, and enqueue the next attempt at once."""
+    with Session(ground.engine) as session, session.begin():
+        moved = 0
+        for stopped in (DeliveryState.DEAD, DeliveryState.CANCELLED):
+            moved += deliveries.set_state(
+                session, film_uid, destination, stopped, DeliveryState.PENDING
+            )
+        waiting = deliveries.outstanding(session, film_uid, destination)
+        if not waiting:
+            raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
+        ground.jobs.deliver_now(
+            session, film_uid, destination, attempt=1 + max(item.attempts for item in waiting)
+        )
+
+
+def _set_film(ground: Ground, uid: str, state: FilmState, reason: str, detail: str) -> None:
+    with Session(ground.engine) as session, session.begin():
+        films.set_outcome(films.film(session, uid), state, now(), reason, detail)
+
+
+def _require(ground: Ground, job_id: str) -> WorkflowStatus:
+    job = ground.jobs.status(job_id)
+    if job is None:
+        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
+    return job
+
+
+def _row(job: WorkflowStatus) -> dict[str, Any]:
+    since = datetime.fromtimestamp((job.updated_at or job.created_at or 0) / 1000, UTC)
+    return {
+        "job": job.workflow_id,
+        "state": _WORDS.get(job.status, job.status.lower()),
+        "since": since.isoformat(timespec="seconds"),
+        "why": type(job.error).__name__ if job.error is not None else "",
+    }
+
+
+def _dead_letters(session: Session) -> list[dict[str, Any]]:
+    """Return films' deliveries that nobody tries any more."""
+    rows = session.execute(
+        select(
+            Instance.uid,
+            Delivery.destination,
+            sa.func.max(Delivery.attempts),
+            sa.func.max(Delivery.last_attempt_at),
+            sa.func.max(Delivery.last_error),
+        )
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(Delivery.state == DeliveryState.DEAD)
+        .group_by(Instance.uid, Delivery.destination)
+    )
+    return [
+        {
+            "job": f"delivery:{uid}:{destination}:{attempts}",
+            "state": "dead letter",
+            "since": at.isoformat(timespec="seconds") if at else "",
+            "why": error,
+        }
+        for uid, destination, attempts, at, error in rows
+    ]
+
+
+def _deliveries(session: Session, film_uid: str) -> list[Delivery]:
+    return list(
+        session.scalars(
+            select(Delivery)
+            .join(Delivery.result)
+            .join(Result.instance)
+            .where(Instance.uid == film_uid)
+            .order_by(Delivery.destination, Delivery.id)
+        )
+    )
+
+
+def _delivery(row: Delivery) -> dict[str, Any]:
+    return {
+        "kind": row.result.kind,
+        "destination": row.destination,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "why": row.last_error,
+    }
