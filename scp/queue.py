@@ -89,13 +89,13 @@ class Jobs:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid, destination)
 
-    def deliver_now(self, session: Session, film_uid: str, destination: str, attempt: int) -> None:
-        """Ask for an attempt at once, be it new, cancelled or waiting for its time."""
+    def hasten(self, film_uid: str, destination: str, attempt: int) -> bool:
+        """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
         job_id = delivery_job(film_uid, destination, attempt)
         if self.status(job_id) is None:
-            self.deliver(session, film_uid, destination, attempt)
-        else:
-            self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
+            return False
+        self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
+        return True
 
     def unfinished(self) -> list[WorkflowStatus]:
         """Return the jobs that wait, run, or have stopped without success."""

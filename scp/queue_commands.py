@@ -111,9 +111,11 @@ def _retry_delivery(ground: Ground, film_uid: str, destination: str) -> None:
         waiting = deliveries.outstanding(session, film_uid, destination)
         if not waiting:
             raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
-        ground.jobs.deliver_now(
-            session, film_uid, destination, attempt=1 + max(item.attempts for item in waiting)
-        )
+        attempt = 1 + max(item.attempts for item in waiting)
+    if ground.jobs.hasten(film_uid, destination, attempt):
+        return
+    with Session(ground.engine) as session, session.begin():
+        ground.jobs.deliver(session, film_uid, destination, attempt)
 
 
 def _set_film(ground: Ground, uid: str, state: FilmState, reason: str, detail: str) -> None:
