@@ -130,15 +130,20 @@ def stroke(
 
     ``dash`` is the length in pixels of a dash and of the gap after it; None draws no gaps.
     """
-    rows, columns = picture.shape[:2]
+    edge = 2 * width + 2
+    low = np.maximum(ring.min(axis=0) - edge, 0).astype(int)  # x, y
+    high = np.minimum(ring.max(axis=0) + edge, picture.shape[1::-1]).astype(int)
+    part = (slice(low[1], high[1]), slice(low[0], high[0]))
+    drawn = picture.copy()
     for shade, thickness in ((PAGE, 2.2 * width), (colour, width)):
-        mask = Image.new("L", (2 * columns, 2 * rows))  # twice the size, then halved: smooth edges
+        # twice the size, then halved: smooth edges
+        mask = Image.new("L", (int(2 * (high[0] - low[0])), int(2 * (high[1] - low[1]))))
         pen = ImageDraw.Draw(mask)
-        for piece in _dashes(2 * ring, None if dash is None else 2 * dash):
-            pen.line([tuple(p) for p in piece], 255, round(2 * thickness), joint="curve")
+        for piece in _dashes(2 * (ring - low), None if dash is None else 2 * dash):
+            pen.line([(x, y) for x, y in piece.tolist()], 255, round(2 * thickness), joint="curve")
         opacity = np.asarray(mask.reduce(2), dtype=np.float32) / 255
-        picture = blend(picture, np.full_like(picture, shade), opacity)
-    return picture
+        drawn[part] = blend(drawn[part], np.full_like(drawn[part], shade), opacity)
+    return drawn
 
 
 def _dashes(ring: FloatArray, dash: float | None) -> list[FloatArray]:

@@ -24,14 +24,14 @@ def heat_table() -> Rgb:
     t = np.linspace(0.0, 1.0, 4096)
     hue = np.deg2rad(315 + 145 * t)  # violet -> red -> orange -> yellow
     chroma = 34 + 30 * np.sin(np.pi * t)  # the most that stays inside sRGB all the way
-    return _even_steps(_lab(26 + 66 * t, chroma, hue))
+    return _even_steps(_lab(26 + 60 * t, chroma, hue))
 
 
 @cache
 def difference_table() -> Rgb:
     """Return (256, 3): blue for -1, grey for 0, orange for +1."""
     t = np.linspace(-1.0, 1.0, 4097)
-    hue = np.where(t < 0, np.deg2rad(265), np.deg2rad(62))
+    hue = np.deg2rad(np.where(t < 0, 265.0, 62.0))
     return _even_steps(_lab(58 + 10 * np.abs(t), 52 * np.abs(t), hue))
 
 

@@ -7,6 +7,7 @@ from inference.canvas import BAR, GREY, LINE, PAGE, WHITE, YELLOW, Canvas, Colou
 from inference.colours import Rgb, difference_table, heat_table
 from inference.comparison import Comparison
 from inference.findings import FINDINGS, Change, Prediction
+from inference.pictures import STROKES
 
 MARGIN, ROW = 18, 29  # units
 TINT: Colour = (58, 52, 30)  # behind a positive finding's row
@@ -16,11 +17,11 @@ CHANGED = (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
 Align = Literal["left", "right", "center"]
 Cell = tuple[str, float, float, Align]  # text, left edge and width in units, alignment
 FINDING_COLUMNS: tuple[tuple[float, float, Align], ...] = (
-    (42, 150, "left"),
-    (186, 86, "right"),
-    (274, 86, "right"),
-    (372, 82, "left"),
-    (456, 72, "left"),
+    (42, 142, "left"),
+    (180, 78, "right"),
+    (262, 76, "right"),
+    (350, 82, "left"),
+    (436, 88, "left"),
 )
 CHANGE_COLUMNS: tuple[tuple[float, float, Align], ...] = (
     (6, 180, "left"),
@@ -61,7 +62,14 @@ class Panel:
             self.paragraph(f"Note: {note}", 17, YELLOW)
             self.gap(4)
 
-    def row(self, cells: Sequence[Cell], colour: Colour, size: float = 19) -> None:
+    def closing(self, text: str) -> None:
+        """Write a paragraph at the very bottom, if what stands above leaves room."""
+        room = self.bottom - self.page.px(68)
+        if self.y <= room:
+            self.y = room
+            self.paragraph(text, 16, GREY)
+
+    def row(self, cells: Sequence[Cell], colour: Colour, size: float = 18) -> None:
         """Write one row of a table."""
         for text, left, width, align in cells:
             self.page.text(
@@ -115,7 +123,6 @@ def findings_table(
     prediction: Prediction,
     order: Sequence[int],
     shown: Sequence[int],
-    strokes: Sequence[tuple[Colour, float | None]],
     comparison: Comparison | None,
 ) -> None:
     """Write all findings: probability, threshold, positive or not, change if known."""
@@ -128,7 +135,7 @@ def findings_table(
         if positive:
             panel.tint()
         if i in shown:
-            panel.stroke_sample(*strokes[list(shown).index(i)])
+            panel.stroke_sample(*STROKES[list(shown).index(i)])
         cells = (
             FINDINGS[i].name,
             percent(prediction.probabilities[i]),

@@ -10,8 +10,7 @@ import math
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage
-from skimage.measure import find_contours
+from skimage.measure import find_contours, label
 
 from inference.findings import FloatArray
 
@@ -24,13 +23,22 @@ class RegionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(
-        0.5, gt=0, lt=1, description="fraction of the map's greatest value; full width at half peak"
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="fraction of the map's greatest value; full width at half peak",
     )
     smallest_area: float = Field(
-        0.005, ge=0, lt=1, description="fraction of the film; smaller parts are speckle of the map"
+        default=0.005,
+        ge=0,
+        lt=1,
+        description="fraction of the film; smaller parts are speckle of the map",
     )
     most_points: int = Field(
-        64, ge=8, le=1024, description="points of an outline; more make reports large, not better"
+        default=64,
+        ge=8,
+        le=1024,
+        description="points of an outline; more make reports large, not better",
     )
 
 
@@ -82,9 +90,7 @@ def outline(
 def _largest_part(fine: FloatArray, level: float) -> FloatArray | None:
     if level <= 0:
         return None
-    parts, count = ndimage.label(fine >= level)
-    if not count:
-        return None
+    parts = label(fine >= level, connectivity=1)
     sizes = np.bincount(parts.ravel())[1:]
     largest: FloatArray = parts == 1 + int(sizes.argmax())
     return largest
