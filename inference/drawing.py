@@ -1,0 +1,274 @@
+"""Findings and comparisons as pictures that a radiologist reads at a glance.
+
+All text stands beside the film, never on it, and the film's corners stay as they are: the left
+and right markers are there. No picture carries anything that identifies the patient.
+"""
+
+import datetime as dt
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
+from inference.colours import Rgb
+from inference.comparison import Comparison
+from inference.film import Film, View
+from inference.findings import FINDINGS, ModelIdentity, Prediction
+from inference.panels import (
+    CHANGED,
+    Panel,
+    changes_table,
+    difference_legend,
+    findings_table,
+    heat_legend,
+)
+from inference.pictures import STROKES, difference_over, dimmed, fitted_size, grey, heat_over
+from inference.regions import RegionSettings, resize
+
+RESEARCH_LABEL = "AI RESULT - FOR RESEARCH USE ONLY"
+
+# Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
+PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
+PANEL_WIDTH, MARGIN, TITLE = 560, 18, 30
+
+
+class DrawingSettings(BaseModel):
+    """How results are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(
+        default=RESEARCH_LABEL,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[ -~]+$",
+        description="ASCII text burned in on every picture; what the law asks uncleared software "
+        "to say",
+    )
+    long_edge_px: int = Field(
+        default=1500,
+        ge=600,
+        le=4000,
+        description="pixels; 1500 is readable on a 1080p screen at 100 %, and 4.4 MB a picture",
+    )
+    most_findings: int = Field(
+        default=3, ge=1, le=len(STROKES), description="maps drawn at once; more hide the film"
+    )
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is said of a film beside its picture. No patient identifiers.
+
+    ``day`` is the date of the study.
+    """
+
+    view: View = View.UNKNOWN
+    day: dt.date | None = None
+
+    def __str__(self) -> str:
+        """Read as "2024-01-02, PA"."""
+        view = "view not stated" if self.view is View.UNKNOWN else str(self.view)
+        return f"{self.day.isoformat() if self.day else 'date not stated'}, {view}"
+
+
+def draw_findings(
+    film: Film,
+    prediction: Prediction,
+    *,
+    caption: Caption,
+    software: str,
+    comparison: Comparison | None = None,
+    notes: tuple[str, ...] = (),
+    settings: DrawingSettings | None = None,
+    regions: RegionSettings | None = None,
+) -> Rgb:
+    """Draw the film with the maps of its strongest positive findings, and all 14 in a table.
+
+    With no finding at its threshold the film is drawn as it is, and the panel says so.
+
+    Parameters
+    ----------
+    software
+        Product and version that drew, for the header.
+    comparison
+        Adds the column of changes, if comparable.
+    notes
+        What limits the reading, one sentence each.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8, ``settings.long_edge_px`` columns wide.
+    """
+    settings = settings or DrawingSettings()
+    page, panel = _page(settings, software)
+    order = _ranked(prediction)
+    shown = [i for i in order if prediction.positive[i]][: settings.most_findings]
+    picture = grey(film.pixels, _room(page), page.px(BODY))
+    maps = [prediction.heatmaps[i] for i in shown]
+    picture = heat_over(picture, maps, page.unit, regions or RegionSettings())
+    _centre(page, picture)
+    panel.line(f"Chest X-ray {caption}", 26)
+    panel.line(_model(prediction.model), 17, GREY)
+    panel.gap(6)
+    panel.line(_summary(prediction), 22, YELLOW if shown else WHITE)
+    panel.gap(6)
+    findings_table(panel, prediction, order, shown, comparison)
+    panel.gap(8)
+    if shown:
+        heat_legend(panel)
+        panel.gap(6)
+    panel.notes(notes)
+    panel.closing(
+        "Probability: the model's calibrated estimate. POSITIVE: at or above the threshold. "
+        "Made by a machine, not verified by a physician."
+    )
+    return page.done()
+
+
+def draw_comparison(
+    film: Film,
+    comparison: Comparison,
+    *,
+    current: Caption,
+    prior: Caption,
+    software: str,
+    model: ModelIdentity,
+    notes: tuple[str, ...] = (),
+    settings: DrawingSettings | None = None,
+) -> Rgb:
+    """Draw current | aligned prior above structural difference | heat-map difference.
+
+    Films that are not comparable: the current film, and the words why.
+
+    Parameters
+    ----------
+    film
+        The current film; lends its shape, since the comparison's grid need not keep it.
+    software, notes
+        As in `draw_findings`.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8, ``settings.long_edge_px`` columns wide.
+    """
+    page, panel = _page(settings or DrawingSettings(), software)
+    panel.line("Comparison with the prior film", 26)
+    panel.line(_model(model), 17, GREY)
+    panel.gap(8)
+    panel.line(f"Current: {current}", 19)
+    panel.line(f"Prior: {prior}{_interval(current, prior)}", 19)
+    if comparison.comparable:
+        _draw_quarters(page, film, comparison, current, prior)
+        _comparison_panel(panel, comparison, notes)
+    else:
+        _centre(page, grey(film.pixels, _room(page), page.px(BODY)))
+        panel.gap(16)
+        panel.paragraph(f"Not comparable: {comparison.reason}", 26, YELLOW)
+        panel.gap(8)
+        panel.paragraph("No difference is drawn. The current film is shown.", 19, WHITE)
+        panel.gap(8)
+        panel.notes(notes)
+    panel.closing("Made by a machine, not verified by a physician.")
+    return page.done()
+
+
+def preview_png(rgb: Rgb) -> bytes:
+    """Encode a picture (h, w, 3) as PNG."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, "PNG", compress_level=4)
+    return out.getvalue()
+
+
+def _page(settings: DrawingSettings, software: str) -> tuple[Canvas, Panel]:
+    """Return an empty page with its header, and its panel."""
+    unit = settings.long_edge_px / PAGE_WIDTH
+    page = Canvas(settings.long_edge_px, round((HEADER + BODY) * unit), unit)
+    edge, room, width = page.px(MARGIN), _room(page), page.px(PANEL_WIDTH)
+    page.text(edge, page.px(13), settings.label, 26, YELLOW, width=room - 2 * edge)
+    page.text(room, page.px(17), software, 19, GREY, width=width - edge, align="right")
+    page.box(room, page.px(HEADER), width, page.px(BODY), PANEL)
+    return page, Panel(page, room, page.px(HEADER), width, page.px(HEADER + BODY))
+
+
+def _room(page: Canvas) -> int:
+    """Return the columns left of the panel."""
+    return page.px(PAGE_WIDTH) - page.px(PANEL_WIDTH)
+
+
+def _centre(page: Canvas, picture: Rgb) -> None:
+    page.paste(picture, (_room(page) - picture.shape[1]) // 2, page.px(HEADER))
+
+
+def _ranked(prediction: Prediction) -> list[int]:
+    """Return all findings by index: positive ones first, the more probable first."""
+    p, positive = prediction.probabilities, prediction.positive
+    return sorted(range(len(FINDINGS)), key=lambda i: (not positive[i], -p[i]))
+
+
+def _model(model: ModelIdentity) -> str:
+    return f"Model {model.name} {model.version}  (SHA-256 {model.sha256[:12]})"
+
+
+def _summary(prediction: Prediction) -> str:
+    count = int(prediction.positive.sum())
+    if not count:
+        return "No finding at or above its threshold"
+    return f"{count} of {len(FINDINGS)} findings at or above the threshold"
+
+
+def _interval(current: Caption, prior: Caption) -> str:
+    if current.day is None or prior.day is None:
+        return ""
+    days = (current.day - prior.day).days
+    if days == 0:
+        return ", same day"
+    word = "day" if abs(days) == 1 else "days"
+    return f", {abs(days)} {word} {'earlier' if days > 0 else 'LATER'}"
+
+
+def _comparison_panel(panel: Panel, comparison: Comparison, notes: tuple[str, ...]) -> None:
+    panel.line(f"Alignment: correlation {comparison.quality:.2f}, SSIM {comparison.ssim:.2f}", 19)
+    panel.gap(6)
+    changes_table(panel, comparison)
+    panel.gap(8)
+    difference_legend(panel)
+    panel.gap(6)
+    panel.notes((*((comparison.reason,) if comparison.reason else ()), *notes))
+
+
+def _draw_quarters(
+    page: Canvas, film: Film, comparison: Comparison, current: Caption, prior: Caption
+) -> None:
+    half = _room(page) // 2
+    columns, rows = half - page.px(6), page.px(BODY / 2 - TITLE)
+    plain = grey(film.pixels, columns, rows)
+    aligned = resize(comparison.prior, *fitted_size(film.pixels.shape, columns, rows))
+    quarters = (
+        (f"Current: {current}", plain),
+        (f"Prior, aligned: {prior}", grey(aligned, columns, rows)),
+        (
+            "Structural difference",
+            difference_over(plain, comparison.structural, comparison.overlap),
+        ),
+        _heat_quarter(plain, comparison),
+    )
+    for k, (title, picture) in enumerate(quarters):
+        x, y = (k % 2) * half, page.px(HEADER + (k // 2) * BODY / 2)
+        page.text(x + page.px(MARGIN), y + page.px(5), title, 18, width=columns - page.px(MARGIN))
+        left = x + (columns - picture.shape[1]) // 2
+        page.paste(picture, left, y + page.px(TITLE))
+
+
+def _heat_quarter(plain: Rgb, comparison: Comparison) -> tuple[str, Rgb]:
+    """Draw the heat-map difference of the changed finding with the largest change."""
+    changes = comparison.changes
+    changed = [i for i, change in enumerate(changes) if change.change in CHANGED]
+    if not changed:
+        return "Heat-map difference: no finding has changed", dimmed(plain)
+    most = max(changed, key=lambda i: abs(changes[i].current - changes[i].prior))
+    title = f"Heat-map difference: {FINDINGS[most].name} ({changes[most].change})"
+    difference = comparison.heatmap_differences[most]
+    return title, difference_over(plain, difference, comparison.overlap)

@@ -1,0 +1,189 @@
+"""The column of text beside the pictures: tables of findings, colour bars, notes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from inference.canvas import BAR, GREY, LINE, PAGE, WHITE, YELLOW, Canvas, Colour
+from inference.colours import Rgb, difference_table, heat_table
+from inference.comparison import Comparison
+from inference.findings import FINDINGS, Change, Prediction
+from inference.pictures import STROKES
+
+MARGIN, ROW = 18, 29  # units
+TINT: Colour = (58, 52, 30)  # behind a positive finding's row
+
+CHANGED = (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
+
+Align = Literal["left", "right", "center"]
+Cell = tuple[str, float, float, Align]  # text, left edge and width in units, alignment
+FINDING_COLUMNS: tuple[tuple[float, float, Align], ...] = (
+    (42, 142, "left"),
+    (180, 78, "right"),
+    (262, 76, "right"),
+    (350, 82, "left"),
+    (436, 88, "left"),
+)
+CHANGE_COLUMNS: tuple[tuple[float, float, Align], ...] = (
+    (6, 180, "left"),
+    (190, 90, "right"),
+    (290, 90, "right"),
+    (404, 116, "left"),
+)
+
+
+class Panel:
+    """Writes downwards in a column; nothing passes its right edge or its bottom."""
+
+    def __init__(self, page: Canvas, left: int, top: int, columns: int, bottom: int) -> None:
+        self.page = page
+        self.left = left + page.px(MARGIN)
+        self.width = columns - 2 * page.px(MARGIN)
+        self.y = top + page.px(14)
+        self.bottom = bottom - page.px(8)
+
+    def gap(self, units: float) -> None:
+        """Leave a space."""
+        self.y += self.page.px(units)
+
+    def line(self, text: str, size: float, colour: Colour = WHITE) -> None:
+        """Write one line."""
+        self.page.text(self.left, self.y, text, size, colour, width=self.width)
+        self.gap(1.4 * size)
+
+    def paragraph(self, text: str, size: float, colour: Colour) -> None:
+        """Write wrapped text."""
+        self.y = self.page.paragraph(
+            self.left, self.y, text, size, colour, width=self.width, bottom=self.bottom
+        )
+
+    def notes(self, notes: Sequence[str]) -> None:
+        """Write what limits the reading, as far as there is room."""
+        for note in notes:
+            self.paragraph(f"Note: {note}", 17, YELLOW)
+            self.gap(4)
+
+    def closing(self, text: str) -> None:
+        """Write a paragraph at the very bottom, if what stands above leaves room."""
+        room = self.bottom - self.page.px(68)
+        if self.y <= room:
+            self.y = room
+            self.paragraph(text, 16, GREY)
+
+    def row(self, cells: Sequence[Cell], colour: Colour, size: float = 18) -> None:
+        """Write one row of a table."""
+        for text, left, width, align in cells:
+            self.page.text(
+                self.left + self.page.px(left),
+                self.y + self.page.px(4),
+                text,
+                size,
+                colour,
+                width=self.page.px(width),
+                align=align,
+            )
+        self.gap(ROW)
+
+    def tint(self, colour: Colour = TINT) -> None:
+        """Colour the background of the row that comes next."""
+        self.page.box(self.left, self.y, self.width, self.page.px(ROW) - 1, colour)
+
+    def rule(self) -> None:
+        """Draw a thin line across."""
+        self.page.box(self.left, self.y, self.width, max(1, self.page.px(1)), LINE)
+        self.gap(3)
+
+    def bar(self, table: Rgb, ends: tuple[str, str, str], meaning: str) -> None:
+        """Draw a colour bar with what its left end, middle and right end mean."""
+        self.page.colour_bar(self.left, self.y, self.width, table)
+        self.gap(BAR + 3)
+        sides: tuple[Align, ...] = ("left", "center", "right")
+        for text, side in zip(ends, sides, strict=True):
+            self.page.text(self.left, self.y, text, 16, width=self.width, align=side)
+        self.gap(22)
+        self.paragraph(meaning, 16, GREY)
+
+    def stroke_sample(self, colour: Colour, dash: float | None) -> None:
+        """Draw a piece of an outline's line at the left of the row that comes next."""
+        page, y = self.page, self.y + self.page.px(ROW / 2)
+        x, end = self.left + page.px(4), self.left + page.px(34)
+        step = page.px(dash) if dash else end - x
+        page.box(x - 2, y - page.px(4), end - x + 4, page.px(8), PAGE)
+        while x < end:
+            page.box(x, y - page.px(1.5), min(step, end - x), max(2, page.px(3)), colour)
+            x += 2 * step
+
+
+def percent(probability: float) -> str:
+    """Read a probability as "93.0 %"."""
+    return f"{100 * probability:.1f} %"
+
+
+def findings_table(
+    panel: Panel,
+    prediction: Prediction,
+    order: Sequence[int],
+    shown: Sequence[int],
+    comparison: Comparison | None,
+) -> None:
+    """Write all findings: probability, threshold, positive or not, change if known."""
+    changes = comparison.changes if comparison is not None and comparison.comparable else None
+    heads = ("Finding", "Probability", "Threshold", "Result", "Change" if changes else "")
+    panel.row(_finding_cells(heads), GREY, 17)
+    panel.rule()
+    for i in order:
+        positive = bool(prediction.positive[i])
+        if positive:
+            panel.tint()
+        if i in shown:
+            panel.stroke_sample(*STROKES[list(shown).index(i)])
+        cells = (
+            FINDINGS[i].name,
+            percent(prediction.probabilities[i]),
+            percent(prediction.thresholds[i]),
+            "POSITIVE" if positive else "negative",
+            str(changes[i].change) if changes else "",
+        )
+        panel.row(_finding_cells(cells), YELLOW if positive else WHITE)
+    panel.rule()
+
+
+def _finding_cells(texts: Sequence[str]) -> list[Cell]:
+    return [(text, *place) for text, place in zip(texts, FINDING_COLUMNS, strict=True)]
+
+
+def heat_legend(panel: Panel) -> None:
+    """Say what the colours and lines of the heat map mean."""
+    panel.bar(
+        heat_table(),
+        ("low", "", "high"),
+        "Colour: how much this part of the film spoke for the finding, relative to the rest of "
+        "the film. It is not a probability and not the border of a lesion.",
+    )
+    panel.paragraph("Line: half of the map's greatest value, largest part.", 16, GREY)
+
+
+def changes_table(panel: Panel, comparison: Comparison) -> None:
+    """Write prior and current probability and the change of all findings."""
+    panel.row(_change_cells(("Finding", "Prior", "Current", "Change")), GREY, 17)
+    panel.rule()
+    for finding, change in zip(FINDINGS, comparison.changes, strict=True):
+        changed = change.change in CHANGED
+        if changed:
+            panel.tint()
+        cells = (finding.name, percent(change.prior), percent(change.current), str(change.change))
+        panel.row(_change_cells(cells), YELLOW if changed else WHITE)
+    panel.rule()
+
+
+def _change_cells(texts: Sequence[str]) -> list[Cell]:
+    return [(text, *place) for text, place in zip(texts, CHANGE_COLUMNS, strict=True)]
+
+
+def difference_legend(panel: Panel) -> None:
+    """Say what the colours of the differences mean."""
+    panel.bar(
+        difference_table(),
+        ("less", "no difference", "more"),
+        "Structure: orange is more opaque than on the prior film, blue is less. "
+        "Heat map: orange spoke more for the finding than on the prior film, blue less.",
+    )

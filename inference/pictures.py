@@ -1,0 +1,78 @@
+"""The films and maps themselves, without any text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
+from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
+from inference.findings import FloatArray
+from inference.regions import RegionSettings, outline, resize
+
+# how the outlines of the first, second and third finding look: colour, dash in units
+STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
+STROKE_WIDTH = 2.4  # units
+
+CORNER = 0.1  # of each edge: where markers are, nothing is painted
+MAP_OPACITY = 0.5
+DIFFERENCE_OPACITY = 0.9
+DIMMED = 0.5  # the film under a difference, so that both signs of it stand out
+
+
+def grey(pixels: FloatArray, columns: int, rows: int) -> Rgb:
+    """Scale a film in [0, 1] into a box, keeping its shape: (h, w, 3)."""
+    height, width = fitted_size(pixels.shape, columns, rows)
+    eight = (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    small = Image.fromarray(eight).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
+    return np.repeat(np.asarray(small)[..., None], 3, axis=-1)
+
+
+def fitted_size(shape: Sequence[int], columns: int, rows: int) -> tuple[int, int]:
+    """Return the rows and columns of the largest picture of this shape inside a box."""
+    scale = min(columns / shape[1], rows / shape[0])
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def heat_over(
+    film: Rgb, heatmaps: Sequence[FloatArray], unit: float, regions: RegionSettings
+) -> Rgb:
+    """Lay heat maps (h, w) in [0, 1] and their outlines over a film; no maps, no paint."""
+    if not heatmaps:
+        return film
+    rows, columns = film.shape[:2]
+    heat = np.max([resize(heatmap, rows, columns) for heatmap in heatmaps], axis=0)
+    heat = np.clip(heat, 0, 1)  # (rows, columns)
+    opacity = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)  # below 0.3 the film stays bare
+    picture = blend(film, colour_of(heat, heat_table()), opacity)
+    for heatmap, (colour, dash) in zip(heatmaps, STROKES, strict=False):
+        ring = outline(heatmap, rows, columns, regions)
+        if ring is not None:
+            dash_px = None if dash is None else dash * unit
+            picture = stroke(picture, ring, colour, STROKE_WIDTH * unit, dash=dash_px)
+    return _keep_corners(picture, film)
+
+
+def difference_over(film: Rgb, signed: FloatArray, where: FloatArray) -> Rgb:
+    """Lay a signed map in [-1, 1] over the dimmed film; 0 leaves the film as it is."""
+    rows, columns = film.shape[:2]
+    dark = dimmed(film)
+    values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
+    opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - 0.05) / 0.45, 0, 1)
+    painted = blend(dark, colour_of((values + 1) / 2, difference_table()), opacity)
+    return _keep_corners(painted, dark)
+
+
+def dimmed(film: Rgb) -> Rgb:
+    """Darken a film."""
+    dark: Rgb = np.rint(film * np.float32(DIMMED)).astype(np.uint8)
+    return dark
+
+
+def _keep_corners(picture: Rgb, film: Rgb) -> Rgb:
+    kept = picture.copy()
+    y, x = (max(1, round(CORNER * n)) for n in film.shape[:2])
+    for rows in (slice(None, y), slice(-y, None)):
+        for columns in (slice(None, x), slice(-x, None)):
+            kept[rows, columns] = film[rows, columns]
+    return kept

@@ -1,0 +1,147 @@
+"""What all result objects share: identity, dates, equipment, references to the films."""
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID
+
+from scp.results.answer import Answer
+from scp.results.identity import UTF8, derive_uid, prepare_source
+
+
+class Envelope:
+    """The films an object speaks of, and the elements that every object carries.
+
+    Attributes
+    ----------
+    current, prior
+        Prepared headers (`prepare_source`); no prior unless the films were compared.
+    """
+
+    def __init__(self, answer: Answer, kind: str) -> None:
+        self.answer = answer
+        self.kind = kind
+        self.current = prepare_source(answer.source)
+        self.prior = None
+        if answer.comparison is not None and answer.prior_source is not None:
+            self.prior = prepare_source(answer.prior_source)
+
+    @property
+    def films(self) -> list[Dataset]:
+        """The current film first: an object belongs to the study of the first one."""
+        return [self.current] if self.prior is None else [self.current, self.prior]
+
+    def uid(self, *what: object) -> UID:
+        """Derive a UID; other weights, software or prior make another object."""
+        model = self.answer.prediction.model
+        who = (self.answer.product.version, model.name, model.version, model.sha256)
+        films = (film.SOPInstanceUID for film in self.films)
+        return derive_uid(*films, *who, self.kind, *what)
+
+    def arguments(self, number: int, description: str) -> dict[str, Any]:
+        """Return what each of highdicom's constructors takes.
+
+        The patient's name is not among it: highdicom prints odd names into warnings.
+        """
+        product, moment = self.answer.product, self.moment
+        return {
+            "series_instance_uid": self.uid("series"),
+            "series_number": number,
+            "sop_instance_uid": self.uid("instance"),
+            "instance_number": 1,
+            "manufacturer": product.manufacturer,
+            "manufacturer_model_name": product.model_name,
+            "software_versions": product.version,
+            "device_serial_number": product.serial,
+            "series_description": description,
+            "series_date": moment.date(),
+            "series_time": moment.time(),
+            "specific_character_set": UTF8,
+            "contributing_equipment": [self._equipment()],
+        }
+
+    @property
+    def moment(self) -> dt.datetime:
+        """When the film was read, in whole seconds, in the zone that the source states."""
+        moment = self.answer.answered_at.replace(microsecond=0)
+        offset = self._offset
+        if moment.tzinfo is not None and offset is not None:
+            moment = moment.astimezone(offset)
+        return moment.replace(tzinfo=None)
+
+    @property
+    def _offset(self) -> dt.timezone | None:
+        stated = str(self.current.get("TimezoneOffsetFromUTC", ""))
+        match = re.fullmatch(r"([+-])(\d\d)([0-5]\d)", stated)
+        if match is None or int(match[2]) > 14:  # the standard ends at +1400
+            return None
+        minutes = 60 * int(match[2]) + int(match[3])
+        return dt.timezone(dt.timedelta(minutes=-minutes if match[1] == "-" else minutes))
+
+    def _equipment(self) -> hd.ContributingEquipment:
+        product, model = self.answer.product, self.answer.prediction.model
+        return hd.ContributingEquipment(
+            manufacturer=product.manufacturer,
+            purpose_of_reference=codes.DCM.ProcessingEquipment,
+            manufacturer_model_name=product.model_name,
+            software_versions=(product.version, f"{model.name} {model.version}"[:64]),
+            device_serial_number=product.serial,
+            contribution_datetime=self.moment,
+            contribution_description="Findings read by machine",
+        )
+
+    def seal(self, ds: Dataset) -> None:
+        """Write patient and study as the source has them, and one moment everywhere."""
+        ds.copy_patient_and_study_information(self.current)
+        date, time = self.moment.strftime("%Y%m%d"), self.moment.strftime("%H%M%S")
+        for kind in ("Series", "Content", "InstanceCreation"):
+            setattr(ds, f"{kind}Date", date)
+            setattr(ds, f"{kind}Time", time)
+        for item in ds.ContributingEquipmentSequence:  # highdicom adds itself, at "now"
+            item.ContributionDateTime = date + time
+        if self._offset is not None and self.answer.answered_at.tzinfo is not None:
+            ds.TimezoneOffsetFromUTC = self.current.TimezoneOffsetFromUTC
+        institution = self.current.get("InstitutionName")
+        if institution:
+            ds.InstitutionName = institution
+
+    def refer(self, ds: Dataset) -> None:
+        """Name the films that the object was made from.
+
+        References
+        ----------
+        PS3.3 C.12.2 (Common Instance Reference).
+        """
+        same = [film for film in self.films if film.StudyInstanceUID == ds.StudyInstanceUID]
+        other = [film for film in self.films if film.StudyInstanceUID != ds.StudyInstanceUID]
+        ds.ReferencedSeriesSequence = _by_series(same)
+        if other:
+            study = Dataset()
+            study.StudyInstanceUID = other[0].StudyInstanceUID
+            study.ReferencedSeriesSequence = _by_series(other)
+            ds.StudiesContainingOtherReferencedInstancesSequence = [study]
+
+
+def reference(film: Dataset) -> Dataset:
+    """Make an item that refers to a film."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = film.SOPClassUID
+    item.ReferencedSOPInstanceUID = film.SOPInstanceUID
+    return item
+
+
+def _by_series(films: Sequence[Dataset]) -> list[Dataset]:
+    series: dict[str, Dataset] = {}
+    for film in films:
+        item = series.setdefault(film.SeriesInstanceUID, Dataset())
+        item.SeriesInstanceUID = film.SeriesInstanceUID
+        item.ReferencedInstanceSequence = [
+            *item.get("ReferencedInstanceSequence", []),
+            reference(film),
+        ]
+    return list(series.values())

@@ -1,0 +1,39 @@
+"""Which objects are made, and how they look."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inference.drawing import DrawingSettings
+from inference.regions import RegionSettings
+
+
+class ResultSettings(BaseModel):
+    """Which objects answer a film."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heatmap_capture: bool = Field(
+        default=True,
+        description="a colour picture of the film with heat maps and all findings; every viewer "
+        "shows it",
+    )
+    comparison_capture: bool = Field(
+        default=True, description="a colour picture of what has changed since the prior film"
+    )
+    report: bool = Field(
+        default=True,
+        description="a structured report (Comprehensive 3D SR, TID 1500) with outlines that a "
+        "viewer lays over the film",
+    )
+    first_series_number: int = Field(
+        default=9001,
+        ge=1,
+        le=2**31 - 100,
+        description="series number of the first kind of object, the others count on; high, so "
+        "that results stand after the films",
+    )
+    drawing: DrawingSettings = Field(
+        default=DrawingSettings(), description="how the pictures are drawn"
+    )
+    regions: RegionSettings = Field(
+        default=RegionSettings(), description="how a heat map becomes an outline"
+    )
