@@ -21,6 +21,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydicom import config
 from pydicom.uid import UID
 
 from scp.errors import ArchiveFull, Unreadable
@@ -56,7 +57,7 @@ def valid_uid(value: object, name: str) -> UID:
     Unreadable
         It is absent or no valid UID (PS3.5 9.1); such a value never becomes part of a path.
     """
-    uid = UID(str(value or ""))
+    uid = UID(str(value or ""), config.IGNORE)  # judged here, not echoed in a warning
     if not uid.is_valid or not uid:
         raise Unreadable(f"{name} is absent or not a valid UID")
     return uid

@@ -1,0 +1,77 @@
+"""Result objects, as pictures and as DICOM files."""
+
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive, valid_uid
+from scp.dashboard.page import NotHere
+from scp.dashboard.pictures import MAX_WIDTH, MIN_WIDTH, NoPicture, is_picture, png_of
+from scp.errors import Unreadable
+from scp.index.rows import ResultFile
+from scp.index.worklist import result_file
+
+# a result's UID is made of all that went into it; private: shared caches keep no patient's picture
+_KEPT = "private, max-age=31536000, immutable"
+
+
+def router(engine: sa.Engine, archive: Archive) -> APIRouter:
+    """Return the addresses of results. No part of an address ever becomes part of a path."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/results/{uid}.png")
+    def picture(
+        request: Request,
+        uid: str,
+        width: Annotated[int | None, Query(ge=MIN_WIDTH, le=MAX_WIDTH)] = None,
+    ) -> Response:
+        result = _find(engine, uid)
+        if not is_picture(result.sop_class_uid):
+            raise NotHere(f"A {result.kind} is no picture. Its DICOM file: /results/{uid}.dcm")
+        headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": _KEPT}
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        try:
+            data = png_of(archive.path(result.path), width)
+        except FileNotFoundError as error:
+            raise _lost(uid) from error
+        except NoPicture as error:
+            raise NotHere(f"Result {uid} cannot be shown: {error}.") from error
+        return Response(data, media_type="image/png", headers=headers)
+
+    @routes.get("/results/{uid}.dcm")
+    def file(uid: str) -> Response:
+        result = _find(engine, uid)
+        path = archive.path(result.path)
+        if not path.is_file():
+            raise _lost(uid)
+        headers = {"ETag": f'"{result.sha256}"', "Cache-Control": _KEPT}
+        return FileResponse(
+            path, media_type="application/dicom", filename=f"{result.uid}.dcm", headers=headers
+        )
+
+    return routes
+
+
+def _find(engine: sa.Engine, uid: str) -> ResultFile:
+    """Look a result up; the path comes from the index alone."""
+    try:
+        valid_uid(uid, "The result's UID in the address")
+    except Unreadable as error:
+        raise NotHere(f"{error}.") from error
+    with Session(engine) as session:
+        result = result_file(session, uid)
+    if result is None:
+        raise NotHere(f"hilum made no result {uid}. The films are on the first page.")
+    return result
+
+
+def _lost(uid: str) -> NotHere:
+    """Say that the index knows more than the disk."""
+    return NotHere(
+        f"The index knows result {uid}, but its file is gone from data_dir. See that the disk is"
+        " mounted, or restore it from a backup."
+    )

@@ -1,0 +1,106 @@
+"""The words of the page: states as sentences, moments as local time."""
+
+from datetime import datetime
+from itertools import groupby
+
+from inference.findings import Change
+from scp.index.rows import FilmRow, FindingRow
+from scp.index.schema import DeliveryState, FilmState
+
+LABEL = "AI result, for research use only: not for diagnosis"
+
+CONFIGURE_DESTINATION = "Name one under [[destinations]] in config.toml, then restart hilum."
+
+STATES = {
+    FilmState.RECEIVED: "waiting to be read",
+    FilmState.ANALYSED: "read, answer being written",
+    FilmState.ANSWERED: "answered",
+    FilmState.NOT_ANALYSED: "not analysed",
+    FilmState.FAILED: "failed",
+}
+
+KINDS = {
+    "heatmap": "Heat maps",
+    "comparison": "Comparison with the prior",
+    "report": "Structured report",
+    "presentation": "Outlines (presentation state)",
+    "segmentation": "Segmentation",
+}
+
+
+def local(moment: datetime | None) -> str:
+    """Return a moment in this server's local time, with its UTC offset."""
+    return moment.astimezone().isoformat(" ", "seconds") if moment else ""
+
+
+def senders(moment: datetime | None) -> str:
+    """Return a time as the sender's header has it, without a zone."""
+    return moment.isoformat(" ", "minutes") if moment else "not stated"
+
+
+def percent(probability: float | None, digits: int = 0) -> str:
+    """Return a probability in [0, 1] as per cent; a small one is not rounded to nothing."""
+    if probability is None:
+        return ""
+    smallest = 10.0**-digits
+    if 0 < probability * 100 < smallest:
+        return f"< {smallest:.{digits}f} %"
+    return f"{probability * 100:.{digits}f} %"
+
+
+def kind(name: str) -> str:
+    """Return what a result is, for a reader."""
+    return KINDS.get(name, name.replace("_", " ").replace("-", " ").capitalize())
+
+
+def size(size_bytes: int) -> str:
+    """Return a file's size."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def state(film: FilmRow) -> str:
+    """Return a film's state, for a reader."""
+    return STATES[film.state]
+
+
+def tone(value: FilmState | DeliveryState) -> str:
+    """Return how much a state wants to be seen: bad, waiting, quiet or good."""
+    return {
+        FilmState.FAILED: "bad",
+        DeliveryState.DEAD: "bad",
+        FilmState.RECEIVED: "waiting",
+        FilmState.ANALYSED: "waiting",
+        DeliveryState.PENDING: "waiting",
+        FilmState.NOT_ANALYSED: "quiet",
+        DeliveryState.CANCELLED: "quiet",
+    }.get(value, "good")
+
+
+def gone(film: FilmRow) -> list[FindingRow]:
+    """Return the findings that were there on the prior film and are below their threshold now."""
+    went = (Change.RESOLVED, Change.DECREASED)
+    return [f for f in film.findings if not f.positive and f.change in went]
+
+
+def most_telling(film: FilmRow) -> list[FindingRow]:
+    """Return all findings: positives first by probability, the rest in their fixed order."""
+    return [*film.positives, *(f for f in film.findings if not f.positive)]
+
+
+def by_study(films: list[FilmRow]) -> list[list[FilmRow]]:
+    """Put films of one study that stand side by side together."""
+    return [list(group) for _, group in groupby(films, key=lambda film: film.study_uid)]
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago something was, in its largest fitting unit."""
+    seconds = max(0, round((now - moment).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def retry_command(film: FilmRow, destination: str) -> str:
+    """Return what ops type to send a film's dead letters again."""
+    return f"hilum queue retry {film.uid} {destination}"

@@ -1,0 +1,91 @@
+"""The whole index in numbers, and what was refused. No patient is in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Quarantined
+
+UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
+
+
+@dataclass(frozen=True)
+class DestinationCount:
+    """How many results stand in one state at one destination."""
+
+    destination: str
+    state: DeliveryState
+    results: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The whole index in numbers; every film state is in ``films``."""
+
+    films: dict[FilmState, int]
+    not_analysed: dict[str, int]
+    deliveries: tuple[DestinationCount, ...]
+    quarantined: int
+    oldest_unfinished_at: datetime | None
+
+    @property
+    def waiting(self) -> int:
+        """How many films have no outcome yet."""
+        return sum(self.films[state] for state in UNFINISHED)
+
+    def results_in(self, state: DeliveryState) -> int:
+        """Return how many results stand in this state, over all destinations."""
+        return sum(count.results for count in self.deliveries if count.state is state)
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """Refused bytes: what they said they were, and why they were refused."""
+
+    sop_instance_uid: str
+    calling_ae_title: str
+    status: int
+    reason: str
+    received_at: datetime
+    path: str
+
+
+def counts(session: Session) -> Counts:
+    """Count the whole index."""
+    by_state = select(Instance.state, func.count()).group_by(Instance.state)
+    by_reason = select(Instance.reason, func.count()).where(
+        Instance.state == FilmState.NOT_ANALYSED
+    )
+    by_destination = select(Delivery.destination, Delivery.state, func.count()).group_by(
+        Delivery.destination, Delivery.state
+    )
+    oldest = select(func.min(Instance.received_at)).where(Instance.state.in_(UNFINISHED))
+    found = dict(session.execute(by_state).tuples())
+    reasons = session.execute(by_reason.group_by(Instance.reason).order_by(Instance.reason))
+    deliveries = session.execute(by_destination.order_by(Delivery.destination, Delivery.state))
+    return Counts(
+        films={state: found.get(state, 0) for state in FilmState},
+        not_analysed=dict(reasons.tuples()),
+        deliveries=tuple(DestinationCount(*row) for row in deliveries),
+        quarantined=session.scalar(select(func.count()).select_from(Quarantined)) or 0,
+        oldest_unfinished_at=session.scalar(oldest),
+    )
+
+
+def quarantined(session: Session, limit: int) -> list[QuarantinedRow]:
+    """Return what was refused last, newest first."""
+    rows = session.execute(
+        select(
+            Quarantined.sop_instance_uid,
+            Quarantined.calling_ae_title,
+            Quarantined.status,
+            Quarantined.reason,
+            Quarantined.received_at,
+            Quarantined.path,
+        )
+        .order_by(Quarantined.received_at.desc(), Quarantined.id.desc())
+        .limit(limit)
+    )
+    return [QuarantinedRow(*row) for row in rows]

@@ -1,0 +1,113 @@
+"""A film and all that became of it, as values for a page, a script or a command."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from inference.findings import Change
+from scp.index.schema import DeliveryState, FilmState
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """One finding of one film; probabilities in [0, 1]. Without a comparable prior: no change."""
+
+    label: str
+    name: str
+    probability: float
+    threshold: float
+    positive: bool
+    prior_probability: float | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class PriorRow:
+    """The earlier film that a film was compared with; ``reason`` says what limits it."""
+
+    uid: str
+    acquired_at: datetime | None
+    comparable: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One result at one destination."""
+
+    destination: str
+    state: DeliveryState
+    attempts: int
+    last_error: str
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One object that answers a film, and where it went."""
+
+    kind: str
+    uid: str
+    sop_class_uid: str
+    size_bytes: int
+    created_at: datetime
+    deliveries: tuple[DeliveryRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """Where a result lies: ``path`` is relative to data_dir."""
+
+    uid: str
+    kind: str
+    sop_class_uid: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DestinationRow:
+    """Where a film's whole answer stands at one destination: the state of its worst result."""
+
+    destination: str
+    state: DeliveryState
+    delivered: int
+    total: int
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """One received object, and all that became of it.
+
+    ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
+    read. ``acquired_at`` is the sender's local time, without a zone.
+    """
+
+    uid: str
+    study_uid: str
+    patient_id: str
+    patient_issuer: str
+    received_at: datetime
+    acquired_at: datetime | None
+    finished_at: datetime | None
+    view: str
+    state: FilmState
+    reason: str
+    detail: str
+    calling_ae_title: str
+    model: str = ""
+    findings: tuple[FindingRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    prior: PriorRow | None = None
+    results: tuple[ResultRow, ...] = ()
+    destinations: tuple[DestinationRow, ...] = ()
+
+    @property
+    def positives(self) -> tuple[FindingRow, ...]:
+        """The findings at or above their threshold, the most probable first."""
+        found = [finding for finding in self.findings if finding.positive]
+        return tuple(sorted(found, key=lambda finding: -finding.probability))

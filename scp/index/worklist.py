@@ -1,0 +1,280 @@
+"""What the dashboard shows of every film, read only.
+
+The number of statements does not grow with the number of films. Patient IDs are in these rows
+because a reader needs them on the page; they never go to a log.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
+
+from inference.findings import FINDINGS, Change
+from scp.index.rows import (
+    DeliveryRow,
+    DestinationRow,
+    FilmRow,
+    FindingRow,
+    PriorRow,
+    ResultFile,
+    ResultRow,
+)
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    Patient,
+    Result,
+    Series,
+    Study,
+)
+
+# of a film's results at one destination, the state that most needs a look stands for all
+_WORST_FIRST = (
+    DeliveryState.DEAD,
+    DeliveryState.PENDING,
+    DeliveryState.CANCELLED,
+    DeliveryState.DELIVERED,
+)
+
+
+def worklist(
+    session: Session,
+    *,
+    limit: int,
+    before: datetime | None = None,
+    state: FilmState | None = None,
+    dead_letters: bool = False,
+) -> list[FilmRow]:
+    """Return the films received last, newest first.
+
+    Films received at the very moment of the last one come too, beyond ``limit``: so paging on with
+    ``before`` its ``received_at`` skips none.
+
+    Parameters
+    ----------
+    session
+        Where to read.
+    limit
+        How many films.
+    before
+        Only films received before this moment.
+    state
+        Only films in this state.
+    dead_letters
+        Only films with a result that could not be delivered.
+    """
+    chosen = select(Instance.received_at)
+    if before is not None:
+        chosen = chosen.where(Instance.received_at < before)
+    if state is not None:
+        chosen = chosen.where(Instance.state == state)
+    if dead_letters:
+        dead = select(Result.instance_id).join(Result.deliveries)
+        dead = dead.where(Delivery.state == DeliveryState.DEAD)
+        chosen = chosen.where(Instance.id.in_(dead))
+    oldest = session.scalar(chosen.order_by(Instance.received_at.desc()).offset(limit - 1).limit(1))
+    if oldest is not None:
+        chosen = chosen.where(Instance.received_at >= oldest)
+    ids = chosen.with_only_columns(Instance.id)
+    return _rows(session, _films().where(Instance.id.in_(ids)))
+
+
+def film_row(session: Session, uid: str) -> FilmRow | None:
+    """Return one film by its SOP Instance UID, if it was received."""
+    return next(iter(_rows(session, _films().where(Instance.uid == uid))), None)
+
+
+def study_rows(session: Session, study_uid: str) -> list[FilmRow]:
+    """Return the films of a study, newest received first."""
+    return _rows(session, _films().where(Study.uid == study_uid))
+
+
+def result_file(session: Session, uid: str) -> ResultFile | None:
+    """Return where one result lies, by its SOP Instance UID, if hilum made it."""
+    row = session.execute(
+        select(Result.uid, Result.kind, Result.sop_class_uid, Result.path, Result.sha256).where(
+            Result.uid == uid
+        )
+    ).one_or_none()
+    return ResultFile(*row) if row else None
+
+
+def _films() -> Select[Instance, Patient]:
+    """Select films with their study and patient, newest first."""
+    return (
+        select(Instance, Patient)
+        .join(Instance.series)
+        .join(Series.study)
+        .outerjoin(Patient, Instance.patient_id == Patient.id)
+        .options(contains_eager(Instance.series).contains_eager(Series.study))
+        .order_by(Instance.received_at.desc(), Instance.id.desc())
+    )
+
+
+def _rows(session: Session, films: Select[Instance, Patient]) -> list[FilmRow]:
+    """Gather what belongs to the selected films, with one statement for each table."""
+    found = session.execute(films).all()
+    ids = [instance.id for instance, _ in found]
+    analyses = _latest_analyses(session, ids)
+    compared = _latest_comparisons(session, [row.id for row in analyses.values()])
+    results = _results(session, ids)
+    rows = []
+    for instance, patient in found:
+        analysis = analyses.get(instance.id)
+        comparison = compared.get(analysis.id) if analysis else None
+        rows.append(_row(instance, patient, analysis, comparison, tuple(results[instance.id])))
+    return rows
+
+
+def _latest_analyses(session: Session, film_ids: Sequence[int]) -> dict[int, Analysis]:
+    """Return, by film, what was said last; the heat maps stay in the database."""
+    rows = session.scalars(
+        select(Analysis)
+        .options(defer(Analysis.heatmaps, raiseload=True))
+        .where(Analysis.instance_id.in_(film_ids))
+        .order_by(Analysis.id)
+    )
+    return {row.instance_id: row for row in rows}
+
+
+def _latest_comparisons(session: Session, analysis_ids: Sequence[int]) -> dict[int, Comparison]:
+    """Return, by analysis of the current film, the latest comparison with its prior film."""
+    prior = joinedload(Comparison.prior)
+    rows = session.scalars(
+        select(Comparison)
+        .options(
+            prior.defer(Analysis.heatmaps, raiseload=True),
+            prior.joinedload(Analysis.instance).lazyload(Instance.series),
+        )
+        .where(Comparison.current_id.in_(analysis_ids))
+        .order_by(Comparison.id)
+    )
+    return {row.current_id: row for row in rows}
+
+
+def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list[ResultRow]]:
+    """Return, by film, its results in the order in which they were made."""
+    rows = session.scalars(
+        select(Result)
+        .options(selectinload(Result.deliveries))
+        .where(Result.instance_id.in_(film_ids))
+        .order_by(Result.id)
+    )
+    results: defaultdict[int, list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        results[row.instance_id].append(
+            ResultRow(
+                kind=row.kind,
+                uid=row.uid,
+                sop_class_uid=row.sop_class_uid,
+                size_bytes=row.size_bytes,
+                created_at=row.created_at,
+                deliveries=tuple(_delivery(delivery) for delivery in row.deliveries),
+            )
+        )
+    return results
+
+
+def _row(
+    instance: Instance,
+    patient: Patient | None,
+    analysis: Analysis | None,
+    comparison: Comparison | None,
+    results: tuple[ResultRow, ...],
+) -> FilmRow:
+    """Return one film with all that belongs to it."""
+    return FilmRow(
+        uid=instance.uid,
+        study_uid=instance.series.study.uid,
+        patient_id=patient.patient_id if patient else "",
+        patient_issuer=patient.issuer if patient else "",
+        received_at=instance.received_at,
+        acquired_at=instance.acquired_at,
+        finished_at=instance.finished_at,
+        view=instance.view,
+        state=instance.state,
+        reason=instance.reason,
+        detail=instance.detail,
+        calling_ae_title=instance.calling_ae_title,
+        model=f"{analysis.model_name} {analysis.model_version}" if analysis else "",
+        findings=_findings(analysis, comparison) if analysis else (),
+        notes=tuple(analysis.notes) if analysis else (),
+        prior=_prior(comparison) if comparison else None,
+        results=results,
+        destinations=_destinations(results),
+    )
+
+
+def _findings(analysis: Analysis, comparison: Comparison | None) -> tuple[FindingRow, ...]:
+    """Return what was said of each finding, and since the prior if that film is comparable."""
+    known = comparison.changes if comparison and comparison.comparable else []
+    changes = {change["label"]: change for change in known}
+    rows = []
+    for finding, probability, threshold in zip(
+        FINDINGS, analysis.probabilities, analysis.thresholds, strict=True
+    ):
+        change = changes.get(finding.label)
+        rows.append(
+            FindingRow(
+                label=finding.label,
+                name=finding.name,
+                probability=probability,
+                threshold=threshold,
+                positive=probability >= threshold,
+                prior_probability=change["prior"] if change else None,
+                change=Change(change["change"]) if change else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _prior(comparison: Comparison) -> PriorRow:
+    """Return which film was the prior."""
+    film = comparison.prior.instance
+    return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)
+
+
+def _delivery(row: Delivery) -> DeliveryRow:
+    """Return how one result fares at one destination."""
+    return DeliveryRow(
+        destination=row.destination,
+        state=row.state,
+        attempts=row.attempts,
+        last_error=row.last_error,
+        last_attempt_at=row.last_attempt_at,
+        next_attempt_at=row.next_attempt_at,
+        delivered_at=row.delivered_at,
+    )
+
+
+def _destinations(results: Sequence[ResultRow]) -> tuple[DestinationRow, ...]:
+    """Sum up a film's deliveries, by destination."""
+    deliveries = sorted(
+        (delivery for result in results for delivery in result.deliveries),
+        key=lambda delivery: (delivery.destination, _WORST_FIRST.index(delivery.state)),
+    )
+    return tuple(
+        _destination(name, list(group))
+        for name, group in groupby(deliveries, key=lambda delivery: delivery.destination)
+    )
+
+
+def _destination(name: str, deliveries: list[DeliveryRow]) -> DestinationRow:
+    """Sum up the deliveries to one destination, the worst of which comes first."""
+    times = [delivery.next_attempt_at for delivery in deliveries if delivery.next_attempt_at]
+    return DestinationRow(
+        destination=name,
+        state=deliveries[0].state,
+        delivered=sum(delivery.state is DeliveryState.DELIVERED for delivery in deliveries),
+        total=len(deliveries),
+        attempts=max(delivery.attempts for delivery in deliveries),
+        last_error=next((d.last_error for d in deliveries if d.last_error), ""),
+        next_attempt_at=min(times, default=None),
+    )
