@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.findings import FINDINGS, Change
@@ -55,7 +56,8 @@ class Invented:
 
     def __init__(self, session: Session, archive: Archive) -> None:
         self.session, self.archive = session, archive
-        self.patient = Patient(patient_id=PATIENT_ID, issuer="WARD")
+        known = session.scalars(select(Patient)).one_or_none()
+        self.patient = known or Patient(patient_id=PATIENT_ID, issuer="WARD")
         session.add(self.patient)
         session.flush()
 

@@ -74,9 +74,9 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
 
     def problem(request: Request, status: int, title: str, text: str) -> Response:
         if not _wants_page(request):
-            return JSONResponse({"error": title, "detail": text}, status)
+            return JSONResponse({"error": title, "detail": text}, status, HEADERS)
         context = {"title": title, "text": text}
-        return pages.TemplateResponse(request, "problem.html", context, status)
+        return pages.TemplateResponse(request, "problem.html", context, status, HEADERS)
 
     @app.exception_handler(NotHere)
     def not_here(request: Request, error: NotHere) -> Response:
@@ -100,6 +100,11 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
         _LOG.error("the database did not answer the dashboard: %s", type(error).__name__)
         text = "The database does not answer. See that it runs and that [database] url is right;"
         return problem(request, 503, "Not now", f"{text} then load this page again.")
+
+    @app.exception_handler(Exception)  # the outer edge; the server logs the traceback
+    def broken(request: Request, error: Exception) -> Response:
+        text = f"The dashboard broke ({type(error).__name__}); its log says where. Films are"
+        return problem(request, 500, "Not now", f"{text} received and read all the same.")
 
 
 def _wants_page(request: Request) -> bool:

@@ -62,12 +62,12 @@ def counts(session: Session) -> Counts:
         Delivery.destination, Delivery.state
     )
     oldest = select(func.min(Instance.received_at)).where(Instance.state.in_(UNFINISHED))
-    found = dict(session.execute(by_state).tuples())
+    found = dict(session.execute(by_state).all())
     reasons = session.execute(by_reason.group_by(Instance.reason).order_by(Instance.reason))
     deliveries = session.execute(by_destination.order_by(Delivery.destination, Delivery.state))
     return Counts(
         films={state: found.get(state, 0) for state in FilmState},
-        not_analysed=dict(reasons.tuples()),
+        not_analysed=dict(reasons.all()),
         deliveries=tuple(DestinationCount(*row) for row in deliveries),
         quarantined=session.scalar(select(func.count()).select_from(Quarantined)) or 0,
         oldest_unfinished_at=session.scalar(oldest),

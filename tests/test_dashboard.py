@@ -1,0 +1,457 @@
+"""The web page, asked over HTTP as a browser and a script ask it."""
+
+import contextlib
+import io
+import logging
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from invented_films import NOW, PATIENT_ID, REPORT, Invented, capture, open_index
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from inference.findings import Change
+from scp.archive import Archive
+from scp.dashboard.app import make_app
+from scp.dashboard.settings import DashboardSettings
+from scp.index.schema import DeliveryState, FilmState, Result
+
+CSP = "default-src 'self'"
+
+
+@dataclass
+class Site:
+    """A running dashboard, its index, and a browser."""
+
+    engine: sa.Engine
+    archive: Archive
+    browser: httpx.Client
+
+    @contextlib.contextmanager
+    def invent(self):
+        with Session(self.engine) as session:
+            yield Invented(session, self.archive)
+            session.commit()
+
+    def page(self, path="/", status=200):
+        answer = self.browser.get(path)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-security-policy"].startswith(CSP)
+        return answer.text
+
+
+@contextlib.contextmanager
+def served(engine, archive, destinations=("PACS_A",), **settings):
+    app = make_app(engine, archive, DashboardSettings(**settings), destinations, lambda: NOW)
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the dashboard did not start"
+        thread.join(0.01)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        with httpx.Client(
+            base_url=url, headers={"Accept": "text/html"}, trust_env=False, timeout=20
+        ) as browser:
+            yield Site(engine, archive, browser)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
+
+
+@pytest.fixture
+def index(tmp_path):
+    engine, archive = open_index(tmp_path)
+    yield engine, archive
+    engine.dispose()
+
+
+@pytest.fixture
+def site(index):
+    with served(*index) as running:
+        yield running
+
+
+def test_an_empty_index_says_that_no_film_came_yet(site):
+    page = site.page()
+    assert "No film was received yet" in page
+    assert "for research use only" in page
+    assert "<table" not in page
+
+
+def test_without_a_destination_the_page_says_where_results_stay_and_how_to_change_that(index):
+    with served(*index, destinations=()) as site:
+        with site.invent() as invented:
+            invented.result(invented.film())
+        page = site.page()
+    assert "No destination is configured: results stay in the archive" in page
+    assert "config.toml" in page
+    assert "in the archive only" in page
+
+
+def test_with_a_destination_the_page_does_not_warn(site):
+    assert "No destination is configured" not in site.page()
+
+
+def test_positive_findings_are_shown_with_probability_and_the_others_are_not(site):
+    with site.invent() as invented:
+        invented.analysis(invented.film(), {"Effusion": 0.81, "Nodule": 0.5, "Mass": 0.499})
+    page = site.page()
+    assert "Effusion <b>81 %</b>" in page
+    assert "Nodule <b>50 %</b>" in page  # at its threshold is positive
+    assert "Mass" not in page
+
+
+def test_a_read_film_without_positives_says_so_and_an_unread_one_says_nothing_of_findings(site):
+    with site.invent() as invented:
+        unread = invented.film(age_s=10, state=FilmState.RECEIVED).uid
+        invented.analysis(invented.film(age_s=20))
+    assert site.page().count("no finding at or above its threshold") == 1
+    assert "threshold" not in site.page(f"/films/{unread}")
+
+
+def test_changes_since_the_prior_are_words_with_the_prior_probability(site):
+    with site.invent() as invented:
+        prior = invented.analysis(invented.film(age_s=86400), {"Edema": 0.62})
+        current = invented.analysis(invented.film(), {"Effusion": 0.81})
+        invented.comparison(
+            current,
+            prior,
+            {"Effusion": (0.55, Change.INCREASED), "Edema": (0.62, Change.RESOLVED)},
+        )
+    page = site.page()
+    assert 'Effusion <b class="change-increased">increased</b>' in page
+    assert "was 55 %" in page
+    assert 'Edema <b class="change-resolved">resolved</b>' in page
+    assert "prior of 2026-03-01 09:18" in page
+
+
+def test_nothing_is_said_to_have_changed_against_a_film_that_is_not_comparable(site):
+    with site.invent() as invented:
+        prior = invented.analysis(invented.film(age_s=86400))
+        film = invented.film()
+        current = invented.analysis(film, {"Effusion": 0.81})
+        changes = {"Effusion": (0.1, Change.NEW)}
+        invented.comparison(current, prior, changes, comparable=False, reason="too little overlap")
+        uid = film.uid
+    for page in (site.page(), site.page(f"/films/{uid}")):
+        assert "not comparable" in page
+        assert "too little overlap" in page
+        assert "change-new" not in page
+
+
+def test_a_film_that_was_not_analysed_states_its_reason(site):
+    with site.invent() as invented:
+        invented.film(
+            state=FilmState.NOT_ANALYSED, reason="not a frontal view", detail="ViewPosition is LL"
+        )
+    page = site.page("/?state=not+analysed")
+    assert "not a frontal view" in page
+    assert "ViewPosition is LL" in page
+
+
+def test_a_failed_film_is_red_and_states_why(site):
+    with site.invent() as invented:
+        invented.film(state=FilmState.FAILED, reason="the pixels cannot be decoded")
+    page = site.page()
+    assert '<li class="bad"><a href="/?state=failed" ><b>1</b> failed</a>' in page
+    assert "the pixels cannot be decoded" in page
+
+
+def test_what_is_zero_is_not_red(site):
+    assert 'class="bad"' not in site.page("/quarantine").split("<main", 1)[1]
+    assert '<li class="none"><a href="/?dead_letters=true" ><b>0</b>' in site.page()
+
+
+def test_a_dead_letter_shows_its_error_and_the_command_that_sends_it_again(site):
+    with site.invent() as invented:
+        film, other = invented.film(), invented.film(age_s=90)
+        dead = {"state": DeliveryState.DEAD, "attempts": 10, "last_error": "connection refused"}
+        invented.delivery(invented.result(film), "PACS_A", **dead)
+        invented.delivery(invented.result(film), "PACS_A")
+        invented.delivery(invented.result(other), "PACS_A")
+        uid, other_uid = film.uid, other.uid
+    page = site.page("/?dead_letters=true")
+    assert f"hilum queue retry {uid} PACS_A" in page
+    assert "dead letter after 10 attempts" in page
+    assert "1 of 2 delivered" in page
+    assert "connection refused" in page
+    assert other_uid not in page
+    assert "1 result to PACS_A" in site.page()
+
+
+def test_a_delivery_under_way_shows_its_error_and_its_next_attempt(site):
+    soon = NOW + timedelta(seconds=48)
+    with site.invent() as invented:
+        result = invented.result(invented.film())
+        values = {"attempts": 2, "last_error": "no association", "next_attempt_at": soon}
+        invented.delivery(result, "PACS_A", DeliveryState.PENDING, **values)
+    page = site.page()
+    assert "2 failed attempts" in page
+    assert "no association" in page
+    assert soon.astimezone().isoformat(" ", "seconds") in page
+
+
+def test_what_strangers_send_is_escaped(site):
+    evil = "<script>alert('x')</script>"
+    with site.invent() as invented:
+        film = invented.film(reason=evil, detail=evil, calling_ae_title=evil, view=evil)
+        film.state = FilmState.FAILED
+        invented.analysis(film, notes=[evil])
+        invented.delivery(invented.result(film, kind=evil), evil, last_error=evil)
+        invented.refusal(evil)
+        invented.role("work", model=evil)
+        uid = film.uid
+    for path in ("/", f"/films/{uid}", "/quarantine"):
+        page = site.page(path)
+        assert evil not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_the_film_page_lists_all_findings_files_and_deliveries(site):
+    with site.invent() as invented:
+        film = invented.film()
+        invented.analysis(film, {"Hernia": 0.9}, notes=["view not stated"])
+        picture = invented.result(film)
+        report = invented.result(film, "report", REPORT, b"not a picture")
+        invented.delivery(report, delivered_at=NOW)
+        uid, picture_uid, report_uid = film.uid, picture.uid, report.uid
+    page = site.page(f"/films/{uid}")
+    assert page.count('<td class="number">50.0 %</td>') == 14
+    assert page.index("Hernia") < page.index("Atelectasis")  # positives first
+    assert "view not stated" in page
+    assert f"/results/{picture_uid}.png?width=1024" in page
+    assert f"/results/{report_uid}.png" not in page
+    assert f"/results/{report_uid}.dcm" in page
+
+
+def test_films_of_one_study_stand_together(site):
+    with site.invent() as invented:
+        first = invented.film(age_s=5)
+        invented.film(age_s=6, study=first.series.study)
+        invented.film(age_s=7)
+    assert site.page().count("<tbody>") == 2
+
+
+def test_paging_on_shows_every_film_once_even_films_of_one_moment(index):
+    with served(*index, films_per_page=2) as site:
+        with site.invent() as invented:
+            uids = [invented.film(age_s=age).uid for age in (1, 2, 2, 2, 3, 4)]
+        path, pages = "/", []
+        while path:
+            pages.append(site.page(path))
+            _, _, rest = pages[-1].partition('href="/?before=')
+            path = f"/?before={rest.partition(chr(34))[0]}" if rest else ""
+    seen = [uid for page in pages for uid in uids if f"film-{uid}" in page]
+    assert seen == sorted(uids, key=seen.index)
+    assert len(seen) == len(uids)
+
+
+def test_the_number_of_statements_does_not_grow_with_the_number_of_films(site):
+    statements = []
+    sa.event.listen(site.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    def count(films):
+        with site.invent() as invented:
+            for age in range(films):
+                film = invented.film(age_s=10 + age)
+                analysis = invented.analysis(film, {"Mass": 0.9})
+                invented.comparison(analysis, invented.analysis(invented.film(age_s=1e6 + age)), {})
+                invented.delivery(invented.result(film, data=b"x"))
+        statements.clear()
+        site.page()
+        return len(statements)
+
+    few = count(1)
+    assert count(50) == few < 20
+    assert not any("heatmaps" in statement for statement in statements)
+
+
+def test_a_result_is_shown_as_the_picture_it_is(site):
+    with site.invent() as invented:
+        uid = invented.result(invented.film()).uid
+    answer = site.browser.get(f"/results/{uid}.png")
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.size == (48, 64)
+    assert picture.getpixel((20, 20)) == (250, 120, 20)
+    assert "immutable" in answer.headers["cache-control"]
+    assert "private" in answer.headers["cache-control"]
+    again = site.browser.get(
+        f"/results/{uid}.png", headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_small_picture_keeps_its_shape_and_has_its_own_etag(site):
+    with site.invent() as invented:
+        uid = invented.result(invented.film(), data=capture("1.2", rows=128, columns=96)).uid
+    small = site.browser.get(f"/results/{uid}.png?width=48")
+    assert Image.open(io.BytesIO(small.content)).size == (48, 64)
+    assert small.headers["etag"] != site.browser.get(f"/results/{uid}.png").headers["etag"]
+    assert Image.open(
+        io.BytesIO(site.browser.get(f"/results/{uid}.png?width=4096").content)
+    ).size == (96, 128)
+
+
+@pytest.mark.parametrize("width", ["0", "-5", "1000000", "wide"])
+def test_an_impossible_width_is_refused_in_words(site, width):
+    with site.invent() as invented:
+        uid = invented.result(invented.film()).uid
+    assert "width" in site.page(f"/results/{uid}.png?width={width}", 422)
+
+
+def test_a_result_can_be_downloaded_as_the_very_bytes(site):
+    with site.invent() as invented:
+        uid = invented.result(invented.film(), "report", REPORT, b"the very bytes").uid
+    answer = site.browser.get(f"/results/{uid}.dcm")
+    assert answer.content == b"the very bytes"
+    assert answer.headers["content-type"] == "application/dicom"
+    assert f"{uid}.dcm" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/nowhere", "no page of this address"),
+        ("/films/1.2.3", "No film of this SOP Instance UID was received"),
+        ("/results/1.2.3.png", "hilum made no result 1.2.3"),
+        ("/results/1.2.3.dcm", "hilum made no result 1.2.3"),
+        ("/results/..%2f..%2fetc%2fpasswd.dcm", "no page of this address"),
+        ("/results/...dcm", "not a valid UID"),
+        ("/results/hilum.sqlite.dcm", "not a valid UID"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_words(site, path, said):
+    assert said in site.page(path, 404)
+
+
+def test_a_result_that_is_no_picture_and_one_whose_file_is_gone_say_so(site):
+    with site.invent() as invented:
+        film = invented.film()
+        report = invented.result(film, "report", REPORT, b"x").uid
+        lost = invented.result(film)
+        site.archive.path(lost.path).unlink()
+        lost_uid = lost.uid
+    assert f"/results/{report}.dcm" in site.page(f"/results/{report}.png", 404)
+    for ending in ("png", "dcm"):
+        assert "gone from data_dir" in site.page(f"/results/{lost_uid}.{ending}", 404)
+
+
+def test_a_path_in_an_address_never_becomes_a_path_on_disk(site):
+    (site.archive.data_dir / "results" / "1.2.dcm").write_bytes(b"in no index")
+    site.page("/results/1.2.dcm", 404)
+
+
+def test_scripts_get_the_same_rows_as_json(site):
+    with site.invent() as invented:
+        film = invented.film()
+        invented.analysis(film, {"Mass": 0.75})
+        invented.delivery(invented.result(film), state=DeliveryState.DEAD, last_error="refused")
+        uid = film.uid
+    rows = site.browser.get("/api/films").json()
+    assert [row["uid"] for row in rows] == [uid]
+    assert rows[0] == site.browser.get(f"/api/films/{uid}").json()
+    mass = next(f for f in rows[0]["findings"] if f["label"] == "Mass")
+    assert (mass["probability"], mass["positive"]) == (0.75, True)
+    assert rows[0]["destinations"][0]["state"] == "dead letter"
+    numbers = site.browser.get("/api/counts").json()
+    assert numbers["films"]["answered"] == 1
+    missing = site.browser.get("/api/films/1.2", headers={"Accept": "application/json"})
+    assert missing.status_code == 404
+    assert "No film" in missing.json()["detail"]
+
+
+def test_a_moment_without_a_time_zone_is_refused_in_words(site):
+    assert "before" in site.page("/?before=2026-01-01T00:00:00", 422)
+
+
+def test_alive_is_said_even_without_a_receiver_and_ready_is_not(site):
+    assert site.browser.get("/healthz").json() == {"status": "alive"}
+    answer = site.browser.get("/readyz")
+    assert answer.status_code == 503
+    assert "No film can be received" in answer.text
+    assert "No film can be received" in site.page()
+
+
+def test_ready_when_receiver_and_model_were_heard_of(site):
+    with site.invent() as invented:
+        invented.role("receive")
+        invented.role("work", model="hilum-chest14", version="1.2", device="cpu")
+    answer = site.browser.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert "hilum-chest14 1.2 on cpu" in site.page()
+
+
+def test_a_role_that_fell_silent_is_named_with_how_long(site):
+    with site.invent() as invented:
+        invented.role("receive", age_s=95)
+        invented.role("work", model="m")
+    answer = site.browser.get("/readyz")
+    assert answer.status_code == 503
+    failed = [check for check in answer.json()["checks"] if not check["ok"]]
+    assert [check["name"] for check in failed] == ["receiver"]
+    assert "95 s ago" in failed[0]["text"]
+    assert "silent for 95 s" in site.page()
+
+
+def test_a_database_that_does_not_answer_is_told_as_such_everywhere(site):
+    with site.engine.begin() as connection:
+        for table in ("heartbeat", "instance"):
+            connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO {table}_gone"))
+    assert "database does not answer" in site.page("/", 503)
+    assert site.browser.get("/readyz").status_code == 503
+    assert site.browser.get("/metrics").status_code == 503
+    assert site.browser.get("/healthz").status_code == 200
+
+
+def test_no_patient_is_in_metrics_health_or_logs(site, caplog):
+    caplog.set_level(logging.DEBUG)
+    with site.invent() as invented:
+        film = invented.film()
+        invented.analysis(film, {"Mass": 0.9})
+        invented.result(film)
+        uid = film.uid
+    assert PATIENT_ID in site.page()
+    site.page(f"/films/{uid}")
+    for path in ("/metrics", "/readyz", "/api/counts"):
+        text = site.browser.get(path).text
+        assert PATIENT_ID not in text
+        assert uid not in text
+    assert any("/films/" in record.getMessage() for record in caplog.records)
+    assert PATIENT_ID not in caplog.text
+
+
+def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
+    with site.invent() as invented:
+        uid = invented.film().uid
+    for path in ("/", f"/films/{uid}", "/quarantine", "/api/films"):
+        assert site.browser.get(path).headers["cache-control"] == "no-store"
+    page = site.page()
+    assert "style=" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    for path in ("/static/hilum.css", "/static/live.js", "/static/hilum.svg"):
+        assert site.browser.get(path).status_code == 200
+    assert site.browser.get("/docs").status_code == 404  # it would load foreign scripts
+
+
+def test_nothing_can_be_changed_over_http(site):
+    with site.invent() as invented:
+        uid = invented.result(invented.film()).uid
+    for method in ("POST", "PUT", "DELETE"):
+        for path in ("/", "/api/films", f"/results/{uid}.dcm"):
+            assert site.browser.request(method, path).status_code == 405
+    with Session(site.engine) as session:
+        assert session.scalars(sa.select(Result)).one().uid == uid
