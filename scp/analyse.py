@@ -17,11 +17,11 @@ from sqlalchemy.orm import Session
 from inference.findings import FINDINGS
 from scp.commands import files_in, progress
 from scp.config import Settings
+from scp.dashboard.pictures import is_picture, png_of
 from scp.errors import Refused
 from scp.index import films
 from scp.index.schema import FilmState, Instance
 from scp.intake import Intake, Request, read_header
-from scp.results.pictures import png_of
 from scp.roles import Ground, now, open_ground
 from scp.worker import make_worker, open_reader
 from scp.workflow import Worker
@@ -118,8 +118,8 @@ def _answer(worker: Worker, ground: Ground, uid: str, source: Path, out: Path) -
             target = out / f"{source.stem}-{result.kind}.dcm"
             shutil.copy(ground.archive.path(result.path), target)
             written.append(str(target))
-            if picture := png_of(target):
-                target.with_suffix(".png").write_bytes(picture)
+            if is_picture(result.sop_class_uid):
+                target.with_suffix(".png").write_bytes(png_of(target))
                 written.append(str(target.with_suffix(".png")))
         findings = films.findings_of(session, row) if row is not None else []
         notes = list(row.notes) if row is not None else []

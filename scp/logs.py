@@ -15,7 +15,14 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from scp.errors import HilumError
 
-_QUIET = {"pydicom": logging.CRITICAL, "pynetdicom": logging.CRITICAL, "highdicom": logging.ERROR}
+_QUIET = {
+    "pydicom": logging.CRITICAL,
+    "pynetdicom": logging.CRITICAL,
+    "highdicom": logging.ERROR,
+    "alembic": logging.WARNING,
+    "dbos": logging.ERROR,
+    "uvicorn": logging.WARNING,
+}
 
 
 def configure_logs(role: str, *, quiet: bool = False) -> None:
@@ -24,8 +31,12 @@ def configure_logs(role: str, *, quiet: bool = False) -> None:
     ``quiet`` keeps only what went wrong, for commands whose output is a table.
     """
     warnings.simplefilter("ignore")
+
+    def add_role(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {"role": role, **event}
+
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_role,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _describe_exception,
@@ -51,7 +62,6 @@ def configure_logs(role: str, *, quiet: bool = False) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(role=role)
 
 
 def adopt_dbos_logs() -> None:
@@ -59,7 +69,7 @@ def adopt_dbos_logs() -> None:
     logger = logging.getLogger("dbos")
     logger.handlers.clear()
     logger.propagate = True
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(_QUIET["dbos"])
 
 
 def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

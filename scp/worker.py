@@ -1,8 +1,10 @@
 """The role `work`: films from the queue, answers into the archive and to the destinations."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,7 @@ from scp.index.heartbeats import Role
 from scp.index.schema import FilmState
 from scp.queue import APPLICATION, FILMS, WORKFLOW_VERSION, delivery_queue, film_of
 from scp.reading import Reader
-from scp.results.identity import this_product
+from scp.results.identity import Product
 from scp.roles import DRAIN_S, Ground, Stop, beat_until, now, only_one, open_ground
 from scp.workflow import Worker
 
@@ -29,6 +31,11 @@ log = structlog.get_logger(__name__)
 _POLL_S = 0.1
 # objects to one destination go one film after the other: a PACS counts its associations
 _DELIVERIES_AT_ONCE = 2
+
+
+def this_product() -> Product:
+    """Return what results say made them."""
+    return Product(version=version("hilum"), serial=socket.gethostname())
 
 
 @contextmanager
@@ -95,6 +102,7 @@ def _launch(ground: Ground, name: str) -> None:
         application_version=WORKFLOW_VERSION,
         executor_id=name,
         run_migrations=False,
+        console_log_level="ERROR",
     )
     DBOS(config=config)
     logs.adopt_dbos_logs()

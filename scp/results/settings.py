@@ -31,6 +31,11 @@ class ResultSettings(BaseModel):
         description="series number of the first kind of object, the others count on; high, so "
         "that results stand after the films",
     )
+    thresholds: dict[str, float] = Field(
+        default={},
+        description="probabilities from which this site calls a finding positive, by label, as "
+        "{ Effusion = 0.4 }; findings not named keep the bundle's",
+    )
     drawing: DrawingSettings = Field(
         default=DrawingSettings(), description="how the pictures are drawn"
     )

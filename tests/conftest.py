@@ -1,0 +1,41 @@
+"""Fixtures that several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tiny import make_tiny_bundle
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real films beside the checkout; on a user's machine there is none."""
+    if not SHARED_DATA.is_dir():
+        reason = "the real films are not beside this checkout (../shared/data)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory):
+    """A bundle with a seeded network so small that a test can wait for it."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def philips_film():
+    """The real Philips CR film of the package pydicom-data."""
+    import data_store
+
+    return Path(data_store.__file__).parent / "data" / "RG1_UNCR.dcm"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """Keep the caller's HILUM_ variables out of the tests."""
+    for name in [name for name in os.environ if name.startswith("HILUM_")]:
+        monkeypatch.delenv(name)
