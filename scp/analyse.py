@@ -14,11 +14,14 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scp.commands import files_in, progress
+from scp.archive import Archive
+from scp.commands import NOT_A_DEVICE, files_in, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
-from scp.errors import Refused
+from scp.errors import Refused, ServiceError
+from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
+from scp.index.worklist import film_row, result_file
 from scp.intake import Intake, Request, read_header
 from scp.roles import Ground, now, open_ground
 from scp.worker import make_worker, open_reader
