@@ -108,7 +108,9 @@ def _private_scheme(answer: Answer) -> CodingSchemeIdentificationItem:
 
 
 def _content(envelope: Envelope, settings: ResultSettings) -> Dataset:
-    root = sr.ContainerContentItem(name=codes.DCM.ImagingMeasurementReport, template_id="1500")
+    root: Dataset = sr.ContainerContentItem(
+        name=codes.DCM.ImagingMeasurementReport, template_id="1500"
+    )
     content = sr.ContentSequence()
     content.extend(sr.LanguageOfContentItemAndDescendants(ENGLISH))
     content.extend(_observer(envelope.answer))
@@ -134,9 +136,6 @@ def _observer(answer: Answer) -> sr.ObservationContext:
     return sr.ObservationContext(
         observer_device_context=sr.ObserverContext(codes.DCM.Device, device)
     )
-
-
-# -- findings with a region -----------------------------------------------------------------
 
 
 def _measurements(envelope: Envelope, settings: ResultSettings) -> sr.ContainerContentItem:
@@ -203,9 +202,6 @@ def _algorithm(answer: Answer) -> sr.AlgorithmIdentification:
 
 def _bundle(answer: Answer) -> str:
     return f"bundle SHA-256 {answer.prediction.model.sha256}"
-
-
-# -- all findings ---------------------------------------------------------------------------
 
 
 def _evaluations(envelope: Envelope, settings: ResultSettings) -> sr.ContainerContentItem:
