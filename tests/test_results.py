@@ -419,6 +419,12 @@ def test_the_report_says_what_has_changed_and_lists_the_prior_as_evidence():
     assert ds.StudyInstanceUID == source.StudyInstanceUID
     evidence = hd.sr.Comprehensive3DSR.from_dataset(ds).get_evidence()
     assert [e[2] for e in evidence] == [source.SOPInstanceUID, prior.SOPInstanceUID]
+    referred = {
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for _, item in tree(ds)
+        if item.ValueType == "IMAGE"
+    }
+    assert referred == {source.SOPInstanceUID}
     other = ds.PertinentOtherEvidenceSequence[0]
     assert other.StudyInstanceUID == prior.StudyInstanceUID
     words = [item.TextValue for item in named(ds, "111049") if item.ValueType == "TEXT"]
