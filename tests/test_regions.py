@@ -26,7 +26,7 @@ def test_an_outline_is_closed_and_has_few_points():
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (1, 0), (0, 1), (1, 1), (0.5, 1.0)])
 def test_an_outline_at_the_border_stays_inside_the_film_and_closed(x, y):
-    ring = outline(blob(16, 16, x, y, 0.15), rows=300, columns=200)
+    ring = outline(blob(16, 16, x, y, 0.15), 300, 200, RegionSettings(threshold=0.1))
     assert (ring >= 0).all()
     assert (ring <= (200, 300)).all()
     assert (ring[0] == ring[-1]).all()

@@ -201,6 +201,15 @@ def test_a_name_of_one_word_is_not_printed_into_a_warning():
     assert read_back(answer(source))["report"].PatientName == "SINGLE"
 
 
+def test_text_inside_sequences_is_recoded_too():
+    other = coded("X", "99X", "x")
+    other.PatientID, other.IssuerOfPatientID = "OLD-7", "東京病院"
+    source = received(**JAPANESE, OtherPatientIDsSequence=[other])
+    assert prepare_source(source).SpecificCharacterSet == "ISO_IR 192"
+    for ds in read_back(answer(source)).values():
+        assert ds.OtherPatientIDsSequence[0].IssuerOfPatientID == "東京病院"
+
+
 def test_preparing_a_source_leaves_it_as_it_was():
     source = received(**JAPANESE)
     before = to_bytes(source)
