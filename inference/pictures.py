@@ -8,7 +8,8 @@ from PIL import Image
 from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
 from inference.findings import FloatArray
-from inference.regions import RegionSettings, outline, resize
+from inference.regions import outline, resize
+from inference.settings import RegionSettings
 
 # how the outlines of the first, second and third finding look: colour, dash in units
 STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
