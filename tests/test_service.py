@@ -87,8 +87,8 @@ def test_real_dicom_films_get_a_stated_outcome(service, pacs, shared_data):
     expected = {
         "rsna_cr_jpeg": ("answered", ""),
         "rsna_cr_jpeg_wrong_photometric": None,
-        "nih_dx_secondary_capture": ("not analysed", "body-part-unknown"),
-        "konica_cr_monochrome1_jpeg_no_tags": ("not analysed", "body-part-unknown"),
+        "nih_dx_secondary_capture": ("not analysed", "body_part_unknown"),
+        "konica_cr_monochrome1_jpeg_no_tags": ("not analysed", "body_part_unknown"),
         "animal_lateral_dx": ("not analysed", None),
     }
     for name, outcome in expected.items():
@@ -110,7 +110,7 @@ def test_a_lateral_film_is_refused_by_its_view(service, philips_film, tmp_path):
     ds.ViewPosition = "LL"
     service.storescu(write(tmp_path, ds))
     film = service.outcome(ds.SOPInstanceUID)
-    assert (film["state"], film["reason"]) == ("not analysed", "not-frontal")
+    assert (film["state"], film["reason"]) == ("not analysed", "not_frontal")
     assert film["results"] == []
 
 
@@ -137,7 +137,7 @@ def test_our_own_results_are_recognised_and_not_read_again(service, pacs, tmp_pa
     )
     service.storescu(capture)
     film = service.outcome(dcmread(capture).SOPInstanceUID)
-    assert (film["state"], film["reason"]) == ("not analysed", "own-result")
+    assert (film["state"], film["reason"]) == ("not analysed", "own_result")
 
 
 def test_logs_and_metrics_hold_no_patient(service, tmp_path):

@@ -63,6 +63,8 @@ class ReceiverSettings(BaseModel):
 class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
     """A server on a socket that is already listening, and that others may listen on too."""
 
+    socket: socket.socket
+
     def __init__(self, *args: Any, listening: socket.socket, **kwargs: Any) -> None:
         self._listening = listening
         super().__init__(*args, **kwargs)
