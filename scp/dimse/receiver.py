@@ -60,13 +60,10 @@ class ReceiverSettings(BaseModel):
     peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
 
 
-_Socket = socket.socket  # the server has an attribute of the module's name
-
-
 class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
     """A server on a socket that is already listening, and that others may listen on too."""
 
-    socket: _Socket
+    socket: Any  # of the module's name: a socket.socket
 
     def __init__(self, *args: Any, listening: socket.socket, **kwargs: Any) -> None:
         self._listening = listening
