@@ -121,6 +121,7 @@ class Service:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
             )
         self.ready_line = self.process.stdout.readline()
@@ -128,12 +129,20 @@ class Service:
         assert found, f"no ready line; the log says: {self.log.read_text()[-2000:]}"
         self.dicom_port, self.http_port = int(found[1]), int(found[2])
 
-    def stop(self, number: int = signal.SIGTERM) -> float:
-        """Stop as an operator does; return the seconds that it took."""
-        started = monotonic()
+    def stop(self, number: int, within_s: float) -> None:
+        """Stop as an operator does; fail when it takes longer."""
         self.process.send_signal(number)
-        self.process.wait(60)
-        return monotonic() - started
+        self.process.wait(within_s)
+
+    def pull_the_plug(self) -> None:
+        """Kill every process of the service at once, without a word."""
+        command = ["pgrep", "-P", str(self.process.pid)]
+        children = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.process.kill()
+        for pid in children.split():
+            os.kill(int(pid), signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
 
     def kill(self) -> None:
         if self.process.poll() is None:
@@ -158,30 +167,26 @@ class Service:
             f"the outcome of {uid}",
         )
 
-    def delivered(self, uid: str) -> dict:
-        """Wait until a film's whole answer is delivered everywhere."""
+    def delivered(self, uid: str, destination: str = "pacs") -> dict:
+        """Wait until a film's whole answer is delivered to a destination."""
 
         def done():
             film = self.film(uid)
-            states = [d["state"] for r in film["results"] for d in r["deliveries"]]
+            states = self.delivery_states(film, destination)
             return film["state"] == "answered" and set(states) == {"delivered"} and film
 
         return wait_for(done, f"the delivery of {uid}")
 
+    @staticmethod
+    def delivery_states(film: dict, destination: str) -> list[str]:
+        deliveries = [d for r in film["results"] for d in r["deliveries"]]
+        return [d["state"] for d in deliveries if d["destination"] == destination]
+
     def storescu(self, *paths: Path) -> None:
         """Send with DCMTK, every transfer syntax as it is."""
+        command = [require_peer("dcmsend"), "-aec", "HILUM", "--decompress-never"]
         subprocess.run(
-            [
-                require_peer("dcmsend"),
-                "-aec",
-                "HILUM",
-                "--decompress-never",
-                "127.0.0.1",
-                str(self.dicom_port),
-                *map(str, paths),
-            ],
-            check=True,
-            capture_output=True,
+            [*command, "127.0.0.1", str(self.dicom_port), *paths], check=True, capture_output=True
         )
 
     def pid_of(self, role: str) -> int:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("service")
 
 DESTINATION = """
 [[destinations]]
-name = "pacs"
+name = "{name}"
 ae_title = "PACS"
 host = "127.0.0.1"
 port = {port}
@@ -34,8 +34,18 @@ def pacs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, tiny_bundle, pacs):
-    extra = "[gate]\naccept_secondary_capture = true\n" + DESTINATION.format(port=pacs.port)
+def late_pacs(tmp_path_factory):
+    """A destination that is down."""
+    scp = StoreScp(tmp_path_factory.mktemp("late") / "received")
+    yield scp
+    scp.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, tiny_bundle, pacs, late_pacs):
+    extra = "[gate]\naccept_secondary_capture = true\n"
+    for name, scp in (("pacs", pacs), ("late", late_pacs)):
+        extra += DESTINATION.format(name=name, port=scp.port)
     with Service(tmp_path_factory.mktemp("service"), tiny_bundle, extra) as running:
         yield running
 
@@ -243,3 +253,45 @@ def test_a_receiver_that_dies_is_back_and_no_sender_is_refused(service, tmp_path
     ds = make_film_ds(patient_id="AGAIN", seed=40)
     service.storescu(write(tmp_path, ds))
     assert service.delivered(ds.SOPInstanceUID)["state"] == "answered"
+
+
+def test_a_destination_that_is_down_holds_up_nobody_and_gets_its_answers_later(
+    service, late_pacs, tmp_path
+):
+    ds = make_film_ds(patient_id="LATE", seed=41)
+    service.storescu(write(tmp_path, ds))
+    film = service.delivered(ds.SOPInstanceUID, "pacs")
+    assert set(service.delivery_states(film, "late")) == {"pending"}
+    late_pacs.start()
+    film = service.delivered(ds.SOPInstanceUID, "late")
+    assert received(late_pacs, ds.SOPInstanceUID)
+
+
+def test_a_port_in_use_is_an_error_that_says_what_to_do(service, tiny_bundle, tmp_path):
+    second = Service(tmp_path, tiny_bundle)
+    done = subprocess.run(
+        [sys.executable, "-m", "scp.cli", "serve", "--config", second.config],
+        env=os.environ | {"HILUM_RECEIVER__PORT": str(service.dicom_port)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert "[receiver] port" in done.stderr
+
+
+def test_after_a_power_cut_every_film_is_answered_and_ctrl_c_stops_in_ten_seconds(
+    tiny_bundle, tmp_path
+):
+    with Service(tmp_path, tiny_bundle) as service:
+        films = [make_film_ds(patient_id=f"PLUG-{n}", seed=50 + n) for n in range(5)]
+        service.storescu(*(write(tmp_path, ds) for ds in films))
+        service.pull_the_plug()
+        service.start()
+        for ds in films:
+            film = service.outcome(ds.SOPInstanceUID)
+            assert film["state"] == "answered"
+            assert sorted(result["kind"] for result in film["results"]) == sorted(KINDS)
+        assert b"No destination is configured" in service.get("/")
+        service.stop(signal.SIGINT, within_s=10)
+        assert service.process.returncode == 0
