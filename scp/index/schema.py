@@ -15,7 +15,10 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: always aware, always UTC, on SQLite too (which forgets time zones)."""
+    """A moment: always aware, always UTC.
+
+    SQLite forgets time zones; PostgreSQL answers in the zone of its session.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -29,8 +32,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return an aware time."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        """Return UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class FilmState(StrEnum):
