@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Enum, ForeignKey, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Enum,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -134,7 +143,7 @@ class Instance(Base):
     transfer_syntax_uid: Mapped[str]
     path: Mapped[str]
     sha256: Mapped[str]
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     calling_ae_title: Mapped[str]
     received_at: Mapped[datetime] = mapped_column(index=True)
     acquired_at: Mapped[datetime | None] = mapped_column(DateTime(), index=True)
@@ -199,7 +208,7 @@ class Result(Base):
     sop_class_uid: Mapped[str]
     path: Mapped[str]
     sha256: Mapped[str]
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")
