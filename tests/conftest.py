@@ -4,7 +4,24 @@ import os
 from pathlib import Path
 
 import pytest
+from databases import (
+    backend,
+    database_url,
+    engine,
+    migrated_url,
+    postgresql_server,
+    postgresql_template,
+)
 from tiny import make_tiny_bundle
+
+__all__ = [  # fixtures
+    "backend",
+    "database_url",
+    "engine",
+    "migrated_url",
+    "postgresql_server",
+    "postgresql_template",
+]
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -14,6 +15,10 @@ from scp.errors import ConfigError
 
 # one key for everybody who migrates the same PostgreSQL database at the same time
 _MIGRATION_LOCK = 0x68696C756D
+_KNOWN = (
+    "hilum knows sqlite:///FILE and postgresql+psycopg://user:password@host/name, where / @ : in"
+    " a password are written %2F %40 %3A"
+)
 
 
 class DatabaseSettings(BaseModel):
@@ -24,7 +29,8 @@ class DatabaseSettings(BaseModel):
     url: str = Field(
         "",
         description="empty: SQLite in data_dir, right for one machine;"
-        " postgresql+psycopg://user:password@host/name when several share the work",
+        " postgresql+psycopg://user:password@host/name when several share the work."
+        " postgresql:// is the same. Write / @ : in a password as %2F %40 %3A",
     )
 
     def resolved(self, data_dir: Path) -> str:
@@ -33,30 +39,39 @@ class DatabaseSettings(BaseModel):
 
 
 def open_database(url: str) -> sa.Engine:
-    """Return an engine for index and queue.
+    """Return an engine for index and queue, whose errors quote no row: Patient IDs are in them.
 
     Raises
     ------
     ConfigError
         The URL is of another database than SQLite or PostgreSQL, or cannot be read.
     """
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise ConfigError(f"[database] url cannot be read: {error}") from error
+    parsed = _parsed(url)
     if parsed.drivername == "sqlite":
         return _open_sqlite(parsed)
     if parsed.drivername == "postgresql+psycopg":
-        return sa.create_engine(parsed, pool_pre_ping=True, pool_size=20)
-    raise ConfigError(
-        f"[database] url starts with {parsed.drivername!r}: hilum knows sqlite:///FILE and"
-        " postgresql+psycopg://user:password@host/name"
-    )
+        return _open_postgresql(parsed)
+    raise ConfigError(f"[database] url starts with {parsed.drivername!r}: {_KNOWN}")
+
+
+def _parsed(url: str) -> sa.URL:
+    """Read a URL; nothing of it is in an error's text, for its password may be anywhere."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError(f"[database] url cannot be read: {_KNOWN}") from None
+    if "@" in (parsed.host or ""):
+        raise ConfigError("[database] url has two @: write %40 for the one in the password")
+    if parsed.drivername in ("postgresql", "postgres"):  # as libpq and every manual write it
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
 
 
 def _open_sqlite(url: sa.URL) -> sa.Engine:
     """Open SQLite as several processes need it: WAL, writers wait, a commit is on the disk."""
-    engine = sa.create_engine(url, pool_size=20)
+    if url.database in (None, "", ":memory:"):
+        raise ConfigError("[database] url names no file: write sqlite:///FILE, or nothing at all")
+    engine = sa.create_engine(url, pool_size=20, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -69,15 +84,38 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _open_postgresql(url: sa.URL) -> sa.Engine:
+    """Open PostgreSQL; a connection that the server has closed is replaced, not stumbled over."""
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=20, hide_parameters=True)
+
+    @event.listens_for(engine, "handle_error")
+    def shorten(context: sa.engine.ExceptionContext) -> None:
+        """Keep the server's first line: its DETAIL quotes the row, whatever the client hides."""
+        told = context.original_exception
+        if isinstance(told, psycopg.Error) and told.diag.message_primary:
+            for error in (told, context.sqlalchemy_exception):
+                if error is not None:
+                    error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+
+    return engine
+
+
 def migrate(engine: sa.Engine) -> None:
     """Bring index and queue to this release's tables; safe from many processes at once."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(migrations(connection), "head")
     DBOS.migrate(engine.url.render_as_string(hide_password=False))
+
+
+def migrations(connection: sa.Connection) -> Config:
+    """Return the index's own migrations, to be run on this connection by `alembic.command`."""
+    config = Config()
+    # Alembic reads % as the start of a placeholder, and a folder's name may have one
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", folder)
+    config.attributes["connection"] = connection
+    return config

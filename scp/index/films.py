@@ -23,6 +23,8 @@ from scp.index.schema import (
 
 # an earlier exposure of the same study, or minutes apart, is a repeat and not a prior
 SAME_EXPOSURE = timedelta(hours=1)
+# 00010101, 17530101, 18991230 and 19000101 are how programs write that they know no date
+NO_DATE_BEFORE = datetime(1901, 1, 1)
 
 
 def film(session: Session, uid: str) -> Instance:
@@ -91,10 +93,13 @@ def priors(session: Session, current: Instance) -> list[Instance]:
     """
     if current.patient_id is None or current.acquired_at is None:
         return []
+    if current.acquired_at < NO_DATE_BEFORE:
+        return []
     earlier = session.scalars(
         select(Instance)
         .where(
             Instance.patient_id == current.patient_id,
+            Instance.acquired_at >= NO_DATE_BEFORE,
             Instance.acquired_at < current.acquired_at - SAME_EXPOSURE,
             Instance.state.not_in([FilmState.NOT_ANALYSED, FilmState.FAILED]),
         )

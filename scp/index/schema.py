@@ -8,14 +8,26 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Enum, ForeignKey, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Enum,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: always aware, always UTC, on SQLite too (which forgets time zones)."""
+    """A moment: always aware, always UTC.
+
+    SQLite forgets time zones; PostgreSQL answers in the zone of its session.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -29,8 +41,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return an aware time."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        """Return UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class FilmState(StrEnum):
@@ -129,7 +143,7 @@ class Instance(Base):
     transfer_syntax_uid: Mapped[str]
     path: Mapped[str]
     sha256: Mapped[str]
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     calling_ae_title: Mapped[str]
     received_at: Mapped[datetime] = mapped_column(index=True)
     acquired_at: Mapped[datetime | None] = mapped_column(DateTime(), index=True)
@@ -194,7 +208,7 @@ class Result(Base):
     sop_class_uid: Mapped[str]
     path: Mapped[str]
     sha256: Mapped[str]
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")

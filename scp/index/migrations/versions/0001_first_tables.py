@@ -75,7 +75,7 @@ def upgrade() -> None:
         sa.Column("transfer_syntax_uid", sa.String(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("calling_ae_title", sa.String(), nullable=False),
         sa.Column("received_at", scp.index.schema.UtcDateTime(timezone=True), nullable=False),
         sa.Column("acquired_at", sa.DateTime(), nullable=True),
@@ -144,7 +144,7 @@ def upgrade() -> None:
         sa.Column("sop_class_uid", sa.String(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", scp.index.schema.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_result_instance_id_instance")
