@@ -3,7 +3,6 @@
 Pillow's built-in typeface holds few glyphs, so text is ASCII; anything else becomes "?".
 """
 
-import textwrap
 from functools import cache
 from typing import Literal
 
@@ -100,8 +99,7 @@ class Canvas:
         What would pass ``bottom`` is left out, and the last line then ends in "...".
         """
         font, step = font_of(max(6, self.px(size))), self.px(1.32 * size)
-        letters = max(4, int(width / max(1.0, font.getlength("abcdefghij klmno") / 16)))
-        lines = textwrap.wrap(plain(text), letters)
+        lines = _wrapped(plain(text), font, width)
         room = max(0, (bottom - y) // step)
         if len(lines) > room:
             lines = [*lines[: room - 1], lines[room - 1] + " ..."] if room else []
@@ -121,6 +119,17 @@ class Canvas:
 
 
 BAR = 16  # height of a colour bar in units
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def stroke(

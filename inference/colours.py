@@ -31,8 +31,8 @@ def heat_table() -> Rgb:
 def difference_table() -> Rgb:
     """Return (256, 3): blue for -1, grey for 0, orange for +1."""
     t = np.linspace(-1.0, 1.0, 4097)
-    hue = np.deg2rad(np.where(t < 0, 265.0, 62.0))
-    return _even_steps(_lab(58 + 10 * np.abs(t), 52 * np.abs(t), hue))
+    hue = np.deg2rad(np.where(t < 0, 272.0, 62.0))
+    return _even_steps(_lab(56 + 4 * np.abs(t), 50 * np.abs(t), hue))
 
 
 def colour_of(values: FloatArray, table: Rgb) -> Rgb:

@@ -63,8 +63,9 @@ FINDINGS: tuple[Finding, ...] = (
     Finding(
         "Pleural_Thickening",
         "Pleural thickening",
-        # no verified SNOMED CT code: declared private until someone with a browser supplies one
-        Concept("pleural-thickening", PRIVATE_SCHEME, "Pleural thickening"),
+        # no verified SNOMED CT code: declared private until someone with a browser supplies one;
+        # at most 16 characters, or it becomes a Long Code Value, which few viewers read
+        Concept("pl-thickening", PRIVATE_SCHEME, "Pleural thickening"),
         PLEURA,
     ),
     Finding("Hernia", "Hernia", Concept("39839004", "SCT", "Diaphragmatic hernia"), THORAX),

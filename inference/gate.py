@@ -139,17 +139,15 @@ def check_header(
     manufacturer
         The Manufacturer that our own results carry: reading them again would never end.
     """
-    if _is_ours(ds, manufacturer):
+    makers = {
+        text(ds, k).casefold() for k in ("Manufacturer", "SecondaryCaptureDeviceManufacturer")
+    }
+    if manufacturer.casefold() in makers:
         return Refusal(Reason.OWN_RESULT, f"This is a result of {manufacturer} itself.")
     for check in _HEADER_CHECKS:
         if refusal := check(ds, settings):
             return refusal
     return None
-
-
-def _is_ours(ds: Dataset, manufacturer: str) -> bool:
-    names = (text(ds, "Manufacturer"), text(ds, "SecondaryCaptureDeviceManufacturer"))
-    return manufacturer.casefold() in (name.casefold() for name in names)
 
 
 def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
@@ -299,8 +297,6 @@ def notes_of(ds: Dataset) -> tuple[str, ...]:
 
 
 def _is_portable(ds: Dataset) -> bool:
-    words = " ".join(
-        text(ds, keyword).upper()
-        for keyword in ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
-    )
+    said = ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
+    words = " ".join(text(ds, keyword).upper() for keyword in said)
     return any(word in words for word in ("PORTABLE", "MOBILE", "BEDSIDE"))

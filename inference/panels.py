@@ -17,9 +17,9 @@ CHANGED = (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
 Align = Literal["left", "right", "center"]
 Cell = tuple[str, float, float, Align]  # text, left edge and width in units, alignment
 FINDING_COLUMNS: tuple[tuple[float, float, Align], ...] = (
-    (42, 142, "left"),
-    (180, 78, "right"),
-    (262, 76, "right"),
+    (42, 144, "left"),
+    (178, 84, "right"),
+    (264, 78, "right"),
     (350, 82, "left"),
     (436, 88, "left"),
 )
@@ -58,7 +58,10 @@ class Panel:
 
     def notes(self, notes: Sequence[str]) -> None:
         """Write what limits the reading, as far as there is room."""
-        for note in notes:
+        for k, note in enumerate(notes):
+            if self.bottom - self.y < self.page.px(48) and k + 1 < len(notes):
+                self.line("More notes stand in the report.", 17, YELLOW)
+                return
             self.paragraph(f"Note: {note}", 17, YELLOW)
             self.gap(4)
 
@@ -69,7 +72,7 @@ class Panel:
             self.y = room
             self.paragraph(text, 16, GREY)
 
-    def row(self, cells: Sequence[Cell], colour: Colour, size: float = 18) -> None:
+    def row(self, cells: Sequence[Cell], colour: Colour, size: float = 17) -> None:
         """Write one row of a table."""
         for text, left, width, align in cells:
             self.page.text(
@@ -128,7 +131,7 @@ def findings_table(
     """Write all findings: probability, threshold, positive or not, change if known."""
     changes = comparison.changes if comparison is not None and comparison.comparable else None
     heads = ("Finding", "Probability", "Threshold", "Result", "Change" if changes else "")
-    panel.row(_finding_cells(heads), GREY, 17)
+    panel.row(_finding_cells(heads), GREY, 16)
     panel.rule()
     for i in order:
         positive = bool(prediction.positive[i])
@@ -164,7 +167,7 @@ def heat_legend(panel: Panel) -> None:
 
 def changes_table(panel: Panel, comparison: Comparison) -> None:
     """Write prior and current probability and the change of all findings."""
-    panel.row(_change_cells(("Finding", "Prior", "Current", "Change")), GREY, 17)
+    panel.row(_change_cells(("Finding", "Prior", "Current", "Change")), GREY, 16)
     panel.rule()
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         changed = change.change in CHANGED

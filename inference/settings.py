@@ -41,7 +41,7 @@ class DrawingSettings(BaseModel):
     )
     long_edge_px: int = Field(
         default=1500,
-        ge=600,
+        ge=900,
         le=4000,
         description="pixels; 1500 is readable on a 1080p screen at 100 %, and 4.4 MB a picture",
     )

@@ -6,21 +6,22 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from inference.findings import FINDINGS
-from scp.commands import files_in, progress
+from scp.archive import Archive
+from scp.commands import NOT_A_DEVICE, files_in, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
-from scp.errors import Refused
-from scp.index import films
+from scp.errors import Refused, ServiceError
+from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
+from scp.index.worklist import film_row, result_file
 from scp.intake import Intake, Request, read_header
 from scp.roles import Ground, now, open_ground
 from scp.worker import make_worker, open_reader
@@ -29,14 +30,12 @@ from scp.workflow import Worker
 
 @dataclass(frozen=True)
 class Analysed:
-    """What became of one file."""
+    """What became of one file: ``film`` is as the dashboard tells it, None when refused."""
 
     source: str
     outcome: str
-    detail: str
-    findings: list[dict[str, Any]]
-    notes: list[str]
-    files: list[str]
+    film: FilmRow | None
+    files: tuple[str, ...]
 
 
 def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_json: bool) -> int:
@@ -58,10 +57,10 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
             for uid in _oldest_first(ground.engine, taken):
                 analysed.append(_answer(worker, ground, uid, taken[uid], out))
                 bar.advance(task)
-    rows = [vars(item) for item in analysed]
-    (out / "findings.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(TypeAdapter(list[Analysed]).dump_python(analysed, mode="json"), indent=2)
+    (out / "findings.json").write_text(text + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(text)
     else:
         _print(analysed, out)
     return 0 if all(item.outcome == FilmState.ANSWERED for item in analysed) else 1
@@ -91,7 +90,7 @@ def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], l
             intake.take(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
             taken[uid] = path
         except Refused as refusal:
-            refused.append(Analysed(str(path), "refused", str(refusal), [], [], []))
+            refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
     return taken, refused
 
 
@@ -111,33 +110,40 @@ def _answer(worker: Worker, ground: Ground, uid: str, source: Path, out: Path) -
     if worker.read(uid):
         worker.write(uid)
     with Session(ground.engine) as session:
-        instance = films.film(session, uid)
-        row = films.latest_analysis(session, instance)
-        written = []
-        for result in instance.results:
-            target = out / f"{source.stem}-{result.kind}.dcm"
-            shutil.copy(ground.archive.path(result.path), target)
-            written.append(str(target))
-            if is_picture(result.sop_class_uid):
-                target.with_suffix(".png").write_bytes(png_of(target))
-                written.append(str(target.with_suffix(".png")))
-        findings = films.findings_of(session, row) if row is not None else []
-        notes = list(row.notes) if row is not None else []
-        return Analysed(str(source), instance.state, instance.detail, findings, notes, written)
+        film = film_row(session, uid)
+        if film is None:
+            raise ServiceError(f"film {uid} is no longer in the index")
+        files = [result_file(session, result.uid) for result in film.results]
+    written: list[str] = []
+    for file in files:
+        if file is not None:
+            written += _copy(ground.archive, file, out / f"{source.stem}-{file.kind}.dcm")
+    return Analysed(str(source), outcome_of(film), film, tuple(written))
 
 
-def _print(analysed: list[Analysed], out: Path) -> None:
+def _copy(archive: Archive, result: ResultFile, target: Path) -> list[str]:
+    """Copy a result, with a PNG beside it where it is a picture; return the names."""
+    shutil.copy(archive.path(result.path), target)
+    if not is_picture(result.sop_class_uid):
+        return [str(target)]
+    picture = target.with_suffix(".png")
+    picture.write_bytes(png_of(target))
+    return [str(target), str(picture)]
+
+
+def _print(analysed: Iterable[Analysed], out: Path) -> None:
     console = Console()
     table = Table("film", "outcome", "positive findings", "change since prior")
     for item in analysed:
-        positive = [f for f in item.findings if f["positive"]]
+        positives = item.film.positives if item.film is not None else ()
         table.add_row(
             item.source,
-            item.outcome + (f": {item.detail}" if item.detail else ""),
-            "\n".join(f"{f['name']} {f['probability']:.0%}" for f in positive)
-            or ("none at or above its threshold" if item.findings else ""),
-            "\n".join(f"{f['name']} {f['change']}" for f in positive if f["change"]),
+            item.outcome,
+            "\n".join(f"{finding.name} {finding.probability:.0%}" for finding in positives),
+            "\n".join(
+                f"{finding.name} {finding.change}" for finding in positives if finding.change
+            ),
         )
     console.print(table)
-    console.print(f"{len(FINDINGS)} probabilities per film, objects and previews: {out}")
-    console.print("AI result, for research use only. Not a medical device.")
+    console.print(f"All probabilities, the objects and previews are in {out}")
+    console.print(NOT_A_DEVICE)

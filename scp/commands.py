@@ -12,6 +12,10 @@ from rich.table import Table
 
 from scp.dimse.sender import DestinationSettings, Object, Sent, Unreachable, describe, send
 from scp.errors import ConfigError
+from scp.index.rows import FilmRow
+from scp.index.schema import FilmState
+
+NOT_A_DEVICE = "AI result, for research use only. Not a medical device."
 
 _ADDRESS = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
 
@@ -26,6 +30,19 @@ def progress() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+def outcome_of(film: FilmRow) -> str:
+    """Say in words what became of a film."""
+    if film.state is not FilmState.ANSWERED:
+        return f"{film.state}: {film.detail}" if film.detail else str(film.state)
+    compared = ""
+    if film.prior is not None and not film.prior.comparable:
+        compared = f", not comparable: {film.prior.reason}"
+    elif film.prior is not None and film.prior.acquired_at is not None:
+        compared = f", compared with {film.prior.acquired_at:%Y-%m-%d}"
+    none = "" if film.positives else ", no finding at or above its threshold"
+    return f"answered{compared}{none}"
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:

@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -172,9 +174,22 @@ class Invented:
 
 
 def open_index(folder: Path):
-    """A real database and archive, with all tables."""
+    """A real database and archive; the tables were migrated once and are copied."""
+    from scp.index.database import open_database
+
+    file = folder / "hilum.sqlite"
+    file.write_bytes(_migrated())
+    return open_database(f"sqlite:///{file}"), Archive(folder)
+
+
+@cache
+def _migrated() -> bytes:
     from scp.index.database import migrate, open_database
 
-    engine = open_database(f"sqlite:///{folder / 'hilum.sqlite'}")
-    migrate(engine)
-    return engine, Archive(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "hilum.sqlite"
+        engine = open_database(f"sqlite:///{file}")
+        migrate(engine)
+        engine.dispose()
+        assert not file.with_name("hilum.sqlite-wal").exists(), "a part would be left out"
+        return file.read_bytes()

@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,93 @@ from inference.bundle import (
     file_sha256,
     load_bundle,
 )
+from inference.engine import Engine, find_device
 from inference.findings import LABELS
-from inference.model import Architecture, FindingNetwork
+from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
-from training.evaluation import Evaluation
-
-NOTICE = (
-    "A demonstration, not a medical device. It was trained on few films with text-mined labels; "
-    "its probabilities must not influence the care of a patient."
-)
+from training.calibration import calibrate_findings
+from training.card import NOTICE, Description, write_card
+from training.data import Record, load_films, read_film_list
+from training.evaluation import evaluate, read_all
+from training.loop import BEST, RUN, TrainSettings, logits_of
 
 
 class BundleExists(FileExistsError):
     """The folder of the new bundle is taken; a bundle is never overwritten."""
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a bundle says of itself."""
+class NoRun(FileNotFoundError):
+    """The folder holds no run that finished an epoch."""
 
-    name: str
-    version: str
-    architecture: Architecture
-    training_data: str
-    command: str
+
+def export_run(
+    run: Path,
+    out: Path,
+    *,
+    size_px: int | None = None,
+    name: str = "chest14",
+    version: str = "0.1.0",
+    device: str = "auto",
+) -> Bundle:
+    """Calibrate a run's best weights on val, write the bundle, and measure it on test.
+
+    Raises
+    ------
+    NoRun, BundleExists
+    """
+    if not (run / BEST).is_file():
+        raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
+    best = torch.load(run / BEST, map_location="cpu", weights_only=True)
+    settings = TrainSettings.model_validate(best["settings"])
+    records = read_film_list(Path(json.loads((run / RUN).read_text())["films"]))
+    preprocessing = Preprocessing(size_px or settings.size_px)
+    network = FindingNetwork(settings.architecture)
+    network.load_state_dict(best["weights"])
+    network.load_state_dict(rounded(network))
+    held = load_films(records, "val", preprocessing)
+    logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
+    readings = calibrate_findings(logits, held.labels.double().numpy())
+    description = _describe(
+        settings, records, epoch=best["epoch"], name=name, version=version, size_px=size_px
+    )
+    bundle = write_bundle(out, network, preprocessing, readings, description)
+    test = [record for record in records if record.split == "test"]
+    if test:
+        with Engine(bundle, device=device) as engine:
+            write_card(out, description, evaluate(read_all(engine, test), test))
+    return bundle
+
+
+def _describe(
+    settings: TrainSettings,
+    records: Sequence[Record],
+    *,
+    epoch: int,
+    name: str,
+    version: str,
+    size_px: int | None,
+) -> Description:
+    seen = [record for record in records if record.split == "train"]
+    options = "".join(
+        f" --{key.replace('_', '-')} {value}"
+        for key, value in settings.model_dump(exclude_defaults=True).items()
+    )
+    size = f" --size-px {size_px}" if size_px else ""
+    return Description(
+        name=name,
+        version=version,
+        architecture=settings.architecture,
+        training_data=(
+            f"{len(seen)} frontal films of {len({record.patient for record in seen})} patients of "
+            f"ChestX-ray14, from random weights, the weights after epoch {epoch} of "
+            f"{settings.epochs}, chosen by the validation split. Films of 64, 300 and 1024 px from "
+            "several re-hosted collections; Pneumonia is far over-represented."
+        ),
+        command=(
+            f"hilum train --films films.csv --out runs/{name}{options} && "
+            f"hilum export runs/{name} --out bundle{size}"
+        ),
+    )
 
 
 def write_bundle(
@@ -90,46 +152,6 @@ def rounded(network: FindingNetwork) -> dict[str, torch.Tensor]:
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-
-
-def write_card(folder: Path, description: Description, evaluations: Sequence[Evaluation]) -> None:
-    """Write the model card; it is no part of the bundle's identity."""
-    lines = [
-        f"# {description.name} {description.version}",
-        "",
-        NOTICE,
-        "",
-        f"A {description.architecture} reads one frontal chest X-ray of an adult and gives a "
-        "probability and a heat map for each of the 14 findings of ChestX-ray14 "
-        "(Wang et al., CVPR 2017; the films are NIH Clinical Center's).",
-        "",
-        f"**Trained on** {description.training_data}",
-        "",
-        "**Limits.** Labels were mined from reports by a program and are often wrong. "
-        "Probabilities hold where findings are as frequent as in the validation films, Pneumonia "
-        "far more than in any hospital. Operating points leave 90 % of the validation films "
-        "without a finding unflagged. Nothing was measured on films of another hospital, on "
-        "children, on lateral films, or by a radiologist.",
-        "",
-        f"**Made by** `{description.command}`",
-        "",
-        *[line for evaluation in evaluations for line in _measured(evaluation)],
-    ]
-    if not evaluations:
-        lines += ["**Measured:** nothing.", ""]
-    (folder / CARD).write_text("\n".join(lines))
-
-
-def _measured(evaluation: Evaluation) -> list[str]:
-    return [
-        f"## Test split, {evaluation.subset}: {evaluation.films} films, "
-        f"{evaluation.patients} patients",
-        "",
-        "| finding | films | AUC (95 % interval) | sensitivity | specificity |",
-        "|---|---:|---:|---:|---:|",
-        *[f"| {' | '.join(row)} |" for row in evaluation.rows()],
-        "",
-    ]
 
 
 def _metadata(description: Description, hilum: Hilum) -> dict[str, Any]:

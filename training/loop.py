@@ -1,6 +1,7 @@
 """The training loop: readable, resumable after a kill, and chosen by validation alone."""
 
 import copy
+import json
 import math
 import os
 import sys
@@ -23,6 +24,7 @@ from training.evaluation import aucs
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
+RUN = "run.json"
 
 # A finding with fewer validation films says more about those films than about the network.
 MIN_POSITIVES = 5
@@ -39,23 +41,33 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    architecture: Architecture = Field("resnet50", description="resnet18 is for tests")
-    size_px: int = Field(128, description="side of the film in the last epochs, and to validate")
+    architecture: Architecture = Field(default="resnet50", description="resnet18 is for tests")
+    size_px: int = Field(
+        default=128, description="side of the film in the last epochs, and to validate"
+    )
     start_px: int = Field(
-        96, description="side in the first epoch, grown in steps of 16 px: early epochs are cheap"
+        default=96,
+        description="side in the first epoch, grown in steps of 16 px: early epochs are cheap",
     )
-    epochs: int = Field(40, description="passes over the films; the rate falls to 0 in the last")
-    batch_size: int = Field(32, description="films a step")
-    learning_rate: float = Field(1e-3, description="AdamW's peak rate")
-    weight_decay: float = Field(0.05, description="AdamW's decay, of matrices and kernels only")
-    warmup_epochs: int = Field(2, description="epochs until the peak rate")
+    epochs: int = Field(
+        default=40, description="passes over the films; the rate falls to 0 in the last"
+    )
+    batch_size: int = Field(default=32, description="films a step")
+    learning_rate: float = Field(default=1e-3, description="AdamW's peak rate")
+    weight_decay: float = Field(
+        default=0.05, description="AdamW's decay, of matrices and kernels only"
+    )
+    warmup_epochs: int = Field(default=2, description="epochs until the peak rate")
     average_decay: float = Field(
-        0.998, description="of the running average of the weights, per step; it is what is kept"
+        default=0.998,
+        description="of the running average of the weights, per step; it is what is kept",
     )
-    clip_norm: float = Field(1.0, description="longest gradient")
-    bf16: bool = Field(True, description="bfloat16 forward pass: twice as fast on AVX512-BF16, GPU")
-    device: str = Field("cpu", description="cpu or cuda")
-    seed: int = Field(0, description="of weights, order and augmentation")
+    clip_norm: float = Field(default=1.0, description="longest gradient")
+    bf16: bool = Field(
+        default=True, description="bfloat16 forward pass: twice as fast on AVX512-BF16, GPU"
+    )
+    device: str = Field(default="cpu", description="cpu or cuda")
+    seed: int = Field(default=0, description="of weights, order and augmentation")
 
     def side_at(self, epoch: int) -> int:
         """Return the side of the film in an epoch: it grows over the first 60 %."""
@@ -98,10 +110,10 @@ class Run:
         )
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; only the number of epochs may differ from its settings."""
+        """Go on from a checkpoint; only the device and the number of epochs may be others."""
         state = torch.load(path, map_location=self.settings.device, weights_only=True)
-        asked = self.settings.model_dump() | {"epochs": None}
-        if asked != state["settings"] | {"epochs": None}:
+        free = {"epochs": None, "device": None}
+        if self.settings.model_dump() | free != state["settings"] | free:
             raise OtherRun(f"{path} was made with other settings: {state['settings']}")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -123,6 +135,7 @@ def train(films: Path, out: Path, settings: TrainSettings) -> Path:
     """Train, or go on with, the run in ``out``; return its best weights' file."""
     out.mkdir(parents=True, exist_ok=True)
     records = read_film_list(films)
+    (out / RUN).write_text(json.dumps({"films": str(films.resolve())}) + "\n")
     cache = Preprocessing(size_px=round(settings.size_px * 1.15))  # room for random crops
     seen = load_films(records, "train", cache)
     held = load_films(records, "val", Preprocessing(size_px=settings.size_px))

@@ -1,17 +1,20 @@
 """The current film against its prior."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from inference.comparison.align import Alignment, align, resized
+from inference.comparison.align import Alignment, align, pixel_ratio, resized, working_shape
 from inference.comparison.change import changes, unknown
 from inference.comparison.heatmaps import heatmap_differences
 from inference.comparison.result import Comparison
-from inference.comparison.structural import difference, quality, similarity
+from inference.comparison.structural import aligned_pair, difference, quality, similarity
 from inference.film import Film, View
-from inference.findings import FINDINGS, FloatArray, Prediction
+from inference.findings import FINDINGS, Prediction
 
-# correlation of the aligned pair below which they are not taken for two films of one chest
-MINIMUM_QUALITY = 0.5
+# local correlation below which the films are not laid onto each other well enough to subtract.
+# Measured on real films (benchmarks/comparison.py). It does not tell one patient from another.
+MINIMUM_QUALITY = 0.35
 
 FRONTAL = frozenset({View.PA, View.AP, View.FRONTAL, View.UNKNOWN})
 
@@ -23,49 +26,35 @@ def compare(
 
     Never raises on films that do not fit: they are not comparable, and the reason says why.
     """
-    alignment = align(current, prior)
-    shown = resized(current.pixels, alignment.shape)
-    # shrunk before it is moved: sampling the full film at a few points would alias
-    moved = alignment.move(_reduced(prior.pixels, alignment))
-    overlap = alignment.overlap
-    agreement = quality(shown, moved, overlap)
+    shown, before = (resized(f.pixels, working_shape(f.pixels)) for f in (current, prior))
+    alignment = align(shown, before, pixel_ratio(current, prior))
+    pair = aligned_pair(shown, alignment.move(before), alignment.overlap)
+    agreement = quality(pair)
     refusal = _not_comparable(current, prior, alignment, agreement)
+    nothing = np.zeros(alignment.shape, dtype=np.float32)
+    undecided = Comparison(
+        comparable=False,
+        reason=refusal,
+        quality=agreement,
+        ssim=0.0,
+        current=pair.current,
+        prior=pair.prior,
+        overlap=pair.overlap,
+        structural=nothing,
+        heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
+        changes=unknown(current_prediction, prior_prediction),
+    )
     if refusal:
-        nothing = np.zeros(alignment.shape, dtype=np.float32)
-        return Comparison(
-            comparable=False,
-            reason=refusal,
-            quality=agreement,
-            ssim=0.0,
-            current=shown,
-            prior=moved,
-            overlap=overlap,
-            structural=nothing,
-            heatmap_differences=np.zeros((len(FINDINGS), *alignment.shape), dtype=np.float32),
-            changes=unknown(current_prediction, prior_prediction),
-        )
-    same_view = current.view == prior.view
-    return Comparison(
+        return undecided
+    return replace(
+        undecided,
         comparable=True,
         reason=_limits(current, prior, current_prediction, prior_prediction),
-        quality=agreement,
-        ssim=similarity(shown, moved, overlap),
-        current=shown,
-        prior=moved,
-        overlap=overlap,
-        structural=difference(shown, moved, overlap),
+        ssim=similarity(pair),
+        structural=difference(pair),
         heatmap_differences=heatmap_differences(current_prediction, prior_prediction, alignment),
-        changes=changes(current_prediction, prior_prediction, same_view=same_view),
+        changes=changes(current_prediction, prior_prediction, same_view=current.view == prior.view),
     )
-
-
-def _reduced(pixels: FloatArray, alignment: Alignment) -> FloatArray:
-    long_edge = max(alignment.shape)
-    ratio = long_edge / max(pixels.shape)
-    if ratio >= 1:
-        return pixels
-    height, width = (max(1, round(side * ratio)) for side in pixels.shape)
-    return resized(pixels, (height, width))
 
 
 def _not_comparable(current: Film, prior: Film, alignment: Alignment, agreement: float) -> str:

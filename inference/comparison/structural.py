@@ -5,9 +5,11 @@ to place. What counts is a structure against its surroundings, so both films are
 locally before they are subtracted.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 from skimage.metrics import structural_similarity
 
 from inference.findings import FloatArray
@@ -18,18 +20,64 @@ FLAT = 0.02  # grey levels in [0, 1] added to the local deviation: keeps noise o
 FULL_SCALE = 2.0  # local standard deviations of difference that the map shows as 1
 
 
-def quality(current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]) -> float:
-    """Return the correlation of two (h, w) films inside the overlap, in [-1, 1].
+@dataclass(frozen=True, eq=False)
+class AlignedPair:
+    """Two films on one grid, (h, w), with what they share."""
 
-    0 when there is no overlap or either is constant there.
+    current: FloatArray
+    prior: FloatArray
+    overlap: npt.NDArray[np.bool_]
+    local_current: FloatArray
+    local_prior: FloatArray
+
+
+def aligned_pair(
+    current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]
+) -> AlignedPair:
+    """Normalise both films locally inside their overlap."""
+    sigma = LOCAL_SHARE * max(current.shape)
+    return AlignedPair(
+        current,
+        prior,
+        overlap,
+        locally_normalised(current, sigma, overlap),
+        locally_normalised(prior, sigma, overlap),
+    )
+
+
+def locally_normalised(
+    film: FloatArray, sigma: float, inside: npt.NDArray[np.bool_] | None = None
+) -> FloatArray:
+    """Subtract the local mean and divide by the local standard deviation.
+
+    Parameters
+    ----------
+    sigma
+        Of the Gaussian window, in pixels.
+    inside
+        Where the film counts; everywhere when None. Outside, the result means nothing.
     """
-    if overlap.sum() < 2:
+    weight = np.ones_like(film) if inside is None else inside.astype(np.float32)
+    covered = np.maximum(_blur(weight, sigma), 1e-3)
+    centred = film - _blur(film * weight, sigma) / covered
+    variance = np.maximum(_blur(centred**2 * weight, sigma) / covered, 0)
+    normal: FloatArray = (centred / (np.sqrt(variance) + FLAT)).astype(np.float32)
+    return normal
+
+
+def quality(pair: AlignedPair) -> float:
+    """Return the correlation of the locally normalised films inside the overlap, in [-1, 1].
+
+    It tells whether ribs lie on ribs, not whether both are chests: without the normalisation any
+    two chests correlate. 0 when there is no overlap or nothing to see in it.
+    """
+    if pair.overlap.sum() < 2:
         return 0.0
-    ours, theirs = (_standard(film[overlap]) for film in (current, prior))
+    ours, theirs = (_standard(f[pair.overlap]) for f in (pair.local_current, pair.local_prior))
     return float(np.clip((ours * theirs).mean(), -1, 1))
 
 
-def similarity(current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]) -> float:
+def similarity(pair: AlignedPair) -> float:
     """Return the mean structural similarity inside the overlap, in [-1, 1].
 
     The prior first gets the mean and the contrast of the current film: exposure is no structure.
@@ -38,43 +86,37 @@ def similarity(current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.b
     ----------
     Wang et al., Image quality assessment, IEEE Trans. Image Processing 13(4), 2004.
     """
-    if min(current.shape) < 7 or not overlap.any():
+    overlap = pair.overlap
+    if min(overlap.shape) < 7 or not overlap.any():  # 7 pixels: the window of the measure
         return 0.0
-    ours = current[overlap]
-    matched = np.zeros_like(prior)
-    matched[overlap] = _standard(prior[overlap]) * ours.std() + ours.mean()
-    shown = np.where(overlap, current, 0)
+    ours = pair.current[overlap]
+    matched = np.zeros_like(pair.prior)
+    matched[overlap] = _standard(pair.prior[overlap]) * ours.std() + ours.mean()
+    shown = np.where(overlap, pair.current, np.float32(0))
     _, where = structural_similarity(shown, matched, data_range=1.0, full=True)
     return float(where[overlap].mean())
 
 
-def difference(
-    current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]
-) -> FloatArray:
+def difference(pair: AlignedPair) -> FloatArray:
     """Return (h, w) in [-1, 1]: above 0 more opaque than before; 0 outside the overlap.
 
     1 means `FULL_SCALE` local standard deviations or more.
     """
-    weight = overlap.astype(np.float32)
-    local, smooth = (share * max(current.shape) for share in (LOCAL_SHARE, SMOOTH_SHARE))
-    raw = _local(current, weight, local) - _local(prior, weight, local)
-    shown = _mean(raw, weight, smooth) / FULL_SCALE
-    changed: FloatArray = np.where(overlap, np.clip(shown, -1, 1), 0).astype(np.float32)
+    weight = pair.overlap.astype(np.float32)
+    smooth = SMOOTH_SHARE * max(weight.shape)
+    raw = _blur((pair.local_current - pair.local_prior) * weight, smooth)
+    shown = raw / np.maximum(_blur(weight, smooth), 1e-3) / FULL_SCALE
+    changed: FloatArray = (np.clip(shown, -1, 1) * weight).astype(np.float32)
     return changed
 
 
 def _standard(values: FloatArray) -> FloatArray:
-    return (values - values.mean()) / max(float(values.std()), 1e-6)
+    standard: FloatArray = (values - values.mean()) / max(float(values.std()), 1e-6)
+    return standard
 
 
-def _local(film: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
-    """Subtract the local mean and divide by the local standard deviation, inside ``weight``."""
-    centred = film - _mean(film, weight, sigma)
-    return centred / (np.sqrt(_mean(centred**2, weight, sigma)) + FLAT)
-
-
-def _mean(values: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
-    """Average locally over what lies inside ``weight`` only."""
-    total = gaussian_filter(values * weight, sigma, truncate=3)
-    mean: FloatArray = total / np.maximum(gaussian_filter(weight, sigma, truncate=3), 1e-3)
-    return mean
+def _blur(values: FloatArray, sigma: float) -> FloatArray:
+    """Smooth with a recursive Gaussian, whose time does not depend on ``sigma``."""
+    image = sitk.GetImageFromArray(values.astype(np.float32))
+    blurred: FloatArray = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, sigma))
+    return blurred

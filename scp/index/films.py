@@ -3,14 +3,13 @@
 import io
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.comparison import Comparison as Compared
-from inference.findings import FINDINGS, ModelIdentity, Prediction
+from inference.findings import ModelIdentity, Prediction
 from scp.archive import Stored
 from scp.index.schema import (
     Analysis,
@@ -45,16 +44,6 @@ def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Anal
         select(Analysis).where(
             Analysis.instance_id == instance.id, Analysis.model_sha256 == model.sha256
         )
-    ).one_or_none()
-
-
-def latest_analysis(session: Session, instance: Instance) -> Analysis | None:
-    """Return what was last said of a film, by whatever model."""
-    return session.scalars(
-        select(Analysis)
-        .where(Analysis.instance_id == instance.id)
-        .order_by(Analysis.id.desc())
-        .limit(1)
     ).one_or_none()
 
 
@@ -136,36 +125,6 @@ def save_comparison(
             created_at=now,
         )
     )
-
-
-def comparison_of(session: Session, current: Analysis) -> Comparison | None:
-    """Return the latest comparison of a film with a prior."""
-    return session.scalars(
-        select(Comparison)
-        .where(Comparison.current_id == current.id)
-        .order_by(Comparison.id.desc())
-        .limit(1)
-    ).one_or_none()
-
-
-def findings_of(session: Session, row: Analysis) -> list[dict[str, Any]]:
-    """Return the 14 findings of an analysis as plain values, with the change where compared."""
-    comparison = comparison_of(session, row)
-    changes = {c["label"]: c for c in comparison.changes} if comparison is not None else {}
-    return [
-        {
-            "label": finding.label,
-            "name": finding.name,
-            "probability": probability,
-            "threshold": threshold,
-            "positive": probability >= threshold,
-            "prior_probability": changes.get(finding.label, {}).get("prior"),
-            "change": changes.get(finding.label, {}).get("change"),
-        }
-        for finding, probability, threshold in zip(
-            FINDINGS, row.probabilities, row.thresholds, strict=True
-        )
-    ]
 
 
 def _compared(session: Session, current_id: int, prior_id: int) -> bool:

@@ -17,12 +17,9 @@ from scp.archive import Stored, valid_uid
 from scp.errors import Unreadable
 from scp.index.schema import Base, FilmState, Instance, Patient, Quarantined, Series, Study
 
-# in the order in which they are trusted (PS3.3 C.7.6.1, C.7.5.1, C.7.2.1)
-_ACQUISITION = (
-    ("AcquisitionDate", "AcquisitionTime"),
-    ("ContentDate", "ContentTime"),
-    ("StudyDate", "StudyTime"),
-)
+# in the order in which they are trusted; the content date is not: it may be when a film was
+# processed or scanned (PS3.3 C.7.6.1, C.7.2.1)
+_ACQUISITION = (("AcquisitionDate", "AcquisitionTime"), ("StudyDate", "StudyTime"))
 
 
 @dataclass(frozen=True)

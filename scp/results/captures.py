@@ -114,7 +114,7 @@ def _capture(
     derivation: str,
 ) -> Dataset:
     current = envelope.current
-    ds = hd.sc.SCImage(
+    ds: Dataset = hd.sc.SCImage(
         pixel_array=rgb,
         photometric_interpretation="RGB",
         bits_allocated=8,

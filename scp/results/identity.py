@@ -131,8 +131,4 @@ def _readable(ds: Dataset, tag: BaseTag) -> DataElement | None:
 def _decoded(element: DataElement) -> Any:
     if element.VR == "SQ":
         return [_copy(item, lambda tag: not tag.is_private) for item in element.value]
-    if element.is_empty:
-        return ""
-    if element.VR == "PN":  # else it would be written in its first encoding
-        return [str(name) for name in element.value] if element.VM > 1 else str(element.value)
-    return element.value
+    return "" if element.is_empty else element.value

@@ -1,0 +1,82 @@
+"""Time and size of all result objects of one 2500 x 2048 film, on one core, beside their limits.
+
+Run from the repository root: python -m benchmarks.results
+"""
+
+import datetime as dt
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from films import chest, make_film_ds
+from invented import comparison, everything_positive, prediction
+
+from inference.film import Film, View
+from scp.results.answer import Answer
+from scp.results.captures import comparison_capture, heatmap_capture
+from scp.results.identity import Product
+from scp.results.objects import make_objects, to_bytes
+from scp.results.report import report
+from scp.results.settings import ResultSettings
+
+ROWS, COLUMNS = 2500, 2048
+LIMIT_MS, LIMIT_MB = 400, 12
+REPEATS = 7
+
+
+def core_ms(work: Callable[[], Any]) -> float:
+    """Processor time of this thread in ms, best of some: other load does not count."""
+    best = float("inf")
+    for _ in range(REPEATS):
+        start = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - start)
+    return 1e3 * best
+
+
+def main() -> int:
+    pixels = chest(ROWS, COLUMNS)
+    source = make_film_ds(pixels)
+    prior = make_film_ds(pixels, study_date="20230102")
+    settings = ResultSettings()
+    kept = True
+    for name, found in (("2 positive", prediction()), ("14 positive", everything_positive())):
+        one = Answer(
+            source,
+            Film(pixels, View.PA),
+            found,
+            ("The film is an AP film.",),
+            dt.datetime(2024, 1, 2, 11, 0),
+            Product("0.1.0", "benchmark"),
+            prior,
+            comparison(rows=320, columns=262),
+        )
+        kept &= measure(name, one, settings)
+    return 0 if kept else 1
+
+
+def measure(name: str, one: Answer, settings: ResultSettings) -> bool:
+    made = make_objects(one, settings)
+    stages = {
+        "heat-map capture": lambda: heatmap_capture(one, settings),
+        "comparison capture": lambda: comparison_capture(one, settings),
+        "report": lambda: report(one, settings),
+        "encoding": lambda: [to_bytes(o.ds) for o in made],
+    }
+    total = core_ms(lambda: [to_bytes(o.ds) for o in make_objects(one, settings)])
+    megabytes = sum(len(to_bytes(o.ds)) for o in made) / 1e6
+    print(f"{name}, {ROWS} x {COLUMNS}, with a prior")
+    for stage, work in stages.items():
+        ms = core_ms(work)
+        print(f"  {stage:20s} {ms:7.1f} ms  {100 * ms / total:5.1f} %")
+    print(f"  {'all':20s} {total:7.1f} ms  (limit {LIMIT_MS} ms)")
+    print(f"  {'size':20s} {megabytes:7.2f} MB  (limit {LIMIT_MB} MB)")
+    return total <= LIMIT_MS and megabytes <= LIMIT_MB
+
+
+if __name__ == "__main__":
+    sys.exit(main())

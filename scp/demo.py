@@ -1,0 +1,180 @@
+"""`hilum demo`: a real film through the running service, and what comes back.
+
+The film is the Philips CR chest film of the package pydicom-data. Its "prior" is made from it and
+says so in its pixels and in its header: a real pair that may be given away does not exist.
+"""
+
+import copy
+import json
+import tempfile
+import urllib.error
+import urllib.request
+from importlib.resources import files
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import TypeAdapter
+from pydicom import Dataset, dcmread
+from rich.console import Console
+from rich.table import Table
+from skimage.transform import SimilarityTransform, warp
+
+from inference.findings import FloatArray
+from scp.commands import NOT_A_DEVICE, outcome_of, progress
+from scp.config import Settings
+from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
+from scp.errors import HilumError, ServiceError
+from scp.index.rows import FilmRow
+from scp.index.schema import FilmState
+from scp.results.identity import derive_uid
+
+_LABEL = "SIMULATED EARLIER FILM"
+_PATIENCE_S = 120  # of the demonstration, with a cold disk; the service itself takes a second
+_UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
+
+
+class DemoFailed(HilumError):
+    """The demonstration did not come to its end; the text says where."""
+
+
+def run_demo(settings: Settings, out: Path) -> int:
+    """Send both films, wait, fetch the answers to ``out``, print them; return the exit code."""
+    current = _real_film()
+    host, port = settings.dashboard.host, settings.dashboard.port
+    url = f"http://{host}:{port}"
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hilum-demo-") as folder, progress() as bar:
+        films = [simulated_prior(current), current]
+        paths = [Path(folder) / name for name in ("earlier.dcm", "current.dcm")]
+        for ds, path in zip(films, paths, strict=True):
+            ds.save_as(path, enforce_file_format=True)
+        task = bar.add_task("sending two films over DICOM", total=2)
+        for path in paths:
+            _send(settings, path)
+            bar.advance(task)
+        task = bar.add_task("waiting for the answers", total=2)
+        rows = []
+        for ds in films:
+            rows.append(_await(url, ds.SOPInstanceUID))
+            bar.advance(task)
+        fetched = [_fetch(url, row, out) for row in rows]
+    _print(rows[-1], [path for paths in fetched for path in paths], url)
+    return 0 if all(row.state is FilmState.ANSWERED for row in rows) else 1
+
+
+def _real_film() -> Dataset:
+    path = files("data_store") / "data" / "RG1_UNCR.dcm"
+    return dcmread(str(path))
+
+
+def simulated_prior(ds: Dataset) -> Dataset:
+    """Return an earlier film made from this one: moved, with an opacity that is gone by now.
+
+    It carries "SIMULATED EARLIER FILM" in pixels, series description and comments.
+    """
+    prior = copy.deepcopy(ds)
+    prior.StudyInstanceUID = derive_uid(ds.StudyInstanceUID, "simulated")
+    prior.SeriesInstanceUID = derive_uid(ds.SeriesInstanceUID, "simulated")
+    prior.SOPInstanceUID = derive_uid(ds.SOPInstanceUID, "simulated")
+    prior.file_meta.MediaStorageSOPInstanceUID = prior.SOPInstanceUID
+    for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
+        setattr(prior, keyword, "20030314")
+    prior.AccessionNumber = ""
+    prior.StudyDescription = prior.SeriesDescription = prior.ImageComments = _LABEL
+    prior.BurnedInAnnotation = "YES"
+    stored = _change(ds.pixel_array.astype(np.float32) / 32767)  # 15 bits
+    prior.PixelData = (stored * 32767).astype(np.uint16).tobytes()
+    return prior
+
+
+def _change(pixels: FloatArray) -> FloatArray:
+    """Move the picture, put an opacity into the right lower zone, and write on it.
+
+    ``pixels`` (rows, columns) in [0, 1] as stored in MONOCHROME1: dense is low.
+    """
+    rows, columns = pixels.shape
+    move = SimilarityTransform(scale=1.02, rotation=np.deg2rad(1.5), translation=(-30, 12))
+    moved = warp(pixels, move, mode="edge")
+    y, x = np.mgrid[0:rows, 0:columns]
+    distance = np.hypot((y - 0.62 * rows) / (0.07 * rows), (x - 0.27 * columns) / (0.06 * columns))
+    moved -= 0.12 * np.exp(-(distance**2))
+    text = Image.new("L", (columns, rows), 0)
+    font = ImageFont.load_default(size=rows // 28)
+    ImageDraw.Draw(text).text((columns // 20, rows // 40), _LABEL, fill=255, font=font)
+    changed: FloatArray = np.where(np.asarray(text) > 127, 0.0, np.clip(moved, 0, 1))
+    return changed
+
+
+def _send(settings: Settings, path: Path) -> None:
+    """Send a file to our own receiver. Raises `ServiceError` when it does not run."""
+    receiver = settings.receiver
+    destination = DestinationSettings(
+        name="hilum", ae_title=receiver.ae_title, host=receiver.host, port=receiver.port
+    )
+    try:
+        (answer,) = send(destination, "DEMO", [describe(path)])
+    except Unreachable as error:
+        raise ServiceError(f"{error}: start `make serve` in another terminal first") from error
+    if not answer.delivered:
+        raise DemoFailed(f"the receiver did not take the film: {answer.error}")
+
+
+def _await(url: str, uid: str) -> FilmRow:
+    """Ask the dashboard until a film has its outcome."""
+    tick, asked = Event(), 0.0
+    while asked < _PATIENCE_S:
+        row = TypeAdapter(FilmRow).validate_python(json.loads(_get(f"{url}/api/films/{uid}")))
+        if row.state not in _UNFINISHED:
+            return row
+        tick.wait(0.25)
+        asked += 0.25
+    raise DemoFailed(f"no answer after {_PATIENCE_S} s: see {url} and the service's log")
+
+
+def _get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+    except urllib.error.URLError as error:
+        raise ServiceError(
+            f"{url} does not answer ({error.reason}): is `make serve` up?"
+        ) from error
+
+
+def _fetch(url: str, row: FilmRow, out: Path) -> list[Path]:
+    """Fetch a film's results, and a PNG of those that are pictures."""
+    fetched = []
+    name = "earlier" if row.uid.startswith("2.25.") else "current"
+    for result in row.results:
+        endings = (".dcm", ".png") if result.kind.endswith("capture") else (".dcm",)
+        for ending in endings:
+            path = out / f"{name}-{result.kind}{ending}"
+            path.write_bytes(_get(f"{url}/results/{result.uid}{ending}"))
+            fetched.append(path)
+    return fetched
+
+
+def _print(row: FilmRow, paths: list[Path], url: str) -> None:
+    console = Console()
+    console.print(f"The current film: {outcome_of(row)} (model {row.model})")
+    table = Table("finding", "probability", "threshold", "positive", "prior", "change")
+    for finding in row.findings:
+        prior = finding.prior_probability
+        table.add_row(
+            finding.name,
+            f"{finding.probability:.0%}",
+            f"{finding.threshold:.0%}",
+            "yes" if finding.positive else "",
+            "" if prior is None else f"{prior:.0%}",
+            str(finding.change or ""),
+        )
+    console.print(table)
+    files_table = Table("what came back", "bytes")
+    for path in paths:
+        files_table.add_row(str(path), f"{path.stat().st_size:,}")
+    console.print(files_table)
+    console.print(f"Both films are on the dashboard: {url}")
+    console.print(f"The earlier film is simulated. {NOT_A_DEVICE}")

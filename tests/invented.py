@@ -1,0 +1,67 @@
+"""Invented predictions and comparisons, for tests and benchmarks."""
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.comparison import Comparison, FindingChange
+from inference.findings import FINDINGS, LABELS, Change, ModelIdentity, Prediction
+
+MODEL = ModelIdentity("invented-net", "1.2.0", "ab12" * 16)
+
+# finding: probability, centre x, centre y and width of its blob as fractions of the film
+FOUND = {"Nodule": (0.93, 0.75, 0.35, 0.06), "Effusion": (0.81, 0.25, 0.75, 0.08)}
+
+
+def blob(rows: int, columns: int, x: float, y: float, width: float) -> npt.NDArray[np.float32]:
+    """Make a map (rows, columns) with a round peak of 1 at x, y (fractions of the film)."""
+    v, u = np.mgrid[0:rows, 0:columns]
+    distance = ((u + 0.5) / columns - x) ** 2 + ((v + 0.5) / rows - y) ** 2
+    return np.exp(-distance / (2 * width**2)).astype(np.float32)
+
+
+def prediction(
+    found: dict[str, tuple[float, float, float, float]] | None = None, grid: int = 16
+) -> Prediction:
+    """Make a prediction with these findings positive and the others at 5 %."""
+    found = FOUND if found is None else found
+    probabilities = np.full(14, 0.05)
+    heatmaps = np.zeros((14, grid, grid), np.float32)
+    for label, (probability, x, y, width) in found.items():
+        probabilities[LABELS.index(label)] = probability
+        heatmaps[LABELS.index(label)] = blob(grid, grid, x, y, width)
+    return Prediction(probabilities, np.full(14, 0.3), heatmaps, MODEL)
+
+
+def everything_positive() -> Prediction:
+    """Make a prediction with all 14 findings positive, each at its own place."""
+    places = {
+        label: (0.5 + 0.03 * i, 0.2 + 0.04 * i, 0.3 + 0.03 * i, 0.07)
+        for i, label in enumerate(LABELS)
+    }
+    return prediction(places)
+
+
+def comparison(
+    *, comparable: bool = True, reason: str = "", rows: int = 64, columns: int = 56
+) -> Comparison:
+    """Make a comparison: a new nodule, an effusion on the wane, all else unchanged."""
+    words = {"Nodule": (0.05, 0.93, Change.NEW), "Effusion": (0.9, 0.81, Change.DECREASED)}
+    changes = tuple(
+        FindingChange(f.label, *words.get(f.label, (0.05, 0.05, Change.UNCHANGED)))
+        for f in FINDINGS
+    )
+    differences = np.zeros((14, rows, columns), np.float32)
+    differences[LABELS.index("Nodule")] = 0.9 * blob(rows, columns, 0.75, 0.35, 0.06)
+    film = np.random.default_rng(3).random((rows, columns), dtype=np.float32)
+    return Comparison(
+        comparable=comparable,
+        reason=reason,
+        quality=0.93,
+        ssim=0.71,
+        current=film,
+        prior=film[:, ::-1],
+        overlap=np.ones((rows, columns), np.bool_),
+        structural=0.8 * blob(rows, columns, 0.75, 0.35, 0.05),
+        heatmap_differences=differences,
+        changes=changes,
+    )

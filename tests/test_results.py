@@ -1,0 +1,575 @@
+import datetime as dt
+import io
+import subprocess
+import warnings
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from films import chest, coded, make_film_ds
+from invented import comparison, everything_positive, prediction
+from peers import require_peer
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    SecondaryCaptureImageStorage,
+)
+
+from inference.film import Film, View
+from inference.findings import FINDINGS, ModelIdentity, Prediction
+from scp.results.answer import Answer
+from scp.results.identity import Product, derive_uid, prepare_source
+from scp.results.objects import make_objects, to_bytes
+from scp.results.settings import ResultSettings
+
+ROWS, COLUMNS = 250, 200
+PIXELS = chest(ROWS, COLUMNS)
+PRODUCT = Product(version="0.1.0", serial="device-1")
+AT = dt.datetime(2024, 1, 2, 11, 22, 33, 456789)
+SETTINGS = ResultSettings.model_validate({"drawing": {"long_edge_px": 900}})
+
+JAPANESE = {
+    "charset": ["", "ISO 2022 IR 87"],
+    "patient_name": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+}
+KOREAN = {"charset": ["", "ISO 2022 IR 149"], "patient_name": "Hong^Gildong=洪^吉洞=홍^길동"}
+CHINESE = {"charset": "GB18030", "patient_name": "Wang^XiaoDong=王^小东"}
+RUSSIAN = {"charset": "ISO_IR 144", "patient_name": "Люкceмбypг^Роза"}
+GERMAN = {"charset": "ISO_IR 100", "patient_name": "Müller^Jürgen"}
+NONE_STATED = {"charset": "ISO_IR 100", "patient_name": "Müller^Jürgen", "drop_charset": True}
+
+
+def received(*, drop_charset=False, pixels=PIXELS, **arguments):
+    """A film as it comes from the wire: encoded, and read back."""
+    ds = make_film_ds(pixels, **arguments)
+    out = io.BytesIO()
+    ds.save_as(out, enforce_file_format=True)
+    data = out.getvalue()
+    if drop_charset:  # keep the 8-bit bytes, lose the name of their character set
+        start = data.index(b"\x08\x00\x05\x00CS")
+        length = 8 + int.from_bytes(data[start + 6 : start + 8], "little")
+        data = data[:start] + data[start + length :]
+    return pydicom.dcmread(io.BytesIO(data))
+
+
+def prior_film(**arguments):
+    return received(study_date="20230102", **arguments)
+
+
+def answer(source=None, *, found=None, prior=None, compared=None, notes=(), at=AT, product=PRODUCT):
+    source = received() if source is None else source
+    if prior is not None and compared is None:
+        compared = comparison()
+    return Answer(
+        source,
+        Film(PIXELS, View.PA),
+        prediction() if found is None else found,
+        notes,
+        at,
+        product,
+        prior,
+        compared,
+    )
+
+
+def read_back(one):
+    """What a receiver reads of every object, by kind."""
+    return {
+        made.kind: pydicom.dcmread(io.BytesIO(to_bytes(made.ds)))
+        for made in make_objects(one, SETTINGS)
+    }
+
+
+def tree(ds, depth=0):
+    """Every content item of a report with its depth."""
+    for item in ds.get("ContentSequence", []):
+        yield depth, item
+        yield from tree(item, depth + 1)
+
+
+def named(ds, code):
+    return [item for _, item in tree(ds) if item.ConceptNameCodeSequence[0].CodeValue == code]
+
+
+def states(ds):
+    """Present or Absent by the code of the finding, of the top-level panel."""
+    panel = named(ds, "C0034375")[0]
+    codes = {f.code.value for f in FINDINGS}
+    return {
+        item.ConceptNameCodeSequence[0].CodeValue: item.ConceptCodeSequence[0].CodeMeaning
+        for item in panel.ContentSequence
+        if item.ValueType == "CODE" and item.ConceptNameCodeSequence[0].CodeValue in codes
+    }
+
+
+# -- which objects ---------------------------------------------------------------------------
+
+
+def test_a_film_without_a_prior_is_answered_with_a_picture_and_a_report():
+    assert set(read_back(answer())) == {"heatmap-capture", "report"}
+
+
+def test_a_film_with_a_prior_is_also_answered_with_a_comparison():
+    kinds = set(read_back(answer(prior=prior_film())))
+    assert kinds == {"heatmap-capture", "comparison-capture", "report"}
+
+
+def test_only_what_the_settings_ask_for_is_made():
+    off = {"heatmap_capture": False, "comparison_capture": False}
+    settings = ResultSettings.model_validate(off)
+    assert [o.kind for o in make_objects(answer(prior=prior_film()), settings)] == ["report"]
+
+
+def test_a_comparison_without_the_header_of_the_prior_is_refused():
+    with pytest.raises(ValueError, match="header of the prior"):
+        answer(compared=comparison())
+
+
+# -- identity --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [JAPANESE, KOREAN, CHINESE, RUSSIAN, GERMAN, NONE_STATED], ids=lambda n: str(n)[:30]
+)
+def test_the_patients_name_arrives_letter_for_letter(name):
+    source = received(**name, StudyDescription="XR CHEST")
+    for ds in read_back(answer(source, prior=prior_film())).values():
+        assert ds.PatientName == name["patient_name"]
+        assert ds.SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_patient_and_study_are_those_of_the_current_film_never_of_the_prior():
+    source = received(
+        issuer="HOSP-A",
+        OtherPatientIDsSequence=[],
+        PatientComments="kept",
+        ProcedureCodeSequence=[coded("399208008", "SCT", "Plain chest X-ray")],
+    )
+    prior = prior_film(patient_id="TEST-1", issuer="HOSP-A", PatientName="Old^Name")
+    same = (
+        *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+        *("PatientAge", "PatientComments", "StudyInstanceUID", "StudyID", "StudyDate"),
+        *("StudyTime", "StudyDescription", "AccessionNumber", "ReferringPhysicianName"),
+        "ProcedureCodeSequence",
+    )
+    for ds in read_back(answer(source, prior=prior)).values():
+        assert {k: ds[k].value for k in same} == {k: source[k].value for k in same}
+
+
+@pytest.mark.parametrize("patient_id", ["", "A\\B", " 0007 ", "Ü-1"])
+def test_odd_patient_ids_are_kept(patient_id):
+    source = received(patient_id=patient_id)
+    for ds in read_back(answer(source)).values():
+        assert ds.PatientID == source.PatientID
+
+
+@pytest.mark.parametrize("sex", ["M", "F", "O", "m", "U", "unknown", ""])
+def test_a_sex_that_dicom_does_not_know_becomes_empty(sex):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom: 'unknown' is no code string
+        source = received(PatientSex=sex)
+        expected = sex.upper() if sex.upper() in ("M", "F", "O") else ""
+        for ds in read_back(answer(source)).values():
+            assert (ds.PatientSex or "") == expected
+
+
+def test_absent_attributes_of_type_2_are_there_and_empty():
+    gone = ["PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"]
+    gone += ["AccessionNumber", "StudyID", "ReferringPhysicianName"]
+    source = received(**dict.fromkeys(gone))
+    for ds in read_back(answer(source)).values():
+        assert all(not ds[keyword].value for keyword in gone)
+
+
+def test_a_value_that_no_receiver_may_accept_is_left_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = received(PatientAge="66", PatientSize="1.8")
+        header = prepare_source(source)
+    assert "PatientAge" not in header
+    assert header.PatientSize == 1.8
+
+
+def test_a_name_of_one_word_is_not_printed_into_a_warning():
+    source = received(patient_name="SINGLE")  # warnings are errors here
+    assert read_back(answer(source))["report"].PatientName == "SINGLE"
+
+
+def test_text_inside_sequences_is_recoded_too():
+    other = coded("X", "99X", "x")
+    other.PatientID, other.IssuerOfPatientID = "OLD-7", "東京病院"
+    source = received(**JAPANESE, OtherPatientIDsSequence=[other])
+    assert prepare_source(source).SpecificCharacterSet == "ISO_IR 192"
+    for ds in read_back(answer(source)).values():
+        assert ds.OtherPatientIDsSequence[0].IssuerOfPatientID == "東京病院"
+
+
+def test_preparing_a_source_leaves_it_as_it_was():
+    source = received(**JAPANESE)
+    before = to_bytes(source)
+    prepare_source(source)
+    assert to_bytes(source) == before
+
+
+def test_no_pixels_private_elements_or_other_bulk_are_copied():
+    source = received()
+    source.private_block(0x0009, "VENDOR", create=True).add_new(1, "LO", "secret")
+    header = prepare_source(source)
+    assert "PixelData" not in header
+    assert not [element for element in header if element.tag.is_private]
+
+
+# -- UIDs and bytes --------------------------------------------------------------------------
+
+
+def test_the_same_answer_makes_the_same_bytes():
+    one, other = (
+        [to_bytes(o.ds) for o in make_objects(answer(prior=prior_film()), SETTINGS)]
+        for _ in range(2)
+    )
+    assert one == other
+
+
+def uids(one):
+    return {kind: ds.SOPInstanceUID for kind, ds in read_back(one).items()}
+
+
+def test_another_model_software_prior_or_film_makes_other_uids():
+    found = prediction()
+    newer = Prediction(
+        found.probabilities,
+        found.thresholds,
+        found.heatmaps,
+        ModelIdentity("invented-net", "1.2.0", "cd34" * 16),
+    )
+    base = uids(answer())
+    assert base == uids(answer(at=AT + dt.timedelta(hours=1)))
+    others = [
+        answer(found=newer),
+        answer(product=Product("0.2.0", "device-1")),
+        answer(prior=prior_film()),
+        answer(prior=prior_film(seed=9, study_time="120000")),
+        answer(received(pixels=chest(ROWS, COLUMNS, seed=4))),
+    ]
+    reports = [uids(other)["report"] for other in others]
+    assert len({base["report"], *reports}) == 6
+
+
+def test_every_object_has_its_own_series():
+    made = read_back(answer(prior=prior_film())).values()
+    assert len({ds.SeriesInstanceUID for ds in made}) == 3
+    assert [ds.SeriesNumber for ds in made] == [9001, 9002, 9003]
+
+
+def test_a_derived_uid_is_a_valid_uuid_derived_uid_and_stable():
+    uid = derive_uid("a", 1)
+    assert uid.is_valid
+    assert uid == derive_uid("a", 1) != derive_uid("a", 2)
+    assert uid == "2.25." + str(int(uid.split(".")[2]))
+
+
+# -- what a receiver sees --------------------------------------------------------------------
+
+
+def test_captures_say_what_they_are_and_what_they_were_made_from():
+    source, prior = received(), prior_film()
+    made = read_back(answer(source, prior=prior))
+    for kind in ("heatmap-capture", "comparison-capture"):
+        ds = made[kind]
+        assert ds.SOPClassUID == SecondaryCaptureImageStorage
+        assert ds.BurnedInAnnotation == "YES"
+        assert ds.ConversionType == "WSD"
+        assert ds.Modality == "OT"
+        assert ds.ImageType[:2] == ["DERIVED", "SECONDARY"]
+        assert ds.ImageComments == "AI RESULT - FOR RESEARCH USE ONLY"
+        assert (ds.Manufacturer, ds.SoftwareVersions) == ("hilum", "0.1.0")
+        assert "PixelSpacing" not in ds
+        assert ds.PatientOrientation == ["L", "F"]
+        named_films = {item.ReferencedSOPInstanceUID for item in ds.SourceImageSequence}
+        assert named_films == {source.SOPInstanceUID, prior.SOPInstanceUID}
+        other = ds.StudiesContainingOtherReferencedInstancesSequence[0]
+        assert other.StudyInstanceUID == prior.StudyInstanceUID
+        assert ds.pixel_array.shape == (590, 900, 3)
+
+
+def test_a_prior_of_the_same_study_is_referred_to_in_it():
+    source = received()
+    prior = received(seed=5, StudyInstanceUID=source.StudyInstanceUID, pixels=PIXELS[::-1])
+    ds = read_back(answer(source, prior=prior))["comparison-capture"]
+    assert "StudiesContainingOtherReferencedInstancesSequence" not in ds
+    referred = [
+        item.ReferencedSOPInstanceUID
+        for series in ds.ReferencedSeriesSequence
+        for item in series.ReferencedInstanceSequence
+    ]
+    assert referred == [source.SOPInstanceUID, prior.SOPInstanceUID]
+
+
+def test_every_time_is_the_time_of_the_answer():
+    for ds in read_back(answer(prior=prior_film())).values():
+        for kind in ("Series", "Content", "InstanceCreation"):
+            assert (ds[f"{kind}Date"].value, ds[f"{kind}Time"].value) == ("20240102", "112233")
+        for item in ds.ContributingEquipmentSequence:
+            assert item.ContributionDateTime == "20240102112233"
+
+
+def test_a_time_with_a_zone_is_written_in_the_zone_of_the_source():
+    source = received(TimezoneOffsetFromUTC="+0900")
+    at = dt.datetime(2024, 1, 2, 20, 0, tzinfo=dt.UTC)
+    for ds in read_back(answer(source, at=at)).values():
+        assert (ds.ContentDate, ds.ContentTime) == ("20240103", "050000")
+        assert ds.TimezoneOffsetFromUTC == "+0900"
+
+
+def test_a_picture_of_a_lossy_film_is_lossy():
+    source = received(
+        LossyImageCompression="01",
+        LossyImageCompressionRatio="12.5",
+        LossyImageCompressionMethod="ISO_10918_1",
+    )
+    ds = read_back(answer(source))["heatmap-capture"]
+    assert ds.LossyImageCompression == "01"
+    assert (ds.LossyImageCompressionRatio, ds.LossyImageCompressionMethod) == (
+        12.5,
+        "ISO_10918_1",
+    )
+
+
+def test_the_report_says_all_14_findings():
+    ds = read_back(answer())["report"]
+    said = states(ds)
+    assert len(said) == 14
+    positive = {f.code.value for f in FINDINGS if f.label in ("Nodule", "Effusion")}
+    assert {code for code, state in said.items() if state == "Present"} == positive
+    words = [item.TextValue for item in named(ds, "121071") if item.ValueType == "TEXT"]
+    assert len(words) == 14
+    assert "Nodule: 93.0 % (Present; threshold 30.0 %)" in words
+    assert "Hernia: 5.0 % (Absent; threshold 30.0 %)" in words
+
+
+def test_the_report_is_a_preliminary_unverified_research_report():
+    ds = read_back(answer())["report"]
+    assert ds.VerificationFlag == "UNVERIFIED"
+    assert ds.PreliminaryFlag == "PRELIMINARY"
+    assert ds.CompletionFlag == "COMPLETE"
+    assert ds.ContentQualification == "RESEARCH"
+    assert ds.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+
+
+@pytest.mark.parametrize(
+    ("found", "groups"),
+    [(prediction({}), 0), (prediction(), 2), (everything_positive(), 14)],
+    ids=["none", "two", "all"],
+)
+def test_the_report_keeps_the_rules_that_ohif_needs(found, groups):
+    ds = read_back(answer(found=found, prior=prior_film()))["report"]
+    assert ds.ConceptNameCodeSequence[0].CodeValue == "126000"
+    top = [item.ConceptNameCodeSequence[0].CodeValue for item in ds.ContentSequence]
+    assert top.count("126010") == top.count("111028") == 1
+    assert len(named(ds, "126200")) == 1
+    assert len(named(ds, "125007")) == groups
+    assert all("ConceptNameCodeSequence" in item for _, item in tree(ds))
+    for group in named(ds, "125007"):
+        (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+        (region,) = number.ContentSequence
+        assert (region.ValueType, region.GraphicType) == ("SCOORD", "POLYLINE")
+        (image,) = region.ContentSequence
+        assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        here = {item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence}
+        assert {"112039", "112040", "121071", "363698007", "121106"} <= here
+
+
+def test_an_outline_in_the_report_lies_on_the_finding_in_pixels_of_the_film():
+    ds = read_back(answer(found=prediction({"Nodule": (0.93, 0.75, 0.35, 0.06)})))["report"]
+    (group,) = named(ds, "125007")
+    (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    points = np.reshape(number.ContentSequence[0].GraphicData, (-1, 2))
+    assert points.mean(axis=0) == pytest.approx((0.75 * COLUMNS, 0.35 * ROWS), abs=3)
+    assert (points[0] == points[-1]).all()
+    assert number.MeasuredValueSequence[0].NumericValue == 93.0
+    assert group.ContentSequence[-1].TextValue == "Nodule 93 % (AI)"
+
+
+def test_a_positive_finding_that_the_map_does_not_localise_has_no_group():
+    found = prediction()
+    flat = Prediction(
+        found.probabilities, found.thresholds, np.ones_like(found.heatmaps), found.model
+    )
+    ds = read_back(answer(found=flat))["report"]
+    assert not named(ds, "125007")
+    assert list(states(ds).values()).count("Present") == 2
+
+
+@pytest.mark.parametrize(
+    ("found", "code"), [(prediction({}), "111241"), (prediction(), "111242")], ids=["none", "two"]
+)
+def test_the_report_says_what_the_machine_did(found, code):
+    ds = read_back(answer(found=found))["report"]
+    assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == code
+
+
+def test_the_report_names_the_algorithm_and_its_weights():
+    for found in (prediction({}), prediction()):
+        ds = read_back(answer(found=found))["report"]
+        assert {item.TextValue for item in named(ds, "111001")} == {"invented-net"}
+        assert {item.TextValue for item in named(ds, "111003")} == {"1.2.0"}
+        assert {item.TextValue for item in named(ds, "111002")} == {f"bundle SHA-256 {'ab12' * 16}"}
+
+
+def test_the_report_says_what_has_changed_and_lists_the_prior_as_evidence():
+    source, prior = received(), prior_film()
+    ds = read_back(answer(source, prior=prior))["report"]
+    assert ds.StudyInstanceUID == source.StudyInstanceUID
+    evidence = hd.sr.Comprehensive3DSR.from_dataset(ds).get_evidence()
+    assert [e[2] for e in evidence] == [source.SOPInstanceUID, prior.SOPInstanceUID]
+    referred = {
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for _, item in tree(ds)
+        if item.ValueType == "IMAGE"
+    }
+    assert referred == {source.SOPInstanceUID}
+    other = ds.PertinentOtherEvidenceSequence[0]
+    assert other.StudyInstanceUID == prior.StudyInstanceUID
+    words = [item.TextValue for item in named(ds, "111049") if item.ValueType == "TEXT"]
+    assert "Nodule: new (5.0 % -> 93.0 %)" in words
+    assert len(words) == 14
+    nodule = next(item for item in named(ds, "27925004"))
+    assert nodule.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "129721008"
+    comments = [item.TextValue for item in named(ds, "121106")]
+    assert any(text.startswith("Compared with the prior film of 2023-01-02") for text in comments)
+
+
+def test_films_that_are_not_comparable_are_said_to_be_so_and_no_change_is_claimed():
+    apart = comparison(comparable=False, reason="the films do not overlap")
+    made = read_back(answer(prior=prior_film(), compared=apart))
+    assert "comparison-capture" in made
+    assert "DerivationCodeSequence" not in made["comparison-capture"]
+    ds = made["report"]
+    assert not named(ds, "111049")
+    comments = [item.TextValue for item in named(ds, "121106")]
+    assert "Not comparable with the prior film of 2023-01-02: the films do not overlap" in comments
+
+
+def test_notes_stand_in_the_report():
+    ds = read_back(answer(notes=("The view is not stated.",)))["report"]
+    assert "The view is not stated." in [item.TextValue for item in named(ds, "121106")]
+
+
+def test_highdicom_reads_the_report_back():
+    ds = hd.sr.Comprehensive3DSR.from_dataset(read_back(answer(found=prediction({})))["report"])
+    assert isinstance(ds.content, hd.sr.MeasurementReport)
+
+
+def test_nothing_of_the_patient_is_in_what_is_no_identity():
+    source = received(patient_name="Secret^Name", patient_id="SECRET-ID")
+    for ds in read_back(answer(source)).values():
+        for keyword in ("PatientName", "PatientID"):
+            del ds[keyword]
+        assert b"ecret" not in to_bytes(ds)
+        assert b"SECRET" not in to_bytes(ds)
+
+
+# -- validity --------------------------------------------------------------------------------
+
+CR, DX = ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation
+EMPTY_TYPE_2 = dict.fromkeys(
+    (
+        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate"),
+        *("StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientOrientation"),
+    )
+)
+SOURCES = {
+    "dx": {"sop_class": DX},
+    "cr": {"sop_class": CR},
+    "dx-mono1": {"sop_class": DX, "photometric": "MONOCHROME1"},
+    "cr-mono1": {"sop_class": CR, "photometric": "MONOCHROME1"},
+    "sc": {"sop_class": SecondaryCaptureImageStorage},
+    "no-orientation": {"PatientOrientation": None},
+    "odd-orientation": {"PatientOrientation": ["L", "FR"]},
+    "no-spacing": {"ImagerPixelSpacing": None},
+    "zero-spacing": {"PixelSpacing": ["0", "0"]},
+    "no-body-part": {"BodyPartExamined": None, "sop_class": CR},
+    "no-type-2": {"sop_class": CR, **EMPTY_TYPE_2},
+    "odd-sex": {"PatientSex": "U"},
+    "empty-id": {"patient_id": ""},
+    "one-word-name": {"patient_name": "SINGLE"},
+    "lossy": {
+        "LossyImageCompression": "01",
+        "LossyImageCompressionRatio": "12.5",
+        "LossyImageCompressionMethod": "ISO_10918_1",
+    },
+    "zone": {"TimezoneOffsetFromUTC": "+0900"},
+    "japanese": JAPANESE,
+    "korean": KOREAN,
+    "chinese": CHINESE,
+    "russian": RUSSIAN,
+    "latin1": GERMAN,
+    "no-charset": NONE_STATED,
+}
+
+
+def complaints(ds, folder, source=None):
+    """What dciodvfy says of an object, but for two kinds of warnings.
+
+    A private code must raise one, and what the patient's own attributes raise on the source
+    (a name of one word, no PatientID) they raise on every object that keeps them.
+    """
+    path = folder / "object.dcm"
+    path.write_bytes(to_bytes(ds))
+    done = subprocess.run(
+        [require_peer("dciodvfy"), "-new", str(path)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    inherited = [] if source is None else complaints(source, folder)
+    return [
+        line
+        for line in lines
+        if line.startswith(("Error", "Warning", "Abort"))
+        and not line.endswith("Unrecognized defined term = <99HILUM>")
+        and not (line.startswith("Warning") and line in inherited)
+    ]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("with_prior", [False, True], ids=["alone", "compared"])
+def test_dciodvfy_finds_nothing_wrong(source, with_prior, tmp_path):
+    ds = received(**SOURCES[source])
+    prior = prior_film(**SOURCES[source]) if with_prior else None
+    for kind, made in read_back(answer(ds, prior=prior)).items():
+        assert complaints(made, tmp_path, ds) == [], kind
+
+
+@pytest.mark.parametrize("found", [prediction({}), everything_positive()], ids=["none", "all"])
+@pytest.mark.parametrize("comparable", [True, False], ids=["comparable", "not-comparable"])
+def test_dciodvfy_finds_nothing_wrong_with_none_or_all_positive(found, comparable, tmp_path):
+    compared = comparison(comparable=comparable, reason="another view")
+    one = answer(found=found, prior=prior_film(), compared=compared, notes=("A note.",))
+    for kind, made in read_back(one).items():
+        assert complaints(made, tmp_path) == [], kind
+
+
+def test_dciodvfy_would_see_an_invalid_object(tmp_path):
+    ds = read_back(answer())["heatmap-capture"]
+    del ds.ConversionType
+    assert complaints(ds, tmp_path)
+
+
+@pytest.mark.parametrize("found", [prediction({}), prediction()], ids=["none", "two"])
+def test_dcmtk_prints_the_report(found, tmp_path):
+    path = tmp_path / "report.dcm"
+    path.write_bytes(to_bytes(read_back(answer(found=found, prior=prior_film()))["report"]))
+    done = subprocess.run(
+        [require_peer("dsrdump"), "-Ee", str(path)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "CAD Processing and Findings Summary" in done.stdout
+    assert not [line for line in done.stderr.splitlines() if line.startswith(("E:", "F:"))]

@@ -1,0 +1,65 @@
+"""The model card: what a bundle says of itself to people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.bundle import CARD
+from inference.model import Architecture
+from training.evaluation import Evaluation
+
+NOTICE = (
+    "A demonstration, not a medical device. It was trained on few films with text-mined labels; "
+    "its probabilities must not influence the care of a patient."
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a bundle says of itself."""
+
+    name: str
+    version: str
+    architecture: Architecture
+    training_data: str
+    command: str
+
+
+def write_card(folder: Path, description: Description, evaluations: Sequence[Evaluation]) -> None:
+    """Write the model card; it is no part of the bundle's identity."""
+    lines = [
+        f"# {description.name} {description.version}",
+        "",
+        NOTICE,
+        "",
+        f"A {description.architecture} reads one frontal chest X-ray of an adult and gives a "
+        "probability and a heat map for each of the 14 findings of ChestX-ray14 "
+        "(Wang et al., CVPR 2017; the films are NIH Clinical Center's).",
+        "",
+        f"**Trained on** {description.training_data}",
+        "",
+        "**Limits.** Labels were mined from reports by a program and are often wrong. "
+        "Probabilities hold where findings are as frequent as in the validation films, Pneumonia "
+        "far more than in any hospital. Operating points leave 90 % of the validation films "
+        "without a finding unflagged. Nothing was measured on films of another hospital, on "
+        "children, on lateral films, or by a radiologist.",
+        "",
+        f"**Made by** `{description.command}`",
+        "",
+        *[line for evaluation in evaluations for line in _measured(evaluation)],
+    ]
+    if not evaluations:
+        lines += ["**Measured:** nothing.", ""]
+    (folder / CARD).write_text("\n".join(lines))
+
+
+def _measured(evaluation: Evaluation) -> list[str]:
+    return [
+        f"## Test split, {evaluation.subset}: {evaluation.films} films, "
+        f"{evaluation.patients} patients",
+        "",
+        "| finding | films | AUC (95 % interval) | sensitivity | specificity |",
+        "|---|---:|---:|---:|---:|",
+        *[f"| {' | '.join(row)} |" for row in evaluation.rows()],
+        "",
+    ]
