@@ -17,21 +17,22 @@ class NotAFilm(ValueError):
     """The object cannot be decoded to one grey image; the text says why, naming no patient."""
 
 
-# the fastest decoder of each syntax, measured at 2048x2500 (docs/design.md, "pixel decoders");
-# where it fails or is not installed, whichever other plugin of pydicom can
-FASTEST: dict[str, str] = {
-    uid.RLELossless: "pylibjpeg",
-    uid.JPEGBaseline8Bit: "pillow",
-    uid.JPEGExtended12Bit: "pylibjpeg",
-    uid.JPEGLossless: "gdcm",
-    uid.JPEGLosslessSV1: "gdcm",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "gdcm",
-    uid.JPEG2000: "gdcm",
-    uid.HTJ2KLossless: "pylibjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg",
-    uid.HTJ2K: "pylibjpeg",
+# decoders in the order in which they are tried: by speed at 2048x2500 (docs/design.md, "pixel
+# decoders"). gdcm ends the whole process on a damaged JPEG Baseline stream, so it stands only
+# where it is the fastest or the only one. A syntax that is not here has pydicom's own decoder
+DECODERS: dict[str, tuple[str, ...]] = {
+    uid.RLELossless: ("pylibjpeg", "pydicom"),
+    uid.JPEGBaseline8Bit: ("pillow",),
+    uid.JPEGExtended12Bit: ("pylibjpeg", "pillow"),  # pillow: those that have 8 bits
+    uid.JPEGLossless: ("gdcm", "pylibjpeg"),
+    uid.JPEGLosslessSV1: ("gdcm", "pylibjpeg"),
+    uid.JPEGLSLossless: ("pyjpegls",),
+    uid.JPEGLSNearLossless: ("pyjpegls",),
+    uid.JPEG2000Lossless: ("gdcm", "pylibjpeg"),
+    uid.JPEG2000: ("gdcm", "pylibjpeg"),
+    uid.HTJ2KLossless: ("pylibjpeg",),
+    uid.HTJ2KLosslessRPCL: ("pylibjpeg",),
+    uid.HTJ2K: ("pylibjpeg",),
 }
 
 # no X-ray detector has more: 43 x 43 cm at 0.05 mm. A header that claims more asks for memory
@@ -83,11 +84,11 @@ def _check_layout(ds: Dataset) -> None:
 
 
 def _decode(ds: Dataset) -> tuple[StoredPixels, str]:
-    """Decode with the fastest plugin, then with any other.
+    """Decode with the first of `DECODERS` that can.
 
-    The broad ``except`` is meant: five third-party decoders, some of them C++, read bytes from
-    the network here, and each raises what it likes. Their texts are left out of the reason,
-    because they may quote the header.
+    The broad ``except`` is meant: five third-party decoders in C++, Rust and Python read bytes
+    from the network here, and each raises what it likes; a panic in Rust is not even an
+    ``Exception``. Their texts are left out of the reason, because they may quote the header.
     """
     syntax = uid.UID(text(getattr(ds, "file_meta", Dataset()), "TransferSyntaxUID"))
     try:
@@ -95,18 +96,19 @@ def _decode(ds: Dataset) -> tuple[StoredPixels, str]:
     except NotImplementedError:
         raise NotAFilm(f"The transfer syntax {syntax or 'is absent'} cannot be decoded.") from None
     failures = []
-    for plugin in dict.fromkeys((FASTEST.get(syntax, ""), "")):
+    for plugin in DECODERS.get(syntax, ("",)):
         if plugin and plugin not in decoder.available_plugins:
             continue
         try:
             pixels, meta = decoder.as_array(ds, index=0, decoding_plugin=plugin)
-        except MemoryError:
+        except (MemoryError, KeyboardInterrupt, SystemExit):
             raise  # says nothing of the film
-        except Exception as error:
+        except BaseException as error:
             failures.append(type(error).__name__)
         else:
             return pixels, str(meta["photometric_interpretation"])
-    raise NotAFilm(f"The pixel data ({syntax.name}) cannot be decoded: {', '.join(failures)}.")
+    why = ", ".join(failures) or "its decoder is not installed"
+    raise NotAFilm(f"The pixel data ({syntax.name}) cannot be decoded: {why}.")
 
 
 def _grey_of_colour(pixels: StoredPixels) -> StoredPixels:

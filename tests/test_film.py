@@ -11,7 +11,7 @@ from peers import require_peer
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -339,6 +339,16 @@ def test_a_damaged_codestream_is_a_refusal_that_names_no_patient(syntax):
     assert "Film" not in str(refusal.value)
     assert "TEST-1" not in str(refusal.value)
     assert refusal.value.__cause__ is None
+
+
+def test_a_panic_in_a_decoder_is_a_refusal_too():
+    # two RLE segments whose offsets lead beyond the frame: Rust panics, which is no Exception
+    ds = make_film_ds(rows=64, columns=64, transfer_syntax=RLELossless)
+    frame = bytearray(next(generate_frames(ds.PixelData, number_of_frames=1)))
+    frame[64:] = bytes([127]) * 40 + bytes(range(128)) * 400
+    ds.PixelData = encapsulate([bytes(frame)])
+    with pytest.raises(NotAFilm, match="RLE"):
+        read_film(ds)
 
 
 def test_spacing_is_taken_at_the_detector_and_a_zero_is_none():
