@@ -57,8 +57,9 @@ class Engine:
     One thread runs the network. It takes whatever films wait, up to ``batch_size``, and never
     waits for more: alone, a film is read at once; under load, batches fill by themselves.
 
-    It computes in float32 on every device, without TF32, so that a film gives the same probabilities to
-    1e-4 whatever shares its batch. bfloat16 moves them by up to 0.0025 (docs/model.md).
+    It computes in float32 on every device, without TF32, so that a film gives the same
+    probabilities to 1e-4 whatever shares its batch. bfloat16 moves
+    them by up to 0.0025 (docs/model.md).
 
     Parameters
     ----------
