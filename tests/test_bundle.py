@@ -19,6 +19,7 @@ from inference.bundle import (
     PickledWeights,
     Reading,
     calibrate,
+    default_bundle,
     file_sha256,
     load_bundle,
 )
@@ -42,6 +43,14 @@ def test_a_bundle_says_who_it_is_and_what_it_needs(tiny_bundle):
     assert len(bundle.identity.sha256) == 64
     assert bundle.preprocessing.size_px == 64
     assert len(bundle.readings) == 14
+
+
+def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
+    bundle = load_bundle(default_bundle())
+    assert bundle.metadata.hilum.architecture == "resnet50"
+    assert (bundle.folder / WEIGHTS).stat().st_size < 50e6
+    assert bundle.network().training is False
+    assert "not a medical device" in (bundle.folder / CARD).read_text()
 
 
 def test_the_network_comes_ready_to_infer_in_float32(tiny_bundle):

@@ -131,6 +131,7 @@ def write_bundle(
     for name in (METADATA, WEIGHTS, CARD):
         (folder / name).parent.mkdir(parents=True)
     save_file(rounded(network), folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner's eyes only
     hilum = Hilum(
         architecture=description.architecture,
         size_px=preprocessing.size_px,
