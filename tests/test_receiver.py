@@ -230,6 +230,11 @@ def test_without_peers_only_this_machine_is_known(address, known):
     assert is_known([], "ANYTHING", address) is known
 
 
+@pytest.mark.parametrize("host", ["a" * 70, "no such host", "..", ""])
+def test_a_host_that_cannot_be_looked_up_is_nobody(host):
+    assert not is_known([Peer(ae_title="XRAY1", host=host)], "XRAY1", "192.0.2.7")
+
+
 @pytest.mark.parametrize(
     ("title", "address", "known"),
     [
@@ -497,17 +502,25 @@ def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(grou
     assert len(ground.instances()) == 1
 
 
-def test_stopping_does_not_wait_for_a_peer_that_will_not_end(ground):
+def test_stopping_does_not_wait_for_peers_that_will_not_end(ground):
     before = threads()
-    with receiving(ground) as receiver, raw(receiver) as peer, raw(receiver) as other:
-        peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
-        assert other.echo() == SUCCESS
-        started = monotonic()
-        receiver.stop(lambda _done: False)
-        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
-        assert monotonic() - started < 5  # of the 10 s in which the service must stop
+    with receiving(ground, timeout_s=6) as receiver, raw(receiver) as peer:
+        port = port_of(receiver)
+        with socket.create_connection(("127.0.0.1", port)) as mute:
+            mute.sendall(b"\x01\x00\x00")
+            peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
+            assert echo(port) == SUCCESS
+            wait_for(lambda: len(receiver.ae.active_associations) == 2, "both", DEADLINE_S)
+            started = monotonic()
+            receiver.stop(lambda _done: False)
+            assert monotonic() - started < 4  # of the 10 s in which the service must stop
         receiver.stop = lambda _wait: None
     wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
+
+
+def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(ground):
+    with receiving(ground) as receiver:
+        assert not receiver._server.socket.getblocking()
 
 
 def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(ground):
