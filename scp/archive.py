@@ -58,7 +58,7 @@ def valid_uid(value: object, name: str) -> UID:
         It is absent or no valid UID (PS3.5 9.1); such a value never becomes part of a path.
     """
     uid = UID(str(value or ""), config.IGNORE)  # judged here, not echoed in a warning
-    if not uid.is_valid or uid.endswith("\n"):  # pydicom's pattern lets one line end through
+    if not uid.is_valid:
         raise Unreadable(f"{name} is absent or not a valid UID")
     return uid
 

@@ -212,6 +212,7 @@ def _store(association: Association, item: Object) -> Sent:
         raise Unreachable("the association broke off") from error
     status = answer.get("Status")
     if status is None:
+        association.abort()  # pynetdicom may not have noticed yet that it is over
         return Sent(item.sop_instance_uid, None, "no answer to C-STORE")
     if status == SUCCESS:
         return Sent(item.sop_instance_uid, SUCCESS, "")

@@ -1,0 +1,608 @@
+"""The storage SCP on a real socket, spoken to by DCMTK and pynetdicom."""
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+from time import monotonic
+
+import pytest
+from films import make_film_ds
+from network import (
+    DEADLINE_S,
+    RawScu,
+    associated,
+    data_set,
+    data_set_bytes,
+    database_away,
+    open_files,
+    open_ground,
+    port_of,
+    raw,
+    receiving,
+    save,
+    store,
+    threads,
+)
+from peers import require_peer
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    JPEG2000,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSNearLossless,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom.sop_class import Verification
+from service import wait_for
+
+from scp.archive import Archive, ArchiveSettings
+from scp.dimse.peers import TRANSFER_SYNTAXES, Peer, is_known
+from scp.dimse.receiver import ReceiverSettings, open_listener
+from scp.dimse.sender import DestinationSettings
+from scp.dimse.sender import echo as send_echo
+from scp.errors import (
+    CANNOT_UNDERSTAND,
+    DOES_NOT_MATCH_SOP_CLASS,
+    DUPLICATE_SOP_INSTANCE,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    SUCCESS,
+)
+
+DX = DigitalXRayImageStorageForPresentation
+ECHO = [(Verification, [ExplicitVRLittleEndian])]
+# pynetdicom's own, of a connection that it cannot go on with
+A_THREAD_MAY_DIE = pytest.mark.filterwarnings(
+    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
+)
+LOOPBACK = {"ae_title": "XRAY1", "host": "127.0.0.1"}
+
+
+@pytest.fixture
+def ground(tmp_path):
+    with open_ground(tmp_path) as ground:
+        yield ground
+
+
+def film(**more):
+    return make_film_ds(rows=16, columns=16, **more)
+
+
+def echo(port, **names):
+    """C-ECHO; return the status, or None without an association."""
+    with associated(port, ECHO, **names) as association:
+        return association.send_c_echo().get("Status") if association.is_established else None
+
+
+def test_dcmtk_is_answered_on_echo_and_store(ground, tmp_path):
+    path = save(film(), tmp_path / "sent" / "film.dcm")
+    with receiving(ground) as receiver:
+        where = ["-aec", "HILUM", "127.0.0.1", str(port_of(receiver))]
+        subprocess.run([require_peer("echoscu"), *where], check=True, timeout=DEADLINE_S)
+        subprocess.run([require_peer("storescu"), *where, path], check=True, timeout=DEADLINE_S)
+    (row,) = ground.instances()
+    assert row.uid == film().SOPInstanceUID
+    assert row.calling_ae_title == "STORESCU"
+    assert len(ground.jobs_by_id()) == 1
+
+
+# --- refusals: each with its status -------------------------------------------------------------
+
+
+def test_a_resend_is_a_success(ground):
+    with receiving(ground) as receiver:
+        assert [store(port_of(receiver), film()) for _ in range(2)] == [SUCCESS, SUCCESS]
+    assert len(ground.instances()) == len(ground.jobs_by_id()) == 1
+
+
+def test_other_bytes_under_a_known_uid_are_answered_duplicate(ground):
+    other = film(seed=2)
+    other.SOPInstanceUID = film(seed=1).SOPInstanceUID
+    with receiving(ground) as receiver:
+        assert store(port_of(receiver), film(seed=1)) == SUCCESS
+        assert store(port_of(receiver), other) == DUPLICATE_SOP_INSTANCE
+    assert len(ground.instances()) == len(ground.refused()) == 1
+
+
+def test_a_full_disk_is_answered_out_of_resources_and_keeps_nothing(tmp_path):
+    with open_ground(tmp_path, Archive(tmp_path, ArchiveSettings(reserve_mb=10**9))) as ground:
+        with receiving(ground) as receiver:
+            assert store(port_of(receiver), film()) == OUT_OF_RESOURCES
+        assert ground.files("incoming") == ground.files("quarantine") == []
+
+
+def test_a_database_that_is_away_is_answered_processing_failure_and_then_success(ground):
+    with receiving(ground) as receiver:
+        with database_away(ground):
+            assert store(port_of(receiver), film()) == PROCESSING_FAILURE
+        assert ground.files("incoming") == []
+        assert store(port_of(receiver), film()) == SUCCESS
+    assert len(ground.instances()) == 1
+
+
+def test_a_data_set_of_another_class_than_its_context_is_answered_so(ground):
+    ds = film(sop_class=ComputedRadiographyImageStorage)
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        assert peer.store(data_set(ds), ds.SOPInstanceUID) == DOES_NOT_MATCH_SOP_CLASS
+    assert ground.refused()[0].status == DOES_NOT_MATCH_SOP_CLASS
+
+
+def test_a_class_that_was_not_agreed_on_does_not_slip_in_under_another_ones_context(ground):
+    ds = film(sop_class=SecondaryCaptureImageStorage)
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        status = peer.store(data_set(ds), ds.SOPInstanceUID, sop_class=ds.SOPClassUID)
+        assert status == DOES_NOT_MATCH_SOP_CLASS
+    assert ground.instances() == []
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 64, b"\x08\x00\x18\x00UI", b"no data set at all"])
+def test_bytes_that_are_no_data_set_are_answered_cannot_understand_and_kept(ground, data):
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        assert peer.store(data, "1.2.3") == CANNOT_UNDERSTAND
+        assert peer.echo() == SUCCESS  # one odd film does not end the association
+    (kept,) = ground.files("quarantine")
+    assert kept.read_bytes().endswith(data)
+    assert ground.refused()[0].sop_instance_uid == "1.2.3"
+
+
+def test_a_store_request_without_a_data_set_is_answered_cannot_understand(ground):
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        assert peer.store(None, "1.2.3") == CANNOT_UNDERSTAND
+        assert peer.echo() == SUCCESS
+
+
+def test_a_uid_that_tries_to_climb_out_of_the_archive_is_refused(ground, tmp_path):
+    ds = film()
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        assert peer.store(data_set(ds), "../../../evil\n1") == CANNOT_UNDERSTAND
+    assert ground.refused()[0].sop_instance_uid == "../../../evil?1"
+    assert list(tmp_path.parent.rglob("*evil*")) == []
+
+
+# --- who may speak ------------------------------------------------------------------------------
+
+
+def rejection(port, **names):
+    """Return (result, source, reason) of an A-ASSOCIATE-RJ."""
+    with associated(port, ECHO, **names) as association:
+        assert association.is_rejected
+        answer = association.acceptor.primitive
+        return answer.result, answer.result_source, answer.diagnostic
+
+
+def test_an_unknown_calling_ae_title_is_rejected_for_good(ground):
+    with receiving(ground, peers=[LOOPBACK]) as receiver:
+        for _ in range(20):  # the rejection must reach the peer before the socket closes
+            assert rejection(port_of(receiver), calling="STRANGER") == (1, 1, 3)
+        assert echo(port_of(receiver), calling="XRAY1") == SUCCESS
+
+
+def test_a_known_ae_title_from_another_address_is_rejected(ground):
+    with receiving(ground, peers=[{"ae_title": "XRAY1", "host": "192.0.2.7"}]) as receiver:
+        assert rejection(port_of(receiver), calling="XRAY1") == (1, 1, 3)
+
+
+def test_a_wrong_called_ae_title_is_rejected(ground):
+    with receiving(ground) as receiver:
+        assert rejection(port_of(receiver), called="ANYBODY") == (1, 1, 7)
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "no such host", "..", ""])
+def test_a_peer_whose_host_cannot_be_looked_up_lets_nobody_in(ground, host):
+    with receiving(ground, peers=[{"ae_title": "XRAY1", "host": host}]) as receiver:
+        assert rejection(port_of(receiver), calling="XRAY1") == (1, 1, 3)
+
+
+def test_a_peer_list_that_breaks_lets_nobody_in(ground):
+    with receiving(ground) as receiver:
+        receiver.settings = None
+        assert rejection(port_of(receiver)) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.168.1.2", False),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_without_peers_only_this_machine_is_known(address, known):
+    assert is_known([], "ANYTHING", address) is known
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "no such host", "..", ""])
+def test_a_host_that_cannot_be_looked_up_is_nobody(host):
+    assert not is_known([Peer(ae_title="XRAY1", host=host)], "XRAY1", "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "known"),
+    [
+        ("XRAY1", "192.0.2.7", True),
+        ("XRAY1", "::ffff:192.0.2.7", True),
+        ("XRAY1", "192.0.2.8", False),
+        ("xray1", "192.0.2.7", False),
+        ("XRAY2", "192.0.2.7", False),
+        ("PACS 1", "2001:db8::1", True),
+        ("PACS 1", "2001:0db8:0:0::0001", True),
+        ("PACS 1", "192.0.2.7", False),
+    ],
+)
+def test_a_peer_is_its_ae_title_and_its_address(title, address, known):
+    peers = [
+        Peer(ae_title="XRAY1", host="192.0.2.7"),
+        Peer(ae_title=" PACS 1 ", host="2001:db8::1"),
+    ]
+    assert is_known(peers, title, address) is known
+
+
+def test_without_peers_this_machine_itself_is_no_longer_known_once_there_are_some():
+    assert not is_known([Peer(ae_title="XRAY1", host="192.0.2.7")], "XRAY1", "127.0.0.1")
+
+
+@pytest.mark.parametrize("title", ["", "   ", "A\\B", "Ä", "A\nB", "SEVENTEEN_LETTERS"])
+def test_what_can_be_no_ae_title_is_refused_by_the_settings(title):
+    with pytest.raises(ValueError, match="ae_title"):
+        ReceiverSettings(ae_title=title)
+
+
+def test_an_ae_title_with_spaces_around_it_is_called_without_them(ground):
+    with receiving(ground, ae_title=" MY HILUM ") as receiver:
+        assert echo(port_of(receiver), called="MY HILUM") == SUCCESS
+
+
+# --- what is taken ------------------------------------------------------------------------------
+
+
+def test_secondary_captures_are_taken_only_when_switched_on(ground):
+    ds = film(sop_class=SecondaryCaptureImageStorage)
+    contexts = [*ECHO, (ds.SOPClassUID, [ExplicitVRLittleEndian])]
+    with receiving(ground) as receiver, associated(port_of(receiver), contexts) as association:
+        assert [cx.abstract_syntax for cx in association.accepted_contexts] == [Verification]
+    with receiving(ground, secondary_captures=True) as receiver:
+        assert store(port_of(receiver), ds) == SUCCESS
+
+
+def test_other_classes_are_no_presentation_context(ground):
+    contexts = [*ECHO, (CTImageStorage, [ExplicitVRLittleEndian])]
+    with receiving(ground) as receiver, associated(port_of(receiver), contexts) as association:
+        assert [cx.abstract_syntax for cx in association.accepted_contexts] == [Verification]
+
+
+DCMCJPEG = {
+    JPEGBaseline8Bit: "+eb",
+    JPEGExtended12Bit: "+ee",
+    JPEGLossless: "+el",
+    JPEGLosslessSV1: "+e1",
+}
+LOSSY = {JPEGLSNearLossless: {"jls_error": 2}, JPEG2000: {"j2k_cr": [2]}}
+NOT_A_PICTURE = b"\xff\x4f\xff\x51 invented"
+
+
+def encoded(syntax, folder):
+    """Return a film in a transfer syntax as a file, encoded by whoever here can."""
+    bits = 8 if syntax == JPEGBaseline8Bit else 12
+    plain = make_film_ds(rows=32, columns=32, bits_stored=bits)
+    source, target = save(plain, folder / "plain.dcm"), folder / "film.dcm"
+    if syntax in DCMCJPEG:
+        command = [require_peer("dcmcjpeg"), DCMCJPEG[syntax], "+un", source, target]
+        subprocess.run(command, check=True, timeout=DEADLINE_S, capture_output=True)
+        return target
+    if syntax in LOSSY:
+        plain.compress(syntax, generate_instance_uid=False, **LOSSY[syntax])
+        return save(plain, target)
+    if syntax in (HTJ2KLossless, HTJ2KLosslessRPCL):  # nothing here encodes it, and we only pass on
+        plain.PixelData = encapsulate([NOT_A_PICTURE])
+        plain["PixelData"].VR = "OB"
+        plain["PixelData"].is_undefined_length = True
+        plain.file_meta.TransferSyntaxUID = syntax
+        return save(plain, target)
+    return save(make_film_ds(rows=32, columns=32, transfer_syntax=syntax), target)
+
+
+@pytest.mark.parametrize("syntax", TRANSFER_SYNTAXES, ids=lambda syntax: syntax.name)
+def test_every_transfer_syntax_arrives_as_it_was_sent(ground, tmp_path, syntax):
+    sent = encoded(syntax, tmp_path)
+    ds = dcmread(sent)
+    assert ds.file_meta.TransferSyntaxUID == syntax
+    with receiving(ground) as receiver, raw(receiver, syntax) as peer:
+        assert peer.store(data_set_bytes(sent), ds.SOPInstanceUID) == SUCCESS
+    (row,) = ground.instances()
+    kept = ground.archive.path(row.path)
+    assert row.transfer_syntax_uid == dcmread(kept).file_meta.TransferSyntaxUID == syntax
+    assert data_set_bytes(kept) == data_set_bytes(sent)
+    if NOT_A_PICTURE not in sent.read_bytes() and has_decoder(syntax):
+        assert (dcmread(kept).pixel_array == ds.pixel_array).all()
+
+
+def has_decoder(syntax):
+    """Whether this machine decodes it; 12-bit JPEG Extended needs the optional extra."""
+    if syntax == JPEGExtended12Bit:
+        return "pylibjpeg" in get_decoder(syntax).available_plugins
+    return not syntax.is_encapsulated or get_decoder(syntax).is_available
+
+
+def test_dcmtk_sends_a_compressed_film(ground, tmp_path):
+    sent = encoded(JPEGLosslessSV1, tmp_path)
+    with receiving(ground) as receiver:
+        where = ["-aec", "HILUM", "127.0.0.1", str(port_of(receiver))]
+        command = [require_peer("storescu"), "-xs", *where, sent]
+        subprocess.run(command, check=True, timeout=DEADLINE_S)
+    (row,) = ground.instances()
+    assert row.transfer_syntax_uid == JPEGLosslessSV1
+    assert (dcmread(ground.archive.path(row.path)).pixel_array == dcmread(sent).pixel_array).all()
+
+
+# --- associations: busy, broken, many -----------------------------------------------------------
+
+
+def test_echo_is_answered_while_another_association_is_in_the_middle_of_a_store(ground):
+    ds = film()
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
+        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
+        assert echo(port_of(receiver)) == SUCCESS
+        assert store(port_of(receiver), film(seed=5)) == SUCCESS
+        peer.go_on(data_set(ds)[500:], last=True)
+        assert peer.status() == SUCCESS
+    assert len(ground.instances()) == 2
+
+
+@pytest.mark.parametrize("how", ["abort", "close", "reset"])
+def test_a_store_that_breaks_off_leaves_nothing(ground, how):
+    ds = film()
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
+        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
+        getattr(peer, how)()
+        wait_for(lambda: not ground.files("incoming"), "the half film to go", DEADLINE_S)
+        assert (ground.instances(), ground.jobs_by_id(), ground.refused()) == ([], {}, [])
+        assert store(port_of(receiver), ds) == SUCCESS
+
+
+@pytest.mark.parametrize("data", [b"\x01\x00\x00", b"\x01\x00\x00\x00\x00\xff half"])
+def test_a_caller_that_falls_silent_within_its_first_message_is_given_up(ground, data):
+    before = threads()
+    with receiving(ground, timeout_s=0.5) as receiver:
+        with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
+            caller.sendall(data)
+            wait_for(lambda: receiver.ae.active_associations, "the association", DEADLINE_S)
+            wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
+        assert echo(port_of(receiver)) == SUCCESS
+    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
+
+
+def test_a_sender_that_falls_silent_within_a_store_is_given_up_and_leaves_nothing(ground):
+    ds = film()
+    before = threads()
+    with receiving(ground, timeout_s=0.5) as receiver, raw(receiver) as peer:
+        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
+        peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
+        wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
+        assert ground.files("incoming") == []
+    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\xff" * 40,
+        b"\x01\x00\x00\x00\x00\x04\x00\x01\x00\x00",
+        b"\x04\x00\x00\x00\x00\x06\x00\x00\x00\x02\x01\x03",
+    ],
+)
+def test_what_is_no_dicom_at_all_does_no_harm(ground, junk):
+    before = threads()
+    with receiving(ground, timeout_s=1) as receiver:
+        with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
+            caller.sendall(junk)
+            wait_for(lambda: receiver.ae.active_associations, "the association", DEADLINE_S)
+        wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
+        assert echo(port_of(receiver)) == SUCCESS
+    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
+)
+def test_a_command_that_cannot_be_understood_ends_its_association_and_no_other(ground):
+    with receiving(ground) as receiver, raw(receiver) as peer:
+        peer.pdv(b"\xff" * 20, 0x03)
+        assert peer.is_closed()
+        assert echo(port_of(receiver)) == SUCCESS
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
+)
+def test_a_disk_that_takes_no_file_any_more_ends_the_association_and_not_the_service(ground):
+    with receiving(ground) as receiver:
+        with raw(receiver) as peer:
+            ground.archive.incoming.rmdir()
+            peer.begin_store(b"data", "1.2.3")
+            assert peer.is_closed()
+        ground.archive.incoming.mkdir()
+        assert store(port_of(receiver), film()) == SUCCESS
+
+
+def test_a_hundred_associations_leave_no_thread_and_no_open_file(ground):
+    with receiving(ground) as receiver:
+        for _ in range(3):
+            assert store(port_of(receiver), film()) == SUCCESS
+        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
+        gc.collect()
+        before, files = len(threads()), open_files()
+        for number in range(100):
+            with raw(receiver) as peer:
+                if number % 4 == 0:
+                    assert peer.store(data_set(film()), film().SOPInstanceUID) == SUCCESS
+                elif number % 4 == 1:
+                    peer.begin_store(b"half", "1.2.3")
+                elif number % 4 == 2:
+                    peer.abort()
+                else:
+                    assert peer.echo() == SUCCESS
+        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
+        wait_for(lambda: len(threads()) <= before, "the threads to end", DEADLINE_S)
+        gc.collect()
+        assert open_files() <= files
+    assert ground.files("incoming") == []
+
+
+def test_more_associations_than_allowed_are_told_to_come_back(ground):
+    with receiving(ground, max_associations=1) as receiver:
+        with raw(receiver):
+            assert rejection(port_of(receiver)) == (2, 3, 2)
+        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
+        assert echo(port_of(receiver)) == SUCCESS
+
+
+# --- stopping, and two on one port --------------------------------------------------------------
+
+
+def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(ground):
+    ds = film()
+    with receiving(ground) as receiver:
+        port, peer = port_of(receiver), RawScu(port_of(receiver), DX, ExplicitVRLittleEndian)
+        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
+
+        def finish(done):
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
+            peer.go_on(data_set(ds)[500:], last=True)
+            assert peer.status() == SUCCESS
+            peer.release()
+            wait_for(done, "the association to end", DEADLINE_S)
+            return True
+
+        receiver.stop(finish)
+        receiver.stop = lambda _wait: None  # the fixture need not stop it again
+        assert not receiver.ae.active_associations
+    assert len(ground.instances()) == 1
+
+
+def test_stopping_does_not_wait_for_peers_that_will_not_end(ground):
+    before = threads()
+    with receiving(ground, timeout_s=6) as receiver, raw(receiver) as peer:
+        port = port_of(receiver)
+        with socket.create_connection(("127.0.0.1", port)) as mute:
+            mute.sendall(b"\x01\x00\x00")
+            peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
+            assert echo(port) == SUCCESS
+            wait_for(lambda: len(receiver.ae.active_associations) == 2, "both", DEADLINE_S)
+            started = monotonic()
+            receiver.stop(lambda _done: False)
+            assert monotonic() - started < 4  # of the 10 s in which the service must stop
+        receiver.stop = lambda _wait: None
+    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
+
+
+def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(ground):
+    with receiving(ground) as receiver:
+        assert not receiver._server.socket.getblocking()
+
+
+def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(ground):
+    listening = open_listener("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    with (
+        receiving(ground, listening=listening.dup()) as one,
+        receiving(ground, listening=listening.dup()) as two,
+    ):
+        listening.close()
+        peers = [RawScu(port, DX, ExplicitVRLittleEndian) for _ in range(40)]
+        shares = [len(receiver.ae.active_associations) for receiver in (one, two)]
+        assert sum(shares) == 40
+        assert all(peer.echo() == SUCCESS for peer in peers)
+        for peer in peers:
+            peer.release()
+        one._server.shutdown()
+        assert [store(port, film(seed=seed)) for seed in range(4)] == [SUCCESS] * 4
+        one.stop = lambda _wait: None
+    assert len(ground.instances()) == 4
+
+
+def test_two_receiver_processes_take_films_from_one_port(ground, tmp_path):
+    listening = open_listener("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECEIVER_PROCESS, tmp_path, str(listening.fileno())],
+            pass_fds=[listening.fileno()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for _ in range(2)
+    ]
+    try:
+        listening.close()
+        outcomes = []
+        senders = [
+            threading.Thread(target=lambda n=n: outcomes.append(store(port, film(seed=n))))
+            for n in range(8)
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(DEADLINE_S)
+        assert outcomes == [SUCCESS] * 8
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert len(ground.instances()) == len(ground.jobs_by_id()) == 8
+
+
+RECEIVER_PROCESS = """
+import socket, sys
+from pathlib import Path
+from network import open_ground
+from scp.dimse.receiver import Receiver, ReceiverSettings
+with open_ground(Path(sys.argv[1])) as ground:
+    listening = socket.socket(fileno=int(sys.argv[2]))
+    Receiver(ReceiverSettings(), ground.intake, listening, secondary_captures=False).serve()
+"""
+
+
+def test_the_listener_takes_a_free_port_and_refuses_a_taken_one():
+    with open_listener("127.0.0.1", 0) as listening, pytest.raises(OSError, match="in use"):
+        open_listener("127.0.0.1", listening.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
+def test_the_listener_and_the_sender_speak_either_family(ground, host):
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback")
+    with receiving(ground, listening=open_listener(host, 0)) as receiver:
+        port = port_of(receiver)
+        for address in {"::1": ["::1"], "::": ["::1", "127.0.0.1"]}.get(host, ["localhost"]):
+            there = DestinationSettings(name="h", ae_title="HILUM", host=address, port=port)
+            send_echo(there, "XRAY1")
+
+
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
