@@ -140,16 +140,28 @@ def test_four_threads_may_migrate_at_once(empty, database_url):
     assert "workflow_status" in queue_tables(empty)
 
 
-def test_three_processes_may_migrate_at_once(empty, database_url):
-    program = (
-        "import sys; from scp.index.database import migrate, open_database;"
-        "migrate(open_database(sys.argv[1]))"
-    )
-    root = Path(__file__).parents[1]
-    running = [
-        subprocess.Popen([sys.executable, "-c", program, database_url], cwd=root) for _ in range(3)
-    ]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
+MIGRATE_WHEN_TOLD = """
+import sys
+from scp.index.database import migrate, open_database
+print("ready", flush=True)
+migrate(open_database(sys.stdin.readline().strip()))
+"""
+
+
+def test_two_processes_may_migrate_at_once(empty, database_url):
+    with subprocess.Popen(
+        [sys.executable, "-c", MIGRATE_WHEN_TOLD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    ) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write(f"{database_url}\n")
+        other.stdin.flush()
+        migrate(empty)
+    assert other.returncode == 0
+    assert "workflow_status" in queue_tables(empty)
     with empty.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM alembic_version")) == 1
 
