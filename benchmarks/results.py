@@ -16,9 +16,12 @@ from films import chest, make_film_ds
 from invented import comparison, everything_positive, prediction
 
 from inference.film import Film, View
-from scp.results import Answer, Product, ResultSettings, make_objects, to_bytes
+from scp.results.answer import Answer
 from scp.results.captures import comparison_capture, heatmap_capture
+from scp.results.identity import Product
+from scp.results.objects import make_objects, to_bytes
 from scp.results.report import report
+from scp.results.settings import ResultSettings
 
 ROWS, COLUMNS = 2500, 2048
 LIMIT_MS, LIMIT_MB = 400, 12

@@ -9,7 +9,6 @@ import io
 from dataclasses import dataclass
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
@@ -24,38 +23,13 @@ from inference.panels import (
     findings_table,
     heat_legend,
 )
-from inference.pictures import STROKES, difference_over, dimmed, fitted_size, grey, heat_over
-from inference.regions import RegionSettings, resize
-
-RESEARCH_LABEL = "AI RESULT - FOR RESEARCH USE ONLY"
+from inference.pictures import difference_over, dimmed, fitted_size, grey, heat_over
+from inference.regions import resize
+from inference.settings import DrawingSettings, RegionSettings
 
 # Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
 PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
 PANEL_WIDTH, MARGIN, TITLE = 560, 18, 30
-
-
-class DrawingSettings(BaseModel):
-    """How results are drawn."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str = Field(
-        default=RESEARCH_LABEL,
-        min_length=1,
-        max_length=64,
-        pattern=r"^[ -~]+$",
-        description="ASCII text burned in on every picture; what the law asks uncleared software "
-        "to say",
-    )
-    long_edge_px: int = Field(
-        default=1500,
-        ge=900,
-        le=4000,
-        description="pixels; 1500 is readable on a 1080p screen at 100 %, and 4.4 MB a picture",
-    )
-    most_findings: int = Field(
-        default=3, ge=1, le=len(STROKES), description="maps drawn at once; more hide the film"
-    )
 
 
 @dataclass(frozen=True)

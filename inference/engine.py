@@ -127,6 +127,11 @@ class Engine:
             self._requests.put(request)
         return request.answer.result()
 
+    @property
+    def waiting(self) -> int:
+        """How many films wait for the next forward pass."""
+        return self._requests.qsize()
+
     def close(self) -> None:
         """Read the films that wait, then end the thread. A second call does nothing."""
         with self._closing:

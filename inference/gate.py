@@ -139,17 +139,15 @@ def check_header(
     manufacturer
         The Manufacturer that our own results carry: reading them again would never end.
     """
-    if _is_ours(ds, manufacturer):
+    makers = {
+        text(ds, k).casefold() for k in ("Manufacturer", "SecondaryCaptureDeviceManufacturer")
+    }
+    if manufacturer.casefold() in makers:
         return Refusal(Reason.OWN_RESULT, f"This is a result of {manufacturer} itself.")
     for check in _HEADER_CHECKS:
         if refusal := check(ds, settings):
             return refusal
     return None
-
-
-def _is_ours(ds: Dataset, manufacturer: str) -> bool:
-    names = (text(ds, "Manufacturer"), text(ds, "SecondaryCaptureDeviceManufacturer"))
-    return manufacturer.casefold() in (name.casefold() for name in names)
 
 
 def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
@@ -167,8 +165,7 @@ def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
         return Refusal(Reason.SECONDARY_CAPTURE, "Secondary Captures are not read at this site.")
     modality = text(ds, "Modality").upper()
     if modality and modality not in FILM_MODALITIES and not (capture and modality == "OT"):
-        said = modality if modality.isalnum() and len(modality) <= 4 else "not a known one"
-        return Refusal(Reason.WRONG_MODALITY, f"The modality is {said}; films are CR or DX.")
+        return Refusal(Reason.WRONG_MODALITY, "The modality is neither CR nor DX.")
     return None
 
 
@@ -213,8 +210,7 @@ def _check_orientation(ds: Dataset, _settings: GateSettings) -> Refusal | None:
     """Refuse films stored turned or head down: the network has only ever seen upright ones."""
     directions = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
     if len(directions) == 2 and (directions[0] in ("H", "F") or directions[1] == "H"):
-        turned = "\\".join(directions)
-        return Refusal(Reason.NOT_UPRIGHT, f"PatientOrientation {turned}: not stored upright.")
+        return Refusal(Reason.NOT_UPRIGHT, "PatientOrientation: the film is not stored upright.")
     return None
 
 
@@ -299,8 +295,6 @@ def notes_of(ds: Dataset) -> tuple[str, ...]:
 
 
 def _is_portable(ds: Dataset) -> bool:
-    words = " ".join(
-        text(ds, keyword).upper()
-        for keyword in ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
-    )
+    said = ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
+    words = " ".join(text(ds, keyword).upper() for keyword in said)
     return any(word in words for word in ("PORTABLE", "MOBILE", "BEDSIDE"))

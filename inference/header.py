@@ -20,6 +20,7 @@ _MALFORMED = (
     AttributeError,
     LookupError,
     EOFError,
+    OSError,  # a sequence that ends too soon
     NotImplementedError,
     struct.error,
 )

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
 from inference.findings import FloatArray
-from inference.regions import RegionSettings, outline, resize
+from inference.regions import outline, resize
+from inference.settings import RegionSettings
 
 # how the outlines of the first, second and third finding look: colour, dash in units
 STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
@@ -53,7 +55,7 @@ def heat_over(
     return _keep_corners(picture, film)
 
 
-def difference_over(film: Rgb, signed: FloatArray, where: FloatArray) -> Rgb:
+def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_]) -> Rgb:
     """Lay a signed map in [-1, 1] over the dimmed film; 0 leaves the film as it is."""
     rows, columns = film.shape[:2]
     dark = dimmed(film)

@@ -51,6 +51,11 @@ class Preprocessing:
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Normalise pixels in [0, 1] of any shape."""
-        transform = NormalizeIntensity(subtrahend=self.mean, divisor=self.std)
+        transform = Compose(
+            [
+                NormalizeIntensity(subtrahend=self.mean, divisor=self.std),
+                ToTensor(dtype=torch.float32, track_meta=False),  # MONAI's own kind slows the net
+            ]
+        )
         normalised: torch.Tensor = transform(pixels)
         return normalised

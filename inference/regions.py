@@ -9,37 +9,12 @@ import math
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 from skimage.measure import find_contours, label
 
 from inference.findings import FloatArray
+from inference.settings import RegionSettings
 
 GRID = 256  # long edge of the grid on which outlines are sought: 1/256 of the film is fine enough
-
-
-class RegionSettings(BaseModel):
-    """How a heat map becomes an outline."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    threshold: float = Field(
-        default=0.5,
-        gt=0,
-        lt=1,
-        description="fraction of the map's greatest value; full width at half peak",
-    )
-    smallest_area: float = Field(
-        default=0.005,
-        ge=0,
-        lt=1,
-        description="fraction of the film; smaller parts are speckle of the map",
-    )
-    most_points: int = Field(
-        default=64,
-        ge=8,
-        le=1024,
-        description="points of an outline; more make reports large, not better",
-    )
 
 
 def resize(grid: FloatArray, rows: int, columns: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What can be set about reading films. Light: importing it loads no network library."""
+"""What can be set about reading and drawing films. Light: importing it loads no big library."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,4 +23,56 @@ class InferenceSettings(BaseModel):
         le=64,
         description="films that a worker has in hand: decoding one while another is read;"
         " about the number of cores, plus one",
+    )
+
+
+class DrawingSettings(BaseModel):
+    """How results are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(
+        default="AI RESULT - FOR RESEARCH USE ONLY",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[ -~]+$",
+        description="ASCII text burned in on every picture; what the law asks uncleared software "
+        "to say",
+    )
+    long_edge_px: int = Field(
+        default=1500,
+        ge=900,
+        le=4000,
+        description="pixels; 1500 is readable on a 1080p screen at 100 %, and 4.4 MB a picture",
+    )
+    most_findings: int = Field(
+        default=3,
+        ge=1,
+        le=3,  # inference.pictures.STROKES: each map drawn has a look of its own
+        description="maps drawn at once; more hide the film",
+    )
+
+
+class RegionSettings(BaseModel):
+    """How a heat map becomes an outline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="fraction of the map's greatest value; full width at half peak",
+    )
+    smallest_area: float = Field(
+        default=0.005,
+        ge=0,
+        lt=1,
+        description="fraction of the film; smaller parts are speckle of the map",
+    )
+    most_points: int = Field(
+        default=64,
+        ge=8,
+        le=1024,
+        description="points of an outline; more make reports large, not better",
     )

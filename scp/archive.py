@@ -7,7 +7,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
 
     data_dir/
     ├── incoming/     being received; emptied when a receiver starts
-    ├── archive/      ab/<study uid>/<sop uid>-<sha256, 8 digits>.dcm
+    ├── archive/      ab/<study uid>/<sop uid>-<sha256, 32 digits>.dcm
     ├── results/      ab/<study uid>/<sop uid>.dcm
     └── quarantine/   refused, byte for byte, with the reason in the index
 """
@@ -58,7 +58,7 @@ def valid_uid(value: object, name: str) -> UID:
         It is absent or no valid UID (PS3.5 9.1); such a value never becomes part of a path.
     """
     uid = UID(str(value or ""), config.IGNORE)  # judged here, not echoed in a warning
-    if not uid.is_valid or not uid:
+    if not uid.is_valid or uid.endswith("\n"):  # pydicom's pattern lets one line end through
         raise Unreadable(f"{name} is absent or not a valid UID")
     return uid
 
@@ -117,11 +117,11 @@ class Archive:
         """Move a received file under its final name and put it on the disk.
 
         The hash is of the data set alone: the ``preamble_bytes`` before it are ours, not the
-        sender's. The name holds a part of it: two senders that disagree about one UID never
-        overwrite each other's bytes.
+        sender's. The name holds so much of it that nobody can make other bytes of the same name:
+        two senders that disagree about one UID never overwrite each other's.
         """
         sha256 = sha256_of(received, preamble_bytes)
-        name = f"{sop_uid}-{sha256[:8]}.dcm"
+        name = f"{sop_uid}-{sha256[:32]}.dcm"
         return self._place(received, self._folder("archive", study_uid) / name, sha256)
 
     def keep_result(self, data: bytes, study_uid: UID, sop_uid: UID) -> Stored:

@@ -4,6 +4,7 @@ The only place for exit codes: 0 done, 1 done but not all well, 2 wrong usage (T
 78 wrong configuration or a role that cannot start (EX_CONFIG).
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -223,8 +224,9 @@ def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
 
 def main() -> None:
     """Run `hilum`. Commands of other packages come in by the entry points `hilum.commands`."""
-    for entry in entry_points(group="hilum.commands"):
-        app.command(entry.name, rich_help_panel="Train")(entry.load())
+    if set(sys.argv[1:2]).isdisjoint(typer.main.get_group(app).commands):
+        for entry in entry_points(group="hilum.commands"):  # they load torch: only where asked for
+            app.command(entry.name, rich_help_panel="Train")(entry.load())
     app()
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from time import monotonic
 
 import sqlalchemy as sa
 import structlog
+from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
+from scp.dimse.sender import DestinationSettings, Object, Unreachable, describe, send
 from scp.index import deliveries
 from scp.index.deliveries import Outgoing
 from scp.queue import Jobs
@@ -45,11 +45,14 @@ class Deliverer:
         """
         with Session(self.engine) as session:
             waiting = deliveries.outstanding(session, film_uid, name)
+        if not waiting:  # cancelled, or the attempt was killed after its last object
+            return
+        started = monotonic()
         destination = self.destinations.get(name)
         if destination is None:
-            self._fail(waiting, film_uid, name, "the destination is no longer configured", None)
-            return
-        started, failed = monotonic(), self._send(destination, waiting)
+            failed = dict.fromkeys(waiting, "the destination is no longer configured")
+        else:
+            failed = self._send(destination, waiting)
         log.info(
             "delivered" if not failed else "delivery failed",
             film=film_uid,
@@ -58,54 +61,65 @@ class Deliverer:
             errors=sorted(set(failed.values())),
             duration_s=round(monotonic() - started, 3),
         )
-        left = [item for item in waiting if item.delivery_id in failed]
-        for error in set(failed.values()):
-            same = [item for item in left if failed[item.delivery_id] == error]
-            self._fail(same, film_uid, name, error, destination)
+        if failed:
+            self._fail(failed, film_uid, name, destination)
 
-    def _send(self, destination: DestinationSettings, waiting: list[Outgoing]) -> dict[int, str]:
+    def _send(
+        self, destination: DestinationSettings, waiting: list[Outgoing]
+    ) -> dict[Outgoing, str]:
         """Return what was not delivered, and why."""
-        failed = {}
-        by_path = {self.archive.path(item.path): item for item in waiting}
-        left = dict(by_path)
+        left, failed = self._readable(waiting)
+        answers = send(destination, self.calling_ae_title, list(left.values()))
         try:
-            objects = [describe(path) for path in by_path]
-            answers = send(destination, self.calling_ae_title, objects)
-            for item, answer in zip(objects, answers, strict=True):
-                outgoing = left.pop(item.path)
+            for item in list(left):
+                answer = next(answers)
+                del left[item]
                 if answer.delivered:
                     with Session(self.engine) as session, session.begin():
-                        deliveries.set_delivered(session, outgoing.delivery_id, self.now())
+                        deliveries.set_delivered(session, item.delivery_id, self.now())
                 else:
-                    failed[outgoing.delivery_id] = answer.error
+                    failed[item] = answer.error
         except Unreachable as error:
-            failed |= {item.delivery_id: str(error) for item in left.values()}
-        except OSError as error:
-            text = f"a result cannot be read: {error.strerror}: {Path(error.filename).name}"
-            failed |= {item.delivery_id: text for item in left.values()}
+            failed |= dict.fromkeys(left, str(error))
+        finally:
+            answers.close()
         return failed
+
+    def _readable(
+        self, waiting: list[Outgoing]
+    ) -> tuple[dict[Outgoing, Object], dict[Outgoing, str]]:
+        """Return what can be sent, and what cannot with the reason."""
+        objects, failed = {}, {}
+        for item in waiting:
+            path = self.archive.path(item.path)
+            try:
+                objects[item] = describe(path)
+            except OSError as error:
+                failed[item] = f"the result cannot be read: {error.strerror}: {path.name}"
+            except InvalidDicomError:
+                failed[item] = f"the result is no DICOM file any more: {path.name}"
+        return objects, failed
 
     def _fail(
         self,
-        items: list[Outgoing],
+        failed: Mapping[Outgoing, str],
         film_uid: str,
         name: str,
-        error: str,
         destination: DestinationSettings | None,
     ) -> None:
-        """Write a failure down and ask for the next attempt, in one transaction."""
-        if not items:
-            return
+        """Write failures down and ask for the next attempt, in one transaction."""
         now = self.now()
-        attempts = 1 + max(item.attempts for item in items)
+        attempts = 1 + max(item.attempts for item in failed)
         wait = None
         if destination is not None:
-            wait = wait_s(destination, attempts, now - min(item.created_at for item in items))
+            wait = wait_s(destination, attempts, now - min(item.created_at for item in failed))
         next_at = None if wait is None else now + timedelta(seconds=wait)
         with Session(self.engine) as session, session.begin():
-            for item in items:
+            pending = [
                 deliveries.set_failed(session, item.delivery_id, error, now, next_at)
-            if wait is not None:
+                for item, error in failed.items()
+            ]
+            if wait is not None and any(pending):
                 self.jobs.deliver(session, film_uid, name, attempts + 1, delay_s=wait)
 
 

@@ -5,6 +5,7 @@ says so in its pixels and in its header: a real pair that may be given away does
 """
 
 import copy
+import hashlib
 import json
 import tempfile
 import urllib.error
@@ -41,32 +42,27 @@ class DemoFailed(HilumError):
 
 def run_demo(settings: Settings, out: Path) -> int:
     """Send both films, wait, fetch the answers to ``out``, print them; return the exit code."""
-    current = _real_film()
+    real = Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
+    current = dcmread(real)
     host, port = settings.dashboard.host, settings.dashboard.port
     url = f"http://{host}:{port}"
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hilum-demo-") as folder, progress() as bar:
-        films = [simulated_prior(current), current]
-        paths = [Path(folder) / name for name in ("earlier.dcm", "current.dcm")]
-        for ds, path in zip(films, paths, strict=True):
-            ds.save_as(path, enforce_file_format=True)
+        prior = simulated_prior(current)
+        simulated = Path(folder) / "earlier.dcm"
+        prior.save_as(simulated, enforce_file_format=True)
         task = bar.add_task("sending two films over DICOM", total=2)
-        for path in paths:
+        for path in (simulated, real):
             _send(settings, path)
             bar.advance(task)
         task = bar.add_task("waiting for the answers", total=2)
-        rows = []
-        for ds in films:
+        rows, fetched = [], []
+        for ds, name in ((prior, "earlier"), (current, "current")):
             rows.append(_await(url, ds.SOPInstanceUID))
+            fetched += _fetch(url, rows[-1], out / name)
             bar.advance(task)
-        fetched = [_fetch(url, row, out) for row in rows]
-    _print(rows[-1], [path for paths in fetched for path in paths], url)
+    _print(rows[-1], fetched, url)
     return 0 if all(row.state is FilmState.ANSWERED for row in rows) else 1
-
-
-def _real_film() -> Dataset:
-    path = files("data_store") / "data" / "RG1_UNCR.dcm"
-    return dcmread(str(path))
 
 
 def simulated_prior(ds: Dataset) -> Dataset:
@@ -75,10 +71,6 @@ def simulated_prior(ds: Dataset) -> Dataset:
     It carries "SIMULATED EARLIER FILM" in pixels, series description and comments.
     """
     prior = copy.deepcopy(ds)
-    prior.StudyInstanceUID = derive_uid(ds.StudyInstanceUID, "simulated")
-    prior.SeriesInstanceUID = derive_uid(ds.SeriesInstanceUID, "simulated")
-    prior.SOPInstanceUID = derive_uid(ds.SOPInstanceUID, "simulated")
-    prior.file_meta.MediaStorageSOPInstanceUID = prior.SOPInstanceUID
     for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
         setattr(prior, keyword, "20030314")
     prior.AccessionNumber = ""
@@ -86,6 +78,11 @@ def simulated_prior(ds: Dataset) -> Dataset:
     prior.BurnedInAnnotation = "YES"
     stored = _change(ds.pixel_array.astype(np.float32) / 32767)  # 15 bits
     prior.PixelData = (stored * 32767).astype(np.uint16).tobytes()
+    # of the pixels too: another release that draws other ones must make another object
+    digest = hashlib.sha256(prior.PixelData).hexdigest()
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(prior, keyword, derive_uid(getattr(ds, keyword), "simulated", digest))
+    prior.file_meta.MediaStorageSOPInstanceUID = prior.SOPInstanceUID
     return prior
 
 
@@ -144,14 +141,13 @@ def _get(url: str) -> bytes:
         ) from error
 
 
-def _fetch(url: str, row: FilmRow, out: Path) -> list[Path]:
+def _fetch(url: str, row: FilmRow, prefix: Path) -> list[Path]:
     """Fetch a film's results, and a PNG of those that are pictures."""
     fetched = []
-    name = "earlier" if row.uid.startswith("2.25.") else "current"
     for result in row.results:
         endings = (".dcm", ".png") if result.kind.endswith("capture") else (".dcm",)
         for ending in endings:
-            path = out / f"{name}-{result.kind}{ending}"
+            path = prefix.with_name(f"{prefix.name}-{result.kind}{ending}")
             path.write_bytes(_get(f"{url}/results/{result.uid}{ending}"))
             fetched.append(path)
     return fetched

@@ -1,6 +1,8 @@
 """Take one received object in: archive, index and queue, or refuse it and keep the bytes."""
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,18 +11,18 @@ import sqlalchemy as sa
 import structlog
 from pydicom import FileDataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pynetdicom.dsutils import split_dataset
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.errors import ClassMismatch, Conflict, Refused, Unreadable
+from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index.received import Identity, Recorded, identify, record, record_refusal
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
 
-# preamble, "DICM", and the group length element that says how long the rest of group 2 is
-_BEFORE_GROUP_LENGTH = 128 + 4 + 12
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,17 @@ class Intake:
         except Refused as refusal:
             self._quarantine(received, request, refusal)
             raise
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise ArchiveFull(f"the disk is full ({error.strerror})") from error
+            raise
 
     def _take(self, received: Path, request: Request) -> Recorded:
-        header = read_header(received)
-        identity = _agreed(header, request)
+        header = _header(received)
+        identity = _agreed(header.identity, request)
         stored = self.archive.keep_film(
-            received, identity.study_uid, identity.sop_uid, _preamble_bytes(header)
+            received, identity.study_uid, identity.sop_uid, header.preamble_bytes
         )
-        syntax = header.file_meta.TransferSyntaxUID
 
         def write() -> Recorded:
             with Session(self.engine) as session, session.begin():
@@ -72,7 +77,7 @@ class Intake:
                     session,
                     identity,
                     stored,
-                    transfer_syntax_uid=syntax,
+                    transfer_syntax_uid=header.transfer_syntax_uid,
                     calling_ae_title=request.calling_ae_title,
                     now=self.now(),
                 )
@@ -119,6 +124,15 @@ class Intake:
         )
 
 
+@dataclass(frozen=True)
+class Header:
+    """What is read of a received file: who it is, how encoded, where the data set begins."""
+
+    identity: Identity
+    transfer_syntax_uid: str
+    preamble_bytes: int
+
+
 def read_header(path: Path) -> FileDataset:
     """Read a file up to its pixels.
 
@@ -127,18 +141,31 @@ def read_header(path: Path) -> FileDataset:
     Unreadable
         It is no DICOM file, or breaks off before the pixels.
     """
+    with _parsing():
+        return dcmread(path, stop_before_pixels=True)
+
+
+def _header(path: Path) -> Header:
+    ds = read_header(path)
+    with _parsing():  # pydicom parses a value only when it is asked for
+        return Header(identify(ds), str(ds.file_meta.TransferSyntaxUID), split_dataset(path)[1])
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Turn whatever a parser says of hostile bytes into a refusal."""
     try:
-        header = dcmread(path, stop_before_pixels=True)
+        yield
+    except Refused:
+        raise
     except InvalidDicomError as error:
         raise Unreadable("not a DICOM data set") from error
-    except Exception as error:  # a parser's answer to hostile bytes may be anything
+    except Exception as error:  # it may be anything
         raise Unreadable(f"the data set cannot be parsed ({type(error).__name__})") from error
-    return header
 
 
-def _agreed(header: FileDataset, request: Request) -> Identity:
+def _agreed(identity: Identity, request: Request) -> Identity:
     """Return who the object is, where the request and the data set say the same."""
-    identity = identify(header)
     if identity.sop_class_uid != request.sop_class_uid:
         raise ClassMismatch(
             f"the request says SOP class {request.sop_class_uid},"
@@ -147,8 +174,3 @@ def _agreed(header: FileDataset, request: Request) -> Identity:
     if identity.sop_uid != request.sop_instance_uid:
         raise Unreadable("the request and the data set name different SOP Instance UIDs")
     return identity
-
-
-def _preamble_bytes(header: FileDataset) -> int:
-    """Return where the data set begins in the file (PS3.10 7.1)."""
-    return _BEFORE_GROUP_LENGTH + int(header.file_meta.FileMetaInformationGroupLength)

@@ -4,6 +4,8 @@ DBOS keeps it. A job is enqueued in the transaction that writes the index rows, 
 a film without a job nor a job without a film. `scp.workflow` does the work.
 """
 
+import re
+
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy.orm import Session
@@ -17,6 +19,7 @@ WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
+_DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
 class NoSuchJob(HilumError):
@@ -35,19 +38,17 @@ def film_of(job_id: str) -> str | None:
 
 
 def delivery_of(job_id: str) -> tuple[str, str]:
-    """Return the film and the destination of a delivery job.
+    """Return the film and the destination of a delivery; the attempt may be left out.
 
     Raises
     ------
     NoSuchJob
         It is no job's id.
     """
-    kind, _, rest = job_id.partition(":")
-    film_uid, _, tail = rest.partition(":")
-    destination, _, attempt = tail.rpartition(":")
-    if kind != "delivery" or not destination or not attempt.isdigit():
+    match = _DELIVERY.fullmatch(job_id)
+    if match is None:
         raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
-    return film_uid, destination
+    return match["film"], match["destination"]
 
 
 def delivery_job(film_uid: str, destination: str, attempt: int) -> str:

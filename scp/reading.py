@@ -11,13 +11,14 @@ from threading import Lock
 
 from pydicom import Dataset, dcmread
 
-from inference.comparison import compare
+from inference.comparison.compare import compare
 from inference.engine import Engine
 from inference.film import Film, NotAFilm, read_film
 from inference.findings import Prediction
 from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels, notes_of
+from scp.results.answer import Answer, ResultObject
 from scp.results.identity import Product
-from scp.results.objects import Answer, ResultObject, make_objects
+from scp.results.objects import make_objects
 from scp.results.settings import ResultSettings
 
 # decoded films kept between the steps of their lives: some 20 MB each

@@ -23,7 +23,8 @@ from scp.index import films
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE, Jobs
 from scp.reading import Read, Reader
-from scp.results.objects import ResultObject, to_bytes
+from scp.results.answer import ResultObject
+from scp.results.objects import to_bytes
 
 log = structlog.get_logger(__name__)
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from databases import (
     backend,
     database_url,
@@ -22,6 +23,8 @@ __all__ = [  # fixtures
     "postgresql_server",
     "postgresql_template",
 ]
+
+torch.set_num_threads(1)  # two test processes share the cores
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -214,7 +214,7 @@ def _as_file(ds: Dataset, syntax: UID, stored: npt.NDArray[np.integer[Any]]) -> 
     big = syntax == ExplicitVRBigEndian
     raw = stored.astype(stored.dtype.newbyteorder(">" if big else "<")).tobytes()
     ds.PixelData = raw + b"\0" * (len(raw) % 2)
-    ds["PixelData"].VR = "OW"
+    ds["PixelData"].VR = "OB" if ds.BitsAllocated == 8 and big else "OW"  # words would be swapped
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (

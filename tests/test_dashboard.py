@@ -410,7 +410,9 @@ def test_a_database_that_does_not_answer_is_told_as_such_everywhere(site):
     with site.engine.begin() as connection:
         for table in ("heartbeat", "instance"):
             connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO {table}_gone"))
-    assert "database does not answer" in site.page("/", 503)
+    page = site.page("/", 503)
+    assert "database does not answer" in page
+    assert 'http-equiv="refresh"' in page  # a screen on the wall comes back by itself
     assert site.browser.get("/readyz").status_code == 503
     assert site.browser.get("/metrics").status_code == 503
     assert site.browser.get("/healthz").status_code == 200

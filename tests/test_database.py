@@ -216,7 +216,7 @@ def test_index_row_and_job_are_committed_together_or_not_at_all(engine):
 def test_a_row_of_nothing_is_refused(engine, row):
     with Session(engine) as session:
         session.add(row)
-        with pytest.raises(sa.exc.IntegrityError, match="(?i)foreign key"):
+        with pytest.raises(sa.exc.IntegrityError, match=r"(?i)foreign key"):
             session.flush()
         session.expunge_all()
 

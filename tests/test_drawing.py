@@ -10,14 +10,9 @@ from skimage.color import rgb2lab
 
 from inference.canvas import Canvas, plain
 from inference.colours import difference_table, heat_table
-from inference.drawing import (
-    Caption,
-    DrawingSettings,
-    draw_comparison,
-    draw_findings,
-    preview_png,
-)
+from inference.drawing import Caption, draw_comparison, draw_findings, preview_png
 from inference.film import Film, View
+from inference.settings import DrawingSettings
 
 FILM = Film(chest(250, 200), View.PA)
 CURRENT = Caption(View.PA, dt.date(2025, 1, 2))

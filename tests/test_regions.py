@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from invented import blob
 
-from inference.regions import RegionSettings, outline
+from inference.regions import outline
+from inference.settings import RegionSettings
 
 
 def area(ring):

@@ -18,15 +18,10 @@ from pydicom.uid import (
 
 from inference.film import Film, View
 from inference.findings import FINDINGS, ModelIdentity, Prediction
-from scp.results import (
-    Answer,
-    Product,
-    ResultSettings,
-    derive_uid,
-    make_objects,
-    prepare_source,
-    to_bytes,
-)
+from scp.results.answer import Answer
+from scp.results.identity import Product, derive_uid, prepare_source
+from scp.results.objects import make_objects, to_bytes
+from scp.results.settings import ResultSettings
 
 ROWS, COLUMNS = 250, 200
 PIXELS = chest(ROWS, COLUMNS)

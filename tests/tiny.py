@@ -14,6 +14,9 @@ from training.export import Description, write_bundle
 def make_tiny_bundle(folder: Path) -> Path:
     """Write a seeded resnet18 bundle with 64 px input to `folder`, which must not exist."""
     torch.manual_seed(14)
+    network = FindingNetwork("resnet18")
+    with torch.no_grad():  # in training mode: gives the batch normalisations some statistics
+        network(torch.randn(8, 1, 64, 64))
     readings = {
         label: Reading(slope=1.0, intercept=0.0, threshold=0.5, prevalence=0.1) for label in LABELS
     }
@@ -24,5 +27,5 @@ def make_tiny_bundle(folder: Path) -> Path:
         training_data="nothing: its weights are random.",
         command="tests/tiny.py",
     )
-    write_bundle(folder, FindingNetwork("resnet18"), Preprocessing(64), readings, description)
+    write_bundle(folder, network, Preprocessing(64), readings, description)
     return folder

@@ -53,6 +53,7 @@ def train(
     start_px: Annotated[int, typer.Option(min=32)] = DEFAULTS.start_px,
     batch_size: Annotated[int, typer.Option(min=2)] = DEFAULTS.batch_size,
     learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULTS.learning_rate,
+    warmup_epochs: Annotated[int, typer.Option(min=0)] = DEFAULTS.warmup_epochs,
     architecture: Annotated[Architecture, typer.Option()] = DEFAULTS.architecture,
     seed: int = DEFAULTS.seed,
     device: Device = "auto",
@@ -66,6 +67,7 @@ def train(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            warmup_epochs=warmup_epochs,
             device=str(find_device(device)),
             seed=seed,
         )

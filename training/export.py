@@ -208,7 +208,7 @@ def _data_format(size_px: int) -> dict[str, Any]:
 def _config(hilum: Hilum) -> dict[str, Any]:
     """Return inference.json, for MONAI's own tools; hilum itself never evaluates it."""
     return {
-        "imports": ["$import safetensors.torch", "$import torch"],
+        "imports": ["$import torch", "$from safetensors.torch import load_file"],
         "bundle_root": ".",
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "network_def": {
@@ -222,7 +222,7 @@ def _config(hilum: Hilum) -> dict[str, Any]:
             "mean": hilum.mean,
             "std": hilum.std,
         },
-        "weights": f"$safetensors.torch.load_file(@bundle_root + '/{WEIGHTS.as_posix()}')",
+        "weights": f"$load_file(@bundle_root + '/{WEIGHTS.as_posix()}')",
         "initialize": ["$@network_def.load_state_dict(@weights)", "$@network_def.eval()"],
         "network": "$@network_def.to(@device)",
     }

@@ -168,6 +168,7 @@ def start(settings: TrainSettings, films: FilmSet) -> Run:
         groups,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        fused=True,  # a fourth of the time on a processor
     )
     average = copy.deepcopy(network).eval().requires_grad_(False)
     return Run(settings, network, average, optimizer)

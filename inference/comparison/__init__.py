@@ -1,6 +1,5 @@
-"""What has changed since the prior film. Pure."""
+"""What has changed since the prior film. Pure. Light: `compare` itself is in its module."""
 
-from inference.comparison.compare import compare
 from inference.comparison.result import Comparison, FindingChange
 
-__all__ = ["Comparison", "FindingChange", "compare"]
+__all__ = ["Comparison", "FindingChange"]

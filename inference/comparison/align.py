@@ -81,17 +81,20 @@ def working_shape(pixels: FloatArray, long_edge: int = WORKING_PX) -> tuple[int,
 def resized(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """Resize (..., y, x) -> (..., h, w), edge to edge, averaging where it shrinks."""
     stack = _tensor(maps).reshape(1, -1, *maps.shape[-2:])
-    made = functional.interpolate(stack, size=shape, mode="bilinear", antialias=True)
+    shrinks = shape[0] < maps.shape[-2]
+    made = functional.interpolate(stack, size=shape, mode="bilinear", antialias=shrinks)
     return np.asarray(made.reshape(*maps.shape[:-2], *shape).numpy())
 
 
-def align(current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0) -> Alignment:
+def align(
+    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, fine: bool = True
+) -> Alignment:
     """Find the similarity transform that lays the prior onto the current film.
 
-    First the chests by their brightness, then, from there, ribs and vessels by local structure:
-    on real pairs the second step raised the local correlation from 0.58 to 0.63 in the mean and
-    from 0.24 to 0.38 in the worst (benchmarks/comparison.py). The same films always give the
-    same result: every pixel is sampled, by one thread.
+    First the chests by their brightness, then, from there, ribs and vessels by local structure,
+    which alone would often be caught one rib too high (what either step brings on real pairs:
+    benchmarks/comparison.py). The same films always give the same result: every pixel is
+    sampled, by one thread.
 
     Parameters
     ----------
@@ -99,21 +102,22 @@ def align(current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0) -> A
         (h, w) in [0, 1], each `working_shape`.
     pixel_ratio
         Size of the prior's pixel over that of the current film's, where known; a first guess.
+    fine
+        False leaves the second step out, to measure what it brings.
     """
     fixed, moving = (resized(f, working_shape(f, REGISTRATION_PX)) for f in (current, prior))
-    sigma = LOCAL_SHARE * REGISTRATION_PX
-    fine_fixed, fine_moving = (locally_normalised(f, sigma) for f in (fixed, moving))
-    transform = sitk.CenteredTransformInitializer(
+    start = sitk.CenteredTransformInitializer(
         _image(fixed, 1.0),
         _image(moving, pixel_ratio),
         sitk.Similarity2DTransform(),
         sitk.CenteredTransformInitializerFilter.GEOMETRY,
     )
-    found = sitk.Similarity2DTransform(transform)
+    found = sitk.Similarity2DTransform(start)
     _improve(found, _image(fixed, 1.0), _image(moving, pixel_ratio), levels=[8, 4], step=4.0)
-    _improve(
-        found, _image(fine_fixed, 1.0), _image(fine_moving, pixel_ratio), levels=[4, 2], step=1.0
-    )
+    if fine:
+        sigma = LOCAL_SHARE * REGISTRATION_PX
+        ribs = [locally_normalised(f, sigma) for f in (fixed, moving)]
+        _improve(found, _image(ribs[0], 1.0), _image(ribs[1], pixel_ratio), levels=[4, 2], step=1.0)
     half_current = np.array(fixed.shape[::-1]) / 2
     half_prior = np.array(moving.shape[::-1]) / 2 * pixel_ratio
     matrix = _matrix(found, half_current, half_prior)

@@ -75,7 +75,7 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
     def problem(request: Request, status: int, title: str, text: str) -> Response:
         if not _wants_page(request):
             return JSONResponse({"error": title, "detail": text}, status, HEADERS)
-        context = {"title": title, "text": text}
+        context = {"title": title, "text": text, "status": status}
         return pages.TemplateResponse(request, "problem.html", context, status, HEADERS)
 
     @app.exception_handler(NotHere)
@@ -99,7 +99,7 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
         # the class only: the text may hold a statement with its values
         _LOG.error("the database did not answer the dashboard: %s", type(error).__name__)
         text = "The database does not answer. See that it runs and that [database] url is right;"
-        return problem(request, 503, "Not now", f"{text} then load this page again.")
+        return problem(request, 503, "Not now", f"{text} this page looks again by itself.")
 
     @app.exception_handler(Exception)  # the outer edge; the server logs the traceback
     def broken(request: Request, error: Exception) -> Response:

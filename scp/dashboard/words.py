@@ -20,11 +20,9 @@ STATES = {
 }
 
 KINDS = {
-    "heatmap": "Heat maps",
-    "comparison": "Comparison with the prior",
+    "heatmap-capture": "Heat maps",
+    "comparison-capture": "Comparison with the prior",
     "report": "Structured report",
-    "presentation": "Outlines (presentation state)",
-    "segmentation": "Segmentation",
 }
 
 
@@ -103,4 +101,4 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def retry_command(film: FilmRow, destination: str) -> str:
     """Return what ops type to send a film's dead letters again."""
-    return f"hilum queue retry {film.uid} {destination}"
+    return f"hilum queue retry delivery:{film.uid}:{destination}"

@@ -3,8 +3,9 @@
 import ipaddress
 import socket
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydicom.uid import (
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
@@ -43,14 +44,19 @@ TRANSFER_SYNTAXES = [
 ]
 
 
+# ASCII without control characters and backslash; spaces around it do not count (PS3.5 6.2)
+AETitle = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
+]
+
+
 class Peer(BaseModel):
     """A system that may send."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ae_title: str = Field(
-        min_length=1, max_length=16, description="its AE title, as it calls itself"
-    )
+    ae_title: AETitle = Field(description="its AE title, as it calls itself")
     host: str = Field(
         description="its address or host name; a connection from elsewhere is refused"
     )
@@ -59,13 +65,24 @@ class Peer(BaseModel):
 def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:
     """Return whether a caller is one of the peers; without any peer, whether it is this machine."""
     if not peers:
-        return ipaddress.ip_address(address).is_loopback
-    return any(peer.ae_title == ae_title and address in _addresses(peer.host) for peer in peers)
+        return ipaddress.ip_address(_plain(address)).is_loopback
+    return any(
+        peer.ae_title == ae_title and _plain(address) in _addresses(peer.host) for peer in peers
+    )
 
 
 def _addresses(host: str) -> set[str]:
     """Return a host's addresses; looked up each time, because names move."""
     try:
-        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
+        return {_plain(str(info[4][0])) for info in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):  # an unknown name, and one that cannot be one
         return set()
+
+
+def _plain(address: str) -> str:
+    """Return an address in the one form that compares.
+
+    A socket for both families shows IPv4 callers as ``::ffff:192.0.2.1``.
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -7,12 +7,16 @@ The data set goes to a file as it arrives, undecoded.
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -22,8 +26,8 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from scp.dimse.peers import TRANSFER_SYNTAXES, Peer, is_known
-from scp.errors import PROCESSING_FAILURE, SUCCESS, Refused
+from scp.dimse.peers import TRANSFER_SYNTAXES, AETitle, Peer, is_known
+from scp.errors import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Refused
 from scp.intake import Intake, Request
 
 log = structlog.get_logger(__name__)
@@ -38,9 +42,7 @@ class ReceiverSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ae_title: str = Field(
-        "HILUM", min_length=1, max_length=16, description="what the PACS calls us; checked"
-    )
+    ae_title: AETitle = Field("HILUM", description="what the PACS calls us; checked")
     host: str = Field(
         "127.0.0.1",
         description='address to listen on; "0.0.0.0" for all, once peers are named',
@@ -63,6 +65,8 @@ class ReceiverSettings(BaseModel):
 class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
     """A server on a socket that is already listening, and that others may listen on too."""
 
+    socket: Any  # of the module's name: a socket.socket
+
     def __init__(self, *args: Any, listening: socket.socket, **kwargs: Any) -> None:
         self._listening = listening
         super().__init__(*args, **kwargs)
@@ -75,6 +79,12 @@ class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
         self.socket.setblocking(False)
         self.server_address = self.socket.getsockname()
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; a peer that falls silent within a PDU must not hold a thread."""
+        connection, address = super().get_request()
+        connection.settimeout(self.ae.network_timeout)
+        return connection, address
+
     def server_activate(self) -> None:
         """Do nothing: it is listening."""
 
@@ -84,8 +94,15 @@ class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; connections queue from now on. Raises OSError."""
-    return socket.create_server((host, port), backlog=128)
+    """Return a listening socket; connections queue from now on. Raises OSError.
+
+    "::" listens on all addresses of both families.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
 
 
 class Receiver:
@@ -110,6 +127,7 @@ class Receiver:
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._on_requested),
                 (evt.EVT_C_STORE, self._on_store),
+                (evt.EVT_CONN_CLOSE, self._on_closed),
             ],
             server_class=_InheritedServer,
             listening=listening,
@@ -121,10 +139,14 @@ class Receiver:
         self._server.serve_forever(poll_interval=0.2)
 
     def stop(self, wait: Callable[[Callable[[], bool]], bool]) -> None:
-        """Accept no more, let open associations end (``wait`` says how long), abort the rest."""
+        """Accept no more, let open associations end (``wait`` says how long), hang up on the rest.
+
+        An A-ABORT to a peer that is silent within a PDU would wait for it.
+        """
         self._server.shutdown()
         wait(lambda: not self.ae.active_associations)
-        self.ae.shutdown()
+        for association in self.ae.active_associations:
+            _hang_up(association)
 
     def _entity(self) -> AE:
         ae = AE(ae_title=self.settings.ae_title)
@@ -142,18 +164,27 @@ class Receiver:
         """Reject who is not known."""
         caller = event.assoc.requestor
         title = str(caller.primitive.calling_ae_title or "").strip()
-        if is_known(self.settings.peers, title, caller.address):
+        try:
+            known = is_known(self.settings.peers, title, caller.address)
+        except Exception:  # pynetdicom would log it and let everybody in
+            log.exception("peer not looked up")
+            known = False
+        if known:
             return
         log.warning("unknown peer rejected", calling_ae_title=title, address=caller.address)
         event.assoc.acse.send_reject(*_UNKNOWN_CALLER)
+        event.assoc.kill()  # returns once the rejection is out: else the socket closes before
 
     def _on_store(self, event: evt.Event) -> int:
         """Take one object in; answer with the status that says what became of it."""
         request = Request(
             calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
-            sop_class_uid=str(event.request.AffectedSOPClassUID),
-            sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+            sop_class_uid=str(event.context.abstract_syntax),  # what was agreed on, not more
+            sop_instance_uid=_printable(event.request.AffectedSOPInstanceUID),
         )
+        if event.request._dataset_file is None:
+            log.warning("C-STORE without a data set", **asdict(request))
+            return CANNOT_UNDERSTAND
         # not event.dataset_path alone: its file is still open and may hold bytes back
         event.request._dataset_file.close()
         try:
@@ -164,6 +195,24 @@ class Receiver:
             log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
             return PROCESSING_FAILURE
         return SUCCESS
+
+    def _on_closed(self, event: evt.Event) -> None:
+        """Delete what was received of an object when its association broke off."""
+        message = event.assoc.dimse.message
+        if message is not None and message._data_set_file is not None:
+            message._data_set_file.close()
+            Path(message._data_set_file.name).unlink(missing_ok=True)
+
+
+def _hang_up(association: Association) -> None:
+    """Close an association's connection; its threads see that, and end."""
+    with suppress(OSError, AttributeError):  # it may have closed this very moment
+        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _printable(value: object) -> str:
+    """Return a UID as the network brought it, safe to log and to keep in any database."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in str(value))
 
 
 def accepted_sop_classes(*, secondary_captures: bool) -> tuple[UID, ...]:

@@ -1,21 +1,25 @@
 """The storage SCU: bring objects to a destination, and report what it said of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 from pynetdicom.status import code_to_category
 
+from scp.dimse.peers import AETitle
 from scp.errors import SUCCESS, HilumError
 
+# files go out byte for byte as they are, in pieces: never decoded, never whole in memory
+_config.STORE_SEND_CHUNKED_DATASET = True
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers up to 255
 
 
@@ -25,7 +29,7 @@ class DestinationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it")
-    ae_title: str = Field(min_length=1, max_length=16, description="its AE title")
+    ae_title: AETitle = Field(description="its AE title")
     host: str = Field(description="its address or host name")
     port: int = Field(ge=1, le=65535, description="its DICOM port")
     timeout_s: float = Field(
@@ -71,29 +75,68 @@ class Sent:
 
 
 def describe(path: Path) -> Object:
-    """Return what a file is. Raises pydicom's InvalidDicomError for any other file."""
-    meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
-    return Object(
-        path, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID
-    )
+    """Return what a file is.
+
+    Raises
+    ------
+    InvalidDicomError
+        It is no Part 10 file, or does not say what it holds.
+    OSError
+        It cannot be read.
+    """
+    try:
+        meta = read_file_meta_info(path)
+        return Object(
+            path,
+            str(meta.MediaStorageSOPClassUID),
+            str(meta.MediaStorageSOPInstanceUID),
+            str(meta.TransferSyntaxUID),
+        )
+    except (InvalidDicomError, OSError):
+        raise
+    except Exception as error:  # a parser's answer to odd bytes may be anything
+        raise InvalidDicomError(
+            f"its file meta information cannot be used ({type(error).__name__})"
+        ) from error
 
 
 def send(
     destination: DestinationSettings, calling_ae_title: str, objects: Sequence[Object]
-) -> Iterator[Sent]:
-    """C-STORE each object over one association; yield the answer to each as it comes.
+) -> Generator[Sent]:
+    """C-STORE each object; yield the answer to each as it comes, in the order of ``objects``.
+
+    One association, or more when they are of more kinds than one can carry.
 
     Raises
     ------
     Unreachable
         No association, or it broke; what was yielded before stands.
     """
-    contexts = {(item.sop_class_uid, item.transfer_syntax_uid) for item in objects}
-    with _association(destination, calling_ae_title, sorted(contexts)) as association:
-        for item in objects:
-            yield _store(association, item)
-            if not association.is_established:
-                raise Unreachable("the association broke off")
+    for batch in _batches(objects):
+        contexts = {_context_of(item) for item in batch}
+        with _association(destination, calling_ae_title, sorted(contexts)) as association:
+            for item in batch:
+                if not association.is_established:
+                    raise Unreachable("the association broke off")
+                yield _store(association, item)
+
+
+def _context_of(item: Object) -> tuple[str, str]:
+    return item.sop_class_uid, item.transfer_syntax_uid
+
+
+def _batches(objects: Sequence[Object]) -> Iterator[list[Object]]:
+    """Split before the object that would need one presentation context too many."""
+    batch: list[Object] = []
+    contexts: set[tuple[str, str]] = set()
+    for item in objects:
+        if len(contexts | {_context_of(item)}) > _MOST_CONTEXTS:
+            yield batch
+            batch, contexts = [], set()
+        batch.append(item)
+        contexts.add(_context_of(item))
+    if batch:
+        yield batch
 
 
 def echo(destination: DestinationSettings, calling_ae_title: str) -> None:
@@ -112,15 +155,16 @@ def _association(
     ae = AE(ae_title=calling_ae_title)
     ae.connection_timeout = ae.acse_timeout = destination.timeout_s
     ae.dimse_timeout = ae.network_timeout = destination.timeout_s
-    association = ae.associate(
-        destination.host,
-        destination.port,
-        ae_title=destination.ae_title,
-        contexts=[
-            build_context(sop_class, syntax or None)
-            for sop_class, syntax in contexts[:_MOST_CONTEXTS]
-        ],
-    )
+    try:
+        association = ae.associate(
+            destination.host,
+            destination.port,
+            ae_title=destination.ae_title,
+            contexts=[build_context(sop_class, syntax or None) for sop_class, syntax in contexts],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence)],
+        )
+    except (OSError, UnicodeError) as error:  # the host's name
+        raise Unreachable(f"{destination.host} cannot be looked up: {error}") from error
     if not association.is_established:
         raise Unreachable(_why_not(association, destination))
     try:
@@ -130,12 +174,22 @@ def _association(
             association.release()
 
 
+def _limit_silence(event: evt.Event) -> None:
+    """Let a peer that falls silent within a PDU be given up as any other."""
+    event.assoc.dul.socket.socket.settimeout(event.assoc.network_timeout)
+
+
 def _why_not(association: Association, destination: DestinationSettings) -> str:
     """Say why there is no association."""
     where = f"{destination.ae_title} at {destination.host}:{destination.port}"
     if association.is_rejected:
         answer = association.acceptor.primitive
         return f"{where} rejected the association: {answer.reason_str}"
+    if association.rejected_contexts:
+        kinds = sorted(
+            {UID(context.abstract_syntax).name for context in association.rejected_contexts}
+        )
+        return f"{where} accepts none of {', '.join(kinds)}"
     return f"{where} does not answer"
 
 
@@ -149,7 +203,13 @@ def _store(association: Association, item: Object) -> Sent:
         name = UID(item.sop_class_uid).name
         syntax = UID(item.transfer_syntax_uid).name
         return Sent(item.sop_instance_uid, None, f"the destination accepts no {name} as {syntax}")
-    answer = association.send_c_store(item.path)
+    try:
+        answer = association.send_c_store(item.path)
+    except OSError as error:  # the destination waits for the rest, so nothing else can follow
+        association.abort()
+        return Sent(item.sop_instance_uid, None, f"the file cannot be read: {error.strerror}")
+    except RuntimeError as error:
+        raise Unreachable("the association broke off") from error
     status = answer.get("Status")
     if status is None:
         return Sent(item.sop_instance_uid, None, "no answer to C-STORE")

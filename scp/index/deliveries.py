@@ -45,12 +45,19 @@ def set_delivered(session: Session, delivery_id: int, now: datetime) -> None:
 
 def set_failed(
     session: Session, delivery_id: int, error: str, now: datetime, next_at: datetime | None
-) -> None:
-    """Say why an attempt failed; without a next one it is a dead letter, for all to see."""
+) -> bool:
+    """Say why an attempt failed; without a next one it is a dead letter, for all to see.
+
+    Return whether it is still pending: what an operator cancelled meanwhile stays cancelled.
+    """
     row = session.get_one(Delivery, delivery_id)
     row.attempts += 1
-    row.last_error, row.last_attempt_at, row.next_attempt_at = error, now, next_at
+    row.last_error, row.last_attempt_at = error, now
+    if row.state is not DeliveryState.PENDING:
+        return False
+    row.next_attempt_at = next_at
     row.state = DeliveryState.PENDING if next_at else DeliveryState.DEAD
+    return row.state is DeliveryState.PENDING
 
 
 def set_state(

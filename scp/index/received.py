@@ -59,7 +59,7 @@ def identify(ds: Dataset) -> Identity:
         series_uid=valid_uid(ds.get("SeriesInstanceUID"), "SeriesInstanceUID"),
         study_uid=valid_uid(ds.get("StudyInstanceUID"), "StudyInstanceUID"),
         sop_class_uid=valid_uid(ds.get("SOPClassUID"), "SOPClassUID"),
-        modality=str(ds.get("Modality") or ""),
+        modality=str(ds.get("Modality") or "").replace("\0", ""),  # PostgreSQL takes none
         patient=usable_patient(ds),
         acquired_at=acquired_at,
         acquired_from=acquired_from,
@@ -68,15 +68,15 @@ def identify(ds: Dataset) -> Identity:
 
 
 def usable_patient(ds: Dataset) -> tuple[str, str] | None:
-    """Return (Patient ID, issuer), or None: absent, empty, or several values in one.
+    """Return (Patient ID, issuer), or None: absent, empty, several values in one, or binary.
 
     The same ID from another issuer is another person (PS3.3 C.7.1.1).
     """
     patient_id, issuer = ds.get("PatientID"), ds.get("IssuerOfPatientID")
     if isinstance(patient_id, MultiValue) or "\\" in str(patient_id or ""):
         return None
-    text = str(patient_id or "").strip()
-    return (text, str(issuer or "").strip()) if text else None
+    text, by = str(patient_id or "").strip(), str(issuer or "").strip()
+    return (text, by) if text and "\0" not in text + by else None
 
 
 def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:

@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference.drawing import DrawingSettings
-from inference.regions import RegionSettings
+from inference.settings import DrawingSettings, RegionSettings
 
 
 class ResultSettings(BaseModel):

@@ -1,0 +1,285 @@
+import numpy as np
+import pytest
+from films import chest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from skimage.transform import SimilarityTransform, resize, warp
+
+from inference.comparison import Comparison, compare
+from inference.comparison.align import align, pixel_ratio
+from inference.comparison.change import NULL_MARGIN, change_of, changes
+from inference.comparison.structural import aligned_pair, difference
+from inference.film import Film, View, read_film
+from inference.findings import FINDINGS, LABELS, Change, ModelIdentity, Prediction
+
+MODEL = ModelIdentity("seeded", "1", "0" * 64)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def prediction(probability=0.5, heatmaps=None, model=MODEL, threshold=0.5) -> Prediction:
+    if heatmaps is None:
+        heatmaps = np.zeros((14, 7, 7))
+    return Prediction(
+        probabilities=np.full(14, probability, dtype=np.float32),
+        thresholds=np.full(14, threshold, dtype=np.float32),
+        heatmaps=np.asarray(heatmaps, dtype=np.float32),
+        model=model,
+    )
+
+
+def film(pixels, view=View.PA, spacing_mm=None) -> Film:
+    return Film(np.asarray(pixels, dtype=np.float32), view, spacing_mm)
+
+
+def compared(current, prior, **options) -> Comparison:
+    return compare(current, prior, prediction(**options), prediction(**options))
+
+
+def moved_by(picture, *, scale=1.0, degrees=0.0, shift=(0.0, 0.0)):
+    """Return the picture moved, and the transform: point of the moved one -> of the picture."""
+    h, w = picture.shape
+    middle = SimilarityTransform(translation=(-w / 2 + 0.5, -h / 2 + 0.5))
+    turned = SimilarityTransform(scale=1 / scale, rotation=np.radians(degrees))
+    back = SimilarityTransform(translation=(w / 2 - 0.5 + shift[0], h / 2 - 0.5 + shift[1]))
+    transform = middle + turned + back
+    return warp(picture, transform, order=1, mode="edge").astype(np.float32), transform
+
+
+def error_px(alignment, transform) -> float:
+    """Mean distance, in working pixels, of where points were put from where they belong."""
+    h, w = alignment.shape
+    y, x = np.mgrid[0.1 * h : 0.9 * h : 20j, 0.1 * w : 0.9 * w : 20j]
+    points = np.column_stack([x.ravel(), y.ravel()])
+    spanned = np.column_stack([(points + 0.5) / (w, h) * 2 - 1, np.ones(len(points))])
+    found = (spanned @ alignment.matrix.T + 1) / 2 * (w, h) - 0.5
+    return float(np.linalg.norm(found - transform(points), axis=1).mean())
+
+
+MOVES = [
+    {},
+    {"shift": (25, -18)},
+    {"scale": 1.08, "shift": (-20, 10)},
+    {"degrees": 5},
+    {"scale": 0.93, "degrees": -4, "shift": (15, 20)},
+]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_known_movement_is_found_to_a_pixel_and_a_half(move):
+    picture = chest(512, 448)
+    current, transform = moved_by(picture, **move)
+    alignment = align(current, picture)
+    assert error_px(alignment, transform) < 1.5
+    assert alignment.scale == pytest.approx(move.get("scale", 1.0), abs=0.01)
+    assert alignment.rotation_deg == pytest.approx(move.get("degrees", 0), abs=0.5)
+
+
+def test_a_known_movement_of_a_real_film_is_found(philips_film):
+    picture = resize(read_film(dcmread(philips_film)).pixels, (512, 482)).astype(np.float32)
+    current, transform = moved_by(picture, scale=1.05, degrees=3, shift=(18, -22))
+    assert error_px(align(current, picture), transform) < 1.5
+
+
+def test_the_same_films_always_give_the_same_comparison():
+    current, prior = film(chest(300, 260, seed=1)), film(chest(280, 250, seed=2))
+    first, second = compared(current, prior), compared(current, prior)
+    assert np.array_equal(first.structural, second.structural)
+    assert first.quality == second.quality
+
+
+def test_a_film_against_itself_shows_no_difference():
+    one = film(chest(600, 500))
+    result = compared(one, one)
+    assert result.comparable
+    assert result.reason == ""
+    assert result.quality > 0.999
+    assert result.ssim > 0.999
+    assert np.abs(result.structural).max() < 1e-3
+    assert np.abs(result.heatmap_differences).max() < 1e-3
+    assert {one.change for one in result.changes} == {Change.UNCHANGED}
+
+
+def test_a_darker_exposure_is_no_structural_difference():
+    picture = chest(512, 448)
+    result = compared(film(0.2 + 0.6 * picture**1.3), film(picture))
+    assert result.comparable
+    assert result.quality > 0.95
+    assert np.abs(result.structural).mean() < 0.05
+
+
+def with_opacity(picture, y, x, radius, gain):
+    rows, columns = np.mgrid[0 : picture.shape[0], 0 : picture.shape[1]]
+    spot = np.exp(-(((rows - y) ** 2 + (columns - x) ** 2) / radius**2))
+    return np.clip(picture + gain * spot, 0, 1)
+
+
+def test_a_new_opacity_is_positive_where_it_is_and_a_vanished_one_negative():
+    picture = chest(512, 448)
+    opaque = film(with_opacity(picture, 200, 130, 20, 0.3))
+    grown = compared(opaque, film(picture)).structural
+    assert np.unravel_index(grown.argmax(), grown.shape) == pytest.approx((200, 130), abs=8)
+    assert grown.max() > 0.4
+    assert np.median(np.abs(grown)) < 0.05
+    gone = compared(film(picture), opaque).structural
+    assert np.unravel_index(gone.argmin(), gone.shape) == pytest.approx((200, 130), abs=8)
+    assert gone.min() < -0.4
+
+
+def test_films_of_different_matrix_size_are_laid_onto_each_other():
+    large, small = film(chest(1000, 900)), film(chest(500, 450))
+    result = compared(large, small)
+    assert result.current.shape == result.prior.shape == (512, 461)
+    assert result.quality > 0.9
+
+
+def test_a_known_spacing_is_the_first_guess_and_an_absurd_one_is_not():
+    at = [film(chest(64, 56), spacing_mm=(mm, mm)) for mm in (0.2, 0.3, 5.0)]
+    assert pixel_ratio(at[0], at[1]) == pytest.approx(1.5)
+    assert pixel_ratio(at[0], at[2]) == 1
+    assert pixel_ratio(at[0], film(chest(64, 56))) == 1
+
+
+def test_noise_is_not_comparable():
+    noise = np.random.default_rng(0).random((512, 448))
+    result = compared(film(chest(512, 448)), film(noise))
+    assert not result.comparable
+    assert result.reason.startswith("not comparable: ")
+    assert abs(result.quality) < 0.2
+    assert not result.structural.any()
+    assert not result.heatmap_differences.any()
+    assert {one.change for one in result.changes} == {Change.UNCERTAIN}
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((512, 448)), np.full((300, 40), 0.5), np.ones((9, 9))])
+def test_an_empty_film_is_not_comparable_and_no_error(pixels):
+    result = compared(film(chest(512, 448)), film(pixels))
+    assert not result.comparable
+    assert np.isfinite(result.quality)
+    assert not compared(film(pixels), film(chest(512, 448))).comparable
+
+
+def test_an_inverted_prior_is_not_comparable():
+    picture = chest(512, 448)
+    assert not compared(film(picture), film(1 - picture)).comparable
+
+
+def test_a_film_turned_on_its_side_is_not_comparable():
+    picture = chest(512, 448)
+    assert not compared(film(picture), film(np.rot90(picture))).comparable
+
+
+def test_a_lateral_is_never_compared():
+    picture = chest(300, 260)
+    result = compared(film(picture), film(picture, View.LATERAL))
+    assert not result.comparable
+    assert result.reason == "not comparable: one film is lateral"
+
+
+def test_another_projection_limits_the_comparison_and_says_nothing_of_the_heart():
+    picture = chest(300, 260)
+    films = film(picture), film(picture, View.AP)
+    result = compare(*films, prediction(0.9), prediction(0.1))
+    assert result.comparable
+    assert result.reason == "limited comparison: PA film against AP film"
+    words = {one.label: one.change for one in result.changes}
+    assert words.pop("Cardiomegaly") is Change.UNCERTAIN
+    assert set(words.values()) == {Change.NEW}
+
+
+def test_two_networks_are_not_compared_by_their_probabilities():
+    other = ModelIdentity("seeded", "2", "1" * 64)
+    one = film(chest(300, 260))
+    result = compare(one, one, prediction(0.9), prediction(0.1, model=other))
+    assert "different networks" in result.reason
+    assert {one.change for one in result.changes} == {Change.UNCERTAIN}
+
+
+def test_heat_maps_are_moved_with_the_film_and_weighted_by_probability():
+    picture = chest(512, 448)
+    current, _ = moved_by(picture, shift=(40, -30))
+    here, there = np.zeros((14, 64, 56)), np.zeros((14, 64, 56))
+    there[0, 30:34, 26:30] = 1  # 8 film pixels to one of the map; centre at (256, 224)
+    result = compare(film(current), film(picture), prediction(0.8, here), prediction(0.5, there))
+    gone = result.heatmap_differences[0]
+    assert gone.min() == pytest.approx(-0.5, abs=0.05)
+    assert np.unravel_index(gone.argmin(), gone.shape) == pytest.approx((286, 184), abs=16)
+    assert not result.heatmap_differences[1:].any()
+    grown = compare(film(picture), film(picture), prediction(0.8, there), prediction(0.5, here))
+    assert grown.heatmap_differences[0].max() == pytest.approx(0.8, abs=0.05)
+
+
+def test_maps_are_zero_outside_the_overlap():
+    picture = chest(512, 448)
+    current, _ = moved_by(picture, shift=(0, 60))
+    maps = np.ones((14, 7, 7))
+    result = compare(film(current), film(picture), prediction(0.9, maps), prediction(0.1, maps))
+    outside = ~result.overlap
+    assert outside.mean() > 0.05
+    assert not result.prior[outside].any()
+    assert not result.structural[outside].any()
+    assert not result.heatmap_differences[:, outside].any()
+
+
+CALLS = [
+    (0.1, 0.9, Change.NEW),
+    (0.9, 0.1, Change.RESOLVED),
+    (0.6, 0.9, Change.INCREASED),
+    (0.9, 0.6, Change.DECREASED),
+    (0.9, 0.85, Change.UNCHANGED),
+    (0.1, 0.15, Change.UNCHANGED),
+    (0.45, 0.55, Change.UNCERTAIN),  # crosses the threshold within the margin
+    (0.55, 0.45, Change.UNCERTAIN),
+    (0.1, 0.4, Change.UNCERTAIN),  # beyond the margin, below the threshold
+]
+
+
+@pytest.mark.parametrize(("prior", "current", "change"), CALLS)
+def test_a_change_is_called_only_beyond_the_margin(prior, current, change):
+    made = changes(prediction(current), prediction(prior))
+    assert [one.label for one in made] == list(LABELS)
+    assert {one.change for one in made} == {change}
+    assert made[0].prior == pytest.approx(prior)
+    assert made[0].current == pytest.approx(current)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    prior=st.floats(0, 1),
+    current=st.floats(0, 1),
+    threshold=st.floats(0, 1),
+)
+def test_swapping_the_films_mirrors_the_change(prior, current, threshold):
+    was, is_now = prior >= threshold, current >= threshold
+    forward = change_of(prior, current, was=was, is_now=is_now)
+    backward = change_of(current, prior, was=is_now, is_now=was)
+    mirror = {
+        Change.NEW: Change.RESOLVED,
+        Change.RESOLVED: Change.NEW,
+        Change.INCREASED: Change.DECREASED,
+        Change.DECREASED: Change.INCREASED,
+    }
+    assert backward is mirror.get(forward, forward)
+    if abs(current - prior) <= NULL_MARGIN:
+        assert forward in (Change.UNCHANGED, Change.UNCERTAIN)
+
+
+def test_the_difference_is_scaled_as_documented():
+    rng = np.random.default_rng(0)
+    overlap = np.ones((128, 128), dtype=bool)
+    one, other = (rng.random((128, 128), dtype=np.float32) for _ in range(2))
+    shown = difference(aligned_pair(one, other, overlap))
+    assert shown.dtype == np.float32
+    assert np.abs(shown).max() <= 1
+    assert np.allclose(shown, -difference(aligned_pair(other, one, overlap)), atol=1e-6)
+
+
+def test_every_finding_has_a_change():
+    one = film(chest(128, 112))
+    assert len(compared(one, one).changes) == len(FINDINGS)

@@ -1,0 +1,92 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet50
+
+from inference.model import FindingNetwork, heatmaps
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    network = FindingNetwork("resnet18")
+    network.train()
+    with torch.no_grad():  # give the batch normalisations some statistics
+        network(torch.randn(8, 1, 64, 64))
+    return network.eval().requires_grad_(False)
+
+
+def test_the_mean_of_a_map_is_the_logit(network):
+    logits, maps = network(torch.randn(3, 1, 64, 64))
+    assert logits.shape == (3, 14)
+    assert maps.shape == (3, 14, 4, 4)
+    assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-6)
+
+
+def test_the_logits_are_those_of_pooling_and_a_linear_head(network):
+    films = torch.randn(2, 1, 64, 64)
+    pooled = nn.functional.adaptive_avg_pool2d(network.trunk(films), 1).flatten(1)
+    linear = nn.functional.linear(pooled, network.head.weight.flatten(1), network.head.bias)
+    assert torch.allclose(network(films)[0], linear, atol=1e-5)
+
+
+def test_the_default_is_a_resnet50_with_a_grey_stem():
+    ours, theirs = FindingNetwork(), resnet50()
+    names = {name.removeprefix("trunk."): value for name, value in ours.state_dict().items()}
+    for name, value in theirs.state_dict().items():
+        if name.startswith("fc."):
+            continue
+        grey = (64, 1, 7, 7) if name == "conv1.weight" else value.shape
+        assert names[name].shape == torch.Size(grey)
+
+
+def test_maps_have_a_stride_of_sixteen():
+    with torch.no_grad():
+        _, maps = FindingNetwork("resnet50").eval()(torch.zeros(1, 1, 128, 128))
+    assert maps.shape == (1, 14, 8, 8)
+
+
+def bright_patch_network():
+    """A network whose first finding is brightness: only its head and one channel count."""
+    network = FindingNetwork("resnet18").eval()
+    network.trunk = nn.AvgPool2d(16)
+    network.head = nn.Conv2d(1, 14, 1)
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    network.head.weight.data[0] = 1.0
+    network.head.weight.data[1] = -1.0
+    return network
+
+
+def test_one_marks_the_patch_that_spoke_for_the_finding():
+    films = torch.full((1, 1, 64, 64), -1.0)
+    films[..., 16:32, 48:64] = 3.0  # planted: second row, last column
+    with torch.no_grad():
+        _, maps = bright_patch_network()(films)
+    hot = heatmaps(maps, torch.zeros(14))
+    assert hot[0, 0, 1, 3] == 1.0
+    assert hot[0, 0].sum() == 1.0
+    # what speaks against a finding is not marked: the second finding likes the dark
+    assert hot[0, 1, 1, 3] == 0.0
+    assert (hot[0, 1] == 1.0).sum() == 15
+
+
+def test_where_nothing_spoke_for_a_finding_the_map_is_zero():
+    maps = torch.full((1, 14, 4, 4), -0.5)
+    assert torch.equal(heatmaps(maps, torch.zeros(14)), torch.zeros(1, 14, 4, 4))
+
+
+def test_a_film_at_its_operating_point_always_shows_something():
+    torch.manual_seed(1)
+    maps = torch.randn(5, 14, 4, 4) - 3
+    hot = heatmaps(maps, maps.mean(dim=(0, 2, 3)))
+    reached = maps.mean(dim=(2, 3)) >= maps.mean(dim=(0, 2, 3))
+    assert reached.any()
+    assert (hot.amax(dim=(2, 3))[reached] == 1.0).all()
+
+
+def test_heatmaps_stay_between_zero_and_one():
+    torch.manual_seed(2)
+    hot = heatmaps(100 * torch.randn(4, 14, 8, 8), torch.randn(14))
+    assert hot.min() >= 0.0
+    assert hot.max() == 1.0
