@@ -14,6 +14,7 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scp.answering import Answerer
 from scp.archive import Archive
 from scp.commands import NOT_A_DEVICE, files_in, outcome_of, progress
 from scp.config import Settings
@@ -24,8 +25,7 @@ from scp.index.schema import FilmState, Instance
 from scp.index.worklist import film_row, result_file
 from scp.intake import Intake, Request, read_header
 from scp.roles import Ground, now, open_ground
-from scp.worker import make_worker, open_reader
-from scp.workflow import Worker
+from scp.worker import make_answerer, open_reader
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
         alone = _without_network(settings, Path(folder))
         with open_ground(alone) as ground, open_reader(alone) as reader, progress() as bar:
             task = bar.add_task("reading", total=len(files))
-            worker = make_worker(ground, reader)
+            answerer = make_answerer(ground, reader)
             taken, analysed = _take_all(ground, files)
             for uid in _oldest_first(ground.engine, taken):
-                analysed.append(_answer(worker, ground, uid, taken[uid], out))
+                analysed.append(_answer(answerer, ground, uid, taken[uid], out))
                 bar.advance(task)
     text = json.dumps(TypeAdapter(list[Analysed]).dump_python(analysed, mode="json"), indent=2)
     (out / "findings.json").write_text(text + "\n", encoding="utf-8")
@@ -105,10 +105,10 @@ def _oldest_first(engine: sa.Engine, uids: Iterable[str]) -> list[str]:
         return [row.uid for row in rows]
 
 
-def _answer(worker: Worker, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:
-    """Do the workflow's own steps, and copy what they made."""
-    if worker.read(uid):
-        worker.write(uid)
+def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:
+    """Do the service's own steps, and copy what they made."""
+    if answerer.read(uid):
+        answerer.write(uid)
     with Session(ground.engine) as session:
         film = film_row(session, uid)
         if film is None:

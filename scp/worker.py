@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from inference.bundle import default_bundle, load_bundle
 from inference.engine import Engine
 from scp import logs
+from scp.answering import Answerer
 from scp.config import Settings
 from scp.delivery import Deliverer
 from scp.index import films
@@ -59,7 +60,8 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
         only_one(ground.archive, name),
         open_reader(settings) as reader,
     ):
-        worker = make_worker(ground, reader)
+        answerer = make_answerer(ground, reader)
+        Worker(answerer, make_deliverer(ground))  # DBOS knows it from now on
         _launch(ground, name)
         engine = reader.engine
         details = {
@@ -72,7 +74,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
             stop,
             ground,
             Role(name, "work", os.getpid(), details),
-            every_beat=lambda: state_given_up(ground, worker),
+            every_beat=lambda: state_given_up(ground, answerer),
         )
         DBOS.destroy(workflow_completion_timeout_sec=int(DRAIN_S))
         log.info("stopped")
@@ -80,17 +82,23 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
     os._exit(0)
 
 
-def make_worker(ground: Ground, reader: Reader) -> Worker:
-    """Put a worker together."""
-    deliverer = Deliverer(
+def make_answerer(ground: Ground, reader: Reader) -> Answerer:
+    """Put together what answers films."""
+    destinations = ground.settings.destinations_by_name()
+    return Answerer(ground.engine, ground.archive, ground.jobs, reader, destinations, now)
+
+
+def make_deliverer(ground: Ground) -> Deliverer:
+    """Put together what delivers answers."""
+    settings = ground.settings
+    return Deliverer(
         ground.engine,
         ground.archive,
         ground.jobs,
-        ground.settings.destinations_by_name(),
-        ground.settings.receiver.ae_title,
+        settings.destinations_by_name(),
+        settings.receiver.ae_title,
         now,
     )
-    return Worker(ground.engine, ground.archive, ground.jobs, reader, deliverer, now)
 
 
 def _launch(ground: Ground, name: str) -> None:
@@ -123,7 +131,7 @@ def _launch(ground: Ground, name: str) -> None:
         )
 
 
-def state_given_up(ground: Ground, worker: Worker) -> None:
+def state_given_up(ground: Ground, answerer: Answerer) -> None:
     """State the outcome of films at which workers died again and again."""
     for job in ground.jobs.given_up():
         film_uid = film_of(job)
@@ -132,4 +140,4 @@ def state_given_up(ground: Ground, worker: Worker) -> None:
         with Session(ground.engine) as session:
             stated = films.film(session, film_uid).state is FilmState.FAILED
         if not stated:
-            worker.state_failure(film_uid, "WorkerDied")
+            answerer.state_failure(film_uid, "WorkerDied")

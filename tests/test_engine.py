@@ -185,5 +185,6 @@ def test_a_gpu_reads_as_the_processor_does(bundle, engine):
         found = list(threads.map(gpu.read, films))
     for film, prediction in zip(films, found, strict=True):
         expected = engine.read(film)
-        assert np.abs(prediction.probabilities - expected.probabilities).max() < 1e-4
-        assert np.abs(prediction.heatmaps - expected.heatmaps).max() < 1e-2
+        # half precision on the one side
+        assert np.abs(prediction.probabilities - expected.probabilities).max() < 1e-2
+        assert np.abs(prediction.heatmaps - expected.heatmaps).max() < 5e-2

@@ -1,0 +1,164 @@
+"""Answer one film: gate, read, compare, write. Each method may be killed and done again.
+
+`scp.workflow` makes durable steps of them; `hilum analyse` calls them by hand.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from inference.gate import Refusal
+from scp.archive import Archive, Stored
+from scp.errors import ServiceError
+from scp.index import films
+from scp.index.schema import Analysis, FilmState, Instance
+from scp.queue import Jobs
+from scp.reading import Read, Reader
+from scp.results.answer import ResultObject
+from scp.results.objects import to_bytes
+
+log = structlog.get_logger(__name__)
+
+# a prior that turns out to be unreadable is passed over; this many are tried
+_PRIORS_TRIED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Analysed:
+    """A film, what was said of it, and when."""
+
+    film_uid: str
+    analysis_id: int
+    read: Read
+    at: datetime
+
+
+class Answerer:
+    """Makes the answer to a film, and asks for its delivery to the ``destinations`` named."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        archive: Archive,
+        jobs: Jobs,
+        reader: Reader,
+        destinations: Iterable[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.engine = engine
+        self.archive = archive
+        self.jobs = jobs
+        self.reader = reader
+        self.destinations = tuple(destinations)
+        self.now = now
+
+    def read(self, film_uid: str) -> bool:
+        """Pass the gate and ask the network; return whether there is something to answer."""
+        started = monotonic()
+        read = self.reader.read(self._path(film_uid))
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            if isinstance(read, Refusal):
+                state, why = FilmState.NOT_ANALYSED, (read.reason.value, read.detail)
+            else:
+                state, why = FilmState.ANALYSED, ("", "")
+                _save(session, instance, read, self.now())
+            films.set_outcome(instance, state, self.now(), *why)
+        log.info("read", film=film_uid, refused=why[0], duration_s=_since(started))
+        return isinstance(read, Read)
+
+    def write(self, film_uid: str) -> None:
+        """Compare with the prior, write the objects, and ask for their delivery."""
+        started = monotonic()
+        current = self._analysed(film_uid)
+        if isinstance(current, Refusal):
+            raise ServiceError(f"the film was readable and no longer is: {current.detail}")
+        prior = self._prior(film_uid)
+        answer, objects = self.reader.answer(
+            current.read, prior.read if prior else None, current.at
+        )
+        stored = [self._keep(made) for made in objects]
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            if prior is not None and answer.comparison is not None:
+                films.save_comparison(
+                    session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
+                )
+            for made, where in zip(objects, stored, strict=True):
+                films.save_result(
+                    session,
+                    instance,
+                    kind=made.kind,
+                    uid=made.ds.SOPInstanceUID,
+                    sop_class_uid=made.ds.SOPClassUID,
+                    stored=where,
+                    destinations=self.destinations,
+                    now=self.now(),
+                )
+            for name in self.destinations:
+                self.jobs.deliver(session, film_uid, name, attempt=1)
+            films.set_outcome(instance, FilmState.ANSWERED, self.now())
+        log.info(
+            "answered",
+            film=film_uid,
+            prior=prior.film_uid if prior else "",
+            objects=len(objects),
+            duration_s=_since(started),
+        )
+
+    def state_failure(self, film_uid: str, reason: str) -> None:
+        """Say that a film could not be answered although it might be."""
+        detail = "hilum could not answer this film; its log says why. Try again: hilum queue retry"
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            films.set_outcome(instance, FilmState.FAILED, self.now(), reason, detail)
+
+    def _prior(self, film_uid: str) -> _Analysed | None:
+        """Return the best prior that can be read."""
+        with Session(self.engine) as session:
+            candidates = [film.uid for film in films.priors(session, films.film(session, film_uid))]
+        for candidate in candidates[:_PRIORS_TRIED]:
+            prior = self._analysed(candidate)
+            if isinstance(prior, _Analysed):
+                return prior
+        return None
+
+    def _analysed(self, film_uid: str) -> _Analysed | Refusal:
+        """Return a film with what our model says of it, asking only if it was never asked."""
+        opened = self.reader.open(self._path(film_uid))
+        if isinstance(opened, Refusal):
+            return opened
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            row = films.analysis(session, instance, self.reader.engine.bundle.identity)
+            if row is None:
+                read = Read(opened, self.reader.engine.read(opened.film))
+                row = _save(session, instance, read, self.now())
+            session.flush()
+            return _Analysed(
+                film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
+            )
+
+    def _path(self, film_uid: str) -> Path:
+        with Session(self.engine) as session:
+            return self.archive.path(films.film(session, film_uid).path)
+
+    def _keep(self, made: ResultObject) -> Stored:
+        ds = made.ds
+        return self.archive.keep_result(to_bytes(ds), ds.StudyInstanceUID, ds.SOPInstanceUID)
+
+
+def _save(session: Session, instance: Instance, read: Read, now: datetime) -> Analysis:
+    """Remember what was said of a film; said again, it is the same."""
+    row = films.analysis(session, instance, read.prediction.model)
+    return row or films.save_analysis(session, instance, read.prediction, read.opened.notes, now)
+
+
+def _since(started: float) -> float:
+    return round(monotonic() - started, 3)
