@@ -130,6 +130,16 @@ def postgresql_server():
 
 
 @pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A database file with all tables, to be copied."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    engine = open_database(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()  # its last connection folds the write-ahead log into the file
+    return file
+
+
+@pytest.fixture(scope="session")
 def postgresql_template(postgresql_server):
     """The name of a database with all tables: a copy of it is made faster than the tables are."""
     with new_database(postgresql_server) as url:
@@ -163,11 +173,8 @@ def migrated_url(backend, request, tmp_path):
         with new_database(server, request.getfixturevalue("postgresql_template")) as url:
             yield url
         return
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    yield url
+    file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "index.sqlite")
+    yield f"sqlite:///{file}"
 
 
 @pytest.fixture
