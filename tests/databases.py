@@ -41,7 +41,8 @@ def postgresql(*, durable: bool = False) -> Iterator[sa.URL]:
     It refuses to run as root, so root lends it to the user postgres; its folder is no child of
     pytest's, which only root may enter.
     """
-    with tempfile.TemporaryDirectory(prefix="hilum-postgresql-") as made:
+    temporary = tempfile.TemporaryDirectory(prefix="hilum-postgresql-", ignore_cleanup_errors=True)
+    with temporary as made:
         folder = Path(made)
         owner = _owner(folder)
         (folder / "password").write_text(PASSWORD)
@@ -51,14 +52,23 @@ def postgresql(*, durable: bool = False) -> Iterator[sa.URL]:
         port = _free_port()
         with (folder / "data" / "postgresql.conf").open("a") as file:
             file.write(_settings(port, durable=durable))
-        control = ("pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w")
-        _run(owner, *control, "start")
-        try:
+        _run(owner, "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "start")
+        with _stopped_at_the_end(folder, owner):
             yield sa.URL.create(
                 "postgresql+psycopg", USER, PASSWORD, "127.0.0.1", port, database="postgres"
             )
-        finally:
-            _run(owner, *control, "stop", "-m", "immediate")
+
+
+@contextmanager
+def _stopped_at_the_end(folder: Path, owner: dict[str, object]) -> Iterator[None]:
+    """Stop the server when this block ends, or this process: a killed one closes the pipe too."""
+    stop = (
+        f"read _; {postgresql_folder()}/pg_ctl -D data -w -m immediate stop >log; rm -rf {folder}"
+    )
+    with subprocess.Popen(
+        ["/bin/sh", "-c", stop], stdin=subprocess.PIPE, start_new_session=True, **owner
+    ):
+        yield  # leaving Popen closes the pipe and waits
 
 
 def _owner(folder: Path) -> dict[str, object]:
