@@ -198,6 +198,31 @@ def test_a_film_is_dated_by_acquisition_then_study(elements, moment, source):
     assert acquisition_time(ds) == (moment, source)
 
 
+TEXT = st.text(max_size=30) | st.text("0123456789.+-: \\\0", max_size=28)
+DATES = ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "StudyDate", "StudyTime")
+
+
+# the last two are what Python's own date() reads as a pickled date, of the year 24930 and of none
+@pytest.mark.parametrize("text", [" ", "\0", " \0 ", "ab\x01\x02", "\0\0\x01\x01"])
+@pytest.mark.parametrize("keyword", DATES)
+def test_a_meaningless_date_is_none_and_leaves_the_others(keyword, text):
+    ds = Dataset()
+    ds.add_new(keyword, "UT", text)
+    assert acquisition_time(ds) == (None, "")
+
+
+@pytest.mark.filterwarnings("ignore:.*doesn't allow a value of '60'")  # leap second
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.lists(TEXT, min_size=5, max_size=5))
+def test_no_text_in_a_date_is_an_error(texts):
+    ds = Dataset()
+    for keyword, text in zip(DATES, texts, strict=True):
+        ds.add_new(keyword, "UT", text)
+    moment, source = acquisition_time(ds)
+    assert (moment is None) == (source == "")
+    assert moment is None or moment.tzinfo is None
+
+
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.datetimes(datetime(1000, 1, 1)), st.sampled_from(["", "+0000", "-1000", "+1400"]))
 def test_every_moment_of_every_zone_is_read_as_written(moment, zone):
