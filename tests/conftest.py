@@ -12,6 +12,7 @@ from databases import (
     migrated_url,
     postgresql_server,
     postgresql_template,
+    sqlite_template,
 )
 from tiny import make_tiny_bundle
 
@@ -22,6 +23,7 @@ __all__ = [  # fixtures
     "migrated_url",
     "postgresql_server",
     "postgresql_template",
+    "sqlite_template",
 ]
 
 torch.set_num_threads(1)  # two test processes share the cores

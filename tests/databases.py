@@ -41,7 +41,8 @@ def postgresql(*, durable: bool = False) -> Iterator[sa.URL]:
     It refuses to run as root, so root lends it to the user postgres; its folder is no child of
     pytest's, which only root may enter.
     """
-    with tempfile.TemporaryDirectory(prefix="hilum-postgresql-") as made:
+    temporary = tempfile.TemporaryDirectory(prefix="hilum-postgresql-", ignore_cleanup_errors=True)
+    with temporary as made:
         folder = Path(made)
         owner = _owner(folder)
         (folder / "password").write_text(PASSWORD)
@@ -51,14 +52,23 @@ def postgresql(*, durable: bool = False) -> Iterator[sa.URL]:
         port = _free_port()
         with (folder / "data" / "postgresql.conf").open("a") as file:
             file.write(_settings(port, durable=durable))
-        control = ("pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w")
-        _run(owner, *control, "start")
-        try:
+        _run(owner, "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "start")
+        with _stopped_at_the_end(folder, owner):
             yield sa.URL.create(
                 "postgresql+psycopg", USER, PASSWORD, "127.0.0.1", port, database="postgres"
             )
-        finally:
-            _run(owner, *control, "stop", "-m", "immediate")
+
+
+@contextmanager
+def _stopped_at_the_end(folder: Path, owner: dict[str, object]) -> Iterator[None]:
+    """Stop the server when this block ends, or this process: a killed one closes the pipe too."""
+    stop = (
+        f"read _; {postgresql_folder()}/pg_ctl -D data -w -m immediate stop >log; rm -rf {folder}"
+    )
+    with subprocess.Popen(
+        ["/bin/sh", "-c", stop], stdin=subprocess.PIPE, start_new_session=True, **owner
+    ):
+        yield  # leaving Popen closes the pipe and waits
 
 
 def _owner(folder: Path) -> dict[str, object]:
@@ -130,6 +140,16 @@ def postgresql_server():
 
 
 @pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A database file with all tables, to be copied."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    engine = open_database(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()  # its last connection folds the write-ahead log into the file
+    return file
+
+
+@pytest.fixture(scope="session")
 def postgresql_template(postgresql_server):
     """The name of a database with all tables: a copy of it is made faster than the tables are."""
     with new_database(postgresql_server) as url:
@@ -163,11 +183,8 @@ def migrated_url(backend, request, tmp_path):
         with new_database(server, request.getfixturevalue("postgresql_template")) as url:
             yield url
         return
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    yield url
+    file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "index.sqlite")
+    yield f"sqlite:///{file}"
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def usable_patient(ds: Dataset) -> tuple[str, str] | None:
 def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:
     """Return when a film was taken, in the sender's local time, and which attribute says so."""
     try:
-        if moment := ds.get("AcquisitionDateTime"):
-            return DT(str(moment)).replace(tzinfo=None), "AcquisitionDateTime"
+        if moment := DT(str(ds.get("AcquisitionDateTime") or "")):  # None when blank
+            return moment.replace(tzinfo=None), "AcquisitionDateTime"
     except (ValueError, TypeError):
         pass
     for date_keyword, time_keyword in _ACQUISITION:
@@ -96,9 +96,10 @@ def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:
 def _date(value: object) -> date | None:
     try:
         day = DA(str(value)) if value else None
+        # checked again: Python's date takes four characters for a pickled date, unchecked
+        return date(day.year, day.month, day.day) if day else None
     except (ValueError, TypeError):
         return None
-    return date(day.year, day.month, day.day) if day else None
 
 
 def _time(value: object) -> time:

@@ -1,0 +1,585 @@
+"""Taking films into the index, and their life in it: SQLite and PostgreSQL alike."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import invented
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from films import made_uid, make_film_ds
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import Dataset
+from sqlalchemy.orm import Session
+
+from inference.findings import LABELS, ModelIdentity, Prediction
+from scp.archive import Stored
+from scp.errors import Unreadable
+from scp.index import films, heartbeats, received
+from scp.index.heartbeats import Role
+from scp.index.received import Recorded, acquisition_time, identify, usable_patient
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    Patient,
+    Quarantined,
+    Result,
+    Series,
+    Study,
+)
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def session(engine):
+    with Session(engine) as session:
+        yield session
+
+
+def header(**elements):
+    """A header with these elements alone."""
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def stored(uid, sha256=""):
+    return Stored(f"archive/ab/{uid}.dcm", sha256 or f"{hash(uid) & 0xFFFF:064x}", 10)
+
+
+def take(session, ds, sha256=""):
+    """Record a film as the receiver does."""
+    identity = identify(ds)
+    return received.record(
+        session,
+        identity,
+        stored(identity.sop_uid, sha256),
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        calling_ae_title="XRAY1",
+        now=NOW,
+    )
+
+
+def film_header(number, *, study="s", series=None, patient_id="TEST-1", issuer="", **more):
+    """A small header without pixels: recording needs no more."""
+    return header(
+        SOPInstanceUID=made_uid("film", number),
+        SeriesInstanceUID=made_uid("series", series or study),
+        StudyInstanceUID=made_uid("study", study),
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1",
+        Modality="DX",
+        PatientID=patient_id,
+        IssuerOfPatientID=issuer,
+        ViewPosition="PA",
+        **more,
+    )
+
+
+def count(session, table):
+    return session.scalar(sa.select(sa.func.count()).select_from(table))
+
+
+# -- who an object is
+
+
+@pytest.mark.parametrize(
+    ("elements", "patient"),
+    [
+        ({}, None),
+        ({"PatientID": ""}, None),
+        ({"PatientID": None}, None),
+        ({"PatientID": "   "}, None),
+        ({"PatientID": ["A", "B"]}, None),
+        ({"PatientID": "A\\B"}, None),
+        ({"IssuerOfPatientID": "WARD"}, None),
+        ({"PatientID": "A"}, ("A", "")),
+        ({"PatientID": " A "}, ("A", "")),
+        ({"PatientID": "A", "IssuerOfPatientID": ""}, ("A", "")),
+        ({"PatientID": "A", "IssuerOfPatientID": " WARD "}, ("A", "WARD")),
+        ({"PatientID": "007"}, ("007", "")),
+        ({"PatientID": "a"}, ("a", "")),
+        ({"PatientID": "Ä^Ö"}, ("Ä^Ö", "")),
+    ],
+)
+def test_a_patient_is_one_id_of_one_issuer_or_nobody(elements, patient):
+    assert usable_patient(header(**elements)) == patient
+
+
+def test_the_same_id_of_another_issuer_is_another_person(session):
+    for number, (patient_id, issuer) in enumerate([("1", ""), ("1", "A"), ("1", "B"), ("1", "A")]):
+        take(session, film_header(number, patient_id=patient_id, issuer=issuer))
+    assert count(session, Patient) == 3
+
+
+def test_upper_and_lower_case_are_two_people(session):
+    take(session, film_header(1, patient_id="abc"))
+    take(session, film_header(2, patient_id="ABC"))
+    assert count(session, Patient) == 2
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
+@pytest.mark.parametrize("value", [None, "", "../../etc/passwd", "1.02.3", "1." + "2" * 64])
+def test_an_object_with_a_bad_uid_is_unreadable_and_says_which(keyword, value):
+    ds = make_film_ds(rows=16, columns=16)
+    del ds[keyword]
+    if value is not None:
+        ds.add_new(keyword, "UT", value)  # UT: pydicom does not warn of what is no UID
+    with pytest.raises(Unreadable, match=keyword):
+        identify(ds)
+
+
+# -- when a film was taken
+
+
+@pytest.mark.parametrize(
+    ("elements", "moment", "source"),
+    [
+        ({}, None, ""),
+        (
+            {"AcquisitionDateTime": "20240102101500"},
+            datetime(2024, 1, 2, 10, 15),
+            "AcquisitionDateTime",
+        ),
+        (
+            {"AcquisitionDateTime": "20240102101500.250000-0330"},
+            datetime(2024, 1, 2, 10, 15, 0, 250_000),  # the sender's clock: the zone is put aside
+            "AcquisitionDateTime",
+        ),
+        (
+            {"AcquisitionDateTime": "20240102", "StudyDate": "20230101"},
+            datetime(2024, 1, 2),
+            "AcquisitionDateTime",
+        ),
+        (
+            {"AcquisitionDate": "20240102", "AcquisitionTime": "101500.5", "StudyDate": "20230101"},
+            datetime(2024, 1, 2, 10, 15),
+            "AcquisitionDate",
+        ),
+        (
+            {"StudyDate": "20240102", "StudyTime": "1015"},
+            datetime(2024, 1, 2, 10, 15),
+            "StudyDate",
+        ),
+        (
+            {"StudyDate": "20240102", "AcquisitionTime": "1015"},
+            datetime(2024, 1, 2),
+            "StudyDate",
+        ),
+        ({"StudyDate": "20240102", "StudyTime": "25:99"}, datetime(2024, 1, 2), "StudyDate"),
+        ({"StudyDate": "2024.01.02"}, datetime(2024, 1, 2), "StudyDate"),  # ACR-NEMA
+        ({"ContentDate": "20240102", "ContentTime": "1015"}, None, ""),
+        (
+            {"AcquisitionDate": "20241302", "StudyDate": "20240102"},
+            datetime(2024, 1, 2),
+            "StudyDate",
+        ),
+        (
+            {"AcquisitionDateTime": "yesterday", "StudyDate": "20240102"},
+            datetime(2024, 1, 2),
+            "StudyDate",
+        ),
+        ({"StudyDate": "00000000"}, None, ""),
+        ({"StudyDate": "20230229"}, None, ""),
+        ({"StudyTime": "1015"}, None, ""),
+    ],
+)
+def test_a_film_is_dated_by_acquisition_then_study(elements, moment, source):
+    ds = Dataset()
+    for keyword, value in elements.items():
+        ds.add_new(keyword, "UT", value)  # UT: pydicom does not judge the text
+    assert acquisition_time(ds) == (moment, source)
+
+
+TEXT = st.text(max_size=30) | st.text("0123456789.+-: \\\0", max_size=28)
+DATES = ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "StudyDate", "StudyTime")
+
+
+# the last two are what Python's own date() reads as a pickled date, of the year 24930 and of none
+@pytest.mark.parametrize("text", [" ", "\0", " \0 ", "ab\x01\x02", "\0\0\x01\x01"])
+@pytest.mark.parametrize("keyword", DATES)
+def test_a_meaningless_date_is_none_and_leaves_the_others(keyword, text):
+    ds = Dataset()
+    ds.add_new(keyword, "UT", text)
+    assert acquisition_time(ds) == (None, "")
+
+
+@pytest.mark.filterwarnings("ignore:.*doesn't allow a value of '60'")  # leap second
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.lists(TEXT, min_size=5, max_size=5))
+def test_no_text_in_a_date_is_an_error(texts):
+    ds = Dataset()
+    for keyword, text in zip(DATES, texts, strict=True):
+        ds.add_new(keyword, "UT", text)
+    moment, source = acquisition_time(ds)
+    assert (moment is None) == (source == "")
+    assert moment is None or moment.tzinfo is None
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(st.datetimes(datetime(1000, 1, 1)), st.sampled_from(["", "+0000", "-1000", "+1400"]))
+def test_every_moment_of_every_zone_is_read_as_written(moment, zone):
+    text = f"{moment:%Y%m%d%H%M%S.%f}{zone}"
+    assert acquisition_time(header(AcquisitionDateTime=text)) == (moment, "AcquisitionDateTime")
+
+
+# -- recording
+
+
+def test_a_film_is_new_once_then_the_same_and_other_bytes_are_told_apart(session):
+    ds = film_header(1)
+    assert take(session, ds, "aa") is Recorded.NEW
+    assert take(session, ds, "aa") is Recorded.SAME
+    assert take(session, ds, "bb") is Recorded.OTHER_BYTES
+    row = films.film(session, ds.SOPInstanceUID)
+    assert (row.sha256, row.state, row.view) == ("aa", FilmState.RECEIVED, "PA")
+    assert (row.calling_ae_title, row.received_at) == ("XRAY1", NOW)
+
+
+def test_films_of_one_study_share_its_rows(session):
+    for number in range(4):
+        take(session, film_header(number, series=number % 2 or "a"))
+    assert [count(session, t) for t in (Patient, Study, Series, Instance)] == [1, 1, 2, 4]
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["other films", "one film"])
+def test_associations_that_bring_one_new_study_at_once_share_its_rows(engine, same):
+    threads, rounds = 4, 3
+    barrier = Barrier(threads)
+
+    def bring(thread):
+        said = []
+        for turn in range(rounds):
+            ds = film_header((turn, 0 if same else thread), study=turn, patient_id=f"P{turn}")
+            barrier.wait(30)
+            for _ in range(2):  # as scp.intake: another thread may have brought it this moment
+                try:
+                    with Session(engine) as session, session.begin():
+                        said.append(take(session, ds))
+                    break
+                except sa.exc.IntegrityError:
+                    continue
+        return said
+
+    with ThreadPoolExecutor(threads) as pool:
+        said = [one for thread in pool.map(bring, range(threads)) for one in thread]
+    assert len(said) == threads * rounds
+    assert said.count(Recorded.NEW) == rounds * (1 if same else threads)
+    assert set(said) <= {Recorded.NEW, Recorded.SAME}
+    with Session(engine) as session:
+        made = [count(session, table) for table in (Patient, Study, Series, Instance)]
+    assert made == [rounds, rounds, rounds, rounds * (1 if same else threads)]
+
+
+def test_a_film_without_a_usable_id_belongs_to_nobody(session):
+    take(session, film_header(1, patient_id=""))
+    assert films.film(session, made_uid("film", 1)).patient_id is None
+    assert count(session, Patient) == 0
+
+
+def test_a_refusal_is_remembered(session):
+    received.record_refusal(
+        session,
+        Stored("quarantine/ab.dcm", "ab", 9),
+        sop_instance_uid="1.2.3",
+        calling_ae_title="ODD_AE",
+        status=0xC000,
+        reason="not a DICOM data set",
+        now=NOW,
+    )
+    session.commit()
+    row = session.scalars(sa.select(Quarantined)).one()
+    assert (row.status, row.reason, row.received_at) == (0xC000, "not a DICOM data set", NOW)
+
+
+# -- priors
+
+TAKEN = datetime(2024, 6, 1, 12, 0)
+
+
+class Films:
+    """Puts films of one patient into an index, each in a study of its own unless told."""
+
+    def __init__(self, session):
+        self.session = session
+        self.number = 0
+
+    def __call__(self, before=timedelta(), *, taken=TAKEN, **more):
+        self.number += 1
+        view = more.pop("view", "PA")
+        state = more.pop("state", FilmState.ANSWERED)
+        ds = film_header(self.number, **({"study": self.number} | more))
+        assert take(self.session, ds) is Recorded.NEW
+        row = films.film(self.session, ds.SOPInstanceUID)
+        row.acquired_at = taken and taken - before
+        row.view, row.state = view, state
+        self.session.flush()
+        return row
+
+
+@pytest.fixture
+def make(session):
+    return Films(session)
+
+
+DAY = timedelta(days=1)
+
+
+def test_the_prior_is_the_most_recent_earlier_film(session, make):
+    old, recent, current, later = make(9 * DAY), make(2 * DAY), make(), make(-DAY)
+    assert films.priors(session, current) == [recent, old]
+    assert films.priors(session, later) == [current, recent, old]
+    assert films.priors(session, old) == []
+
+
+def test_the_same_view_comes_before_a_more_recent_film_of_another(session, make):
+    lateral, ap = make(2 * DAY, view="LL"), make(3 * DAY, view="AP")
+    pa_recent, pa_old = make(4 * DAY), make(9 * DAY)
+    assert films.priors(session, make()) == [pa_recent, pa_old, lateral, ap]
+    assert films.priors(session, make(view="AP", taken=TAKEN + DAY))[0] == ap
+
+
+def test_another_persons_film_is_no_prior(session, make):
+    for other in ({"issuer": "WARD"}, {"patient_id": "TEST-2"}, {"patient_id": "test-1"}):
+        make(2 * DAY, **other)
+    assert films.priors(session, make()) == []
+
+
+def test_films_without_a_usable_id_never_meet(session, make):
+    for patient_id in ("", "  ", "A\\B"):
+        make(2 * DAY, patient_id=patient_id)
+        assert films.priors(session, make(patient_id=patient_id)) == []
+
+
+def test_the_same_issuer_keeps_its_patients_together(session, make):
+    prior = make(2 * DAY, issuer="WARD")
+    assert films.priors(session, make(issuer="WARD")) == [prior]
+
+
+def test_another_film_of_the_same_study_is_no_prior(session, make):
+    make(2 * DAY, study="one")
+    assert films.priors(session, make(study="one")) == []
+
+
+def test_a_repeat_within_the_hour_is_no_prior(session, make):
+    hour = timedelta(hours=1)
+    for before in (timedelta(), timedelta(minutes=59), hour, -DAY):
+        make(before)
+    prior = make(hour + timedelta(microseconds=1))
+    assert films.priors(session, make()) == [prior]
+
+
+def test_a_film_that_could_not_be_analysed_is_no_prior(session, make):
+    made = {state: make(2 * DAY, state=state) for state in FilmState}
+    usable = (FilmState.RECEIVED, FilmState.ANALYSED, FilmState.ANSWERED)
+    assert set(films.priors(session, make())) == {made[state] for state in usable}
+
+
+def test_a_film_without_a_date_has_no_prior_and_is_none(session, make):
+    undated, dated = make(taken=None), make(2 * DAY)
+    assert films.priors(session, undated) == []
+    assert films.priors(session, make()) == [dated]
+
+
+def test_a_date_that_stands_for_none_is_none(session, make):
+    """The first of them made the subtraction of an hour overflow."""
+    dated = make(2 * DAY)
+    for day in ((1, 1, 1), (1753, 1, 1), (1899, 12, 30), (1900, 1, 1)):
+        assert films.priors(session, make(taken=datetime(*day))) == []
+    assert films.priors(session, make()) == [dated]
+
+
+def test_films_of_the_same_moment_have_an_order_that_stays(session, make):
+    twins = [make(2 * DAY) for _ in range(4)]
+    current = make()
+    assert films.priors(session, current) == twins[::-1]
+    assert films.priors(session, current) == twins[::-1]
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.integers(-200, 200), min_size=2, max_size=6))
+def test_every_prior_is_earlier_by_more_than_an_hour(engine, minutes):
+    with Session(engine) as session:  # rolled back: every example starts with nothing
+        make = Films(session)
+        current = make()
+        others = [make(timedelta(minutes=m)) for m in minutes]
+        found = films.priors(session, current)
+        expected = [o for o, m in zip(others, minutes, strict=True) if m > 60]
+        assert sorted(found, key=id) == sorted(expected, key=id)
+        assert found == sorted(found, key=lambda film: film.acquired_at, reverse=True)
+
+
+# -- what was said of a film
+
+
+def rows_of(session, make):
+    """A current film and its prior, each analysed."""
+    pair = make(), make(2 * DAY)
+    return tuple(films.save_analysis(session, f, invented.prediction(), (), NOW) for f in pair)
+
+
+def test_a_prediction_comes_back_as_it_was_said(session, make):
+    rng = np.random.default_rng(5)
+    said = Prediction(
+        rng.random(14, np.float32),
+        rng.random(14, np.float32),
+        rng.random((14, 16, 16), np.float32),
+        invented.MODEL,
+    )
+    row = make()
+    films.save_analysis(session, row, said, ("The age is not known.",), NOW)
+    session.commit()
+    session.expire_all()
+    kept = films.analysis(session, row, invented.MODEL)
+    told = films.prediction_of(kept)
+    np.testing.assert_array_equal(told.probabilities, said.probabilities)
+    np.testing.assert_array_equal(told.thresholds, said.thresholds)
+    np.testing.assert_array_equal(told.positive, said.positive)
+    np.testing.assert_allclose(told.heatmaps, said.heatmaps, atol=5e-4)  # float16 in [0, 1]
+    assert told.heatmaps.dtype == np.float32
+    assert (told.model, kept.notes) == (invented.MODEL, ["The age is not known."])
+
+
+def test_heat_maps_that_would_run_code_are_not_loaded(session, make):
+    import io
+
+    row = films.save_analysis(session, make(), invented.prediction(), (), NOW)
+    hostile = io.BytesIO()
+    np.save(hostile, np.array([print], dtype=object), allow_pickle=True)
+    row.heatmaps = hostile.getvalue()
+    with pytest.raises(ValueError, match="allow_pickle"):
+        films.prediction_of(row)
+
+
+def test_each_model_speaks_once_of_a_film(session, make):
+    film, other = make(), ModelIdentity("invented-net", "2.0.0", "cd34" * 16)
+    films.save_analysis(session, film, invented.prediction(), (), NOW)
+    assert films.analysis(session, film, other) is None
+    films.save_analysis(session, film, invented.prediction(), (), NOW)
+    with pytest.raises(sa.exc.IntegrityError):
+        session.flush()
+
+
+def test_a_comparison_saved_again_changes_nothing(session, make):
+    current, prior = rows_of(session, make)
+    session.flush()
+    films.save_comparison(session, current.id, prior.id, invented.comparison(), NOW)
+    again = invented.comparison(comparable=False, reason="other words")
+    films.save_comparison(session, current.id, prior.id, again, NOW + DAY)
+    session.commit()
+    row = session.scalars(sa.select(Comparison)).one()
+    assert (row.comparable, row.reason, row.created_at) == (True, "", NOW)
+    assert (row.quality, row.ssim) == (0.93, 0.71)
+    assert [change["label"] for change in row.changes] == list(LABELS)
+    assert row.changes[LABELS.index("Nodule")] == {
+        "label": "Nodule",
+        "prior": 0.05,
+        "current": 0.93,
+        "change": "new",
+    }
+
+
+def test_a_result_saved_again_changes_nothing(session, make):
+    film = make()
+    for destinations in (("pacs", "viewer"), ("elsewhere",)):
+        films.save_result(
+            session,
+            film,
+            kind="heatmap",
+            uid="1.2.9",
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.7",
+            stored=Stored("results/ab/1.2.9.dcm", "ab", 5),
+            destinations=destinations,
+            now=NOW,
+        )
+    session.commit()
+    assert count(session, Result) == 1
+    rows = session.scalars(sa.select(Delivery).order_by(Delivery.destination)).all()
+    assert [(r.destination, r.state, r.attempts) for r in rows] == [
+        ("pacs", DeliveryState.PENDING, 0),
+        ("viewer", DeliveryState.PENDING, 0),
+    ]
+
+
+def test_a_result_without_destinations_stays_in_the_archive(session, make):
+    stored_at = Stored("results/ab/1.2.9.dcm", "ab", 5)
+    film = make()
+    films.save_result(
+        session,
+        film,
+        kind="report",
+        uid="1.2.9",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+        stored=stored_at,
+        destinations=(),
+        now=NOW,
+    )
+    session.commit()
+    assert film.results[0].path == stored_at.path
+    assert count(session, Delivery) == 0
+
+
+def test_a_film_is_finished_when_its_outcome_is_stated(session, make):
+    film = make(state=FilmState.RECEIVED)
+    for state in (FilmState.FAILED, *FilmState):  # a failed film may be tried again
+        films.set_outcome(film, state, NOW, "why", "more")
+        session.commit()
+        assert (film.state, film.reason, film.detail) == (state, "why", "more")
+        waits = state in (FilmState.RECEIVED, FilmState.ANALYSED)
+        assert film.finished_at == (None if waits else NOW)
+    films.set_outcome(film, FilmState.ANSWERED, NOW)
+    assert (film.reason, film.detail) == ("", "")
+
+
+def test_a_film_that_was_never_received_is_an_error(session):
+    with pytest.raises(sa.exc.NoResultFound):
+        films.film(session, "1.2.3")
+
+
+# -- heartbeats
+
+
+def test_a_role_is_alive_while_it_says_so(session):
+    work = Role("work-b", "work", 41, {"model": "m"})
+    heartbeats.beat(session, work, NOW)
+    heartbeats.beat(session, Role("receive-a", "receive", 40, {}), NOW)
+    assert [role.name for role in heartbeats.alive(session, NOW)] == ["receive-a", "work-b"]
+    heartbeats.beat(session, work, NOW + timedelta(seconds=10))
+    assert heartbeats.alive(session, NOW + timedelta(seconds=20)) == [work]
+    assert heartbeats.alive(session, NOW + timedelta(seconds=25)) == []
+
+
+def test_a_role_that_takes_its_leave_is_gone_at_once(session):
+    for name in ("work-a", "work-b"):
+        heartbeats.beat(session, Role(name, "work", 41, {}), NOW)
+    heartbeats.leave(session, "work-a")
+    heartbeats.leave(session, "never-there")
+    session.commit()
+    assert [role.name for role in heartbeats.alive(session, NOW)] == ["work-b"]
+
+
+def test_a_role_that_comes_back_replaces_itself(session):
+    heartbeats.beat(session, Role("work-a", "work", 41, {"model": "old"}), NOW)
+    session.commit()
+    again = Role("work-a", "work", 97, {"model": "new"})
+    heartbeats.beat(session, again, NOW + DAY)
+    session.commit()
+    assert heartbeats.alive(session, NOW + DAY) == [again]
+
+
+def test_what_was_said_of_a_film_is_one_row_a_film_and_model(session, make):
+    rows_of(session, make)
+    session.commit()
+    assert count(session, Analysis) == 2
