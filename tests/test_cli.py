@@ -107,6 +107,20 @@ def test_a_taken_port_is_exit_code_78_and_names_the_key(config):
     assert "[receiver] port" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("HILUM_INFERENCE__BUNDLE", "nowhere", "metadata.json is missing"),
+        ("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}', "Efusion"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_exit_code_78(config, variable, value, says):
+    done = hilum("work", "--config", config(), **{variable: value})
+    assert done.returncode == 78
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_configuration_can_be_named_by_the_environment(tmp_path):
     done = hilum("queue", "list", HILUM_CONFIG=str(tmp_path / "elsewhere.toml"))
     assert done.returncode == 78
