@@ -97,10 +97,10 @@ def receive(
 @app.command(rich_help_panel="Run")
 def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = None) -> None:
     """Run a worker alone: films from the queue, answers to the destinations."""
-    from scp.worker import work as run  # noqa: PLC0415
-
     with _errors_to_exit_code():
         settings = _load(config, "work")
+        from scp.worker import work as run  # noqa: PLC0415 -- a mistake is told at once
+
         run(settings, name or default_name("work"), Stop(supervisor))
 
 
@@ -149,10 +149,10 @@ def analyse(
 
     Films of one patient among them are compared, as the service would.
     """
-    from scp.analyse import analyse_files  # noqa: PLC0415
-
     with _errors_to_exit_code():
         settings = load_settings(config)
+        from scp.analyse import analyse_files  # noqa: PLC0415
+
         logs.configure_logs("analyse", quiet=True)
         raise typer.Exit(analyse_files(settings, paths, out, as_json=json))
 

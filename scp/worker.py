@@ -11,12 +11,13 @@ import structlog
 from dbos import DBOS, DBOSConfig
 from sqlalchemy.orm import Session
 
-from inference.bundle import default_bundle, load_bundle
-from inference.engine import Engine
+from inference.bundle import BundleError, default_bundle, load_bundle
+from inference.engine import Engine, EngineError
 from scp import logs
 from scp.answering import Answerer
 from scp.config import Settings
 from scp.delivery import Deliverer
+from scp.errors import ServiceError
 from scp.index import films
 from scp.index.heartbeats import Role
 from scp.index.schema import FilmState
@@ -41,16 +42,24 @@ def this_product() -> Product:
 
 @contextmanager
 def open_reader(settings: Settings) -> Iterator[Reader]:
-    """Load the model and return what answers films."""
-    folder = settings.inference.bundle
-    bundle = load_bundle(Path(folder) if folder else default_bundle())
-    with Engine(
-        bundle,
-        device=settings.inference.device,
-        batch_size=settings.inference.batch_size,
-        thresholds=settings.results.thresholds,
-    ) as engine:
+    """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
+    with _open_engine(settings) as engine:
         yield Reader(engine, settings.gate, settings.results, this_product())
+
+
+def _open_engine(settings: Settings) -> Engine:
+    folder = settings.inference.bundle
+    try:
+        return Engine(
+            load_bundle(Path(folder) if folder else default_bundle()),
+            device=settings.inference.device,
+            batch_size=settings.inference.batch_size,
+            thresholds=settings.results.thresholds,
+        )
+    except (BundleError, EngineError) as error:
+        raise ServiceError(
+            f"no film can be read: {error} (config.toml: [inference], [results] thresholds)"
+        ) from error
 
 
 def work(settings: Settings, name: str, stop: Stop) -> None:

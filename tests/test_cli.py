@@ -1,0 +1,220 @@
+"""The command line, as a shell sees it: help, exit codes, what is printed where."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_group
+from typer.testing import CliRunner
+
+from scp.cli import app
+from scp.commands import parse_address
+from scp.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = [
+    (),
+    *((name,) for name in get_group(app).commands),
+    *(("queue", name) for name in get_group(app).commands["queue"].commands),
+]
+
+
+def hilum(*arguments, **environment):
+    """Run the command line as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "scp.cli", *map(str, arguments)],
+        cwd=ROOT,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1", "COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def config(tmp_path, tiny_bundle):
+    """Return a function that writes a configuration on free ports with the tiny network."""
+
+    def write(more=""):
+        path = tmp_path / "config.toml"
+        path.write_text(
+            f'[receiver]\nport = 0\n[dashboard]\nport = 0\n[inference]\nbundle = "{tiny_bundle}"\n'
+            f"[archive]\nreserve_mb = 0\n{more}",
+            encoding="utf-8",
+        )
+        return path
+
+    return write
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_explains_itself(command):
+    done = CliRunner().invoke(app, [*command, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.stdout
+
+
+def test_the_help_says_what_hilum_is_and_what_it_is_not():
+    done = hilum("--help")
+    assert done.returncode == 0, done.stderr
+    for words in ("chest X-rays", "not a medical device", "serve", "analyse", "queue"):
+        assert words in done.stdout
+
+
+def test_a_wrong_command_is_wrong_usage():
+    done = hilum("sevre")
+    assert done.returncode == 2
+    assert "sevre" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["work"], ["queue", "list"], ["analyse", "film.dcm", "--out", "x"]],
+    ids=" ".join,
+)
+def test_a_wrong_configuration_is_exit_code_78_and_one_sentence(tmp_path, command):
+    path = tmp_path / "config.toml"
+    path.write_text("[receiver]\nprot = 1", encoding="utf-8")
+    done = hilum(*command, "--config", path)
+    assert done.returncode == 78
+    assert "receiver.prot: no such key; did you mean port?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_configuration_is_exit_code_78(tmp_path):
+    done = hilum("serve", "--config", tmp_path / "none.toml")
+    assert done.returncode == 78
+    assert "name one with --config" in done.stderr
+
+
+def test_a_taken_port_is_exit_code_78_and_names_the_key(config):
+    path = config()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = hilum("serve", "--config", path, HILUM_RECEIVER__PORT=str(port))
+    assert done.returncode == 78
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert "[receiver] port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("HILUM_INFERENCE__BUNDLE", "nowhere", "metadata.json is missing"),
+        ("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}', "Efusion"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_exit_code_78(config, variable, value, says):
+    done = hilum("work", "--config", config(), **{variable: value})
+    assert done.returncode == 78
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_can_be_named_by_the_environment(tmp_path):
+    done = hilum("queue", "list", HILUM_CONFIG=str(tmp_path / "elsewhere.toml"))
+    assert done.returncode == 78
+    assert "elsewhere.toml is not there" in done.stderr
+
+
+def test_check_is_content_with_a_good_configuration(config):
+    done = hilum("check", "--json", "--config", config())
+    looked_at = {item["what"]: item for item in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stdout
+    assert all(item["good"] for item in looked_at.values())
+    assert set(looked_at) == {
+        "configuration", "model", "disk", "database", "receiver port", "dashboard port",
+        "destinations",
+    }  # fmt: skip
+    assert looked_at["model"]["text"].startswith("tiny 0.0.1 on ")
+
+
+def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
+    nobody = free_port()
+    path = config(
+        f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {nobody}\n'
+    )
+    empty = tmp_path / "no-bundle"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = hilum(
+            "check",
+            "--json",
+            "--config",
+            path,
+            HILUM_INFERENCE__BUNDLE=str(empty),
+            HILUM_DASHBOARD__PORT=str(other.getsockname()[1]),
+            HILUM_ARCHIVE__RESERVE_MB="1000000000",
+            HILUM_DATABASE__URL="postgresql+psycopg://nobody@127.0.0.1:1/none",
+        )
+    wrong = {item["what"]: item["text"] for item in json.loads(done.stdout) if not item["good"]}
+    assert done.returncode == 1
+    assert set(wrong) == {"model", "disk", "database", "dashboard port", "destination pacs"}
+    assert "metadata.json is missing" in wrong["model"]
+    assert "lower [archive] reserve_mb" in wrong["disk"]
+    assert "is it running" in wrong["database"]
+    assert "does it know HILUM?" in wrong["destination pacs"]
+
+
+def test_check_says_what_is_wrong_with_a_configuration_that_cannot_be_read(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[receiver]\nprot = 1", encoding="utf-8")
+    done = hilum("check", "--json", "--config", path)
+    (item,) = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert item["good"] is False
+    assert "did you mean port?" in item["text"]
+
+
+def test_an_empty_queue_says_so(config):
+    assert "nothing waits" in hilum("queue", "list", "--config", config()).stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "job"),
+    [
+        ("show", "nonsense"),
+        ("cancel", "film:1.2.3"),
+        ("retry", "film:1.2.3"),
+        ("retry", "delivery:1.2.3:pacs:1"),
+    ],
+)
+def test_a_job_that_is_not_there_is_exit_code_1(config, verb, job):
+    done = hilum("queue", verb, job, "--config", config())
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert job in done.stderr or "1.2.3" in done.stderr
+
+
+def test_sending_to_nobody_says_so_for_each_file(philips_film, tmp_path):
+    other = tmp_path / "notes.txt"
+    other.write_text("no film", encoding="utf-8")
+    port = free_port()
+    done = hilum("send", philips_film, other, "--to", f"PACS@127.0.0.1:{port}", "--json")
+    answers = {Path(row["path"]).name: row["answer"] for row in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert answers == {
+        philips_film.name: f"PACS at 127.0.0.1:{port} does not answer",
+        "notes.txt": "not a DICOM file",
+    }
+
+
+@pytest.mark.parametrize("address", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000"])
+def test_an_address_that_is_none_is_explained(address):
+    with pytest.raises(ConfigError, match="write AE@HOST:PORT"):
+        parse_address(address)
+
+
+def test_sending_what_is_not_there_is_explained(tmp_path):
+    done = hilum("send", tmp_path / "none.dcm", "--to", "PACS@127.0.0.1:11112")
+    assert done.returncode == 78
+    assert "none.dcm is not there" in done.stderr
