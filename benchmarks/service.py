@@ -146,7 +146,7 @@ def wait_until(done: Callable[[], bool], timeout_s: float = 300) -> None:
 
 
 def resident_gb(pid: int) -> float:
-    """Return what a process and its children hold in memory (pages that they share count in each)."""
+    """Return what a process and its children hold; pages that they share count in each."""
     children = subprocess.run(
         ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True
     ).stdout.split()
