@@ -30,8 +30,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from inference.findings import LABELS, ModelIdentity
-from inference.model import Architecture, FindingNetwork
+from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
+from inference.settings import Architecture
 
 METADATA = Path("configs/metadata.json")
 CONFIG = Path("configs/inference.json")

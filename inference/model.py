@@ -7,13 +7,12 @@ Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016.
 """
 
 from collections import OrderedDict
-from typing import Literal
 
 import torch
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
-Architecture = Literal["resnet18", "resnet50"]
+from inference.settings import Architecture
 
 _BUILDERS = {"resnet18": resnet18, "resnet50": resnet50}
 

@@ -1,6 +1,10 @@
 """What can be set about reading and drawing films. Light: importing it loads no big library."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Architecture = Literal["resnet18", "resnet50"]
 
 
 class InferenceSettings(BaseModel):

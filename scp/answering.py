@@ -124,7 +124,11 @@ class Answerer:
         with Session(self.engine) as session:
             candidates = [film.uid for film in films.priors(session, films.film(session, film_uid))]
         for candidate in candidates[:_PRIORS_TRIED]:
-            prior = self._analysed(candidate)
+            try:
+                prior = self._analysed(candidate)
+            except OSError as error:  # its file is gone: that is no fault of the current film
+                log.warning("prior cannot be read", prior=candidate, error=error.strerror)
+                continue
             if isinstance(prior, _Analysed):
                 return prior
         return None

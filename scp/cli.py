@@ -1,29 +1,29 @@
 """The command `hilum`: parse, load the configuration, wire, run.
 
+Each command imports what it needs when it runs, so that `hilum --help` is there at once.
+
 The only place for exit codes: 0 done, 1 done but not all well, 2 wrong usage (Typer's own),
 78 wrong configuration or a role that cannot start (EX_CONFIG).
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scp import logs
-from scp.config import Settings, load_settings
-from scp.errors import ConfigError, HilumError, ServiceError
-from scp.roles import Stop, default_name, inherited_socket, open_socket
-from scp.serve import CANNOT_START
-from scp.serve import serve as run_service
+from scp.errors import CANNOT_START, ConfigError, HilumError, ServiceError
+
+if TYPE_CHECKING:
+    from scp.config import Settings
 
 app = typer.Typer(
     help="Reads chest X-rays beside a PACS, compares them with the prior film, and answers in the"
     " same study. For research use only; not a medical device.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # a traceback's locals may hold a patient's name
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,9 +60,12 @@ def _errors_to_exit_code() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _load(config: Path, role: str) -> Settings:
+def _load(config: Path, role: str, *, quiet: bool = False) -> "Settings":
+    from scp import logs
+    from scp.config import load_settings
+
     settings = load_settings(config)
-    logs.configure_logs(role)
+    logs.configure_logs(role, quiet=quiet)
     return settings
 
 
@@ -71,7 +74,9 @@ def serve(config: Config = CONFIG) -> None:
     """Run the whole service on this machine: receiver, worker, dashboard."""
     with _errors_to_exit_code():
         settings = _load(config, "serve")
-        run_service(settings, str(config), lambda line: print(line, flush=True))
+        from scp.serve import serve as run
+
+        run(settings, str(config), lambda line: print(line, flush=True))
 
 
 @app.command(rich_help_panel="Run")
@@ -82,16 +87,14 @@ def receive(
     supervisor: Supervisor = None,
 ) -> None:
     """Run a receiver alone: films over DICOM into archive and queue."""
-    from scp.roles import receive as run  # noqa: PLC0415 -- so that `hilum --help` is quick
-
     with _errors_to_exit_code():
         settings = _load(config, "receive")
-        listening = (
-            inherited_socket(descriptor)
-            if descriptor is not None
-            else open_socket(settings.receiver.host, settings.receiver.port, "receiver")
-        )
-        run(settings, listening, name or default_name("receive"), Stop(supervisor))
+        from scp import roles
+
+        where = settings.receiver
+        listening = roles.listening_socket(where.host, where.port, "receiver", descriptor)
+        stop = roles.Stop(supervisor)
+        roles.receive(settings, listening, name or roles.default_name("receive"), stop)
 
 
 @app.command(rich_help_panel="Run")
@@ -99,9 +102,9 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
     """Run a worker alone: films from the queue, answers to the destinations."""
     with _errors_to_exit_code():
         settings = _load(config, "work")
-        from scp.worker import work as run  # noqa: PLC0415 -- a mistake is told at once
+        from scp import roles, worker
 
-        run(settings, name or default_name("work"), Stop(supervisor))
+        worker.work(settings, name or roles.default_name("work"), roles.Stop(supervisor))
 
 
 @app.command(rich_help_panel="Run")
@@ -112,16 +115,14 @@ def dashboard(
     supervisor: Supervisor = None,
 ) -> None:
     """Run the dashboard alone: web page, health, metrics."""
-    from scp.roles import dashboard as run  # noqa: PLC0415
-
     with _errors_to_exit_code():
         settings = _load(config, "dashboard")
-        listening = (
-            inherited_socket(descriptor)
-            if descriptor is not None
-            else open_socket(settings.dashboard.host, settings.dashboard.port, "dashboard")
-        )
-        run(settings, listening, name or default_name("dashboard"), Stop(supervisor))
+        from scp import roles
+
+        where = settings.dashboard
+        listening = roles.listening_socket(where.host, where.port, "dashboard", descriptor)
+        stop = roles.Stop(supervisor)
+        roles.dashboard(settings, listening, name or roles.default_name("dashboard"), stop)
 
 
 @app.command(rich_help_panel="Use")
@@ -132,7 +133,7 @@ def send(
     json: Json = False,
 ) -> None:
     """Send DICOM files to any storage SCP, and say what it answered for each."""
-    from scp import commands  # noqa: PLC0415
+    from scp import commands
 
     with _errors_to_exit_code():
         raise typer.Exit(commands.send_files(paths, to, calling, as_json=json))
@@ -150,10 +151,9 @@ def analyse(
     Films of one patient among them are compared, as the service would.
     """
     with _errors_to_exit_code():
-        settings = load_settings(config)
-        from scp.analyse import analyse_files  # noqa: PLC0415
+        settings = _load(config, "analyse", quiet=True)
+        from scp.analyse import analyse_files
 
-        logs.configure_logs("analyse", quiet=True)
         raise typer.Exit(analyse_files(settings, paths, out, as_json=json))
 
 
@@ -163,11 +163,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo-answers"),
 ) -> None:
     """Send a real chest film, and a simulated earlier one, to the running service."""
-    from scp.demo import run_demo  # noqa: PLC0415
-
     with _errors_to_exit_code():
-        settings = load_settings(config)
-        logs.configure_logs("demo", quiet=True)
+        settings = _load(config, "demo", quiet=True)
+        from scp.demo import run_demo
+
         raise typer.Exit(run_demo(settings, out))
 
 
@@ -177,7 +176,8 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
 
     Exit code 0, or 1 and a list of what is wrong and how to mend it.
     """
-    from scp.check import check_all  # noqa: PLC0415
+    from scp import logs
+    from scp.check import check_all
 
     logs.configure_logs("check", quiet=True)
     raise typer.Exit(check_all(config, as_json=json))
@@ -186,10 +186,10 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
 @queue_app.command("list")
 def queue_list(config: Config = CONFIG, json: Json = False) -> None:
     """List what waits, runs, or stopped without success."""
-    from scp import queue_commands  # noqa: PLC0415
+    from scp import queue_commands
 
     with _errors_to_exit_code():
-        queue_commands.list_jobs(load_settings(config), as_json=json)
+        queue_commands.list_jobs(_load(config, "queue", quiet=True), as_json=json)
 
 
 JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
@@ -198,35 +198,34 @@ JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
 @queue_app.command("show")
 def queue_show(job: JobId, config: Config = CONFIG, json: Json = False) -> None:
     """Show one job: state, steps, outcome of its film or delivery."""
-    from scp import queue_commands  # noqa: PLC0415
+    from scp import queue_commands
 
     with _errors_to_exit_code():
-        queue_commands.show_job(load_settings(config), job, as_json=json)
+        queue_commands.show_job(_load(config, "queue", quiet=True), job, as_json=json)
 
 
 @queue_app.command("retry")
 def queue_retry(job: JobId, config: Config = CONFIG) -> None:
     """Do a failed or cancelled job again."""
-    from scp import queue_commands  # noqa: PLC0415
+    from scp import queue_commands
 
     with _errors_to_exit_code():
-        queue_commands.retry_job(load_settings(config), job)
+        queue_commands.retry_job(_load(config, "queue", quiet=True), job)
 
 
 @queue_app.command("cancel")
 def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
     """Take a job out of the queue; a cancelled delivery stays visible as such."""
-    from scp import queue_commands  # noqa: PLC0415
+    from scp import queue_commands
 
     with _errors_to_exit_code():
-        queue_commands.cancel_job(load_settings(config), job)
+        queue_commands.cancel_job(_load(config, "queue", quiet=True), job)
 
 
 def main() -> None:
     """Run `hilum`. Commands of other packages come in by the entry points `hilum.commands`."""
-    if set(sys.argv[1:2]).isdisjoint(typer.main.get_group(app).commands):
-        for entry in entry_points(group="hilum.commands"):  # they load torch: only where asked for
-            app.command(entry.name, rich_help_panel="Train")(entry.load())
+    for entry in entry_points(group="hilum.commands"):
+        app.command(entry.name, rich_help_panel="Train")(entry.load())
     app()
 
 

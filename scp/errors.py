@@ -14,6 +14,8 @@
 Statuses: PS3.4 Table B.2-1, PS3.7 Annex C.
 """
 
+CANNOT_START = 78  # exit code EX_CONFIG: starting it again is of no use
+
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700

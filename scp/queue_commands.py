@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import WorkflowStatus
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -40,7 +40,7 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
     if not rows:
         Console().print("nothing waits, nothing failed")
         return
-    table = Table("job", "state", "since", "why")
+    table = Table(Column("job", overflow="fold"), "state", "since", "why")
     for row in rows:
         table.add_row(row["job"], row["state"], row["since"], row["why"])
     Console().print(table)

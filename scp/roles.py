@@ -204,6 +204,8 @@ def open_socket(host: str, port: int, key: str) -> socket.socket:
         ) from error
 
 
-def inherited_socket(descriptor: int) -> socket.socket:
-    """Return the listening socket that the supervisor has opened for us."""
-    return socket.socket(fileno=descriptor)
+def listening_socket(host: str, port: int, key: str, descriptor: int | None) -> socket.socket:
+    """Return the socket that the supervisor has opened for us, or one of our own."""
+    if descriptor is not None:
+        return socket.socket(fileno=descriptor)
+    return open_socket(host, port, key)

@@ -16,13 +16,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from scp.config import Settings
-from scp.errors import ServiceError
+from scp.errors import CANNOT_START, ServiceError
 from scp.index.heartbeats import Role, alive
 from scp.roles import Ground, Stop, default_name, now, open_ground, open_socket
 
 log = structlog.get_logger(__name__)
 
-CANNOT_START = 78  # EX_CONFIG: a role says that starting it again is of no use
 _READY_WITHIN_S = 120.0  # loading torch from a cold disk takes most of a minute
 _STOP_WITHIN_S = 9.0
 _LONGEST_PAUSE_S = 30.0

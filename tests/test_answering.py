@@ -104,6 +104,15 @@ def test_a_prior_that_cannot_be_read_is_passed_over_for_the_one_before(bench):
     assert row.prior.uid == oldest
 
 
+def test_a_prior_whose_file_is_gone_is_passed_over(bench):
+    oldest = bench.take(make_film_ds(study_date="20220101", seed=1))
+    gone = bench.take(make_film_ds(study_date="20230101", seed=2))
+    with Session(bench.ground.engine) as session:
+        bench.ground.archive.path(films.film(session, gone).path).unlink()
+    row = bench.answer(bench.take(make_film_ds(study_date="20240101", seed=3)))
+    assert row.prior.uid == oldest
+
+
 def test_another_patient_is_never_a_prior(bench):
     bench.take(make_film_ds(patient_id="A", issuer="one", study_date="20230101", seed=1))
     row = bench.answer(

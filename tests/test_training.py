@@ -25,7 +25,8 @@ from training.cli import app
 from training.data import BadFilmList, load_films, read_film_list, read_picture
 from training.evaluation import auc, aucs, bootstrap_aucs, evaluate, read_all
 from training.export import BundleExists, NoRun, export_run
-from training.loop import BEST, CHECKPOINT, OtherRun, TrainSettings, rarity, train
+from training.loop import BEST, CHECKPOINT, OtherRun, rarity, train
+from training.settings import TrainSettings
 
 ROOT = Path(__file__).parents[1]
 SPLIT = "chexnet_7_1_2_split"

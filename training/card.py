@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.bundle import CARD
-from inference.model import Architecture
+from inference.settings import Architecture
 from training.evaluation import Evaluation
 
 NOTICE = (

@@ -1,7 +1,8 @@
 """`hilum train`, `hilum evaluate`, `hilum export`.
 
 The service's command line finds them by the entry points ``hilum.commands``, so that it need not
-import `training`. ``python -m training.cli`` is the same without the service.
+import `training`. ``python -m training.cli`` is the same without the service. Each command imports
+what it needs when it runs: torch takes seconds.
 """
 
 import json
@@ -13,15 +14,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from inference.bundle import BundleError, default_bundle, load_bundle
-from inference.engine import Engine, EngineError, find_device
-from inference.model import Architecture
-from training.data import SPLITS, BadFilmList, read_film_list
-from training.evaluation import evaluate as measure
-from training.evaluation import read_all
-from training.export import BundleExists, NoRun, export_run
-from training.loop import OtherRun, TrainSettings
-from training.loop import train as run_training
+from inference.settings import Architecture
+from training.settings import SPLITS, TrainSettings
 
 DEFAULTS = TrainSettings()
 
@@ -36,6 +30,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 @contextmanager
 def _errors_as_text() -> Iterator[None]:
     """Say what is wrong in one line instead of a traceback."""
+    from inference.bundle import BundleError
+    from inference.engine import EngineError
+    from training.data import BadFilmList
+    from training.export import BundleExists, NoRun
+    from training.loop import OtherRun
+
     try:
         yield
     except (BadFilmList, BundleError, BundleExists, EngineError, NoRun, OtherRun) as error:
@@ -59,6 +59,9 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train on the train split, choosing the epoch by the val split. Killed, it goes on."""
+    from inference.engine import find_device
+    from training.loop import train as run_training
+
     with _errors_as_text():
         settings = TrainSettings(
             architecture=architecture,
@@ -85,6 +88,12 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure a bundle on labelled films, with 95 % intervals, all and 1024 px films apart."""
+    from inference.bundle import default_bundle, load_bundle
+    from inference.engine import Engine
+    from training.data import BadFilmList, read_film_list
+    from training.evaluation import evaluate as measure
+    from training.evaluation import read_all
+
     with _errors_as_text():
         records = [record for record in read_film_list(films) if record.split == split]
         if not records:
@@ -119,6 +128,8 @@ def export(
     device: Device = "auto",
 ) -> None:
     """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
+    from training.export import export_run
+
     with _errors_as_text():
         bundle = export_run(run, out, size_px=size_px, name=name, version=version, device=device)
         typer.echo(f"{out}: {bundle.identity.name} {bundle.identity.version}")

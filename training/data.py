@@ -12,9 +12,9 @@ from PIL import Image
 from inference.film import Film
 from inference.findings import LABELS
 from inference.preprocessing import Preprocessing
+from training.settings import SPLITS
 
 SPLIT_COLUMN = "chexnet_7_1_2_split"
-SPLITS = ("train", "val", "test")
 
 
 class BadFilmList(ValueError):

@@ -28,7 +28,8 @@ from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
 from training.data import Record, load_films, read_film_list
 from training.evaluation import evaluate, read_all
-from training.loop import BEST, RUN, TrainSettings, logits_of
+from training.loop import BEST, RUN, logits_of
+from training.settings import TrainSettings
 
 
 class BundleExists(FileExistsError):
