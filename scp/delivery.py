@@ -58,7 +58,8 @@ class Deliverer:
             film=film_uid,
             destination=name,
             objects=len(waiting) - len(failed),
-            errors=sorted(set(failed.values())),
+            # after the colon may stand the destination's own words, and they may name a patient
+            errors=sorted({error.partition(": ")[0] for error in failed.values()}),
             duration_s=round(monotonic() - started, 3),
         )
         if failed:

@@ -8,10 +8,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from films import make_film_ds
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from network import DEADLINE_S, NOW, copy_of, database_away, open_ground, request_for, save
+from network import DEADLINE_S, NOW, copy_of, database_away, film, open_ground, request_for, save
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
@@ -42,11 +41,6 @@ from scp.queue import film_job
 def ground(tmp_path):
     with open_ground(tmp_path) as ground:
         yield ground
-
-
-def film(**more):
-    """A small film; the same arguments make the same bytes."""
-    return make_film_ds(rows=16, columns=16, **more)
 
 
 def bring(ground, ds, request=None, name="received.dcm"):

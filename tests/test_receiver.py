@@ -1,30 +1,25 @@
 """The storage SCP on a real socket, spoken to by DCMTK and pynetdicom."""
 
-import gc
-import os
-import socket
 import subprocess
-import sys
-import threading
-from time import monotonic
 
 import pytest
 from films import make_film_ds
 from network import (
     DEADLINE_S,
-    RawScu,
+    ECHO,
     associated,
     data_set,
     data_set_bytes,
     database_away,
-    open_files,
+    echo,
+    film,
     open_ground,
     port_of,
     raw,
     receiving,
+    rejection,
     save,
     store,
-    threads,
 )
 from peers import require_peer
 from pydicom import dcmread
@@ -46,13 +41,10 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from pynetdicom.sop_class import Verification
-from service import wait_for
 
 from scp.archive import Archive, ArchiveSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES, Peer, is_known
-from scp.dimse.receiver import ReceiverSettings, open_listener
-from scp.dimse.sender import DestinationSettings
-from scp.dimse.sender import echo as send_echo
+from scp.dimse.receiver import ReceiverSettings
 from scp.errors import (
     CANNOT_UNDERSTAND,
     DOES_NOT_MATCH_SOP_CLASS,
@@ -63,11 +55,6 @@ from scp.errors import (
 )
 
 DX = DigitalXRayImageStorageForPresentation
-ECHO = [(Verification, [ExplicitVRLittleEndian])]
-# pynetdicom's own, of a connection that it cannot go on with
-A_THREAD_MAY_DIE = pytest.mark.filterwarnings(
-    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
-)
 LOOPBACK = {"ae_title": "XRAY1", "host": "127.0.0.1"}
 
 
@@ -75,16 +62,6 @@ LOOPBACK = {"ae_title": "XRAY1", "host": "127.0.0.1"}
 def ground(tmp_path):
     with open_ground(tmp_path) as ground:
         yield ground
-
-
-def film(**more):
-    return make_film_ds(rows=16, columns=16, **more)
-
-
-def echo(port, **names):
-    """C-ECHO; return the status, or None without an association."""
-    with associated(port, ECHO, **names) as association:
-        return association.send_c_echo().get("Status") if association.is_established else None
 
 
 def test_dcmtk_is_answered_on_echo_and_store(ground, tmp_path):
@@ -173,14 +150,6 @@ def test_a_uid_that_tries_to_climb_out_of_the_archive_is_refused(ground, tmp_pat
 
 
 # --- who may speak ------------------------------------------------------------------------------
-
-
-def rejection(port, **names):
-    """Return (result, source, reason) of an A-ASSOCIATE-RJ."""
-    with associated(port, ECHO, **names) as association:
-        assert association.is_rejected
-        answer = association.acceptor.primitive
-        return answer.result, answer.result_source, answer.diagnostic
 
 
 def test_an_unknown_calling_ae_title_is_rejected_for_good(ground):
@@ -351,258 +320,3 @@ def test_dcmtk_sends_a_compressed_film(ground, tmp_path):
     (row,) = ground.instances()
     assert row.transfer_syntax_uid == JPEGLosslessSV1
     assert (dcmread(ground.archive.path(row.path)).pixel_array == dcmread(sent).pixel_array).all()
-
-
-# --- associations: busy, broken, many -----------------------------------------------------------
-
-
-def test_echo_is_answered_while_another_association_is_in_the_middle_of_a_store(ground):
-    ds = film()
-    with receiving(ground) as receiver, raw(receiver) as peer:
-        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
-        assert echo(port_of(receiver)) == SUCCESS
-        assert store(port_of(receiver), film(seed=5)) == SUCCESS
-        peer.go_on(data_set(ds)[500:], last=True)
-        assert peer.status() == SUCCESS
-    assert len(ground.instances()) == 2
-
-
-@pytest.mark.parametrize("how", ["abort", "close", "reset"])
-def test_a_store_that_breaks_off_leaves_nothing(ground, how):
-    ds = film()
-    with receiving(ground) as receiver, raw(receiver) as peer:
-        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
-        getattr(peer, how)()
-        wait_for(lambda: not ground.files("incoming"), "the half film to go", DEADLINE_S)
-        assert (ground.instances(), ground.jobs_by_id(), ground.refused()) == ([], {}, [])
-        assert store(port_of(receiver), ds) == SUCCESS
-
-
-@pytest.mark.parametrize("data", [b"\x01\x00\x00", b"\x01\x00\x00\x00\x00\xff half"])
-def test_a_caller_that_falls_silent_within_its_first_message_is_given_up(ground, data):
-    before = threads()
-    with receiving(ground, timeout_s=0.5) as receiver:
-        with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
-            caller.sendall(data)
-            wait_for(lambda: receiver.ae.active_associations, "the association", DEADLINE_S)
-            wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
-        assert echo(port_of(receiver)) == SUCCESS
-    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
-
-
-def test_a_sender_that_falls_silent_within_a_store_is_given_up_and_leaves_nothing(ground):
-    ds = film()
-    before = threads()
-    with receiving(ground, timeout_s=0.5) as receiver, raw(receiver) as peer:
-        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-        peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
-        wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
-        assert ground.files("incoming") == []
-    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
-
-
-@pytest.mark.parametrize(
-    "junk",
-    [
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\xff" * 40,
-        b"\x01\x00\x00\x00\x00\x04\x00\x01\x00\x00",
-        b"\x04\x00\x00\x00\x00\x06\x00\x00\x00\x02\x01\x03",
-    ],
-)
-def test_what_is_no_dicom_at_all_does_no_harm(ground, junk):
-    before = threads()
-    with receiving(ground, timeout_s=1) as receiver:
-        with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
-            caller.sendall(junk)
-            wait_for(lambda: receiver.ae.active_associations, "the association", DEADLINE_S)
-        wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
-        assert echo(port_of(receiver)) == SUCCESS
-    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
-
-
-@pytest.mark.filterwarnings(
-    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
-)
-def test_a_command_that_cannot_be_understood_ends_its_association_and_no_other(ground):
-    with receiving(ground) as receiver, raw(receiver) as peer:
-        peer.pdv(b"\xff" * 20, 0x03)
-        assert peer.is_closed()
-        assert echo(port_of(receiver)) == SUCCESS
-
-
-@pytest.mark.filterwarnings(
-    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
-)
-def test_a_disk_that_takes_no_file_any_more_ends_the_association_and_not_the_service(ground):
-    with receiving(ground) as receiver:
-        with raw(receiver) as peer:
-            ground.archive.incoming.rmdir()
-            peer.begin_store(b"data", "1.2.3")
-            assert peer.is_closed()
-        ground.archive.incoming.mkdir()
-        assert store(port_of(receiver), film()) == SUCCESS
-
-
-def test_a_hundred_associations_leave_no_thread_and_no_open_file(ground):
-    with receiving(ground) as receiver:
-        for _ in range(3):
-            assert store(port_of(receiver), film()) == SUCCESS
-        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
-        gc.collect()
-        before, files = len(threads()), open_files()
-        for number in range(100):
-            with raw(receiver) as peer:
-                if number % 4 == 0:
-                    assert peer.store(data_set(film()), film().SOPInstanceUID) == SUCCESS
-                elif number % 4 == 1:
-                    peer.begin_store(b"half", "1.2.3")
-                elif number % 4 == 2:
-                    peer.abort()
-                else:
-                    assert peer.echo() == SUCCESS
-        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
-        wait_for(lambda: len(threads()) <= before, "the threads to end", DEADLINE_S)
-        gc.collect()
-        assert open_files() <= files
-    assert ground.files("incoming") == []
-
-
-def test_more_associations_than_allowed_are_told_to_come_back(ground):
-    with receiving(ground, max_associations=1) as receiver:
-        with raw(receiver):
-            assert rejection(port_of(receiver)) == (2, 3, 2)
-        wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
-        assert echo(port_of(receiver)) == SUCCESS
-
-
-# --- stopping, and two on one port --------------------------------------------------------------
-
-
-def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(ground):
-    ds = film()
-    with receiving(ground) as receiver:
-        port, peer = port_of(receiver), RawScu(port_of(receiver), DX, ExplicitVRLittleEndian)
-        peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-
-        def finish(done):
-            with pytest.raises(OSError, match="refused"):
-                socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
-            peer.go_on(data_set(ds)[500:], last=True)
-            assert peer.status() == SUCCESS
-            peer.release()
-            wait_for(done, "the association to end", DEADLINE_S)
-            return True
-
-        receiver.stop(finish)
-        receiver.stop = lambda _wait: None  # the fixture need not stop it again
-        assert not receiver.ae.active_associations
-    assert len(ground.instances()) == 1
-
-
-def test_stopping_does_not_wait_for_peers_that_will_not_end(ground):
-    before = threads()
-    with receiving(ground, timeout_s=6) as receiver, raw(receiver) as peer:
-        port = port_of(receiver)
-        with socket.create_connection(("127.0.0.1", port)) as mute:
-            mute.sendall(b"\x01\x00\x00")
-            peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
-            assert echo(port) == SUCCESS
-            wait_for(lambda: len(receiver.ae.active_associations) == 2, "both", DEADLINE_S)
-            started = monotonic()
-            receiver.stop(lambda _done: False)
-            assert monotonic() - started < 4  # of the 10 s in which the service must stop
-        receiver.stop = lambda _wait: None
-    wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
-
-
-def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(ground):
-    with receiving(ground) as receiver:
-        assert not receiver._server.socket.getblocking()
-
-
-def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(ground):
-    listening = open_listener("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    with (
-        receiving(ground, listening=listening.dup()) as one,
-        receiving(ground, listening=listening.dup()) as two,
-    ):
-        listening.close()
-        peers = [RawScu(port, DX, ExplicitVRLittleEndian) for _ in range(40)]
-        shares = [len(receiver.ae.active_associations) for receiver in (one, two)]
-        assert sum(shares) == 40
-        assert all(peer.echo() == SUCCESS for peer in peers)
-        for peer in peers:
-            peer.release()
-        one._server.shutdown()
-        assert [store(port, film(seed=seed)) for seed in range(4)] == [SUCCESS] * 4
-        one.stop = lambda _wait: None
-    assert len(ground.instances()) == 4
-
-
-def test_two_receiver_processes_take_films_from_one_port(ground, tmp_path):
-    listening = open_listener("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RECEIVER_PROCESS, tmp_path, str(listening.fileno())],
-            pass_fds=[listening.fileno()],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        for _ in range(2)
-    ]
-    try:
-        listening.close()
-        outcomes = []
-        senders = [
-            threading.Thread(target=lambda n=n: outcomes.append(store(port, film(seed=n))))
-            for n in range(8)
-        ]
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            sender.join(DEADLINE_S)
-        assert outcomes == [SUCCESS] * 8
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert len(ground.instances()) == len(ground.jobs_by_id()) == 8
-
-
-RECEIVER_PROCESS = """
-import socket, sys
-from pathlib import Path
-from network import open_ground
-from scp.dimse.receiver import Receiver, ReceiverSettings
-with open_ground(Path(sys.argv[1])) as ground:
-    listening = socket.socket(fileno=int(sys.argv[2]))
-    Receiver(ReceiverSettings(), ground.intake, listening, secondary_captures=False).serve()
-"""
-
-
-def test_the_listener_takes_a_free_port_and_refuses_a_taken_one():
-    with open_listener("127.0.0.1", 0) as listening, pytest.raises(OSError, match="in use"):
-        open_listener("127.0.0.1", listening.getsockname()[1])
-
-
-@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
-def test_the_listener_and_the_sender_speak_either_family(ground, host):
-    if not has_ipv6():
-        pytest.skip("this machine has no IPv6 loopback")
-    with receiving(ground, listening=open_listener(host, 0)) as receiver:
-        port = port_of(receiver)
-        for address in {"::1": ["::1"], "::": ["::1", "127.0.0.1"]}.get(host, ["localhost"]):
-            there = DestinationSettings(name="h", ae_title="HILUM", host=address, port=port)
-            send_echo(there, "XRAY1")
-
-
-def has_ipv6():
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
