@@ -26,7 +26,7 @@ from inference.findings import FloatArray
 from scp.commands import NOT_A_DEVICE, outcome_of, progress
 from scp.config import Settings
 from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
-from scp.errors import HilumError, ServiceError
+from scp.errors import DUPLICATE_SOP_INSTANCE, HilumError, ServiceError
 from scp.index.rows import FilmRow
 from scp.index.schema import FilmState
 from scp.results.identity import derive_uid
@@ -114,7 +114,7 @@ def _send(settings: Settings, path: Path) -> None:
         (answer,) = send(destination, "DEMO", [describe(path)])
     except Unreachable as error:
         raise ServiceError(f"{error}: start `make serve` in another terminal first") from error
-    if not answer.delivered:
+    if not answer.delivered and answer.status != DUPLICATE_SOP_INSTANCE:  # it came another way
         raise DemoFailed(f"the receiver did not take the film: {answer.error}")
 
 

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from databases import (
     postgresql_template,
     sqlite_template,
 )
+from pynetdicom import _config
 from tiny import make_tiny_bundle
 
 __all__ = [  # fixtures
@@ -61,3 +63,10 @@ def _no_settings_from_outside(monkeypatch):
     """Keep the caller's HILUM_ variables out of the tests."""
     for name in [name for name in os.environ if name.startswith("HILUM_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _receivers_stay_in_their_test(monkeypatch):
+    """Undo what a receiver sets for its whole process, which in the service is its own."""
+    monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", False)
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from skimage.transform import SimilarityTransform, resize, warp
 
-from inference.comparison import Comparison, compare
+from inference.comparison import Comparison
 from inference.comparison.align import align, pixel_ratio
 from inference.comparison.change import NULL_MARGIN, change_of, changes
+from inference.comparison.compare import compare
 from inference.comparison.structural import aligned_pair, difference
 from inference.film import Film, View, read_film
 from inference.findings import FINDINGS, LABELS, Change, ModelIdentity, Prediction

@@ -184,7 +184,7 @@ def test_a_dead_letter_shows_its_error_and_the_command_that_sends_it_again(site)
         invented.delivery(invented.result(other), "PACS_A")
         uid, other_uid = film.uid, other.uid
     page = site.page("/?dead_letters=true")
-    assert f"hilum queue retry {uid} PACS_A" in page
+    assert f"hilum queue retry delivery:{uid}:PACS_A" in page
     assert "dead letter after 10 attempts" in page
     assert "1 of 2 delivered" in page
     assert "connection refused" in page
