@@ -1,7 +1,6 @@
 """The role `work`: films from the queue, answers into the archive and to the destinations."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -35,16 +34,16 @@ _POLL_S = 0.1
 _DELIVERIES_AT_ONCE = 2
 
 
-def this_product() -> Product:
-    """Return what results say made them."""
-    return Product(version=version("hilum"), serial=socket.gethostname())
+def this_product(settings: Settings) -> Product:
+    """Return what results say made them: not which host, for another one may do a step again."""
+    return Product(version=version("hilum"), serial=settings.receiver.ae_title)
 
 
 @contextmanager
 def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
     with _open_engine(settings) as engine:
-        yield Reader(engine, settings.gate, settings.results, this_product())
+        yield Reader(engine, settings.gate, settings.results, this_product(settings))
 
 
 def _open_engine(settings: Settings) -> Engine:
