@@ -87,6 +87,9 @@ def test_dcmtk_receives_every_object_as_it_was(film_file, report_file, tmp_path)
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEGLSLossless])
 def test_an_object_goes_out_in_its_own_transfer_syntax_byte_for_byte(film_file, syntax):
     path = film_file(transfer_syntax=syntax)
+    with path.open("ab") as file:  # an element that stands out of order stays where it stands
+        file.write(b"\x08\x00\x05\x10" + (b"\2\0\0\0" if syntax.is_implicit_VR else b"SH\2\0"))
+        file.write(b"1 ")
     arrived = []
 
     def keep(_pacs, event):
