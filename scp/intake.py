@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 
 import sqlalchemy as sa
 import structlog
@@ -65,6 +66,7 @@ class Intake:
             raise
 
     def _take(self, received: Path, request: Request) -> Recorded:
+        started = monotonic()
         header = _header(received)
         identity = _agreed(header.identity, request)
         stored = self.archive.keep_film(
@@ -99,6 +101,7 @@ class Intake:
             calling_ae_title=request.calling_ae_title,
             size_bytes=stored.size_bytes,
             again=recorded is Recorded.SAME,
+            duration_s=round(monotonic() - started, 3),
         )
         return recorded
 
