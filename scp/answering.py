@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from inference.gate import Refusal
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
-from scp.index import films
+from scp.index import deliveries, films
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.queue import Jobs
 from scp.reading import Read, Reader
@@ -102,7 +102,8 @@ class Answerer:
                     now=self.now(),
                 )
             for name in self.destinations:
-                self.jobs.deliver(session, film_uid, name, attempt=1)
+                attempt = deliveries.next_attempt(session, film_uid, name)
+                self.jobs.deliver(session, film_uid, name, attempt)
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
         log.info(
             "answered",

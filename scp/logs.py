@@ -6,6 +6,7 @@ are written. Libraries that quote values (pydicom's warnings) are silenced.
 
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from typing import Any
@@ -62,6 +63,21 @@ def configure_logs(role: str, *, quiet: bool = False) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    _log_uncaught()
+
+
+def _log_uncaught() -> None:
+    """Log what nobody caught as everything else; Python would print its text, quotes and all."""
+
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread is not None else ""
+        structlog.get_logger(__name__).error("thread died", thread=name, exc_info=args.exc_value)
+
+    def of_process(_kind: object, error: BaseException, _where: object) -> None:
+        structlog.get_logger(__name__).error("process died", exc_info=error)
+
+    threading.excepthook = of_thread
+    sys.excepthook = of_process
 
 
 def adopt_dbos_logs() -> None:

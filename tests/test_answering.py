@@ -11,11 +11,12 @@ from inference.gate import Reason
 from scp import worker as worker_role
 from scp.config import Settings
 from scp.dimse.sender import DestinationSettings
-from scp.index import films
+from scp.index import deliveries, films
 from scp.index.schema import Analysis, Comparison, Delivery, FilmState, Result
 from scp.index.worklist import film_row
 from scp.intake import Intake, Request
-from scp.queue import film_job
+from scp.queue import delivery_job, film_job
+from scp.results.identity import Product
 from scp.roles import now, open_ground
 
 
@@ -111,6 +112,19 @@ def test_a_prior_whose_file_is_gone_is_passed_over(bench):
         bench.ground.archive.path(films.film(session, gone).path).unlink()
     row = bench.answer(bench.take(make_film_ds(study_date="20240101", seed=3)))
     assert row.prior.uid == oldest
+
+
+def test_a_new_release_answers_again_and_delivers_the_new_answer(bench):
+    uid = bench.take(make_film_ds())
+    bench.answer(uid)
+    with Session(bench.ground.engine) as session, session.begin():
+        for item in deliveries.outstanding(session, uid, "pacs"):
+            deliveries.set_delivered(session, item.delivery_id, now())
+    bench.answerer.reader.product = Product(version="99.0", serial="HILUM")
+    row = bench.answer(uid)
+    assert len(row.results) == 4
+    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    assert {delivery_job(uid, "pacs", 1), delivery_job(uid, "pacs", 2)} <= jobs
 
 
 def test_another_patient_is_never_a_prior(bench):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
@@ -33,6 +33,17 @@ def outstanding(session: Session, film_uid: str, destination: str) -> list[Outgo
         .order_by(Result.id)
     )
     return [Outgoing(*row) for row in rows]
+
+
+def next_attempt(session: Session, film_uid: str, destination: str) -> int:
+    """Return the number of the next attempt: one that no earlier result of the film has used."""
+    made = session.scalar(
+        select(func.max(Delivery.attempts))
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(Instance.uid == film_uid, Delivery.destination == destination)
+    )
+    return 1 + (made or 0)
 
 
 def set_delivered(session: Session, delivery_id: int, now: datetime) -> None:
