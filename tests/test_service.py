@@ -173,23 +173,26 @@ def test_log_lines_are_json_with_role_film_and_duration(service, tmp_path):
     assert {line["role"] for line in lines} >= {"receive", "work"}
 
 
-def test_the_demonstration_shows_findings_and_files(service, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "scp.cli", "demo", "--config", service.config, "--out", tmp_path],
-        env=os.environ
-        | {
+def test_the_demonstration_shows_findings_comparison_and_files(tiny_bundle, tmp_path):
+    out = tmp_path / "answers"
+    with Service(tmp_path, tiny_bundle) as service:
+        ports = {
             "HILUM_RECEIVER__PORT": str(service.dicom_port),
             "HILUM_DASHBOARD__PORT": str(service.http_port),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        }
+        command = [sys.executable, "-m", "scp.cli", "demo", "--config", service.config]
+        done = subprocess.run(
+            [*command, "--out", out],
+            env=os.environ | ports,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert "Pleural thickening" in done.stdout
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in out.iterdir()}
     assert {"current-comparison-capture.png", "current-report.dcm"} <= names
-    prior = dcmread(tmp_path / "earlier-heatmap-capture.dcm")
+    prior = dcmread(out / "earlier-heatmap-capture.dcm")
     assert "SIMULATED" in prior.StudyDescription
 
 
