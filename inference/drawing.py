@@ -5,10 +5,7 @@ and right markers are there. No picture carries anything that identifies the pat
 """
 
 import datetime as dt
-import io
 from dataclasses import dataclass
-
-from PIL import Image
 
 from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
@@ -147,13 +144,6 @@ def draw_comparison(
         panel.notes(notes)
     panel.closing("Made by a machine, not verified by a physician.")
     return page.done()
-
-
-def preview_png(rgb: Rgb) -> bytes:
-    """Encode a picture (h, w, 3) as PNG."""
-    out = io.BytesIO()
-    Image.fromarray(rgb).save(out, "PNG", compress_level=4)
-    return out.getvalue()
 
 
 def _page(settings: DrawingSettings, software: str) -> tuple[Canvas, Panel]:

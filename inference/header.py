@@ -13,7 +13,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 # what converting a malformed element raises in pydicom, by value representation
-_MALFORMED = (
+MALFORMED = (
     ValueError,
     TypeError,
     ArithmeticError,
@@ -30,7 +30,7 @@ def value(ds: Dataset, keyword: str) -> Any:
     """Return an element's value as pydicom gives it; None when absent, empty or malformed."""
     try:
         return ds.get(keyword)
-    except _MALFORMED:
+    except MALFORMED:
         return None
 
 

@@ -1,16 +1,14 @@
 import datetime as dt
-import io
 
 import numpy as np
 import pytest
 from films import chest
 from invented import MODEL, comparison, everything_positive, prediction
-from PIL import Image
 from skimage.color import rgb2lab
 
 from inference.canvas import Canvas, plain
 from inference.colours import difference_table, heat_table
-from inference.drawing import Caption, draw_comparison, draw_findings, preview_png
+from inference.drawing import Caption, draw_comparison, draw_findings
 from inference.film import Film, View
 from inference.settings import DrawingSettings
 
@@ -184,8 +182,3 @@ def test_equal_steps_of_a_value_are_equal_steps_to_the_eye():
 def test_no_difference_is_grey():
     middle = difference_table()[127:129].astype(int)
     assert (np.ptp(middle, axis=-1) < 6).all()
-
-
-def test_a_preview_is_the_picture_as_png():
-    rgb = draw_findings(FILM, prediction(), **WORDS)
-    assert (np.asarray(Image.open(io.BytesIO(preview_png(rgb)))) == rgb).all()

@@ -1,7 +1,6 @@
 """Who is meant, and who speaks: the patient and study as the source names them, and our UIDs."""
 
 import hashlib
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import validate_value
+
+from inference.header import MALFORMED
 
 UTF8 = "ISO_IR 192"
 
@@ -36,18 +37,6 @@ ALWAYS_THERE = (
 
 # Elsewhere a value that breaks its representation's rule is left out: receivers refuse it.
 _JUDGED = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM"})
-
-# What pydicom raises when an element's bytes are not what its representation says.
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    NotImplementedError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -123,7 +112,7 @@ def _readable(ds: Dataset, tag: BaseTag) -> DataElement | None:
         if element.VR in _JUDGED and element.keyword not in ALWAYS_THERE:
             for one in value if element.VM > 1 else [value]:
                 validate_value(element.VR, str(one), config.RAISE)
-    except _MALFORMED:
+    except MALFORMED:
         return None
     return DataElement(tag, element.VR, value, validation_mode=config.IGNORE)
 
