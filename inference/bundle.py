@@ -70,6 +70,17 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Localisation = Literal["better than chance", "no better than chance", "not measured"]
+
+
+class ReliabilityBin(_Frozen):
+    """Validation films of like probability: what was said, and what held."""
+
+    probability: float = Field(ge=0, le=1, description="mean of what was said")
+    frequency: float = Field(ge=0, le=1, description="share of the films with the finding")
+    films: int = Field(ge=1)
+
+
 class Reading(_Frozen):
     """How one output of the network is to be read.
 
@@ -81,6 +92,14 @@ class Reading(_Frozen):
     intercept: float
     threshold: float = Field(gt=0, lt=1, description="operating point, as a probability")
     prevalence: float = Field(ge=0, le=1, description="assumed by slope and intercept")
+    reliability: tuple[ReliabilityBin, ...] = Field(
+        default=(), description="the reliability curve on the validation films"
+    )
+    localisation: Localisation = Field(
+        default="not measured",
+        description="whether the heat map meets radiologists' boxes more often than a control; "
+        "one that does not is not shown",
+    )
 
     @property
     def decision(self) -> float:

@@ -1,8 +1,9 @@
-"""A ResNet whose logits and class activation maps come from one forward pass.
+"""A classifier whose logits and class activation maps come from one forward pass.
 
 References
 ----------
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
+Huang et al., Densely Connected Convolutional Networks, CVPR 2017.
 Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016.
 """
 
@@ -10,44 +11,38 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
-from torchvision.models import resnet18, resnet50
+from torchvision.models import DenseNet, ResNet, densenet121, resnet18, resnet50
 
 from inference.settings import Architecture
 
-_BUILDERS = {"resnet18": resnet18, "resnet50": resnet50}
-
 
 class FindingNetwork(nn.Module):
-    """A torchvision ResNet with one output per finding and its class activation map.
+    """A torchvision network with one output per finding and its class activation map.
 
     The linear head is a 1x1 convolution in front of the pooling instead of a matrix behind it:
     both are linear, so they commute, and the mean over a map *is* the logit.
 
     The stem takes one channel: a film is grey, and three equal channels only add a sum. (Weights
-    made for three come over exactly by adding their stem over the channels.) The last stage keeps
-    its resolution, for maps of stride 16, 8 x 8 at 128 px, instead of 32.
+    made for three come over exactly by adding their stem over the channels.) The last stage of a
+    ResNet keeps its resolution, for maps of stride 16, 8 x 8 at 128 px, instead of 32; so does a
+    DenseNet's.
 
     Parameters
     ----------
     architecture
-        "resnet50" to work with, "resnet18" for tests.
+        "resnet50" to work with, "densenet121" to compare, "resnet18" for tests.
     labels
         Number of outputs.
     """
 
     def __init__(self, architecture: Architecture = "resnet50", labels: int = 14) -> None:
         super().__init__()
-        resnet = _BUILDERS[architecture](zero_init_residual=True)
-        stem = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
-        for module in resnet.layer4.modules():
-            if isinstance(module, nn.Conv2d):
-                module.stride = (1, 1)
-        stages = [(name, child) for name, child in resnet.named_children() if name != "fc"]
-        trunk = OrderedDict(stages, conv1=stem)
-        del trunk["avgpool"]
-        self.trunk = nn.Sequential(trunk)
-        self.head = nn.Conv2d(resnet.fc.in_features, labels, kernel_size=1)
+        if architecture == "densenet121":
+            self.trunk, features = _densenet_trunk(densenet121())
+        else:
+            builder = {"resnet18": resnet18, "resnet50": resnet50}[architecture]
+            self.trunk, features = _resnet_trunk(builder(zero_init_residual=True))
+        self.head = nn.Conv2d(features, labels, kernel_size=1)
 
     def forward(self, films: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits (b, labels) and their class activation maps (b, labels, h, w).
@@ -60,6 +55,31 @@ class FindingNetwork(nn.Module):
         features = self.trunk(films)  # (b, features, h, w)
         maps = self.head(features)  # (b, labels, h, w)
         return maps.mean(dim=(2, 3)), maps
+
+
+def _grey_stem() -> nn.Conv2d:
+    stem = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+    return stem
+
+
+def _resnet_trunk(resnet: ResNet) -> tuple[nn.Sequential, int]:
+    """Return the stages in front of the pooling, and their number of features."""
+    for module in resnet.layer4.modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)
+    stages = [(name, child) for name, child in resnet.named_children() if name != "fc"]
+    trunk = OrderedDict(stages, conv1=_grey_stem())
+    del trunk["avgpool"]
+    return nn.Sequential(trunk), resnet.fc.in_features
+
+
+def _densenet_trunk(densenet: DenseNet) -> tuple[nn.Sequential, int]:
+    """Return the stages in front of the pooling, and their number of features."""
+    trunk = OrderedDict(densenet.features.named_children(), conv0=_grey_stem())
+    trunk["transition3"].pool = nn.Identity()
+    trunk["relu5"] = nn.ReLU(inplace=True)  # torchvision applies it outside of its features
+    return nn.Sequential(trunk), densenet.classifier.in_features
 
 
 def heatmaps(maps: torch.Tensor, decision: torch.Tensor) -> torch.Tensor:

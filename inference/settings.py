@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Architecture = Literal["resnet18", "resnet50"]
+Architecture = Literal["resnet18", "resnet50", "densenet121"]
 
 
 class InferenceSettings(BaseModel):

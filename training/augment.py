@@ -6,41 +6,27 @@ from monai.transforms import (
     RandAdjustContrast,
     RandAffine,
     RandCoarseDropout,
-    RandScaleCrop,
+    RandGaussianNoise,
     RandScaleIntensity,
     RandSimulateLowResolution,
-    Resize,
     ToTensor,
+    Transform,
 )
 
 
 class Augmentation:
-    """Vary films at random, each on its own.
+    """Vary a film at random, as its seed says.
 
     Never a left-right flip: the heart has a side. Borders are cropped, and sharp films blurred,
     because border and sharpness tell a film's source, and the source goes with the label: the
     network would learn the hospital instead of the disease.
     """
 
-    def __init__(self, size_px: int, seed: int) -> None:
-        transform = Compose(
+    def __init__(self, size_px: int) -> None:
+        self._transform = Compose(
             [
-                RandScaleCrop(roi_scale=0.75, max_roi_scale=1.0, random_size=True),
-                Resize((size_px, size_px), mode="bilinear"),
-                RandAffine(
-                    prob=0.7,
-                    rotate_range=0.15,  # radians: few stand crooked by more than 9 degrees
-                    shear_range=(0.08, 0.08),
-                    padding_mode="zeros",
-                ),
-                RandSimulateLowResolution(
-                    prob=0.3,
-                    downsample_mode="area",
-                    upsample_mode="bilinear",
-                    zoom_range=(0.4, 0.9),  # 0.4 of 128 px: nearly the 64 px of the poorest source
-                ),
-                RandAdjustContrast(prob=0.5, gamma=(0.7, 1.5)),
-                RandScaleIntensity(factors=0.2, prob=0.5),
+                _geometry(size_px),
+                *exposure(),
                 RandCoarseDropout(
                     holes=1,
                     max_holes=3,
@@ -52,8 +38,43 @@ class Augmentation:
                 ToTensor(dtype=torch.float32, track_meta=False),
             ]
         )
-        self._transform = transform.set_random_state(seed=seed)
 
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return (b, 1, size_px, size_px) in [0, 1] for (b, 1, any, any) uint8."""
-        return torch.stack([self._transform(film) for film in pixels.float() / 255])
+    def __call__(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+        """Return (1, size_px, size_px) in [0, 1] for (1, any, any) uint8."""
+        self._transform.set_random_state(seed=seed % 2**32)
+        varied: torch.Tensor = self._transform(pixels.float() / 255)
+        return varied
+
+
+def _geometry(size_px: int) -> RandAffine:
+    """Turn, shear, enlarge and shift in one interpolation.
+
+    The grid of ``size_px`` is laid over the middle of a film that is 15 % larger (`MARGIN`), so
+    the least enlargement shows the whole film, and the most shows 70 % of each side.
+    """
+    shift = 0.06 * size_px
+    return RandAffine(
+        prob=1.0,
+        spatial_size=(size_px, size_px),
+        rotate_range=0.15,  # radians: few stand crooked by more than 9 degrees
+        shear_range=(0.08, 0.08),
+        scale_range=(-0.2, 0.15),
+        translate_range=(shift, shift),
+        padding_mode="zeros",
+        cache_grid=True,
+    )
+
+
+def exposure() -> list[Transform]:
+    """Return transforms of sharpness, noise and greys: another detector, another window."""
+    return [
+        RandSimulateLowResolution(
+            prob=0.3,
+            downsample_mode="area",
+            upsample_mode="bilinear",
+            zoom_range=(0.4, 0.9),  # 0.4 of 128 px: nearly the 64 px of the poorest source
+        ),
+        RandGaussianNoise(prob=0.2, std=0.02),
+        RandAdjustContrast(prob=0.5, gamma=(0.7, 1.5)),
+        RandScaleIntensity(factors=0.2, prob=0.5),
+    ]

@@ -5,7 +5,7 @@ import torch
 
 from inference.bundle import Reading
 from inference.findings import LABELS
-from training.evaluation import Doubles
+from training.statistics import Doubles
 
 # Share of the films without a finding that are not flagged for it. A fixed specificity needs no
 # positive films to be estimated, which best-F1 and Youden do: Hernia has a dozen in all.

@@ -1,4 +1,4 @@
-"""`hilum train`, `hilum evaluate`, `hilum export`.
+"""`hilum pretrain`, `hilum train`, `hilum evaluate`, `hilum export`.
 
 The service's command line finds them by the entry points ``hilum.commands``, so that it need not
 import `training`. ``python -m training.cli`` is the same without the service. Each command imports
@@ -14,16 +14,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from inference.settings import Architecture
-from training.settings import SPLITS, TrainSettings
-
-DEFAULTS = TrainSettings()
+from training.settings import SPLITS, PretrainSettings, TrainSettings, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 
 Films = Annotated[
-    Path, typer.Option(help="list of labelled films (films.csv); they lie beside it", exists=True)
+    Path | None, typer.Option(help="list of labelled films (films.csv); they lie beside it")
 ]
+Nih = Annotated[
+    Path | None, typer.Option(help="folder with ChestX-ray14 in the layout in which NIH has it")
+]
+Out = Annotated[Path, typer.Option(help="folder of the run; an unfinished one goes on")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings", exists=True)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="one setting, as NAME=VALUE; may be repeated")
+]
+BundleFolder = Annotated[
+    Path | None, typer.Option(help="folder of a bundle; hilum's own when left out")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 
 
@@ -32,72 +41,86 @@ def _errors_as_text() -> Iterator[None]:
     """Say what is wrong in one line instead of a traceback."""
     from inference.bundle import BundleError
     from inference.engine import EngineError
-    from training.data import BadFilmList
     from training.export import BundleExists, NoRun
     from training.loop import OtherRun
+    from training.records import BadFilmList
+    from training.settings import BadSetting
+    from training.teacher import NoTeacher
+    from training.weights import NoWeights
 
+    known = (BadFilmList, BadSetting, BundleError, BundleExists, EngineError, NoRun, NoTeacher)
     try:
         yield
-    except (BadFilmList, BundleError, BundleExists, EngineError, NoRun, OtherRun) as error:
+    except (*known, NoWeights, OtherRun) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
 
 @app.command()
-def train(
+def pretrain(
     *,
-    films: Films,
-    out: Annotated[Path, typer.Option(help="folder of the run; an unfinished one goes on")],
-    epochs: Annotated[int, typer.Option(min=1)] = DEFAULTS.epochs,
-    size_px: Annotated[int, typer.Option(min=32)] = DEFAULTS.size_px,
-    start_px: Annotated[int, typer.Option(min=32)] = DEFAULTS.start_px,
-    batch_size: Annotated[int, typer.Option(min=2)] = DEFAULTS.batch_size,
-    learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULTS.learning_rate,
-    warmup_epochs: Annotated[int, typer.Option(min=0)] = DEFAULTS.warmup_epochs,
-    architecture: Annotated[Architecture, typer.Option()] = DEFAULTS.architecture,
-    seed: int = DEFAULTS.seed,
+    folders: Annotated[list[Path], typer.Option("--folder", help="folder of films; repeatable")],
+    films: Films = None,
+    nih: Nih = None,
+    out: Out,
+    config: Config = None,
+    settings: Set = None,
     device: Device = "auto",
 ) -> None:
-    """Train on the train split, choosing the epoch by the val split. Killed, it goes on."""
-    from inference.engine import find_device
-    from training.loop import train as run_training
+    """Learn what films look like from films without labels, and the train films of a list."""
+    from training.pretrain import films_of, pretrain
+    from training.train import on_devices
 
     with _errors_as_text():
-        settings = TrainSettings(
-            architecture=architecture,
-            size_px=size_px,
-            start_px=start_px,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            warmup_epochs=warmup_epochs,
-            device=str(find_device(device)),
-            seed=seed,
-        )
-        typer.echo(run_training(films, out, settings))
+        chosen = read_settings(PretrainSettings, config, settings or [])
+        records = films_of(folders, films, nih)
+        typer.echo(on_devices(lambda ready: pretrain(records, out, ready), chosen, device))
+
+
+@app.command()
+def train(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    out: Out,
+    config: Config = None,
+    settings: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Train on the train split, choosing the epoch by the val split. Killed, it goes on.
+
+    On several GPUs: torchrun --nproc-per-node gpu -m training.cli train ...
+    """
+    from training.records import Source
+    from training.train import on_devices, train
+
+    with _errors_as_text():
+        chosen = read_settings(TrainSettings, config, settings or [])
+        source = Source(films, nih)
+        typer.echo(on_devices(lambda ready: train(source, out, ready), chosen, device))
 
 
 @app.command()
 def evaluate(
-    films: Films,
+    *,
+    films: Films = None,
+    nih: Nih = None,
     split: Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")] = "test",
-    bundle: Annotated[
-        Path | None, typer.Option(help="folder of a bundle; hilum's own when left out")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
+    bundle: BundleFolder = None,
+    as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
     """Measure a bundle on labelled films, with 95 % intervals, all and 1024 px films apart."""
     from inference.bundle import default_bundle, load_bundle
     from inference.engine import Engine
-    from training.data import BadFilmList, read_film_list
     from training.evaluation import evaluate as measure
     from training.evaluation import read_all
+    from training.records import BadFilmList, Source
 
     with _errors_as_text():
-        records = [record for record in read_film_list(films) if record.split == split]
+        records = [record for record in Source(films, nih).records() if record.split == split]
         if not records:
-            raise BadFilmList(f"{films}: no film is in split {split!r}")
+            raise BadFilmList(f"{films or nih}: no film is in split {split!r}")
         loaded = load_bundle(bundle or default_bundle())
         with Engine(loaded, device=device) as engine:
             evaluations = measure(read_all(engine, records), records)

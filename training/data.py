@@ -1,128 +1,116 @@
-"""Labelled films: the list, the split by patient, and the films decoded once into memory."""
+"""Films of a split: read as the service reads them, and kept small in memory."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from monai.data import CacheDataset
+from monai.transforms import Transform
+from PIL import Image, UnidentifiedImageError
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
-from inference.film import Film
-from inference.findings import LABELS
+from inference.film import Film, NotAFilm, film_from_pixels, read_film
 from inference.preprocessing import Preprocessing
-from training.settings import SPLITS
+from training.records import BadFilmList, Record
 
-SPLIT_COLUMN = "chexnet_7_1_2_split"
+# films decoded and kept; beyond, they are read again each epoch. 50,000 of 147 px are 1.1 GB
+CACHED_FILMS = 50_000
 
+PICTURES = (".png", ".jpg", ".jpeg")  # any other file is taken for DICOM
 
-class BadFilmList(ValueError):
-    """The list of films cannot be used; the text says why."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One labelled film of the list."""
-
-    path: Path
-    patient: str
-    split: str
-    source_px: int
-    labels: tuple[int, ...]
+MARGIN = 1.15  # cached films are this much larger than the network's input: room for crops
 
 
 @dataclass(frozen=True, eq=False)
 class FilmSet:
-    """Films of one split, in memory.
+    """Films of one split.
 
     Attributes
     ----------
     records
         One per film.
     pixels
-        (films, 1, size, size) uint8: 255 is the film's 1.0.
+        (1, size, size) uint8 per film, decoded at first use or before: 255 is the film's 1.0.
     labels
         (films, 14) float32, 0 or 1, in the order of `FINDINGS`.
     """
 
     records: tuple[Record, ...]
-    pixels: torch.Tensor
+    pixels: CacheDataset
     labels: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.records)
 
+    def batches(self, size: int) -> Iterator[torch.Tensor]:
+        """Yield the pixels of all films in order, (b, 1, side, side) uint8."""
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
+            yield torch.stack([self.pixels[index] for index in range(start, stop)])
 
-def read_film_list(path: Path) -> list[Record]:
-    """Read films.csv; the films lie beside it.
+
+class ReadSmall(Transform):  # type: ignore[misc]
+    """File -> (1, size, size) uint8, through the preprocessing that inference uses."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self.preprocessing = preprocessing
+
+    def __call__(self, path: Path) -> torch.Tensor:
+        """Read one film, a PNG, a JPEG or a DICOM file."""
+        return (self.preprocessing.resize(read_picture(path)) * 255).round().to(torch.uint8)
+
+
+def read_picture(path: Path) -> Film:
+    """Read a grey picture, or a DICOM film as the service does.
 
     Raises
     ------
     BadFilmList
-        A column is missing, a split is unknown, or a patient is in more than one split.
+        The file is not there or is no film; the text names it.
     """
-    with path.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    if not rows:
-        raise BadFilmList(f"{path}: lists no film")
-    needed = ("file", "source_px", "patient_id", SPLIT_COLUMN, *LABELS)
-    missing = [column for column in needed if column not in rows[0]]
-    if missing:
-        raise BadFilmList(f"{path}: column {', '.join(missing)} is missing")
-    records = [_record(path, row) for row in rows]
-    refuse_leaks(records)
-    return records
+    try:
+        if path.suffix.lower() in PICTURES:
+            with Image.open(path) as picture:
+                sixteen = picture.mode.startswith("I")
+                grey = (
+                    np.asarray(picture, np.uint16) if sixteen else np.asarray(picture.convert("L"))
+                )
+            return film_from_pixels(grey)
+        return read_film(dcmread(path))
+    except (OSError, UnidentifiedImageError, InvalidDicomError, NotAFilm) as error:
+        raise BadFilmList(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _record(path: Path, row: Mapping[str, str]) -> Record:
-    if row[SPLIT_COLUMN] not in SPLITS:
-        raise BadFilmList(
-            f"{path}: {row['file']} is in split {row[SPLIT_COLUMN]!r}, not one of {SPLITS}"
-        )
-    return Record(
-        path=path.parent / row["file"],
-        patient=row["patient_id"],
-        split=row[SPLIT_COLUMN],
-        source_px=int(row["source_px"]),
-        labels=tuple(int(row[label]) for label in LABELS),
-    )
-
-
-def refuse_leaks(records: Sequence[Record]) -> None:
-    """Raise BadFilmList if a patient's films lie in more than one split."""
-    splits: dict[str, set[str]] = {}
-    for record in records:
-        splits.setdefault(record.patient, set()).add(record.split)
-    leaking = sum(len(found) > 1 for found in splits.values())
-    if leaking:
-        raise BadFilmList(
-            f"{leaking} of {len(splits)} patients have films in more than one split: "
-            "what is measured on them would be memory, not reading; split by patient"
-        )
-
-
-def read_picture(path: Path) -> Film:
-    """Read an 8-bit grey JPEG or PNG as a film."""
-    with Image.open(path) as picture:
-        grey = np.asarray(picture.convert("L"), dtype=np.float32)
-    return Film(pixels=grey / np.float32(255))
-
-
-def load_films(records: Sequence[Record], split: str, preprocessing: Preprocessing) -> FilmSet:
+def load_films(
+    records: Sequence[Record], split: str, preprocessing: Preprocessing, cached: int = CACHED_FILMS
+) -> FilmSet:
     """Decode the films of a split once, through the preprocessing that inference uses.
 
     Raises
     ------
     BadFilmList
-        The split holds no film.
+        The split holds no film, or one cannot be read.
     """
     chosen = tuple(record for record in records if record.split == split)
     if not chosen:
         raise BadFilmList(f"no film is in split {split!r}")
-    size = preprocessing.size_px
-    pixels = torch.empty((len(chosen), 1, size, size), dtype=torch.uint8)
-    for film, record in zip(pixels, chosen, strict=True):
-        film.copy_((preprocessing.resize(read_picture(record.path)) * 255).round())
-    labels = torch.tensor([record.labels for record in chosen], dtype=torch.float32)
-    return FilmSet(chosen, pixels, labels)
+    return film_set(chosen, preprocessing, cached)
+
+
+def film_set(
+    records: Sequence[Record], preprocessing: Preprocessing, cached: int = CACHED_FILMS
+) -> FilmSet:
+    """Decode films once, several at a time."""
+    pixels = CacheDataset(
+        [record.path for record in records],
+        ReadSmall(preprocessing),
+        cache_num=cached,
+        num_workers=None,  # as many threads as there are cores
+        progress=False,
+        copy_cache=False,  # nothing below writes into a film
+    )
+    labels = torch.tensor([record.labels for record in records], dtype=torch.float32)
+    return FilmSet(tuple(records), pixels, labels)

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from inference.engine import Engine
 from inference.findings import LABELS, Prediction
-from training.data import Record, read_picture
+from training.data import read_picture
+from training.records import Record
+from training.statistics import Doubles, aucs, bootstrap_aucs
 
-Doubles = npt.NDArray[np.float64]
-
-BOOTSTRAPS = 1000
 SUBSETS: dict[str, Callable[[Record], bool]] = {
     "all films": lambda _: True,
     # resolution goes with source, and source with label: this is the figure to quote
@@ -120,42 +119,6 @@ def _evaluate(subset: str, predictions: list[Prediction], records: list[Record])
     )
     macro = _estimate(_mean(values), np.array([_mean(row) for row in resampled]))
     return Evaluation(subset, len(records), int(patients.max()) + 1, macro, findings)
-
-
-def auc(scores: Doubles, positive: npt.NDArray[np.bool_], weights: Doubles) -> float:
-    """Return the area under the ROC curve; nan without weight on both classes.
-
-    A tie counts one half; ``weights`` say how often each film counts (bootstrap).
-    """
-    _, rank = np.unique(scores, return_inverse=True)
-    positives = np.bincount(rank, weights * positive)
-    negatives = np.bincount(rank, weights * ~positive)
-    pairs = positives.sum() * negatives.sum()
-    if pairs == 0:
-        return float("nan")
-    below = np.cumsum(negatives) - negatives / 2
-    return float((positives * below).sum() / pairs)
-
-
-def aucs(scores: Doubles, labels: Doubles, weights: Doubles | None = None) -> Doubles:
-    """Return one AUC per finding, (14,), nan where a class is missing."""
-    weights = np.ones(len(scores)) if weights is None else weights
-    columns = zip(scores.T, labels.T > 0.5, strict=True)
-    return np.array([auc(column, positive, weights) for column, positive in columns])
-
-
-def bootstrap_aucs(
-    scores: Doubles, labels: Doubles, patients: npt.NDArray[np.intp], seed: int = 0
-) -> Doubles:
-    """Return the AUCs of resampled patients, (BOOTSTRAPS, 14).
-
-    Patients are drawn, not films: films of one patient are alike, and drawing them one by one
-    would make the interval too narrow.
-    """
-    generator = np.random.default_rng(seed)
-    count = int(patients.max()) + 1
-    draws = generator.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAPS)
-    return np.stack([aucs(scores, labels, draw[patients].astype(float)) for draw in draws])
 
 
 def _mean(values: Doubles) -> float:

@@ -26,10 +26,12 @@ from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
-from training.data import Record, load_films, read_film_list
+from training.data import load_films
 from training.evaluation import evaluate, read_all
-from training.loop import BEST, RUN, logits_of
+from training.loop import BEST
+from training.records import Record
 from training.settings import TrainSettings
+from training.train import logits_of, source_of
 
 
 class BundleExists(FileExistsError):
@@ -59,7 +61,7 @@ def export_run(
         raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
     best = torch.load(run / BEST, map_location="cpu", weights_only=True)
     settings = TrainSettings.model_validate(best["settings"])
-    records = read_film_list(Path(json.loads((run / RUN).read_text())["films"]))
+    records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
     network = FindingNetwork(settings.architecture)
     network.load_state_dict(best["weights"])
@@ -88,10 +90,8 @@ def _describe(
     size_px: int | None,
 ) -> Description:
     seen = [record for record in records if record.split == "train"]
-    options = "".join(
-        f" --{key.replace('_', '-')} {value}"
-        for key, value in settings.model_dump(exclude_defaults=True).items()
-    )
+    changed = settings.model_dump(exclude_defaults=True)
+    options = "".join(f" --set {key}={value}" for key, value in changed.items())
     size = f" --size-px {size_px}" if size_px else ""
     return Description(
         name=name,
@@ -99,7 +99,7 @@ def _describe(
         architecture=settings.architecture,
         training_data=(
             f"{len(seen)} frontal films of {len({record.patient for record in seen})} patients of "
-            f"ChestX-ray14, from random weights, the weights after epoch {epoch} of "
+            f"ChestX-ray14, from {settings.initial} weights, the weights after epoch {epoch} of "
             f"{settings.epochs}, chosen by the validation split. Films of 64, 300 and 1024 px from "
             "several re-hosted collections; Pneumonia is far over-represented."
         ),

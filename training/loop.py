@@ -1,51 +1,97 @@
-"""The training loop: readable, resumable after a kill, and chosen by validation alone."""
+"""One loop for all that is learnt: readable, resumable after a kill, on one device or several.
+
+A task says what is learnt (network, films, loss, score); the loop knows nothing of films.
+Everything random follows from the seed and the epoch, so a run that was killed goes on as if it
+had not been.
+"""
 
 import copy
-import json
 import math
 import os
-import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
+import ignite.distributed as idist
 import torch
-from rich.console import Console
-from rich.progress import Progress
+from ignite.engine import Engine, Events
 from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from inference.model import FindingNetwork
-from inference.preprocessing import Preprocessing
-from training.augment import Augmentation
-from training.data import FilmSet, load_films, read_film_list
-from training.evaluation import aucs
-from training.settings import TrainSettings
+from training.settings import LoopSettings
+from training.watch import Watch
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
-RUN = "run.json"
-
-# A finding with fewer validation films says more about those films than about the network.
-MIN_POSITIVES = 5
-
-console = Console(stderr=True)
 
 
 class OtherRun(ValueError):
     """The folder holds a run made with other settings."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a loop must know of what it learns.
+
+    Attributes
+    ----------
+    network
+        What is trained.
+    films
+        Gives a batch's part for ``(epoch, index)``.
+    weights
+        How often each film is shown, relative to the others; None shows each once an epoch.
+    loss
+        The network and a batch -> what is to be made small.
+    score
+        The averaged network -> what is to be made large, on films that do not teach.
+    """
+
+    network: nn.Module
+    films: Dataset[Any]
+    loss: Callable[[nn.Module, Any], torch.Tensor]
+    score: Callable[[nn.Module], float]
+    weights: torch.Tensor | None = None
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of ``(epoch, index)`` in an order that follows from seed and epoch alone."""
+
+    def __init__(self, task: Task, settings: LoopSettings) -> None:
+        self.films = len(task.films)  # type: ignore[arg-type]
+        self.weights = task.weights
+        self.seed = settings.seed
+        self.batch_size = settings.batch_size
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return max(1, self.films // (self.batch_size * idist.get_world_size()))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield this process's share of the epoch; a last batch that is not full is left out."""
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        if self.weights is None:
+            order = torch.randperm(self.films, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.films, True, generator=generator)
+        mine = order[idist.get_rank() :: idist.get_world_size()].tolist()
+        for step in range(len(self)):
+            chosen = mine[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in chosen]
+
+
 @dataclass
 class Run:
     """The state of a training run: all that a checkpoint holds."""
 
-    settings: TrainSettings
-    network: FindingNetwork
-    average: FindingNetwork
+    settings: LoopSettings
+    network: nn.Module
+    average: nn.Module
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     best: float = -math.inf
+    best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
@@ -59,20 +105,37 @@ class Run:
                 "optimizer": self.optimizer.state_dict(),
                 "epoch": self.epoch,
                 "best": self.best,
+                "best_epoch": self.best_epoch,
                 "history": self.history,
             },
         )
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; only the device and the number of epochs may be others."""
+        """Go on from a checkpoint; device, workers and number of epochs may be others."""
         state = torch.load(path, map_location=self.settings.device, weights_only=True)
-        free = {"epochs": None, "device": None}
+        free = {"epochs": None, "device": None, "workers": None}
         if self.settings.model_dump() | free != state["settings"] | free:
             raise OtherRun(f"{path} was made with other settings: {state['settings']}")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.best, self.history = state["epoch"], state["best"], state["history"]
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+    def record(self, loss: float, score: float) -> None:
+        """Write down what an epoch led to."""
+        self.epoch += 1
+        rate = self.optimizer.param_groups[0]["lr"]
+        said = {"epoch": self.epoch, "loss": loss, "score": score, "learning_rate": rate}
+        self.history.append(said)
+        if score > self.best:
+            self.best, self.best_epoch = score, self.epoch
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs ran, or the score has not risen for long."""
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= self.settings.epochs or waited >= self.settings.patience
 
 
 def write_whole(path: Path, state: dict[str, Any]) -> None:
@@ -85,34 +148,41 @@ def write_whole(path: Path, state: dict[str, Any]) -> None:
     part.replace(path)
 
 
-def train(films: Path, out: Path, settings: TrainSettings) -> Path:
-    """Train, or go on with, the run in ``out``; return its best weights' file."""
+def fit(task: Task, settings: LoopSettings, out: Path) -> Path:
+    """Train, or go on with, the run in ``out``; return the file of its best averaged weights.
+
+    Raises
+    ------
+    OtherRun
+        ``out`` holds a run made with other settings.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    records = read_film_list(films)
-    (out / RUN).write_text(json.dumps({"films": str(films.resolve())}) + "\n")
-    cache = Preprocessing(size_px=round(settings.size_px * 1.15))  # room for random crops
-    seen = load_films(records, "train", cache)
-    held = load_films(records, "val", Preprocessing(size_px=settings.size_px))
-    run = start(settings, seen)
+    run = start(task.network, settings)
     if (out / CHECKPOINT).exists():
         run.load(out / CHECKPOINT)
-    with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("train", total=settings.epochs, completed=run.epoch)
-        while run.epoch < settings.epochs:
-            loss = train_epoch(run, seen)
-            _keep(run, loss, score(run.average, held, settings.device), out)
-            progress.advance(task)
+    if not run.done:
+        batches = loader(task, settings)
+        with Watch(out, settings.epochs, begun=run.epoch) as watch:
+            trainer = _trainer(task, run, batches, _Keeper(task, run, out, watch))
+            if run.epoch:
+                begun = {"epoch": run.epoch, "max_epochs": settings.epochs}
+                trainer.load_state_dict(begun | {"epoch_length": len(batches)})
+            trainer.run(batches, max_epochs=settings.epochs)
     return out / BEST
 
 
-def start(settings: TrainSettings, films: FilmSet) -> Run:
-    """Make a run at epoch 0, its weights drawn from the seed."""
-    torch.manual_seed(settings.seed)
-    network = FindingNetwork(settings.architecture, labels=films.labels.shape[1])
-    # begin at the findings' frequency, or the first epoch is spent on learning that most are rare
-    frequency = films.labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
-    nn.init.zeros_(network.head.weight)
-    network.head.bias = nn.Parameter(torch.logit(frequency))
+def loader(task: Task, settings: LoopSettings) -> DataLoader[Any]:
+    """Return the batches of ``task``; its sampler knows the epoch."""
+    return DataLoader(
+        task.films,
+        batch_sampler=EpochSampler(task, settings),
+        num_workers=settings.workers,
+        persistent_workers=settings.workers > 0,
+    )
+
+
+def start(network: nn.Module, settings: LoopSettings) -> Run:
+    """Make a run at epoch 0."""
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in network.parameters() if p.ndim > 1]},
@@ -128,43 +198,71 @@ def start(settings: TrainSettings, films: FilmSet) -> Run:
     return Run(settings, network, average, optimizer)
 
 
-def train_epoch(run: Run, films: FilmSet) -> float:
-    """Show every film once; return the mean loss. All randomness is the seed's and epoch's."""
-    settings = run.settings
-    seed = settings.seed * 100_003 + run.epoch
-    order = torch.randperm(len(films), generator=torch.Generator().manual_seed(seed))
-    augment = Augmentation(settings.side_at(run.epoch), seed)
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=rarity(films.labels).to(settings.device))
-    steps = max(1, len(films) // settings.batch_size)
-    total = 0.0
-    run.network.train()
-    for step in range(steps):
-        chosen = order[step * settings.batch_size : (step + 1) * settings.batch_size]
+def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") -> Engine:
+    settings, steps = run.settings, len(batches)
+    parallel = idist.auto_model(run.network) if idist.get_world_size() > 1 else run.network
+
+    def step(engine: Engine, batch: Any) -> float:
+        done = engine.state.iteration - 1
         for group in run.optimizer.param_groups:
-            group["lr"] = settings.rate_at(run.epoch + step / steps)
-        pixels = Preprocessing(settings.size_px).normalise(augment(films.pixels[chosen]))
-        pixels = pixels.to(settings.device, memory_format=torch.channels_last)  # (b, 1, side, side)
+            group["lr"] = settings.rate_at(done / steps)
+        parallel.train()
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.bf16):
-            logits, _ = run.network(pixels)  # (b, labels)
-        loss = loss_of(logits.float(), films.labels[chosen].to(settings.device))
+            loss = task.loss(parallel, batch)
         run.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip_norm)
         run.optimizer.step()
-        seen = run.epoch * steps + step
-        follow(run.average, run.network, min(settings.average_decay, (1 + seen) / (10 + seen)))
-        total += loss.item()
-    run.epoch += 1
-    return total / steps
+        follow(run.average, run.network, min(settings.average_decay, (1 + done) / (10 + done)))
+        return loss.item()
+
+    def tell_the_epoch(engine: Engine) -> None:
+        cast(EpochSampler, batches.batch_sampler).epoch = engine.state.epoch - 1
+
+    def end_the_epoch(engine: Engine) -> None:
+        keeper.end_epoch()
+        if run.done:
+            engine.terminate()
+
+    trainer = Engine(step)
+    trainer.add_event_handler(Events.EPOCH_STARTED, tell_the_epoch)
+    trainer.add_event_handler(
+        Events.ITERATION_COMPLETED,
+        lambda engine: keeper.count(engine.state.output, engine.state.iteration / steps),
+    )
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, end_the_epoch)
+    return trainer
 
 
-def rarity(labels: torch.Tensor) -> torch.Tensor:
-    """Return each finding's weight, (14,): the root of its negatives per positive, at most 6.
+@dataclass
+class _Keeper:
+    """Judges and keeps what each epoch led to."""
 
-    The root, because the full ratio lets a dozen Hernias drown everything else.
-    """
-    positives = labels.sum(dim=0).clamp(min=1)
-    return ((len(labels) - positives) / positives).sqrt().clamp(1, 6)
+    task: Task
+    run: Run
+    out: Path
+    watch: Watch
+    losses: list[float] = field(default_factory=list)
+
+    def count(self, loss: float, epochs: float) -> None:
+        self.losses.append(loss)
+        self.watch.step(epochs)
+
+    def end_epoch(self) -> None:
+        """Record an epoch; the best weights first: a kill between the two then loses nothing."""
+        run = self.run
+        first = idist.get_rank() == 0
+        score = torch.tensor(self.task.score(run.average) if first else 0.0)
+        if idist.get_world_size() > 1:
+            score = cast(torch.Tensor, idist.broadcast(score, src=0))
+        run.record(sum(self.losses) / len(self.losses), float(score))
+        self.losses.clear()
+        if first and run.best_epoch == run.epoch:
+            best = {"settings": run.settings.model_dump(), "weights": run.average.state_dict()}
+            write_whole(self.out / BEST, best | {"epoch": run.epoch, "score": run.best})
+        if first:
+            run.save(self.out / CHECKPOINT)
+        self.watch.epoch(run.history[-1], best=run.best)
 
 
 @torch.no_grad()
@@ -176,38 +274,3 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.lerp_(current, 1 - decay)
         else:
             mean.copy_(current)
-
-
-@torch.inference_mode()
-def logits_of(
-    network: nn.Module, films: FilmSet, device: str = "cpu", batch_size: int = 32
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the logits of films, (films, 14), as inference would compute them."""
-    network.eval()
-    normalise = Preprocessing(films.pixels.shape[-1]).normalise
-    batches = [
-        network(normalise(pixels.float() / 255).to(device, memory_format=torch.channels_last))[
-            0
-        ].cpu()
-        for pixels in torch.split(films.pixels, batch_size)
-    ]
-    return torch.cat(batches).double().numpy()
-
-
-def score(network: nn.Module, films: FilmSet, device: str) -> float:
-    """Return the macro AUC over the findings with enough positive films."""
-    labels = films.labels.double().numpy()
-    counted = labels.sum(axis=0) >= MIN_POSITIVES
-    return float(np.nanmean(aucs(logits_of(network, films, device), labels)[counted]))
-
-
-def _keep(run: Run, loss: float, macro: float, out: Path) -> None:
-    """Record an epoch; the best weights first, so that a kill between the two loses nothing."""
-    run.history.append({"epoch": run.epoch, "loss": loss, "val_macro_auc": macro})
-    better = macro > run.best
-    run.best = max(run.best, macro)
-    if better:
-        best = {"settings": run.settings.model_dump(), "weights": run.average.state_dict()}
-        write_whole(out / BEST, best | {"epoch": run.epoch, "val_macro_auc": macro})
-    run.save(out / CHECKPOINT)
-    console.log(f"epoch {run.epoch}: loss {loss:.4f}, val macro AUC {macro:.4f}", "*" * better)

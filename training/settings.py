@@ -1,31 +1,32 @@
 """What can be set about training. Light: importing it loads no torch."""
 
+import difflib
 import math
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference.settings import Architecture
 
 SPLITS = ("train", "val", "test")
 
+Objective = Literal["soft_margin", "weighted_bce", "focal", "asymmetric"]
 
-class TrainSettings(BaseModel):
-    """What `hilum train` obeys."""
+
+class LoopSettings(BaseModel):
+    """What every training loop obeys, whatever it learns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Architecture = Field(default="resnet50", description="resnet18 is for tests")
-    size_px: int = Field(
-        default=128, description="side of the film in the last epochs, and to validate"
-    )
-    start_px: int = Field(
-        default=96,
-        description="side in the first epoch, grown in steps of 16 px: early epochs are cheap",
-    )
+    size_px: int = Field(default=128, description="side of the film in the last epochs")
     epochs: int = Field(
-        default=40, description="passes over the films; the rate falls to 0 in the last"
+        default=30, description="passes over the films; the rate falls to 0 in the last"
     )
-    batch_size: int = Field(default=32, description="films a step")
+    batch_size: int = Field(default=32, description="films a step, on each device")
     learning_rate: float = Field(default=1e-3, description="AdamW's peak rate")
     weight_decay: float = Field(
         default=0.05, description="AdamW's decay, of matrices and kernels only"
@@ -36,16 +37,21 @@ class TrainSettings(BaseModel):
         description="of the running average of the weights, per step; it is what is kept",
     )
     clip_norm: float = Field(default=1.0, description="longest gradient")
+    patience: int = Field(
+        default=10, description="epochs without a better score on val after which to stop"
+    )
     bf16: bool = Field(
         default=True, description="bfloat16 forward pass: twice as fast on AVX512-BF16, GPU"
+    )
+    workers: int = Field(
+        default=0, description="processes that augment films; 0: the training process itself"
     )
     device: str = Field(default="cpu", description="cpu or cuda")
     seed: int = Field(default=0, description="of weights, order and augmentation")
 
-    def side_at(self, epoch: int) -> int:
-        """Return the side of the film in an epoch: it grows over the first 60 %."""
-        grown = min(1.0, epoch / max(1.0, 0.6 * self.epochs))
-        return self.size_px - 16 * round((1 - grown) * (self.size_px - self.start_px) / 16)
+    def side_at(self, _epoch: int) -> int:
+        """Return the side of the film in an epoch, counted from 0."""
+        return self.size_px
 
     def rate_at(self, progress: float) -> float:
         """Return the learning rate after ``progress`` epochs: a ramp, then half a cosine."""
@@ -53,3 +59,68 @@ class TrainSettings(BaseModel):
             return self.learning_rate * progress / self.warmup_epochs
         left = (progress - self.warmup_epochs) / max(1e-9, self.epochs - self.warmup_epochs)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, left)))
+
+
+class TrainSettings(LoopSettings):
+    """What `hilum train` obeys."""
+
+    start_px: int = Field(
+        default=96,
+        description="side in the first epoch, grown in steps of 16 px: early epochs are cheap",
+    )
+    initial: str = Field(
+        default="random",
+        description="weights to begin with: random, imagenet, torchxrayvision, or a file",
+    )
+    objective: Objective = Field(default="weighted_bce", description="what is made small")
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 shows every film once an epoch; 1 shows all findings equally often",
+    )
+
+    def side_at(self, epoch: int) -> int:
+        """Return the side of the film in an epoch: it grows over the first 60 %."""
+        grown = min(1.0, epoch / max(1.0, 0.6 * self.epochs))
+        return self.size_px - 16 * round((1 - grown) * (self.size_px - self.start_px) / 16)
+
+
+class PretrainSettings(LoopSettings):
+    """What `hilum pretrain` obeys."""
+
+    size_px: int = Field(default=96, description="side of the film")
+    epochs: int = Field(default=8, description="passes over the films")
+    batch_size: int = Field(default=64, description="films a step, on each device")
+    learning_rate: float = Field(default=2e-3, description="AdamW's peak rate")
+    warmup_epochs: int = Field(default=1, description="epochs until the peak rate")
+
+
+class BadSetting(ValueError):
+    """A setting has an unknown name or an impossible value; the text says which."""
+
+
+Settings = TypeVar("Settings", bound=LoopSettings)
+
+
+def read_settings(kind: type[Settings], config: Path | None, changes: Sequence[str]) -> Settings:
+    """Return settings: the defaults, then a TOML file's, then ``NAME=VALUE`` pairs.
+
+    Raises
+    ------
+    BadSetting
+    """
+    try:
+        chosen = tomllib.loads(config.read_text()) if config else {}
+        chosen |= dict(change.split("=", 1) for change in changes)
+    except ValueError as error:
+        raise BadSetting(f"settings: {error}; --set wants NAME=VALUE") from error
+    for name in chosen:
+        if name not in kind.model_fields:
+            near = difflib.get_close_matches(name, kind.model_fields, n=1, cutoff=0.0)
+            raise BadSetting(f"there is no setting {name!r}: {near[0]!r}?")
+    try:
+        return kind.model_validate(chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadSetting(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

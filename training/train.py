@@ -1,0 +1,160 @@
+"""`hilum train`: the network learns the findings from labelled films."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from ignite.distributed.launcher import Parallel
+from torch import nn
+from torch.utils.data import Dataset
+
+from inference.engine import find_device
+from inference.model import FindingNetwork
+from inference.preprocessing import Preprocessing
+from training.augment import Augmentation
+from training.data import MARGIN, FilmSet, load_films
+from training.loop import Task, fit
+from training.objectives import objective
+from training.records import Source
+from training.settings import LoopSettings, TrainSettings
+from training.statistics import aucs
+from training.weights import initialise
+
+RUN = "run.json"
+
+Ready = TypeVar("Ready", bound=LoopSettings)
+
+# A finding with fewer validation films says more about those films than about the network.
+MIN_POSITIVES = 5
+
+
+class VariedFilms(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Train films, varied anew each epoch: ``(epoch, index)`` -> pixels in [0, 1] and labels."""
+
+    def __init__(self, films: FilmSet, settings: TrainSettings) -> None:
+        self.films, self.settings = films, settings
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __getitem__(self, at: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vary one film; the same seed, epoch and index give the same pixels."""
+        epoch, index = at
+        seed = hash((self.settings.seed, epoch, index))
+        augment = Augmentation(self.settings.side_at(epoch))
+        return augment(self.films.pixels[index], seed), self.films.labels[index]
+
+
+def train(source: Source, out: Path, settings: TrainSettings) -> Path:
+    """Train, or go on with, the run in ``out``; return its best weights' file.
+
+    Started by ``torchrun``, each process trains on its share of every epoch.
+
+    Raises
+    ------
+    BadFilmList, NoWeights, OtherRun
+    """
+    records = source.records()
+    torch.manual_seed(settings.seed)
+    network = FindingNetwork(settings.architecture)
+    begin_at_frequency(network, [record.labels for record in records if record.split == "train"])
+    initialise(network, settings.initial, settings.architecture)  # before films are decoded
+    cache = Preprocessing(size_px=round(settings.size_px * MARGIN))
+    seen = load_films(records, "train", cache)
+    held = load_films(records, "val", Preprocessing(size_px=settings.size_px))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RUN).write_text(json.dumps(_absolute(source)) + "\n")
+    return fit(task(network, seen, held, settings), settings, out)
+
+
+def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]]) -> None:
+    """Let the head say how frequent each finding is, or an epoch is spent on learning that."""
+    frequency = torch.tensor(labels, dtype=torch.float32).mean(dim=0).clamp(1e-3, 1 - 1e-3)
+    nn.init.zeros_(network.head.weight)
+    network.head.bias = nn.Parameter(torch.logit(frequency))
+
+
+def _absolute(source: Source) -> dict[str, str]:
+    return {kind: str(path.resolve()) for kind, path in vars(source).items() if path}
+
+
+def source_of(run: Path) -> Source:
+    """Return the films that a run learnt from."""
+    said = json.loads((run / RUN).read_text())
+    return Source(**{kind: Path(path) for kind, path in said.items()})
+
+
+def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> Path:
+    """Run ``work`` here, or, under ``torchrun``, as one of several processes.
+
+    Raises
+    ------
+    UnknownDevice
+    """
+    kind = find_device(device).type
+    ready = settings.model_copy(update={"device": kind})
+    if "LOCAL_RANK" not in os.environ:
+        return work(ready)
+    with Parallel(backend="nccl" if kind == "cuda" else "gloo"):
+        return work(ready)
+
+
+def task(network: FindingNetwork, seen: FilmSet, held: FilmSet, settings: TrainSettings) -> Task:
+    """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``."""
+    loss_of = objective(settings.objective, seen.labels, settings.device)
+    preprocessing = Preprocessing(settings.size_px)
+
+    def loss(network: nn.Module, batch: Any) -> torch.Tensor:
+        pixels, labels = batch
+        pixels = preprocessing.normalise(pixels)  # (b, 1, side, side)
+        logits, _ = network(
+            pixels.to(settings.device, memory_format=torch.channels_last)
+        )  # (b, 14)
+        return loss_of(logits.float(), labels.to(settings.device))
+
+    return Task(
+        network,
+        VariedFilms(seen, settings),
+        loss,
+        score=lambda average: macro_auc(average, held, settings.device),
+        weights=shares(seen.labels, settings.balance) if settings.balance else None,
+    )
+
+
+def shares(labels: torch.Tensor, balance: float) -> torch.Tensor:
+    """Return how often each film is shown, (films,): as its rarest finding asks.
+
+    ``balance`` is the exponent of a finding's rarity; a film without one counts as the finding
+    "none".
+    """
+    none = (labels.sum(dim=1, keepdim=True) == 0).float()
+    said = torch.cat([labels, none], dim=1)  # (films, 15)
+    rarity = said.sum(dim=0).clamp(min=1) ** -balance
+    return (said * rarity).amax(dim=1)
+
+
+@torch.inference_mode()
+def logits_of(
+    network: nn.Module, films: FilmSet, device: str = "cpu", batch_size: int = 32
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the logits of films, (films, 14), as inference would compute them."""
+    network.eval()
+    normalise = Preprocessing(1).normalise
+    batches = [
+        network(normalise(pixels.float() / 255).to(device, memory_format=torch.channels_last))[
+            0
+        ].cpu()
+        for pixels in films.batches(batch_size)
+    ]
+    return torch.cat(batches).double().numpy()
+
+
+def macro_auc(network: nn.Module, films: FilmSet, device: str) -> float:
+    """Return the macro AUC over the findings with enough positive films."""
+    labels = films.labels.double().numpy()
+    counted = labels.sum(axis=0) >= MIN_POSITIVES
+    return float(np.nanmean(aucs(logits_of(network, films, device), labels)[counted]))
