@@ -39,7 +39,7 @@ format: $(STAMP)  ## make the format right
 	$(BIN)/ruff check --fix .
 
 lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --extra dev --extra training pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and caches (never data_dir)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -104,11 +104,7 @@ class Reading(_Frozen):
     @property
     def decision(self) -> float:
         """The logit at which the probability reaches the threshold."""
-        return self.decision_at(self.threshold)
-
-    def decision_at(self, threshold: float) -> float:
-        """Return the logit at which the probability reaches another threshold in (0, 1)."""
-        return (math.log(threshold / (1 - threshold)) - self.intercept) / self.slope
+        return (math.log(self.threshold / (1 - self.threshold)) - self.intercept) / self.slope
 
 
 class Hilum(_Frozen):

@@ -3,11 +3,9 @@
 `EngineError`
 ├── `EngineClosed`     a film came after `Engine.close`
 ├── `ReadFailed`       the network gave no number for a film
-├── `UnknownDevice`    no such device here
-└── `UnknownThreshold` a threshold for no finding, or outside (0, 1)
+└── `UnknownDevice`    no such device here
 """
 
-import difflib
 import queue
 import threading
 from collections.abc import Mapping
@@ -21,8 +19,9 @@ import torch
 
 from inference.bundle import Bundle, calibrate
 from inference.film import Film
-from inference.findings import LABELS, Prediction
+from inference.findings import Prediction
 from inference.model import heatmaps
+from inference.operating_points import site_identity, site_readings
 
 
 class EngineError(RuntimeError):
@@ -39,10 +38,6 @@ class ReadFailed(EngineError):
 
 class UnknownDevice(EngineError, ValueError):
     """The device does not exist on this machine."""
-
-
-class UnknownThreshold(EngineError, ValueError):
-    """A threshold is for no finding, or not between 0 and 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +65,12 @@ class Engine:
         Most films in one forward pass.
     thresholds
         Operating points of this site, as probabilities by label, instead of the bundle's.
+    prevalences
+        How frequent findings are at this site, by label, instead of what the bundle assumes.
 
     Raises
     ------
-    UnknownDevice, UnknownThreshold, BundleMalformed
+    UnknownDevice, BadOperatingPoint, BundleMalformed
     """
 
     def __init__(
@@ -82,12 +79,14 @@ class Engine:
         device: str = "auto",
         batch_size: int = 16,
         thresholds: Mapping[str, float] | None = None,
+        prevalences: Mapping[str, float] | None = None,
     ) -> None:
         self.bundle = bundle
         self.device = find_device(device)
-        self.thresholds = site_thresholds(bundle, thresholds or {})
-        readings = zip(bundle.readings, self.thresholds, strict=True)
-        decision = [reading.decision_at(threshold) for reading, threshold in readings]
+        self.identity = site_identity(bundle, prevalences or {})
+        self.readings = site_readings(bundle, thresholds or {}, prevalences or {})
+        self.thresholds = np.array([one.threshold for one in self.readings], np.float32)  # (14,)
+        decision = [reading.decision for reading in self.readings]
         self._decision = torch.tensor(decision, dtype=torch.float32)  # (14,)
         self._batch_size = batch_size
         self._network = bundle.network().to(  # type: ignore[call-overload]
@@ -175,10 +174,10 @@ class Engine:
         half = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
         with half, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             logits, maps = (output.float().cpu() for output in self._network(pixels))
-        probabilities = calibrate(logits, self.bundle.readings)  # (b, 14)
+        probabilities = calibrate(logits, self.readings)  # (b, 14)
         hot = heatmaps(maps, self._decision)  # (b, 14, h, w)
         return [
-            Prediction(row.numpy(), self.thresholds, grid.numpy(), self.bundle.identity)
+            Prediction(row.numpy(), self.thresholds, grid.numpy(), self.identity)
             for row, grid in zip(probabilities, hot, strict=True)
         ]
 
@@ -213,25 +212,3 @@ def find_device(name: str) -> torch.device:
             'use "auto" or "cpu"'
         )
     return torch.device(name)
-
-
-def site_thresholds(
-    bundle: Bundle, overrides: Mapping[str, float]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Return the operating points (14,): the bundle's, or the site's where it gives one.
-
-    Raises
-    ------
-    UnknownThreshold
-        A label is unknown (the text names the nearest), or a value is not between 0 and 1.
-    """
-    for label, threshold in overrides.items():
-        if label not in LABELS:
-            near = difflib.get_close_matches(label, LABELS, n=1, cutoff=0.0)
-            raise UnknownThreshold(f"threshold for unknown finding {label!r}: {near[0]!r}?")
-        if not 0 < threshold < 1:
-            raise UnknownThreshold(f"threshold {threshold} of {label} is not between 0 and 1")
-    chosen = zip(LABELS, bundle.readings, strict=True)
-    return np.array(
-        [overrides.get(label, reading.threshold) for label, reading in chosen], np.float32
-    )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from inference.bundle import BundleError, default_bundle, load_bundle
 from inference.engine import Engine, EngineError
+from inference.operating_points import BadOperatingPoint
 from scp import logs
 from scp.answering import Answerer
 from scp.config import Settings
@@ -54,10 +55,11 @@ def _open_engine(settings: Settings) -> Engine:
             device=settings.inference.device,
             batch_size=settings.inference.batch_size,
             thresholds=settings.results.thresholds,
+            prevalences=settings.results.prevalences,
         )
-    except (BundleError, EngineError) as error:
+    except (BundleError, BadOperatingPoint, EngineError) as error:
         raise ServiceError(
-            f"no film can be read: {error} (config.toml: [inference], [results] thresholds)"
+            f"no film can be read: {error} (config.toml: [inference], [results])"
         ) from error
 
 

@@ -13,11 +13,11 @@ from inference.engine import (
     EngineClosed,
     ReadFailed,
     UnknownDevice,
-    UnknownThreshold,
     find_device,
 )
 from inference.film import Film
 from inference.findings import LABELS
+from inference.operating_points import BadOperatingPoint
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +152,13 @@ def test_a_lower_operating_point_shows_more_on_the_heatmap(bundle, engine):
 
 
 def test_an_unknown_finding_is_answered_with_the_nearest(bundle):
-    with pytest.raises(UnknownThreshold, match="'Pneumothorx': 'Pneumothorax'"):
+    with pytest.raises(BadOperatingPoint, match="'Pneumothorx': 'Pneumothorax'"):
         Engine(bundle, device="cpu", thresholds={"Pneumothorx": 0.5})
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 7.0, float("nan")])
 def test_an_impossible_threshold_is_refused(bundle, threshold):
-    with pytest.raises(UnknownThreshold, match="Mass"):
+    with pytest.raises(BadOperatingPoint, match="Mass"):
         Engine(bundle, device="cpu", thresholds={"Mass": threshold})
 
 

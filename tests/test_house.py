@@ -158,15 +158,16 @@ def test_the_lock_names_no_host():
     assert re.search(r"://|--(extra-)?index-url|find-links|trusted-host", LOCK) is None
 
 
-@pytest.mark.parametrize(
-    "line", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
-)
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"], *EXTRAS["dev"]])
 def test_the_lock_satisfies_the_project(line):
     wanted = Requirement(line)
     assert wanted.specifier.contains(locked()[canonicalize_name(wanted.name)])
 
 
-@pytest.mark.parametrize("line", PROJECT["dependencies"])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"]])
 def test_each_dependency_is_explained(line):
     design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| `{re.escape(Requirement(line).name)}` \| \S", design, flags=re.M)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from inference.bundle import Reading
+from inference.bundle import Reading, ReliabilityBin
 from inference.findings import LABELS
 from training.statistics import Doubles
 
@@ -14,6 +14,9 @@ SPECIFICITY = 0.90
 # Strength of the pull of each finding's slope (its logarithm) towards the common one: a finding
 # needs some tens of positive films to differ from the others.
 PULL = 10.0
+
+# of the reliability curve: some 45 of 229 films each, fewer say nothing
+BINS = 5
 
 
 def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
@@ -40,9 +43,22 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
             intercept=intercepts[k],
             threshold=operating_point(probabilities[labels[:, k] < 0.5, k]),
             prevalence=labels[:, k].mean(),
+            reliability=reliability(probabilities[:, k], labels[:, k]),
         )
         for k, label in enumerate(LABELS)
     }
+
+
+def reliability(probabilities: Doubles, labels: Doubles) -> tuple[ReliabilityBin, ...]:
+    """Return what held where how much was said: `BINS` bins of equally many films each."""
+    parts = np.array_split(np.argsort(probabilities, kind="stable"), BINS)
+    return tuple(
+        ReliabilityBin(
+            probability=probabilities[part].mean(), frequency=labels[part].mean(), films=len(part)
+        )
+        for part in parts
+        if len(part)
+    )
 
 
 def fit(logits: Doubles, labels: Doubles) -> tuple[Doubles, Doubles]:

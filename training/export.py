@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from training.card import NOTICE, Description, write_card
 from training.data import load_films
 from training.evaluation import evaluate, read_all
 from training.loop import BEST
-from training.records import Record
 from training.settings import TrainSettings
 from training.train import logits_of, source_of
 
@@ -69,9 +68,7 @@ def export_run(
     held = load_films(records, "val", preprocessing)
     logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
     readings = calibrate_findings(logits, held.labels.double().numpy())
-    description = _describe(
-        settings, records, epoch=best["epoch"], name=name, version=version, size_px=size_px
-    )
+    description = _describe(settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
     test = [record for record in records if record.split == "test"]
     if test:
@@ -82,14 +79,12 @@ def export_run(
 
 def _describe(
     settings: TrainSettings,
-    records: Sequence[Record],
+    best: Mapping[str, Any],
     *,
-    epoch: int,
     name: str,
     version: str,
     size_px: int | None,
 ) -> Description:
-    seen = [record for record in records if record.split == "train"]
     changed = settings.model_dump(exclude_defaults=True)
     options = "".join(f" --set {key}={value}" for key, value in changed.items())
     size = f" --size-px {size_px}" if size_px else ""
@@ -98,10 +93,8 @@ def _describe(
         version=version,
         architecture=settings.architecture,
         training_data=(
-            f"{len(seen)} frontal films of {len({record.patient for record in seen})} patients of "
-            f"ChestX-ray14, from {settings.initial} weights, the weights after epoch {epoch} of "
-            f"{settings.epochs}, chosen by the validation split. Films of 64, 300 and 1024 px from "
-            "several re-hosted collections; Pneumonia is far over-represented."
+            f"{best['about']}; the weights after epoch {best['epoch']} of {settings.epochs}, "
+            "chosen by the validation split."
         ),
         command=(
             f"hilum train --films films.csv --out runs/{name}{options} && "

@@ -42,6 +42,8 @@ class Task:
         Gives a batch's part for ``(epoch, index)``.
     weights
         How often each film is shown, relative to the others; None shows each once an epoch.
+    about
+        What the network learns from, in a sentence that goes with its weights.
     loss
         The network and a batch -> what is to be made small.
     score
@@ -53,6 +55,7 @@ class Task:
     loss: Callable[[nn.Module, Any], torch.Tensor]
     score: Callable[[nn.Module], float]
     weights: torch.Tensor | None = None
+    about: str = ""
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -258,8 +261,10 @@ class _Keeper:
         run.record(sum(self.losses) / len(self.losses), float(score))
         self.losses.clear()
         if first and run.best_epoch == run.epoch:
-            best = {"settings": run.settings.model_dump(), "weights": run.average.state_dict()}
-            write_whole(self.out / BEST, best | {"epoch": run.epoch, "score": run.best})
+            best: dict[str, Any] = {"settings": run.settings.model_dump()}
+            best |= {"weights": run.average.state_dict(), "about": self.task.about}
+            best |= {"epoch": run.epoch, "score": run.best}
+            write_whole(self.out / BEST, best)
         if first:
             run.save(self.out / CHECKPOINT)
         self.watch.epoch(run.history[-1], best=run.best)

@@ -128,7 +128,11 @@ def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Tas
         missed = sum(float(loss(average, one)) * len(one[0]) for one in parts)
         return 1 - missed / len(apart)
 
-    return Task(network, FilmsAndTargets(seen, grids[~held], settings), loss, score)
+    about = (
+        f"label-free pre-training on {len(films)} films, {settings.epochs} epochs at "
+        f"{settings.size_px} px, learning what an EfficientNet-Lite0 trained on ImageNet sees"
+    )
+    return Task(network, FilmsAndTargets(seen, grids[~held], settings), loss, score, about=about)
 
 
 def part(films: FilmSet, chosen: torch.Tensor) -> FilmSet:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,13 +63,19 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     torch.manual_seed(settings.seed)
     network = FindingNetwork(settings.architecture)
     begin_at_frequency(network, [record.labels for record in records if record.split == "train"])
-    initialise(network, settings.initial, settings.architecture)  # before films are decoded
+    began = initialise(network, settings)  # before films are decoded
     cache = Preprocessing(size_px=round(settings.size_px * MARGIN))
     seen = load_films(records, "train", cache)
     held = load_films(records, "val", Preprocessing(size_px=settings.size_px))
     out.mkdir(parents=True, exist_ok=True)
     (out / RUN).write_text(json.dumps(_absolute(source)) + "\n")
-    return fit(task(network, seen, held, settings), settings, out)
+    learning = task(network, seen, held, settings)
+    return fit(replace(learning, about=_about(seen, began)), settings, out)
+
+
+def _about(seen: FilmSet, began: str) -> str:
+    patients = {record.patient for record in seen.records}
+    return f"{len(seen)} frontal films of {len(patients)} patients, beginning with {began}"
 
 
 def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]]) -> None:

@@ -22,6 +22,7 @@ from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from inference.settings import Architecture
+from training.settings import TrainSettings
 
 Weights = dict[str, torch.Tensor]
 
@@ -49,21 +50,25 @@ class NoWeights(RuntimeError):
     """The initial weights are not to be had, or do not fit; the text says what to do."""
 
 
-def initialise(network: FindingNetwork, initial: str, architecture: Architecture) -> None:
+def initialise(network: FindingNetwork, settings: TrainSettings) -> str:
     """Put initial weights into a network; the head too where they tell the same findings.
 
-    Parameters
-    ----------
-    initial
-        "random" (nothing is done), "imagenet", "torchxrayvision", or a file: a run's ``best.pt``,
-        a bundle's ``model.safetensors``.
+    ``initial`` of the settings is "random" (nothing is done), "imagenet", "torchxrayvision", or a
+    file: a run's ``best.pt``, a bundle's ``model.safetensors``.
+
+    Returns
+    -------
+    str
+        What the weights learnt from, to be said on the model card.
 
     Raises
     ------
     NoWeights
     """
+    initial, architecture = settings.initial, settings.architecture
+    about = f"the weights of {initial}"
     if initial == "random":
-        return
+        return "random weights"
     if initial == "imagenet":
         weights = from_imagenet(_download(_imagenet_url(architecture)))
     elif initial == "torchxrayvision":
@@ -71,8 +76,9 @@ def initialise(network: FindingNetwork, initial: str, architecture: Architecture
             raise NoWeights(f"torchxrayvision's weights are a resnet50's, not a {architecture}'s")
         weights = from_torchxrayvision(_download(XRV_URL))
     else:
-        weights = from_file(Path(initial))
+        weights, about = from_file(Path(initial))
     _put(network, weights, initial)
+    return about
 
 
 def _imagenet_url(architecture: Architecture) -> str:
@@ -142,8 +148,8 @@ def from_torchxrayvision(state: Mapping[str, torch.Tensor]) -> Weights:
     return ours
 
 
-def from_file(path: Path) -> Weights:
-    """Read the weights of a run (``best.pt``) or of a bundle (safetensors).
+def from_file(path: Path) -> tuple[Weights, str]:
+    """Read the weights of a run (``best.pt``) or of a bundle (safetensors), and what they say.
 
     Raises
     ------
@@ -151,8 +157,9 @@ def from_file(path: Path) -> Weights:
     """
     try:
         if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        return dict(torch.load(path, map_location="cpu", weights_only=True)["weights"])
+            return dict(load_file(path)), f"the weights of {path.name}"
+        run = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(run["weights"]), run["about"] or f"the weights of {path.name}"
     except FileNotFoundError as error:
         raise NoWeights(
             f"initial weights: {path} is not there (nor is it one of random, imagenet, "

@@ -35,6 +35,12 @@ class ResultSettings(BaseModel):
         description="probabilities from which this site calls a finding positive, by label, as "
         "{ Effusion = 0.4 }; findings not named keep the bundle's",
     )
+    prevalences: dict[str, float] = Field(
+        default={},
+        description="how frequent findings are among this site's films, by label, as "
+        "{ Pneumonia = 0.03 }: moves their probabilities and the bundle's thresholds alike. "
+        "Films read before a change are no longer compared by probability",
+    )
     drawing: DrawingSettings = Field(
         default=DrawingSettings(), description="how the pictures are drawn"
     )
