@@ -1,5 +1,4 @@
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -10,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.metrics import compute_roc_auc
 from PIL import Image
 from typer.testing import CliRunner
 
 from inference.bundle import CARD, WEIGHTS, calibrate, load_bundle
-from inference.engine import Engine
 from inference.film import Film
 from inference.findings import LABELS
 from inference.preprocessing import Preprocessing
@@ -23,7 +20,6 @@ from training.augment import Augmentation
 from training.calibration import SPECIFICITY, calibrate_findings, fit
 from training.cli import app
 from training.data import BadFilmList, load_films, read_film_list, read_picture
-from training.evaluation import auc, aucs, bootstrap_aucs, evaluate, read_all
 from training.export import BundleExists, NoRun, export_run
 from training.loop import BEST, CHECKPOINT, OtherRun, rarity, train
 from training.settings import TrainSettings
@@ -252,52 +248,6 @@ def test_a_finding_with_few_positives_keeps_the_common_slope(positives):
     assert 0 < reading.threshold < 1
 
 
-# evaluation
-
-
-def test_auc_counts_pairs_in_the_right_order_and_half_of_ties():
-    ones = np.ones(4)
-    truth = np.array([False, False, True, True])
-    assert auc(np.array([0.1, 0.2, 0.3, 0.4]), truth, ones) == 1.0
-    assert auc(np.array([0.1, 0.3, 0.2, 0.4]), truth, ones) == 0.75
-    assert auc(np.array([0.5, 0.5, 0.5, 0.5]), truth, ones) == 0.5
-    assert np.isnan(auc(np.zeros(4), np.zeros(4, bool), ones))
-
-
-def test_auc_agrees_with_monai_and_weights_are_repetitions():
-    generator = np.random.default_rng(0)
-    scores, truth = generator.random(200).round(1), generator.random(200) < 0.3
-    weights = generator.integers(0, 3, 200)
-    theirs = compute_roc_auc(torch.from_numpy(scores), torch.from_numpy(truth).int())
-    assert auc(scores, truth, np.ones(200)) == pytest.approx(theirs)
-    repeated = np.repeat(scores, weights), np.repeat(truth, weights)
-    assert auc(scores, truth, weights.astype(float)) == pytest.approx(
-        auc(*repeated, np.ones(weights.sum()))
-    )
-
-
-def test_intervals_are_wider_where_films_come_from_few_patients():
-    generator = np.random.default_rng(0)
-    patients = np.repeat(np.arange(40), 5)
-    truth = np.repeat(generator.random((40, 14)) < 0.5, 5, axis=0)
-    scores = np.repeat(generator.random((40, 14)), 5, axis=0) + truth * 0.3
-    by_patient = bootstrap_aucs(scores, truth.astype(float), patients).std(axis=0)
-    by_film = bootstrap_aucs(scores, truth.astype(float), np.arange(200)).std(axis=0)
-    assert by_patient.mean() > 1.7 * by_film.mean()
-    assert np.isfinite(aucs(scores, truth.astype(float))).all()
-
-
-def test_evaluation_tells_sources_apart_and_prints_json(films, tiny_bundle):
-    records = [record for record in read_film_list(films) if record.split == "test"]
-    with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        everything, sharp = evaluate(read_all(engine, records), records)
-    assert (everything.films, everything.patients) == (16, 4)
-    assert sharp.films == 8
-    assert everything.macro_auc.low <= everything.macro_auc.value <= everything.macro_auc.high
-    json.dumps(sharp.as_json(), allow_nan=False)
-    assert everything.table().row_count == 15
-
-
 # export and the command line
 
 
@@ -321,16 +271,6 @@ def test_an_exported_run_is_a_bundle_that_reads_like_the_network(films, run, tmp
 def test_a_folder_without_a_run_is_not_exported(tmp_path):
     with pytest.raises(NoRun):
         export_run(tmp_path, tmp_path / "bundle")
-
-
-def test_evaluate_prints_json_for_machines(films, tiny_bundle):
-    words = ["evaluate", "--films", str(films), "--bundle", str(tiny_bundle), "--device", "cpu"]
-    result = CliRunner().invoke(app, [*words, "--json"])
-    assert result.exit_code == 0
-    said = json.loads(result.stdout)
-    assert said["bundle"] == "tiny"
-    assert [subset["films"] for subset in said["subsets"]] == [16, 8]
-    assert "macro average" in CliRunner().invoke(app, words).stdout
 
 
 def test_what_is_wrong_is_said_in_one_line(films, tmp_path):

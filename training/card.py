@@ -6,7 +6,9 @@ from pathlib import Path
 
 from inference.bundle import CARD
 from inference.settings import Architecture
-from training.evaluation import Evaluation
+from training.evaluation import COLUMNS, Evaluation, summary
+from training.sheet import Sheet
+from training.subsets import ALL, QUOTED
 
 NOTICE = (
     "A demonstration, not a medical device. It was trained on few films with text-mined labels; "
@@ -46,20 +48,20 @@ def write_card(folder: Path, description: Description, evaluations: Sequence[Eva
         "",
         f"**Made by** `{description.command}`",
         "",
-        *[line for evaluation in evaluations for line in _measured(evaluation)],
+        *_measured(evaluations),
     ]
     if not evaluations:
         lines += ["**Measured:** nothing.", ""]
     (folder / CARD).write_text("\n".join(lines))
 
 
-def _measured(evaluation: Evaluation) -> list[str]:
-    return [
-        f"## Test split, {evaluation.subset}: {evaluation.films} films, "
-        f"{evaluation.patients} patients",
-        "",
-        "| finding | films | AUC (95 % interval) | sensitivity | specificity |",
-        "|---|---:|---:|---:|---:|",
-        *[f"| {' | '.join(row)} |" for row in evaluation.rows()],
-        "",
-    ]
+def _measured(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return every finding on all films and on those to quote, and one line a group."""
+    quoted = [evaluation for evaluation in evaluations if evaluation.subset in (ALL, QUOTED)]
+    lines = []
+    for evaluation in quoted:
+        sheet = Sheet(evaluation.title, COLUMNS, tuple(evaluation.rows()))
+        lines += [f"## Test split, {evaluation.title}", "", *sheet.markdown(), ""]
+    if len(evaluations) > len(quoted):
+        lines += ["## Test split, by group of films", "", *summary(evaluations).markdown(), ""]
+    return lines

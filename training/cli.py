@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from training.settings import SPLITS, PretrainSettings, TrainSettings, read_settings
 
@@ -44,6 +43,8 @@ def _errors_as_text() -> Iterator[None]:
     from training.export import BundleExists, NoRun
     from training.loop import OtherRun
     from training.records import BadFilmList
+    from training.reference import BadReference
+    from training.report import NoPlots
     from training.settings import BadSetting
     from training.teacher import NoTeacher
     from training.weights import NoWeights
@@ -51,7 +52,7 @@ def _errors_as_text() -> Iterator[None]:
     known = (BadFilmList, BadSetting, BundleError, BundleExists, EngineError, NoRun, NoTeacher)
     try:
         yield
-    except (*known, NoWeights, OtherRun) as error:
+    except (*known, BadReference, NoPlots, NoWeights, OtherRun) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -107,35 +108,42 @@ def evaluate(
     nih: Nih = None,
     split: Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")] = "test",
     bundle: BundleFolder = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="CSV of another network's probabilities on these films")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for report.html, evaluation.json and plots")
+    ] = None,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
-    """Measure a bundle on labelled films, with 95 % intervals, all and 1024 px films apart."""
+    """Measure a bundle on labelled films, with 95 % intervals, and by group of films."""
     from inference.bundle import default_bundle, load_bundle
     from inference.engine import Engine
-    from training.evaluation import evaluate as measure
     from training.evaluation import read_all
     from training.records import BadFilmList, Source
+    from training.reference import scores_for
+    from training.report import measure_bundle, need_plots, write_report
 
     with _errors_as_text():
+        if out:
+            need_plots()
         records = [record for record in Source(films, nih).records() if record.split == split]
         if not records:
             raise BadFilmList(f"{films or nih}: no film is in split {split!r}")
+        theirs = scores_for(records, reference) if reference else None
         loaded = load_bundle(bundle or default_bundle())
         with Engine(loaded, device=device) as engine:
-            evaluations = measure(read_all(engine, records), records)
+            predictions = read_all(engine, records)
+        name = reference.stem if reference else ""
+        report = measure_bundle(predictions, records, loaded.identity, theirs, name)
+        page = write_report(report, out) if out else None
     if as_json:
-        said = {
-            "bundle": loaded.identity.name,
-            "version": loaded.identity.version,
-            "sha256": loaded.identity.sha256,
-            "split": split,
-            "subsets": [evaluation.as_json() for evaluation in evaluations],
-        }
-        typer.echo(json.dumps(said, indent=2, allow_nan=False))
+        typer.echo(json.dumps(report.as_json(), indent=2, allow_nan=False))
     else:
-        for evaluation in evaluations:
-            Console().print(evaluation.table())
+        report.print()
+    if page:
+        typer.echo(f"written: {page}", err=True)
 
 
 @app.command()

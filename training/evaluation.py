@@ -1,81 +1,138 @@
 """How well findings are told apart, with the uncertainty that comes from few patients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.table import Table
 
 from inference.engine import Engine
 from inference.findings import LABELS, Prediction
 from training.data import read_picture
 from training.records import Record
-from training.statistics import Doubles, aucs, bootstrap_aucs
+from training.sample import Sample, sample_of
+from training.sheet import Row, Sheet
+from training.statistics import (
+    Doubles,
+    Estimate,
+    Flags,
+    auc,
+    average_precision,
+    calibration_error,
+    estimate,
+    estimate_biased,
+    mean_known,
+    patient_draws,
+    rank,
+    share,
+)
+from training.subsets import subsets_of
 
-SUBSETS: dict[str, Callable[[Record], bool]] = {
-    "all films": lambda _: True,
-    # resolution goes with source, and source with label: this is the figure to quote
-    "1024 px films": lambda record: record.source_px == 1024,
-}
+COLUMNS = (
+    "finding", "films", "AUC (95 % interval)", "average precision", "precision", "recall",
+    "specificity", "calibration error",
+)  # fmt: skip
+
+BIASED = ("average_precision", "ece")  # by a bootstrap, see `estimate_biased`
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval, from a bootstrap of patients; nan where undefined."""
+class Figures:
+    """What is measured of one finding, or the mean over those of which it is known.
 
-    value: float
-    low: float
-    high: float
+    Attributes
+    ----------
+    auc, average_precision
+        Of the probabilities, whatever the operating point.
+    precision, recall, specificity
+        At the operating point.
+    ece
+        Expected calibration error, in [0, 1]; see `calibration_error`.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+    auc: Estimate
+    average_precision: Estimate
+    precision: Estimate
+    recall: Estimate
+    specificity: Estimate
+    ece: Estimate
 
 
 @dataclass(frozen=True)
-class FindingScore:
-    """One finding: how many films have it, and how it is told apart at its operating point."""
+class FindingScore(Figures):
+    """One finding: its figures, and how many films have it."""
 
     label: str
     positives: int
-    auc: Estimate
-    sensitivity: float
-    specificity: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on one subset of films."""
+    """What was measured on one subset of films.
+
+    Attributes
+    ----------
+    counted
+        Findings that some films have and some have not: the macro AUC is their mean.
+    no_finding
+        Of the films on which nothing is flagged, the share that has none of the 14 findings.
+    no_finding_films
+        How many films have none of the 14 findings.
+    """
 
     subset: str
     films: int
     patients: int
-    macro_auc: Estimate
+    counted: int
+    macro: Figures
     findings: tuple[FindingScore, ...]
+    no_finding: Estimate
+    no_finding_films: int
+
+    @property
+    def macro_auc(self) -> Estimate:
+        """The mean AUC of the findings."""
+        return self.macro.auc
+
+    @property
+    def title(self) -> str:
+        """Which films, how many, and what the macro average is the mean of."""
+        counted = f"macro average of {self.counted} findings"
+        return f"{self.subset}: {self.films} films, {self.patients} patients, {counted}"
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; what is undefined is None."""
-        plain: dict[str, Any] = _without_nan(asdict(self))
+        plain: dict[str, Any] = without_nan(asdict(self))
         return plain
 
-    def table(self) -> Table:
-        """Return a table for a terminal."""
-        table = Table(title=f"{self.subset}: {self.films} films, {self.patients} patients")
-        for column in ("finding", "films", "AUC (95 % interval)", "sensitivity", "specificity"):
-            table.add_column(column, justify="left" if column == "finding" else "right")
-        for row in self.rows():
-            table.add_row(*row)
-        return table
+    def rows(self) -> list[Row]:
+        """Return a row of `COLUMNS` a finding, every figure with its interval, the mean last."""
+        rows = [(f.label, str(f.positives), *map(str, _figures_of(f))) for f in self.findings]
+        return [*rows, ("macro average", "", *map(str, _figures_of(self.macro)))]
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return the cells of the table, the macro average last."""
-        rows = [
-            (f.label, str(f.positives), str(f.auc), f"{f.sensitivity:.2f}", f"{f.specificity:.2f}")
-            for f in self.findings
-        ]
-        return [*rows, ("macro average", "", str(self.macro_auc), "", "")]
+    def table(self) -> Table:
+        """Return a table for a terminal, which has no room for all intervals."""
+        said = [(f.label, str(f.positives), f) for f in self.findings]
+        rows = (
+            (name, films, str(f.auc), str(f.average_precision), *map(_short, _figures_of(f)[2:]))
+            for name, films, f in [*said, ("macro average", "", self.macro)]
+        )
+        columns = [column.replace("average ", "average\n") for column in COLUMNS]
+        columns = [column.replace("calibration ", "calibration\n") for column in columns]
+        return Sheet(self.title, tuple(columns), tuple(rows)).table()
+
+
+def summary(evaluations: Sequence[Evaluation]) -> Sheet:
+    """Return one row a subset, to compare them by."""
+    columns = ("films", "number", "patients", "findings", "macro AUC", "macro average precision")
+    rows = (
+        (e.subset, str(e.films), str(e.patients), str(e.counted), str(e.macro.auc),
+         str(e.macro.average_precision))
+        for e in evaluations
+    )  # fmt: skip
+    return Sheet("By group of films", columns, tuple(rows))
 
 
 def read_all(engine: Engine, records: Sequence[Record]) -> list[Prediction]:
@@ -85,60 +142,104 @@ def read_all(engine: Engine, records: Sequence[Record]) -> list[Prediction]:
 
 
 def evaluate(predictions: Sequence[Prediction], records: Sequence[Record]) -> list[Evaluation]:
-    """Measure every subset that has films.
+    """Measure every subset that has enough films: all of them first, then the one to quote.
 
     Parameters
     ----------
     predictions, records
         Same length and order.
     """
-    evaluations = []
-    for subset, belongs in SUBSETS.items():
-        chosen = [pair for pair in zip(predictions, records, strict=True) if belongs(pair[1])]
-        if chosen:
-            evaluations.append(_evaluate(subset, *map(list, zip(*chosen, strict=True))))
-    return evaluations
+    sample = sample_of(predictions, records)
+    return [evaluate_sample(s.name, sample.take(s.films)) for s in subsets_of(records)[0]]
 
 
-def _evaluate(subset: str, predictions: list[Prediction], records: list[Record]) -> Evaluation:
-    scores = np.stack([prediction.probabilities for prediction in predictions]).astype(float)
-    flagged = np.stack([prediction.positive for prediction in predictions])
-    labels = np.array([record.labels for record in records], dtype=float)
-    patients = np.unique([record.patient for record in records], return_inverse=True)[1]
-    values = aucs(scores, labels)
-    resampled = bootstrap_aucs(scores, labels, patients)  # (bootstraps, 14)
+def evaluate_sample(subset: str, sample: Sample) -> Evaluation:
+    """Measure films; all figures share one bootstrap of their patients."""
+    values = measure(sample, np.ones((1, len(sample))))[0]  # (6, 15)
+    resampled = np.concatenate(  # (draws, 6, 15)
+        [measure(sample, weights) for weights in patient_draws(sample.patients)]
+    )
     findings = tuple(
         FindingScore(
-            label,
-            positives=int(labels[:, k].sum()),
-            auc=_estimate(values[k], resampled[:, k]),
-            sensitivity=_share(flagged[labels[:, k] > 0.5, k]),
-            specificity=_share(~flagged[labels[:, k] < 0.5, k]),
+            **_estimates(values[:, k], resampled[:, :, k]),
+            label=label,
+            positives=int(sample.positive[:, k].sum()),
         )
         for k, label in enumerate(LABELS)
     )
-    macro = _estimate(_mean(values), np.array([_mean(row) for row in resampled]))
-    return Evaluation(subset, len(records), int(patients.max()) + 1, macro, findings)
+    count = len(LABELS)
+    macro = _estimates(mean_known(values[:, :count]), mean_known(resampled[:, :, :count]))
+    return Evaluation(
+        subset,
+        films=len(sample),
+        patients=int(sample.patients.max()) + 1,
+        counted=int((~np.isnan(values[0, :count])).sum()),
+        macro=Figures(**macro),
+        findings=findings,
+        no_finding=estimate(values[2, count], resampled[:, 2, count]),
+        no_finding_films=int((~sample.positive.any(axis=1)).sum()),
+    )
 
 
-def _mean(values: Doubles) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+def measure(sample: Sample, weights: Doubles) -> Doubles:
+    """Return the figures of each finding, and of No Finding, whose scores are undefined.
+
+    Parameters
+    ----------
+    weights
+        (draws, films), how often each film counts.
+
+    Returns
+    -------
+    (draws, 6, 15), in the order of `Figures`; nan where undefined.
+    """
+    columns = []
+    for k in range(len(LABELS)):
+        positive = sample.positive[:, k]
+        ranking = rank(sample.scores[:, k], positive, weights)
+        rates = operating_point(sample.flagged[:, k], positive, weights)
+        columns.append(
+            [auc(ranking), average_precision(ranking), *rates, calibration_error(ranking)]
+        )
+    unflagged: Flags = np.logical_not(sample.flagged.any(axis=1))
+    without: Flags = np.logical_not(sample.positive.any(axis=1))
+    unknown = np.full(len(weights), np.nan)
+    columns.append([unknown, unknown, *operating_point(unflagged, without, weights), unknown])
+    return np.moveaxis(np.array(columns), 2, 0).swapaxes(1, 2)  # (15, 6, draws) before
 
 
-def _estimate(value: float, resampled: Doubles) -> Estimate:
-    known = resampled[~np.isnan(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if known.size else (np.nan, np.nan)
-    return Estimate(float(value), float(low), float(high))
+def operating_point(
+    flagged: Flags, positive: Flags, weights: Doubles
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Return precision, recall and specificity, (draws,) each; nan where undefined."""
+    hits = weights @ (flagged & positive)
+    return (
+        share(hits, weights @ flagged),
+        share(hits, weights @ positive),
+        share(weights @ (~flagged & ~positive), weights @ ~positive),
+    )
 
 
-def _share(flags: npt.NDArray[np.bool_]) -> float:
-    return float(flags.mean()) if flags.size else float("nan")
+def _estimates(values: Doubles, resampled: Doubles) -> dict[str, Estimate]:
+    """Return `Figures` by name from (6,) values and (draws, 6) of the bootstrap."""
+    return {
+        name: (estimate_biased if name in BIASED else estimate)(values[k], resampled[:, k])
+        for k, name in enumerate(Figures.__dataclass_fields__)
+    }
 
 
-def _without_nan(value: Any) -> Any:
+def _figures_of(figures: Figures) -> list[Estimate]:
+    return [getattr(figures, name) for name in Figures.__dataclass_fields__]
+
+
+def _short(figure: Estimate) -> str:
+    return "-" if np.isnan(figure.value) else f"{figure.value:.3f}"
+
+
+def without_nan(value: Any) -> Any:
+    """Return plain values with None for nan, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,37 @@
+"""A table of text: the same on a terminal, in a model card and in a report."""
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A titled table; the first column is words, the others are numbers."""
+
+    title: str
+    columns: Row
+    rows: tuple[Row, ...]
+
+    def table(self) -> Table:
+        """Return it for a terminal."""
+        table = Table(
+            title=self.title,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if index else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> list[str]:
+        """Return the lines of a Markdown table, without the title."""
+        lines = [self.columns, ("---", *["---:"] * (len(self.columns) - 1)), *self.rows]
+        return [f"| {' | '.join(line)} |" for line in lines]
