@@ -16,6 +16,7 @@ from inference.bundle import (
     WEIGHTS,
     Bundle,
     Hilum,
+    Localisation,
     Reading,
     file_sha256,
     load_bundle,
@@ -24,11 +25,14 @@ from inference.engine import Engine, find_device
 from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
+from training.boxes import read_boxes
 from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
 from training.data import load_films
 from training.evaluation import evaluate, read_all
+from training.localisation import summarise, verdicts
 from training.loop import BEST
+from training.maps import HELD_OUT, score_boxes
 from training.records import Record
 from training.settings import TrainSettings
 from training.train import logits_of, source_of
@@ -47,15 +51,23 @@ def export_run(
     out: Path,
     *,
     size_px: int | None = None,
+    boxes: Path | None = None,
     name: str = "chest14",
     version: str = "0.1.0",
     device: str = "auto",
 ) -> Bundle:
     """Calibrate a run's best weights on val, write the bundle, and measure it on test.
 
+    Parameters
+    ----------
+    boxes
+        List of radiologists' boxes. Heat maps are judged on those of val and test films only: on
+        films that the network has learnt they would flatter. A finding with fewer than
+        `localisation.FEWEST` such boxes stays "not measured", and its maps are shown.
+
     Raises
     ------
-    NoRun, BundleExists
+    NoRun, BundleExists, BadBoxList
     """
     if not (run / BEST).is_file():
         raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
@@ -69,6 +81,9 @@ def export_run(
     held = load_films(records, "val", preprocessing)
     logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
     readings = calibrate_findings(logits, held.labels.double().numpy())
+    if boxes is not None:
+        scores = score_boxes(network, preprocessing, records, read_boxes(boxes), device=device)
+        readings = judged(readings, verdicts(summarise(scores.get(HELD_OUT, []))))
     description = _describe(
         settings, records, epoch=best["epoch"], name=name, version=version, size_px=size_px
     )
@@ -78,6 +93,16 @@ def export_run(
         with Engine(bundle, device=device) as engine:
             write_card(out, description, evaluate(read_all(engine, test), test))
     return bundle
+
+
+def judged(
+    readings: Mapping[str, Reading], found: Mapping[str, Localisation]
+) -> dict[str, Reading]:
+    """Return the readings with what was found of each finding's maps; unnamed ones as they are."""
+    return {
+        label: reading.model_copy(update={"localisation": found.get(label, reading.localisation)})
+        for label, reading in readings.items()
+    }
 
 
 def _describe(
