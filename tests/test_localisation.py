@@ -26,7 +26,7 @@ from training import maps
 from training.boxes import BadBoxList, Box, read_boxes
 from training.card import Description
 from training.cli import app
-from training.export import judged, write_bundle
+from training.export import export_run, judged, write_bundle
 from training.localisation import (
     detections,
     overall,
@@ -37,7 +37,9 @@ from training.localisation import (
     verdict,
     verdicts,
 )
+from training.loop import BEST
 from training.records import Record
+from training.settings import TrainSettings
 
 FIRST, SECOND = LABELS[:2]
 OWN = "image_index,finding,x,y,w,h\n"
@@ -218,6 +220,10 @@ def test_verdicts_name_every_finding():
 # networks
 
 
+def split_of(k):
+    return "train" if k < 4 else "val" if k < 6 else "test"
+
+
 PLACES = [(row, column) for row in range(4) for column in range(4)]
 
 
@@ -231,8 +237,8 @@ def planted(tmp_path_factory):
         pixels = generator.integers(20, 60, (64, 64), dtype=np.uint8)
         pixels[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = 230
         Image.fromarray(pixels).save(folder / f"{k}.png")
-        labels = dict.fromkeys(LABELS, 0) | {FIRST: 1}
-        split = "train" if k < 4 else "test"
+        labels = dict.fromkeys(LABELS, 0) | {FIRST: int(k != 5)}  # calibration needs both
+        split = split_of(k)
         rows.append({"file": f"{k}.png", "patient_id": k, "split": split, **labels})
         boxes.append(f"{k}.png,{FIRST},{256 * column},{256 * row},256,256")
     with (folder / "films.csv").open("w", newline="") as file:
@@ -244,10 +250,7 @@ def planted(tmp_path_factory):
 
 
 def records_of(folder):
-    return [
-        Record(folder / f"{k}.png", str(k), "train" if k < 4 else "test", (0,) * 14)
-        for k in range(len(PLACES))
-    ]
+    return [Record(folder / f"{k}.png", str(k), split_of(k), (0,) * 14) for k in range(len(PLACES))]
 
 
 def test_a_network_that_sees_the_lesion_is_better_than_chance(planted):
@@ -375,6 +378,25 @@ def withholding_bundle(folder, tiny_bundle):
     return write_bundle(
         folder, tiny.network(), tiny.preprocessing, judged(readings, found), description
     )
+
+
+def test_an_export_judges_maps_on_boxes_that_were_not_trained_on(planted, tmp_path):
+    torch.manual_seed(0)
+    settings = TrainSettings(architecture="resnet18", size_px=64)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"films": str(planted / "films.csv")}))
+    weights = FindingNetwork("resnet18").state_dict()
+    torch.save({"settings": settings.model_dump(), "weights": weights, "epoch": 1}, run / BEST)
+    options = {"device": "cpu", "boxes": planted / "boxes.csv"}
+    bundle = export_run(run, tmp_path / "bundle", **options)
+    scores = maps.score_boxes(
+        bundle.network(), bundle.preprocessing, records_of(planted), read_boxes(options["boxes"])
+    )
+    expected = verdicts(summarise(scores[maps.HELD_OUT]))
+    assert {k: v.localisation for k, v in bundle.metadata.hilum.readings.items()} == expected
+    assert expected[FIRST] != "not measured"
+    assert expected[SECOND] == "not measured"
 
 
 def test_an_engine_withholds_maps_that_the_bundle_calls_no_better_than_chance(
