@@ -11,7 +11,7 @@ from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, View
-from inference.findings import FINDINGS, ModelIdentity, Prediction
+from inference.findings import FINDINGS, WITHHELD, ModelIdentity, Prediction
 from inference.panels import (
     CHANGED,
     Panel,
@@ -58,7 +58,8 @@ def draw_findings(
 ) -> Rgb:
     """Draw the film with the maps of its strongest positive findings, and all 14 in a table.
 
-    With no finding at its threshold the film is drawn as it is, and the panel says so.
+    With no finding at its threshold the film is drawn as it is, and the panel says so. So it does
+    of findings whose maps are withheld.
 
     Parameters
     ----------
@@ -76,7 +77,8 @@ def draw_findings(
     settings = settings or DrawingSettings()
     page, panel = _page(settings, software)
     order = _ranked(prediction)
-    shown = [i for i in order if prediction.positive[i]][: settings.most_findings]
+    mapped = prediction.positive & ~prediction.withheld
+    shown = [i for i in order if mapped[i]][: settings.most_findings]
     picture = grey(film.pixels, _room(page), page.px(BODY))
     maps = [prediction.heatmaps[i] for i in shown]
     picture = heat_over(picture, maps, page.unit, regions or RegionSettings())
@@ -84,14 +86,14 @@ def draw_findings(
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
     panel.gap(6)
-    panel.line(_summary(prediction), 22, YELLOW if shown else WHITE)
+    panel.line(_summary(prediction), 22, YELLOW if prediction.positive.any() else WHITE)
     panel.gap(6)
     findings_table(panel, prediction, order, shown, comparison)
     panel.gap(8)
     if shown:
         heat_legend(panel)
         panel.gap(6)
-    panel.notes(notes)
+    panel.notes((*_withheld(prediction, order), *notes))
     panel.closing(
         "Probability: the model's calibrated estimate. POSITIVE: at or above the threshold. "
         "Made by a machine, not verified by a physician."
@@ -183,6 +185,11 @@ def _summary(prediction: Prediction) -> str:
     return f"{count} of {len(FINDINGS)} findings at or above the threshold"
 
 
+def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:
+    names = [FINDINGS[i].name for i in order if prediction.withheld[i]]
+    return (f"{', '.join(names)}: {WITHHELD}.",) if names else ()
+
+
 def _interval(current: Caption, prior: Caption) -> str:
     if current.day is None or prior.day is None:
         return ""
@@ -232,7 +239,10 @@ def _heat_quarter(plain: Rgb, comparison: Comparison) -> tuple[str, Rgb]:
     changed = [i for i, change in enumerate(changes) if change.change in CHANGED]
     if not changed:
         return "Heat-map difference: no finding has changed", dimmed(plain)
-    most = max(changed, key=lambda i: abs(changes[i].current - changes[i].prior))
+    mapped = [i for i in changed if comparison.heatmap_differences[i].any()]
+    if not mapped:  # withheld, or outside of what both films show
+        return "Heat-map difference: no map of what has changed", dimmed(plain)
+    most = max(mapped, key=lambda i: abs(changes[i].current - changes[i].prior))
     title = f"Heat-map difference: {FINDINGS[most].name} ({changes[most].change})"
     difference = comparison.heatmap_differences[most]
     return title, difference_over(plain, difference, comparison.overlap)

@@ -52,6 +52,8 @@ class Engine:
     One thread runs the network. It takes whatever films wait, up to ``batch_size``, and never
     waits for more: alone, a film is read at once; under load, batches fill by themselves.
 
+    A finding whose maps were measured to be no better than chance gets an all-zero map.
+
     A GPU computes in float16, the processor in float32. (The coarser bfloat16 was measured to move
     probabilities by up to 0.0025, docs/model.md.)
 
@@ -88,6 +90,8 @@ class Engine:
         self.thresholds = np.array([one.threshold for one in self.readings], np.float32)  # (14,)
         decision = [reading.decision for reading in self.readings]
         self._decision = torch.tensor(decision, dtype=torch.float32)  # (14,)
+        said = [reading.localisation == "no better than chance" for reading in bundle.readings]
+        self._withheld = torch.tensor(said)  # (14,)
         self._batch_size = batch_size
         self._network = bundle.network().to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last
@@ -176,6 +180,7 @@ class Engine:
             logits, maps = (output.float().cpu() for output in self._network(pixels))
         probabilities = calibrate(logits, self.readings)  # (b, 14)
         hot = heatmaps(maps, self._decision)  # (b, 14, h, w)
+        hot[:, self._withheld] = 0
         return [
             Prediction(row.numpy(), self.thresholds, grid.numpy(), self.identity)
             for row, grid in zip(probabilities, hot, strict=True)

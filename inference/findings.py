@@ -74,6 +74,10 @@ FINDINGS: tuple[Finding, ...] = (
 LABELS: tuple[str, ...] = tuple(finding.label for finding in FINDINGS)
 
 
+# said of a positive finding whose map is not shown
+WITHHELD = "heat map withheld: no better than chance"
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """Which weights spoke: the bundle's name, version, and the SHA-256 of its files."""
@@ -95,7 +99,7 @@ class Prediction:
         (14,), operating points on the same scale; at or above is positive.
     heatmaps
         (14, h, w) in [0, 1]; 1 marks what spoke most *for* the finding. The grid spans the whole
-        film, edge to edge, at the network's own resolution.
+        film, edge to edge, at the network's own resolution. All zero where a map is withheld.
     model
         Which weights spoke.
     """
@@ -110,6 +114,16 @@ class Prediction:
         """(14,), True where the probability reaches the finding's threshold."""
         positive: npt.NDArray[np.bool_] = self.probabilities >= self.thresholds
         return positive
+
+    @property
+    def withheld(self) -> npt.NDArray[np.bool_]:
+        """(14,), True where a positive finding has no map, for its maps are no better than chance.
+
+        The maps tell: a film at a finding's threshold always shows something
+        (`inference.model.heatmaps`), so an all-zero map of a positive finding is a withheld one.
+        """
+        withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))
+        return withheld
 
 
 class Change(StrEnum):

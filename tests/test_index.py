@@ -438,6 +438,8 @@ def test_a_prediction_comes_back_as_it_was_said(session, make):
         rng.random((14, 16, 16), np.float32),
         invented.MODEL,
     )
+    said.probabilities[3] = 1.0  # positive
+    said.heatmaps[3] = 0  # withheld
     row = make()
     films.save_analysis(session, row, said, ("The age is not known.",), NOW)
     session.commit()
@@ -447,6 +449,7 @@ def test_a_prediction_comes_back_as_it_was_said(session, make):
     np.testing.assert_array_equal(told.probabilities, said.probabilities)
     np.testing.assert_array_equal(told.thresholds, said.thresholds)
     np.testing.assert_array_equal(told.positive, said.positive)
+    np.testing.assert_array_equal(told.withheld, np.arange(14) == 3)
     np.testing.assert_allclose(told.heatmaps, said.heatmaps, atol=5e-4)  # float16 in [0, 1]
     assert told.heatmaps.dtype == np.float32
     assert (told.model, kept.notes) == (invented.MODEL, ["The age is not known."])

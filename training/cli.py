@@ -1,4 +1,4 @@
-"""`hilum pretrain`, `hilum train`, `hilum evaluate`, `hilum export`.
+"""`hilum pretrain`, `hilum train`, `hilum evaluate`, `hilum localise`, `hilum export`.
 
 The service's command line finds them by the entry points ``hilum.commands``, so that it need not
 import `training`. ``python -m training.cli`` is the same without the service. Each command imports
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from training.settings import SPLITS, PretrainSettings, TrainSettings, read_settings
 
@@ -40,6 +41,7 @@ def _errors_as_text() -> Iterator[None]:
     """Say what is wrong in one line instead of a traceback."""
     from inference.bundle import BundleError
     from inference.engine import EngineError
+    from training.boxes import BadBoxList
     from training.export import BundleExists, NoRun
     from training.loop import OtherRun
     from training.records import BadFilmList
@@ -52,7 +54,7 @@ def _errors_as_text() -> Iterator[None]:
     known = (BadFilmList, BadSetting, BundleError, BundleExists, EngineError, NoRun, NoTeacher)
     try:
         yield
-    except (*known, BadReference, NoPlots, NoWeights, OtherRun) as error:
+    except (*known, BadBoxList, BadReference, NoPlots, NoWeights, OtherRun) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -147,12 +149,64 @@ def evaluate(
 
 
 @app.command()
+def localise(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    boxes: Annotated[Path, typer.Option(help="boxes.csv, or NIH's BBox_List_2017.csv (also .gz)")],
+    bundle: BundleFolder = None,
+    size_px: Annotated[
+        int | None, typer.Option(help="side of the input; the bundle's when left out")
+    ] = None,
+    randomised: Annotated[
+        bool, typer.Option("--randomised", help="also the same network with its weights shuffled")
+    ] = False,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="compare other kinds of maps instead")
+    ] = False,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Measure heat maps against radiologists' boxes, beside chance and Wang et al. 2017.
+
+    The list must be the one whose train split the bundle was trained on.
+    """
+    from inference.bundle import default_bundle, load_bundle
+    from training.boxes import read_boxes
+    from training.localise import localise as measure
+    from training.records import Source
+
+    with _errors_as_text():
+        loaded = load_bundle(bundle or default_bundle())
+        records, drawn = Source(films, nih).records(), read_boxes(boxes)
+        measured = measure(
+            loaded, records, drawn, size_px, device, randomised=randomised, variants=variants
+        )
+    if as_json:
+        identity = loaded.identity
+        said = {
+            "bundle": identity.name,
+            "version": identity.version,
+            "sha256": identity.sha256,
+            "subsets": [one.as_json() for one in measured],
+        }
+        typer.echo(json.dumps(said, indent=2, allow_nan=False))
+    else:
+        for one in measured:
+            Console().print(one.table())
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="folder of a run of `hilum train`")],
     *,
     out: Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")],
     size_px: Annotated[
         int | None, typer.Option(help="side of the input; that of training when left out")
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="radiologists' boxes: maps no better than chance there are withheld"),
     ] = None,
     name: str = "chest14",
     version: str = "0.1.0",
@@ -162,7 +216,9 @@ def export(
     from training.export import export_run
 
     with _errors_as_text():
-        bundle = export_run(run, out, size_px=size_px, name=name, version=version, device=device)
+        bundle = export_run(
+            run, out, size_px=size_px, boxes=boxes, name=name, version=version, device=device
+        )
         typer.echo(f"{out}: {bundle.identity.name} {bundle.identity.version}")
 
 

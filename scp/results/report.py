@@ -21,7 +21,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from inference.comparison import Comparison
-from inference.findings import FINDINGS, PRIVATE_SCHEME, Change, Concept, FloatArray
+from inference.findings import FINDINGS, PRIVATE_SCHEME, WITHHELD, Change, Concept, FloatArray
 from inference.panels import percent
 from inference.regions import outline
 from scp.results.answer import Answer, ResultObject
@@ -248,10 +248,11 @@ def _said_in_words(answer: Answer) -> Iterator[sr.TextContentItem]:
     prediction = answer.prediction
     for i, finding in enumerate(FINDINGS):
         state = PRESENT if prediction.positive[i] else ABSENT
+        withheld = f"; {WITHHELD}" if prediction.withheld[i] else ""
         yield _text(
             FINDING,
             f"{finding.name}: {percent(prediction.probabilities[i])} ({state.meaning}; "
-            f"threshold {percent(prediction.thresholds[i])})",
+            f"threshold {percent(prediction.thresholds[i])}{withheld})",
         )
 
 

@@ -1,0 +1,93 @@
+"""Boxes that radiologists drew around findings: hilum's own list, and NIH's.
+
+References
+----------
+Wang et al., ChestX-ray8, CVPR 2017, section 4.2: 984 boxes on 880 films; ``BBox_List_2017.csv``.
+"""
+
+import csv
+import gzip
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.findings import LABELS
+
+NIH_PX = 1024.0  # side of the films on which the boxes were drawn
+OWN_HEADER = ["image_index", "finding", "x", "y", "w", "h"]
+NIH_HEADER = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]  # split at its own commas
+NIH_NAMES = {"Infiltrate": "Infiltration"}  # NIH's labels have the one, NIH's boxes the other
+
+
+class BadBoxList(ValueError):
+    """The list of boxes cannot be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a radiologist saw a finding.
+
+    Attributes
+    ----------
+    film
+        The film's name without folder and suffix, as `Record.name`.
+    label
+        One of `LABELS`.
+    x, y
+        Upper left corner, as fractions of the film's width and height.
+    w, h
+        Size, as fractions of the same.
+    """
+
+    film: str
+    label: str
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return self.x, self.y, self.x + self.w, self.y + self.h
+
+
+def read_boxes(path: Path) -> list[Box]:
+    """Read ``boxes.csv`` or NIH's ``BBox_List_2017.csv``, plain or gzipped; the header tells.
+
+    Raises
+    ------
+    BadBoxList
+        The file cannot be read, has another header, or a line that is no box on the film.
+    """
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            rows = [row for row in csv.reader(lines) if any(row)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadBoxList(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if not rows or rows[0][:6] not in (OWN_HEADER, NIH_HEADER):
+        raise BadBoxList(
+            f"{path}: the header is neither {','.join(OWN_HEADER)} nor {','.join(NIH_HEADER)}"
+        )
+    if len(rows) == 1:
+        raise BadBoxList(f"{path}: lists no box")
+    return [_box(path, row) for row in rows[1:]]
+
+
+def _box(path: Path, row: Sequence[str]) -> Box:
+    said = ",".join(row)
+    if len(row) < 6:
+        raise BadBoxList(f"{path}: {said}: a box has 6 values")
+    label = NIH_NAMES.get(row[1], row[1])
+    if label not in LABELS:
+        raise BadBoxList(f"{path}: {said}: {row[1]!r} is no finding of {', '.join(LABELS)}")
+    try:
+        x, y, w, h = (float(value) / NIH_PX for value in row[2:6])
+    except ValueError as error:
+        raise BadBoxList(f"{path}: {said}: {error}") from error
+    if not all(map(math.isfinite, (x, y, w, h))) or min(x, y) < 0 or min(w, h) <= 0:
+        raise BadBoxList(f"{path}: {said}: this is no box")
+    if max(x + w, y + h) > 1:
+        raise BadBoxList(f"{path}: {said}: the box leaves the film of {NIH_PX:.0f} px")
+    return Box(Path(row[0]).stem, label, x, y, w, h)
