@@ -221,7 +221,7 @@ def test_verdicts_name_every_finding():
 
 
 def split_of(k):
-    return "train" if k < 4 else "val" if k < 6 else "test"
+    return "train" if k < 4 else "val" if k < 12 else "test"
 
 
 PLACES = [(row, column) for row in range(4) for column in range(4)]
