@@ -281,7 +281,17 @@ def test_photographs_that_measure_never_teach_and_all_come_with_the_package():
         assert photograph(name).ndim == 2
 
 
-def test_training_again_goes_on_and_ends_in_the_same_check(films, run, tmp_path):
+def test_training_that_had_finished_ends_in_the_same_check(films, run, tmp_path):
+    again = shutil.copytree(run, tmp_path / "again")
+    (again / CHECK_SPEC).unlink()
+    train_check(Source(films), [], again, SETTINGS)
+    first, second = (
+        CheckSpec.model_validate_json((one / CHECK_SPEC).read_text()) for one in (run, again)
+    )
+    assert first.sha256 == second.sha256
+
+
+def test_a_check_is_stored_in_half_precision_with_its_operating_points(run):
     assert sorted(p.suffix for p in run.iterdir() if p.is_file()) == [
         ".json", ".pt", ".pt", ".safetensors",
     ]  # fmt: skip
@@ -308,7 +318,8 @@ def test_the_commands_train_put_in_and_measure(films, tiny_bundle, tmp_path):
     changes = ["--set", "epochs=1", "--set", "size_px=32", "--set", "batch_size=8"]
     assert CliRunner().invoke(app, [*words, *changes]).exit_code == 0
     words = ["add-check", str(tiny_bundle), "--check", str(out), "--out", str(made)]
-    assert load_bundle(made).identity.sha256 in CliRunner().invoke(app, words).stdout
+    printed = CliRunner().invoke(app, words).stdout
+    assert load_bundle(made).identity.sha256 in printed
     words = ["evaluate-check", "--films", str(films), "--bundle", str(made)]
     said = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     kinds = {one["kind"] for one in said}

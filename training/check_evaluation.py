@@ -59,7 +59,7 @@ def evaluate_check(check: InputCheck, records: Sequence[Record], seed: int = 0) 
         film = read_picture(record.path).pixels
         rng = np.random.default_rng((seed, index))
         for kind, greys in _pictures(film, record, rng):
-            looks = check.look(Film(np.ascontiguousarray(greys)))
+            looks = check.look(Film(np.array(greys)))
             seen.setdefault(kind, []).append(looks)
     return [
         Judged(

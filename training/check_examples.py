@@ -92,7 +92,7 @@ def varied(greys: Greys, rng: np.random.Generator, *, invert: bool) -> Greys:
 def _blurred(greys: Greys, rng: np.random.Generator) -> Greys:
     soft: Greys = gaussian_filter(greys, 0.8)
     changed: Greys = greys + np.float32(rng.uniform(-1, 0.8)) * (greys - soft)
-    return np.clip(changed, 0, 1)  # softer, or sharpened
+    return changed.clip(0, 1)  # softer, or sharpened
 
 
 def _bent(greys: Greys, rng: np.random.Generator) -> Greys:

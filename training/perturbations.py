@@ -97,13 +97,13 @@ def _crop(film: Film, _seed: int, *, sides: str, share: float) -> Film:
     rows, columns = round(height * share), round(width * share)
     top, bottom = ("top" in sides) * rows, ("bottom" in sides) * rows
     left, right = ("left" in sides) * columns, ("right" in sides) * columns
-    return replace(film, pixels=film.pixels[top : height - bottom, left : width - right])
+    return replace(film, pixels=film.pixels[top : height - bottom, left : width - right].copy())
 
 
 def _rotate(film: Film, _seed: int, *, degrees: float) -> Film:
     """Turn counter-clockwise; the corners that open are black, as behind a collimator."""
     picture = Image.fromarray(film.pixels).rotate(degrees, Image.Resampling.BILINEAR)
-    return replace(film, pixels=np.asarray(picture, np.float32))
+    return replace(film, pixels=np.array(picture, np.float32))
 
 
 def _shift(film: Film, seed: int, *, share: float) -> Film:
@@ -139,7 +139,7 @@ def _marked(film: Film, seed: int) -> Film:
     size = max(8, height // 16)
     draw.text((float(rng.choice([0.06, 0.86])) * width, top), "L", fill=1.0, font_size=size)
     draw.text((0.35 * width, 0.01 * height), "PORTABLE AP", fill=1.0, font_size=size // 2)
-    return replace(film, pixels=np.asarray(picture, np.float32))
+    return replace(film, pixels=np.array(picture, np.float32))
 
 
 def _noisy(film: Film, seed: int, *, deviation: float) -> Film:

@@ -102,7 +102,7 @@ class CheckSettings(LoopSettings):
     size_px: int = Field(
         default=64, ge=32, multiple_of=16, description="side of the input check's film"
     )
-    epochs: int = Field(default=14, description="passes over the films")
+    epochs: int = Field(default=8, description="passes over the films")
     batch_size: int = Field(default=64, description="examples a step")
     learning_rate: float = Field(default=3e-3, description="AdamW's peak rate")
     warmup_epochs: int = Field(default=1, description="epochs until the peak rate")
