@@ -2,7 +2,8 @@
 
 ``configs/metadata.json`` says what the network is and how its output is to be read (MONAI's keys,
 and ours under ``hilum``), ``configs/inference.json`` builds it from MONAI's tools,
-``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card.
+``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card. A bundle may
+have an input check too, ``models/input_check.safetensors``.
 
 `BundleError`
 ├── `BundleIncomplete`   a file is missing
@@ -30,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from inference.findings import LABELS, ModelIdentity
+from inference.input_check import CheckNetwork, CheckSpec, InputCheck
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from inference.settings import Architecture
@@ -37,6 +39,7 @@ from inference.settings import Architecture
 METADATA = Path("configs/metadata.json")
 CONFIG = Path("configs/inference.json")
 WEIGHTS = Path("models/model.safetensors")
+CHECK = Path("models/input_check.safetensors")
 CARD = Path("docs/README.md")
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
@@ -117,6 +120,9 @@ class Hilum(_Frozen):
     readings: dict[str, Reading] = Field(description="by label, in the order of the outputs")
     weights_sha256: str
     training_data: str = Field(description="what the network was trained on")
+    input_check: CheckSpec | None = Field(
+        default=None, description="how to use the input check; a bundle may have none"
+    )
 
 
 class Metadata(BaseModel):
@@ -188,6 +194,24 @@ class Bundle:
             ) from error
         return network.eval().requires_grad_(False)
 
+    def input_check(self) -> InputCheck | None:
+        """Load what says whether a picture looks like a chest film; None when there is none.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec = self.metadata.hilum.input_check
+        if spec is None:
+            return None
+        network = CheckNetwork(spec.size_px)
+        try:
+            network.load_state_dict(load_file(self.folder / CHECK))  # float16 -> float32
+        except (RuntimeError, SafetensorError) as error:
+            raise BundleMalformed(f"{self.folder / CHECK} does not fit: {error}") from error
+        return InputCheck(network.eval().requires_grad_(False), spec)
+
 
 def default_bundle() -> Path:
     """Return the folder of the bundle that comes with hilum."""
@@ -207,12 +231,18 @@ def load_bundle(folder: Path) -> Bundle:
         if not (folder / name).is_file():
             raise BundleIncomplete(f"{folder}: {name} is missing")
     metadata = _read_metadata(folder / METADATA)
-    sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, WEIGHTS)}
-    if sums[WEIGHTS] != metadata.hilum.weights_sha256:
-        raise OtherWeights(
-            f"{folder / WEIGHTS} has SHA-256 {sums[WEIGHTS]}, its metadata was written for "
-            f"{metadata.hilum.weights_sha256}; copy the whole bundle again"
-        )
+    stated = {WEIGHTS: metadata.hilum.weights_sha256}
+    if metadata.hilum.input_check:
+        stated[CHECK] = metadata.hilum.input_check.sha256
+        if not (folder / CHECK).is_file():
+            raise BundleIncomplete(f"{folder}: {CHECK} is missing")
+    sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, *stated)}
+    for name, sha256 in stated.items():
+        if sums[name] != sha256:
+            raise OtherWeights(
+                f"{folder / name} has SHA-256 {sums[name]}, its metadata was written for "
+                f"{sha256}; copy the whole bundle again"
+            )
     listing = "".join(f"{name.as_posix()} {sums[name]}\n" for name in sums)
     sha256 = hashlib.sha256(listing.encode()).hexdigest()
     return Bundle(folder, metadata, ModelIdentity(metadata.name, metadata.version, sha256))

@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from inference.film import BodyPart, Film, View, body_part_of, view_of
-from inference.header import number, text, texts
+from inference.header import text, texts
 from inference.patient import age_years, animal_evidence
 
 PRODUCT_MANUFACTURER = "hilum"
@@ -96,6 +96,11 @@ class GateSettings(BaseModel):
         description="standard deviation, in grey from 0 to 1, of the film averaged over 16 x 16 "
         "fields; below it the film is blank or noise",
     )
+    check_appearance: bool = Field(
+        True,
+        description="refuse pictures that do not look like an upright frontal chest film of the "
+        "right polarity, whatever the header says; needs a bundle with an input check",
+    )
 
 
 class Reason(StrEnum):
@@ -119,6 +124,8 @@ class Reason(StrEnum):
     IMPLAUSIBLE_SHAPE = "implausible_shape"
     CONSTANT = "constant"
     CLIPPED = "clipped"
+    POLARITY_INVERTED = "polarity_inverted"
+    NOT_A_FRONTAL_CHEST = "not_a_frontal_chest"
 
 
 @dataclass(frozen=True)
@@ -219,7 +226,7 @@ def _check_polarity(ds: Dataset, settings: GateSettings) -> Refusal | None:
 
     DCMTK then follows the shape, web viewers the photometric interpretation.
     """
-    if _polarity_contradicted(ds) and settings.contradictory_polarity == "refuse":
+    if polarity_contradicted(ds) and settings.contradictory_polarity == "refuse":
         return Refusal(
             Reason.POLARITY_CONTRADICTED,
             "PhotometricInterpretation and PresentationLUTShape contradict each other.",
@@ -227,7 +234,8 @@ def _check_polarity(ds: Dataset, settings: GateSettings) -> Refusal | None:
     return None
 
 
-def _polarity_contradicted(ds: Dataset) -> bool:
+def polarity_contradicted(ds: Dataset) -> bool:
+    """Return whether the header says both that the greys are inverted and that they are not."""
     wrong = {("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE")}
     return (text(ds, "PhotometricInterpretation"), text(ds, "PresentationLUTShape")) in wrong
 
@@ -270,31 +278,3 @@ def _structure(film: Film) -> float:
         return 0.0
     whole = film.pixels[: 16 * height, : 16 * width].reshape(16, height, 16, width)
     return float(whole.mean(axis=(1, 3)).std())
-
-
-def notes_of(ds: Dataset) -> tuple[str, ...]:
-    """Say what lets an image pass but limits what may be read from it."""
-    view, _ = view_of(ds)
-    orientation = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
-    notes = {
-        "age not stated": age_years(ds) is None,
-        "body part not stated": body_part_of(ds)[0] is BodyPart.UNKNOWN,
-        "view not stated": view is View.UNKNOWN,
-        "frontal film, PA or AP not stated: heart size may be magnified": view is View.FRONTAL,
-        "AP film: heart size is magnified": view is View.AP,
-        "portable film": _is_portable(ds),
-        "stored mirrored (PatientOrientation)": orientation[:1] == ["R"],
-        "stored with lossy compression": text(ds, "LossyImageCompression") == "01",
-        "polarity contradicted: photometric interpretation followed": _polarity_contradicted(ds),
-        "Secondary Capture": UID(text(ds, "SOPClassUID")) in CAPTURE_CLASSES,
-        "pixel spacing not stated": not (
-            number(ds, "ImagerPixelSpacing") or number(ds, "PixelSpacing")
-        ),
-    }
-    return tuple(note for note, holds in notes.items() if holds)
-
-
-def _is_portable(ds: Dataset) -> bool:
-    said = ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
-    words = " ".join(text(ds, keyword).upper() for keyword in said)
-    return any(word in words for word in ("PORTABLE", "MOBILE", "BEDSIDE"))

@@ -73,8 +73,10 @@ def _model(settings: Settings) -> str:
     from scp.worker import open_reader  # noqa: PLC0415 -- torch takes seconds
 
     with open_reader(settings) as reader:
-        model = reader.engine.bundle.identity
-        return f"{model.name} {model.version} on {reader.engine.device}"
+        bundle = reader.engine.bundle
+        model = bundle.identity
+        without = "" if bundle.metadata.hilum.input_check else "; it has no input check"
+        return f"{model.name} {model.version} on {reader.engine.device}{without}"
 
 
 def _disk(settings: Settings) -> str:

@@ -15,7 +15,9 @@ from inference.comparison.compare import compare
 from inference.engine import Engine
 from inference.film import Film, NotAFilm, read_film
 from inference.findings import Prediction
-from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels, notes_of
+from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels
+from inference.input_check import MIRRORED, InputCheck
+from inference.notes import notes_of
 from scp.results.answer import Answer, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects
@@ -46,12 +48,18 @@ class Reader:
     """Opens films and answers them. Safe from many threads."""
 
     def __init__(
-        self, engine: Engine, gate: GateSettings, results: ResultSettings, product: Product
+        self,
+        engine: Engine,
+        gate: GateSettings,
+        results: ResultSettings,
+        product: Product,
+        check: InputCheck | None = None,
     ) -> None:
         self.engine = engine
         self.gate = gate
         self.results = results
         self.product = product
+        self.check = check
         self._opened: OrderedDict[Path, Opened] = OrderedDict()
         self._lock = Lock()
 
@@ -61,7 +69,7 @@ class Reader:
             known = self._opened.get(path)
         if known is not None:
             return known
-        opened = open_film(path, self.gate)
+        opened = open_film(path, self.gate, self.check)
         if isinstance(opened, Opened):
             with self._lock:
                 self._opened[path] = opened
@@ -98,8 +106,8 @@ class Reader:
         return answer, make_objects(answer, self.results)
 
 
-def open_film(path: Path, gate: GateSettings) -> Opened | Refusal:
-    """Check a header, decode the pixels, check them."""
+def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:
+    """Check a header, decode the pixels, check them, and look at what they show."""
     try:
         ds = dcmread(path)
         refusal = check_header(ds, gate)
@@ -112,5 +120,10 @@ def open_film(path: Path, gate: GateSettings) -> Opened | Refusal:
     if refusal is not None:
         return refusal
     notes = notes_of(ds)
+    if check is not None:
+        seen = check.look(film)
+        if seen.refusal is not None:
+            return seen.refusal
+        notes += (MIRRORED,) if seen.mirrored else ()
     del ds.PixelData
     return Opened(ds, film, notes)

@@ -10,8 +10,9 @@ import structlog
 from dbos import DBOS, DBOSConfig
 from sqlalchemy.orm import Session
 
-from inference.bundle import BundleError, default_bundle, load_bundle
+from inference.bundle import Bundle, BundleError, default_bundle, load_bundle
 from inference.engine import Engine, EngineError
+from inference.input_check import InputCheck
 from inference.operating_points import BadOperatingPoint
 from scp import logs
 from scp.answering import Answerer
@@ -44,7 +45,15 @@ def this_product(settings: Settings) -> Product:
 def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
     with _open_engine(settings) as engine:
-        yield Reader(engine, settings.gate, settings.results, this_product(settings))
+        check = _input_check(settings, engine.bundle)
+        yield Reader(engine, settings.gate, settings.results, this_product(settings), check)
+
+
+def _input_check(settings: Settings, bundle: Bundle) -> InputCheck | None:
+    try:
+        return bundle.input_check() if settings.gate.check_appearance else None
+    except BundleError as error:
+        raise ServiceError(f"no film can be read: {error}") from error
 
 
 def _open_engine(settings: Settings) -> Engine:
@@ -79,7 +88,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
             "version": engine.bundle.identity.version,
             "device": str(engine.device),
         }
-        log.info("working", name=name, **details)
+        log.info("working", name=name, input_check=reader.check is not None, **details)
         beat_until(
             stop,
             ground,

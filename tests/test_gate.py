@@ -26,8 +26,8 @@ from inference.gate import (
     Reason,
     check_header,
     check_pixels,
-    notes_of,
 )
+from inference.notes import notes_of
 from inference.patient import age_years
 
 DEFAULT = GateSettings()

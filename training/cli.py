@@ -1,4 +1,4 @@
-"""`hilum pretrain`, `hilum train`, `hilum evaluate`, `hilum localise`, `hilum export`.
+"""`hilum pretrain`, `train`, `evaluate`, `localise`, `export`, and the input check's commands.
 
 The service's command line finds them by the entry points ``hilum.commands``, so that it need not
 import `training`. ``python -m training.cli`` is the same without the service. Each command imports
@@ -14,7 +14,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from training.settings import SPLITS, PretrainSettings, TrainSettings, read_settings
+from training.settings import (
+    SPLITS,
+    CheckSettings,
+    PretrainSettings,
+    TrainSettings,
+    read_settings,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 
@@ -33,6 +39,11 @@ BundleFolder = Annotated[
     Path | None, typer.Option(help="folder of a bundle; hilum's own when left out")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
+Split = Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")]
+FilmsAtMost = Annotated[
+    int | None, typer.Option(min=1, help="the first so many of the split; all when left out")
+]
+CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 
 
@@ -43,6 +54,7 @@ def _errors_as_text() -> Iterator[None]:
     from inference.engine import EngineError
     from training.boxes import BadBoxList
     from training.export import BundleExists, NoRun
+    from training.input_check import NoCheck
     from training.loop import OtherRun
     from training.records import BadFilmList
     from training.reference import BadReference
@@ -54,7 +66,7 @@ def _errors_as_text() -> Iterator[None]:
     known = (BadFilmList, BadSetting, BundleError, BundleExists, EngineError, NoRun, NoTeacher)
     try:
         yield
-    except (*known, BadBoxList, BadReference, NoPlots, NoWeights, OtherRun) as error:
+    except (*known, BadBoxList, BadReference, NoCheck, NoPlots, NoWeights, OtherRun) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -211,15 +223,124 @@ def export(
     name: str = "chest14",
     version: str = "0.1.0",
     device: Device = "auto",
+    check: CheckRun = None,
 ) -> None:
     """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
     from training.export import export_run
 
     with _errors_as_text():
         bundle = export_run(
-            run, out, size_px=size_px, boxes=boxes, name=name, version=version, device=device
+            run,
+            out,
+            size_px=size_px,
+            boxes=boxes,
+            check=check,
+            name=name,
+            version=version,
+            device=device,
         )
         typer.echo(f"{out}: {bundle.identity.name} {bundle.identity.version}")
+
+
+@app.command("train-check")
+def train_check(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    folders: Annotated[
+        list[Path] | None, typer.Option("--folder", help="more upright frontal films; repeatable")
+    ] = None,
+    out: Out,
+    config: Config = None,
+    settings: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Train the input check, which says whether a picture looks like an upright chest film."""
+    from training.input_check import train_check
+    from training.records import Source
+    from training.train import on_devices
+
+    with _errors_as_text():
+        chosen = read_settings(CheckSettings, config, settings or [])
+        source = Source(films, nih)
+        typer.echo(
+            on_devices(lambda ready: train_check(source, folders or [], out, ready), chosen, device)
+        )
+
+
+@app.command("add-check")
+def add_check(
+    bundle: Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")],
+    *,
+    check: Annotated[Path, typer.Option(help="folder of a run of `hilum train-check`")],
+    out: Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")],
+) -> None:
+    """Copy a bundle and put a trained input check into the copy."""
+    from inference.bundle import load_bundle
+    from training.export import with_input_check
+
+    with _errors_as_text():
+        made = with_input_check(load_bundle(bundle), check, out).identity
+        typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
+
+
+@app.command("evaluate-check")
+def evaluate_check(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    split: Split = "test",
+    bundle: BundleFolder = None,
+    films_at_most: FilmsAtMost = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure which share of real films, and of what is none, a bundle's input check refuses."""
+    from inference.bundle import default_bundle, load_bundle
+    from training.check_evaluation import as_json as plain
+    from training.check_evaluation import evaluate_check as measure
+    from training.check_evaluation import table
+    from training.input_check import NoCheck
+    from training.records import Source, of_split
+
+    with _errors_as_text():
+        records = of_split(Source(films, nih), split)[:films_at_most]
+        folder = bundle or default_bundle()
+        check = load_bundle(folder).input_check()
+        if check is None:
+            raise NoCheck(f"{folder} has no input check; put one in with `hilum add-check`")
+        judged = measure(check, records)
+    if as_json:
+        typer.echo(json.dumps(plain(judged), indent=2))
+    else:
+        Console().print(table(judged))
+
+
+@app.command()
+def invariance(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    split: Split = "val",
+    bundle: BundleFolder = None,
+    films_at_most: FilmsAtMost = None,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Measure how far probabilities move when the same film comes with another window, turned..."""
+    from inference.bundle import default_bundle, load_bundle
+    from inference.engine import Engine
+    from training.invariance import as_json as plain
+    from training.invariance import measure_invariance, table
+    from training.records import Source, of_split
+
+    with _errors_as_text():
+        records = of_split(Source(films, nih), split)[:films_at_most]
+        with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
+            moved = measure_invariance(engine, records)
+    if as_json:
+        typer.echo(json.dumps(plain(moved), indent=2))
+    else:
+        Console().print(table(moved))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from inference.bundle import (
     CARD,
@@ -28,6 +30,7 @@ from inference.preprocessing import Preprocessing
 from training.boxes import read_boxes
 from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
+from training.check_export import add_input_check
 from training.data import load_films
 from training.evaluation import evaluate, read_all
 from training.localisation import summarise, verdicts
@@ -55,6 +58,7 @@ def export_run(
     name: str = "chest14",
     version: str = "0.1.0",
     device: str = "auto",
+    check: Path | None = None,
 ) -> Bundle:
     """Calibrate a run's best weights on val, write the bundle, and measure it on test.
 
@@ -64,6 +68,8 @@ def export_run(
         List of radiologists' boxes, which judge heat maps (`judge`). A finding with fewer than
         `localisation.FEWEST` boxes on train and val films stays "not measured", and its maps are
         shown.
+    check
+        Folder of a run of `hilum train-check`; None makes a bundle without an input check.
 
     Raises
     ------
@@ -85,6 +91,8 @@ def export_run(
         readings = judged(readings, judge(network, preprocessing, records, boxes, device))
     description = _describe(settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
+    if check is not None:
+        bundle = add_input_check(bundle, check)
     test = [record for record in records if record.split == "test"]
     if test:
         with Engine(bundle, device=device) as engine:
@@ -187,7 +195,20 @@ def write_bundle(
     return load_bundle(folder)
 
 
-def rounded(network: FindingNetwork) -> dict[str, torch.Tensor]:
+def with_input_check(bundle: Bundle, check: Path, out: Path) -> Bundle:
+    """Copy a bundle to ``out``, and put the check of a run of `hilum train-check` into the copy.
+
+    Raises
+    ------
+    NoCheck, BundleExists
+    """
+    if out.exists():
+        raise BundleExists(f"{out} exists; write into a new folder")
+    shutil.copytree(bundle.folder, out)
+    return add_input_check(load_bundle(out), check)
+
+
+def rounded(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return the weights as they are stored: float16, counters as they are."""
     return {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()

@@ -84,6 +84,20 @@ class Source:
         return read_film_list(self.films) if self.films else read_nih(cast(Path, self.nih))
 
 
+def of_split(source: Source, split: str) -> list[Record]:
+    """Read a list and keep one split.
+
+    Raises
+    ------
+    BadFilmList
+        Also when the split holds no film.
+    """
+    chosen = [record for record in source.records() if record.split == split]
+    if not chosen:
+        raise BadFilmList(f"{source.films or source.nih}: no film is in split {split!r}")
+    return chosen
+
+
 def read_film_list(path: Path) -> list[Record]:
     """Read a CSV with one row a film; relative files lie beside it.
 

@@ -96,6 +96,20 @@ class PretrainSettings(LoopSettings):
     warmup_epochs: int = Field(default=1, description="epochs until the peak rate")
 
 
+class CheckSettings(LoopSettings):
+    """What `hilum train-check` obeys."""
+
+    size_px: int = Field(
+        default=64, ge=32, multiple_of=16, description="side of the input check's film"
+    )
+    epochs: int = Field(default=8, description="passes over the films")
+    batch_size: int = Field(default=64, description="examples a step")
+    learning_rate: float = Field(default=3e-3, description="AdamW's peak rate")
+    warmup_epochs: int = Field(default=1, description="epochs until the peak rate")
+    average_decay: float = Field(default=0.99, description="of the average, per step")
+    bf16: bool = Field(default=False, description="so small a network gains nothing by it")
+
+
 class BadSetting(ValueError):
     """A setting has an unknown name or an impossible value; the text says which."""
 
