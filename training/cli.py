@@ -59,7 +59,9 @@ def _errors_as_text() -> Iterator[None]:
 @app.command()
 def pretrain(
     *,
-    folders: Annotated[list[Path], typer.Option("--folder", help="folder of films; repeatable")],
+    folders: Annotated[
+        list[Path] | None, typer.Option("--folder", help="folder of films; repeatable")
+    ] = None,
     films: Films = None,
     nih: Nih = None,
     out: Out,
@@ -73,7 +75,7 @@ def pretrain(
 
     with _errors_as_text():
         chosen = read_settings(PretrainSettings, config, settings or [])
-        records = films_of(folders, films, nih)
+        records = films_of(folders or [], films, nih)
         typer.echo(on_devices(lambda ready: pretrain(records, out, ready), chosen, device))
 
 

@@ -1,8 +1,10 @@
 """Films of a split: read as the service reads them, and kept small in memory."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +65,30 @@ class ReadSmall(Transform):  # type: ignore[misc]
         return (self.preprocessing.resize(read_picture(path)) * 255).round().to(torch.uint8)
 
 
+class KeptFilms(CacheDataset):  # type: ignore[misc]
+    """MONAI's cache, which says what was wrong with a film, not which transform met it."""
+
+    def __init__(self, *said: Any, **named: Any) -> None:
+        with _first_cause():
+            super().__init__(*said, **named)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Return a film that is kept, or read it."""
+        with _first_cause():
+            film: torch.Tensor = super().__getitem__(index)
+        return film
+
+
+@contextmanager
+def _first_cause() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__cause__, BadFilmList):
+            raise error.__cause__ from None
+        raise
+
+
 def read_picture(path: Path) -> Film:
     """Read a grey picture, or a DICOM film as the service does.
 
@@ -104,7 +130,7 @@ def film_set(
     records: Sequence[Record], preprocessing: Preprocessing, cached: int = CACHED_FILMS
 ) -> FilmSet:
     """Decode films once, several at a time."""
-    pixels = CacheDataset(
+    pixels = KeptFilms(
         [record.path for record in records],
         ReadSmall(preprocessing),
         cache_num=cached,

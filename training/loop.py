@@ -42,6 +42,8 @@ class Task:
         Gives a batch's part for ``(epoch, index)``.
     weights
         How often each film is shown, relative to the others; None shows each once an epoch.
+    enough
+        Told each epoch's number and score, says whether to stop.
     loss
         The network and a batch -> what is to be made small.
     score
@@ -53,6 +55,7 @@ class Task:
     loss: Callable[[nn.Module, Any], torch.Tensor]
     score: Callable[[nn.Module], float]
     weights: torch.Tensor | None = None
+    enough: Callable[[int, float], bool] | None = None
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -221,7 +224,8 @@ def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") 
 
     def end_the_epoch(engine: Engine) -> None:
         keeper.end_epoch()
-        if run.done:
+        score = run.history[-1]["score"]
+        if run.done or (task.enough is not None and task.enough(run.epoch, score)):
             engine.terminate()
 
     trainer = Engine(step)

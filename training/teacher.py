@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -56,9 +57,12 @@ def targets(films: FilmSet, kept: Path, device: str = "cpu") -> torch.Tensor:
     The principal components of its last features, each divided by the root of its deviation: so
     that what varies most counts most, but not alone. Asked once: kept in the file ``kept``.
     """
-    if not kept.exists():
+    if idist.get_rank() == 0 and not kept.exists():
         grids = _features(load_teacher(), films, device)
-        save_file({"grids": _components(grids)}, kept)
+        part = kept.with_suffix(".part")  # a kill leaves no half file
+        save_file({"grids": _components(grids)}, part)
+        part.replace(kept)
+    idist.barrier()
     known: torch.Tensor = load_file(kept)["grids"]
     return known
 
