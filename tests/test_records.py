@@ -145,7 +145,7 @@ def test_images_in_one_folder_are_found(tmp_path):
 def test_a_layout_without_any_film_is_refused(tmp_path):
     for film in nih(tmp_path).glob("images_*/images/*.png"):
         film.unlink()
-    with pytest.raises(BadFilmList, match="no film of Data_Entry_2017_v2020.csv"):
+    with pytest.raises(BadFilmList, match=r"no film of Data_Entry_2017_v2020\.csv"):
         read_nih(tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_a_film_in_neither_list_is_refused(tmp_path):
 
 
 def test_an_unknown_label_is_refused(tmp_path):
-    with pytest.raises(BadFilmList, match="00000001_001.png has the unknown label Covid"):
+    with pytest.raises(BadFilmList, match=r"00000001_001\.png has the unknown label Covid"):
         read_nih(nih(tmp_path, findings="Covid|Mass"))
 
 

@@ -1,4 +1,4 @@
-"""`hilum pretrain`, `hilum train`, `hilum evaluate`, `hilum export`.
+"""`hilum pretrain`, `hilum train`, `hilum tune`, `hilum lesions`, `evaluate`, `export`.
 
 The service's command line finds them by the entry points ``hilum.commands``, so that it need not
 import `training`. ``python -m training.cli`` is the same without the service. Each command imports
@@ -100,6 +100,60 @@ def train(
         chosen = read_settings(TrainSettings, config, settings or [])
         source = Source(films, nih)
         typer.echo(on_devices(lambda ready: train(source, out, ready), chosen, device))
+
+
+@app.command()
+def tune(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    out: Out,
+    config: Annotated[Path, typer.Option(help="TOML file of the study", exists=True)],
+    settings: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Search for settings as a file says; a table, a plot and best.toml. Killed, it goes on."""
+    from inference.engine import find_device
+    from training.records import Source
+    from training.studies import table
+    from training.tune import read_plan, tune
+
+    with _errors_as_text():
+        plan = read_plan(config, settings or [])
+        study = tune(Source(films, nih), out, plan, find_device(device).type)
+    Console().print(table(study))
+
+
+@app.command()
+def lesions(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    out: Out,
+    config: Config = None,
+    settings: Set = None,
+    contrast: Annotated[
+        float, typer.Option(help="added to greys in [0, 1] in the middle of a disc")
+    ] = 0.25,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Check the pipeline: it must find, and point at, discs laid into half of the films."""
+    from inference.engine import find_device
+    from training.lesions import learn_lesions
+    from training.records import Source
+
+    with _errors_as_text():
+        chosen = read_settings(TrainSettings, config, settings or [])
+        ready = chosen.model_copy(update={"device": find_device(device).type})
+        score = learn_lesions(Source(films, nih), out, ready, contrast)
+    if as_json:
+        typer.echo(json.dumps(score.as_json(), indent=2))
+    else:
+        typer.echo(
+            f"{score.films} held-out films, {score.lesions} with a disc: "
+            f"AUC {score.auc:.4f}, pointing game {score.pointing:.4f}"
+        )
 
 
 @app.command()

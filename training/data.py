@@ -1,6 +1,6 @@
 """Films of a split: read as the service reads them, and kept small in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,12 @@ class FilmSet:
 class ReadSmall(Transform):  # type: ignore[misc]
     """File -> (1, size, size) uint8, through the preprocessing that inference uses."""
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        self.preprocessing = preprocessing
+    def __init__(self, preprocessing: Preprocessing, read: Callable[[Path], Film]) -> None:
+        self.preprocessing, self.read = preprocessing, read
 
     def __call__(self, path: Path) -> torch.Tensor:
         """Read one film, a PNG, a JPEG or a DICOM file."""
-        return (self.preprocessing.resize(read_picture(path)) * 255).round().to(torch.uint8)
+        return (self.preprocessing.resize(self.read(path)) * 255).round().to(torch.uint8)
 
 
 class KeptFilms(CacheDataset):  # type: ignore[misc]
@@ -127,12 +127,15 @@ def load_films(
 
 
 def film_set(
-    records: Sequence[Record], preprocessing: Preprocessing, cached: int = CACHED_FILMS
+    records: Sequence[Record],
+    preprocessing: Preprocessing,
+    cached: int = CACHED_FILMS,
+    read: Callable[[Path], Film] = read_picture,
 ) -> FilmSet:
     """Decode films once, several at a time."""
     pixels = KeptFilms(
         [record.path for record in records],
-        ReadSmall(preprocessing),
+        ReadSmall(preprocessing, read),
         cache_num=cached,
         num_workers=None,  # as many threads as there are cores
         progress=False,

@@ -146,7 +146,13 @@ def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> P
         return work(ready)
 
 
-def task(network: FindingNetwork, seen: FilmSet, held: FilmSet, settings: TrainSettings) -> Task:
+def task(
+    network: FindingNetwork,
+    seen: FilmSet,
+    held: FilmSet,
+    settings: TrainSettings,
+    enough: Callable[[int, float], bool] | None = None,
+) -> Task:
     """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``."""
     loss_of = objective(settings.objective, seen.labels, settings.device)
     preprocessing = Preprocessing(settings.size_px)
@@ -165,6 +171,7 @@ def task(network: FindingNetwork, seen: FilmSet, held: FilmSet, settings: TrainS
         loss,
         score=lambda average: macro_auc(average, held, settings.device),
         weights=shares(seen.labels, settings.balance) if settings.balance else None,
+        enough=enough,
     )
 
 
