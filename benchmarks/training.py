@@ -5,7 +5,7 @@
     python benchmarks/training.py --full --workers 2 --device cuda
 
 Runs the real loop (films kept in memory, augmentation, loader, step, average) in turn with the same
-network on random tensors, and prints films per second of both and their ratio within this run. The
+network on random tensors, and prints films per second of both and their ratio within this run.
 The goal: the loop keeps 90 % of the bare rate. Times depend on the machine; compare ratios.
 """
 

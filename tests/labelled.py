@@ -1,6 +1,9 @@
 """Invented films with labels that can be seen on them, as a training set; nobody is on them."""
 
 import csv
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from training.records import Source
 from training.settings import TrainSettings
 from training.train import train
 
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 SETTINGS = TrainSettings(
     architecture="resnet18", size_px=32, start_px=32, epochs=3, batch_size=8, warmup_epochs=1
 )
@@ -50,6 +55,20 @@ def write_films(folder, rows):
         pixels[:20] += np.uint8(130 * int(row["Mass"]))
         Image.fromarray(pixels).save(folder / row["file"])
     return write_list(folder / "films.csv", rows)
+
+
+def killed_after_an_epoch(command):
+    """Run a command that trains, and kill it as soon as it says what its first epoch led to."""
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "epoch 1: loss" in line:
+                process.kill()
+                return
+    pytest.fail(f"it ended before an epoch: {said}")
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,17 @@
-import os
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
-from labelled import SETTINGS, rows_of, write_films, write_list
+from labelled import (
+    ENVIRONMENT,
+    ROOT,
+    SETTINGS,
+    killed_after_an_epoch,
+    rows_of,
+    write_films,
+    write_list,
+)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import Dataset
@@ -17,11 +21,9 @@ from training.records import BadFilmList, Source
 from training.settings import BadSetting, LoopSettings, TrainSettings, read_settings
 from training.train import RUN, begin, shares, source_of, train
 
-ROOT = Path(__file__).parents[1]
 TINY = LoopSettings(
     epochs=4, batch_size=2, bf16=False, warmup_epochs=0, learning_rate=0.1, average_decay=0.5
 )
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 TRAIN = [sys.executable, "-m", "training.cli", "train", "--device", "cpu"]
 
 
@@ -87,15 +89,7 @@ def test_tensorboard_can_show_a_run(finished_run):
 
 def test_a_killed_run_goes_on_to_the_same_weights(labelled_films, finished_run, tmp_path):
     out = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*TRAIN, *options_for(labelled_films, out)], cwd=ROOT, env=ENVIRONMENT
-    )
-    deadline = time.monotonic() + 300
-    while not (out / CHECKPOINT).exists():
-        assert process.poll() is None, "it ended before an epoch was kept"
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    killed_after_an_epoch([*TRAIN, *options_for(labelled_films, out)])
     assert 1 <= load(out / CHECKPOINT)["epoch"] < SETTINGS.epochs
     train(Source(films=labelled_films), out, SETTINGS)
     for name, key in ((BEST, "weights"), (CHECKPOINT, "network"), (CHECKPOINT, "average")):

@@ -1,15 +1,10 @@
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import optuna
 import pytest
 import torch
-from labelled import SETTINGS
+from labelled import ROOT, SETTINGS, killed_after_an_epoch
 from optuna.trial import TrialState
 from PIL import Image
 from typer.testing import CliRunner
@@ -21,7 +16,6 @@ from training.settings import BadSetting, TrainSettings, read_settings
 from training.studies import BEST_SETTINGS, PLOT, TABLE
 from training.tune import STUDY, open_study, read_plan, tune, unfinished
 
-ROOT = Path(__file__).parents[1]
 BASE = {"architecture": "resnet18", "size_px": 32, "start_px": 32, "epochs": 2, "batch_size": 16}
 
 SEARCH = """
@@ -91,17 +85,8 @@ def test_a_grid_is_tried_whole_with_each_seed(labelled_films, tmp_path):
 
 def test_a_killed_search_goes_on_with_the_run_that_was_under_way(labelled_films, tmp_path):
     command = words(tmp_path, labelled_films, GRID)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    killed_after_an_epoch([sys.executable, "-m", "training.cli", *command])
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "training.cli", *command], cwd=ROOT, env=environment
-    )
-    deadline = time.monotonic() + 300
-    while not list(out.glob(f"runs/*/{CHECKPOINT}")):
-        assert process.poll() is None, "it ended before an epoch was kept"
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     plan = read_plan(tmp_path / "study.toml", [])
     study = tune(Source(films=labelled_films), out, plan)
     states = [trial.state for trial in study.get_trials()]

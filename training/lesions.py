@@ -28,7 +28,7 @@ from training.loop import CHECKPOINT, fit
 from training.records import BadFilmList, Record, Source
 from training.settings import TrainSettings
 from training.statistics import auc
-from training.train import begin_at_frequency, task
+from training.train import MIN_POSITIVES, begin_at_frequency, task
 from training.weights import initialise
 
 LESIONS = "lesions.json"
@@ -124,8 +124,9 @@ def learn_lesions(
     records = source.records()
     apart = {s: [one for one in records if one.split == s] for s in ("train", "val")}
     for split, chosen in apart.items():
-        if len({disc_of(record.path) is None for record in chosen}) < 2:
-            raise BadFilmList(f"split {split!r} has too few films for films with and without disc")
+        discs = sum(disc_of(record.path) is not None for record in chosen)
+        if not MIN_POSITIVES <= discs < len(chosen):
+            raise BadFilmList(f"split {split!r} has too few films: {discs} would have a disc")
     torch.manual_seed(settings.seed)
     network = FindingNetwork(settings.architecture, labels=1)
     begin_at_frequency(network, [[int(disc_of(r.path) is not None)] for r in apart["train"]])
