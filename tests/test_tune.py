@@ -142,7 +142,7 @@ def test_another_search_does_not_go_on_in_the_same_folder(tmp_path):
         ('[search]\nobjective = ["mse"]', "objective"),
         ("[search]\nseed = [1, 2]", "seed"),
         ("[search]\nbalance = { low = 0.0, high = 3.0 }", "balance"),
-        ("[search]\nbalance = { low = 0.0, hihg = 1.0 }", "hihg"),
+        ("[search]\nbalance = { low = 0.0, hihg = 1.0 }", "high: Field required"),
         ("[study]\nsampler = 'grid'\n[search]\nbalance = { low = 0.0, high = 1.0 }", "list"),
         ("[study]\ntrial = 3\n[search]\nbalance = [0.5]", "trial"),
         ("", "search"),

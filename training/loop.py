@@ -256,7 +256,7 @@ class _Keeper:
         """Record an epoch; the best weights first: a kill between the two then loses nothing."""
         run = self.run
         first = idist.get_rank() == 0
-        score = torch.tensor(self.task.score(run.average) if first else 0.0)
+        score = torch.tensor(self.task.score(run.average) if first else 0.0, dtype=torch.float64)
         if idist.get_world_size() > 1:
             score = cast(torch.Tensor, idist.broadcast(score, src=0))
         run.record(sum(self.losses) / len(self.losses), float(score))

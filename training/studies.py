@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
@@ -81,17 +82,18 @@ def toml_of(settings: Mapping[str, Any]) -> str:
 
 
 def plot(study: optuna.Study, path: Path) -> None:
-    """Draw the search over time, and what each setting does, with its importance."""
+    """Draw the search over time, and the scores over each setting.
+
+    No figure of importance: of 20 points, PED-ANOVA called a setting without effect the main one.
+    """
     trials = sorted(completed(study), key=lambda trial: trial.number)
     names = list(trials[0].params)
     figure = Figure(figsize=(4 * (1 + len(names)), 3.6), layout="constrained")
     first, *others = figure.subplots(1, 1 + len(names), sharey=True, squeeze=False)[0]
     _history(first, trials)
-    weights = importances(study)
     for axes, name in zip(others, names, strict=True):
         _slice(axes, trials, name)
-        told = f", importance {weights[name]:.2f}" if name in weights else ""
-        axes.set_title(f"{name}{told}", fontsize=10, color=INK)
+        axes.set_title(name, fontsize=10, color=INK)
     for axes in (first, *others):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=FAINT, linewidth=0.4)
@@ -108,31 +110,27 @@ def _history(axes: Axes, trials: Sequence[FrozenTrial]) -> None:
     axes.scatter(numbers, values, color=INK, s=18, label="one point")
     axes.step(numbers, best, color=ACCENT, where="post", label="best so far")
     axes.set(xlabel="try", ylabel="val score")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("search", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=8)
 
 
 def _slice(axes: Axes, trials: Sequence[FrozenTrial], name: str) -> None:
     """Draw the scores over one setting; a bar spans the seeds."""
-    space = trials[0].distributions[name]
+    space: Any = trials[0].distributions[name]
     named = isinstance(space, optuna.distributions.CategoricalDistribution)
     for trial in trials:
         at = str(trial.params[name]) if named else trial.params[name]
         scores = trial.user_attrs.get("scores", [trial.value])
         axes.plot([at, at], [min(scores), max(scores)], color=FAINT, linewidth=2, zorder=1)
-        axes.scatter([at], [trial.value], color=INK, s=18, zorder=2)
-    if getattr(space, "log", False):
-        axes.set_xscale("log")
+        axes.scatter([at], _values([trial]), color=INK, s=18, zorder=2)
     if named:
         axes.tick_params(axis="x", labelrotation=20, labelsize=8)
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """Return each setting's share of what varies; empty where too few points can tell."""
-    if len(completed(study)) < 4:
-        return {}
-    try:
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (RuntimeError, ValueError):  # all points alike
-        return {}
+        return
+    low, high = space.low, space.high  # the whole range: what was not tried shows too
+    if space.log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(low / 1.1, high * 1.1)
+    else:
+        axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))

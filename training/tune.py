@@ -148,7 +148,8 @@ def _name(settings: TrainSettings) -> str:
 def suggest(trial: optuna.Trial, name: str, space: Range | tuple[Choice, ...]) -> Choice:
     """Ask for the next value of one setting."""
     if not isinstance(space, Range):
-        return trial.suggest_categorical(name, space)
+        chosen: Choice = trial.suggest_categorical(name, space)  # type: ignore[assignment]
+        return chosen
     if isinstance(space.low, int) and isinstance(space.high, int):
         return trial.suggest_int(name, space.low, space.high, log=space.log)
     return trial.suggest_float(name, space.low, space.high, log=space.log)
@@ -192,7 +193,7 @@ def open_study(file: Path, plan: Plan) -> Iterator[optuna.Study]:
         study.pruner = _pruner(plan)
         _begin(study, file, plan)
         for point in unfinished(study):
-            study.enqueue_trial(point)
+            study.enqueue_trial(dict(point))
         yield study
     finally:
         storage.remove_session()
