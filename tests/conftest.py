@@ -15,6 +15,7 @@ from databases import (
     postgresql_template,
     sqlite_template,
 )
+from labelled import finished_run, labelled_films
 from pynetdicom import _config
 from tiny import make_tiny_bundle
 
@@ -22,6 +23,8 @@ __all__ = [  # fixtures
     "backend",
     "database_url",
     "engine",
+    "finished_run",
+    "labelled_films",
     "migrated_url",
     "postgresql_server",
     "postgresql_template",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.findings import LABELS
+from training.errors import TrainingError
 
 NIH_PX = 1024.0  # side of the films on which the boxes were drawn
 OWN_HEADER = ["image_index", "finding", "x", "y", "w", "h"]
@@ -20,7 +21,7 @@ NIH_HEADER = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]  # spli
 NIH_NAMES = {"Infiltrate": "Infiltration"}  # NIH's labels have the one, NIH's boxes the other
 
 
-class BadBoxList(ValueError):
+class BadBoxList(TrainingError, ValueError):
     """The list of boxes cannot be used; the text says why."""
 
 

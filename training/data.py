@@ -1,8 +1,10 @@
 """Films of a split: read as the service reads them, and kept small in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,12 +57,36 @@ class FilmSet:
 class ReadSmall(Transform):  # type: ignore[misc]
     """File -> (1, size, size) uint8, through the preprocessing that inference uses."""
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        self.preprocessing = preprocessing
+    def __init__(self, preprocessing: Preprocessing, read: Callable[[Path], Film]) -> None:
+        self.preprocessing, self.read = preprocessing, read
 
     def __call__(self, path: Path) -> torch.Tensor:
         """Read one film, a PNG, a JPEG or a DICOM file."""
-        return (self.preprocessing.resize(read_picture(path)) * 255).round().to(torch.uint8)
+        return (self.preprocessing.resize(self.read(path)) * 255).round().to(torch.uint8)
+
+
+class KeptFilms(CacheDataset):  # type: ignore[misc]
+    """MONAI's cache, which says what was wrong with a film, not which transform met it."""
+
+    def __init__(self, *said: Any, **named: Any) -> None:
+        with _first_cause():
+            super().__init__(*said, **named)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Return a film that is kept, or read it."""
+        with _first_cause():
+            film: torch.Tensor = super().__getitem__(index)
+        return film
+
+
+@contextmanager
+def _first_cause() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__cause__, BadFilmList):
+            raise error.__cause__ from None
+        raise
 
 
 def read_picture(path: Path) -> Film:
@@ -101,12 +127,15 @@ def load_films(
 
 
 def film_set(
-    records: Sequence[Record], preprocessing: Preprocessing, cached: int = CACHED_FILMS
+    records: Sequence[Record],
+    preprocessing: Preprocessing,
+    cached: int = CACHED_FILMS,
+    read: Callable[[Path], Film] = read_picture,
 ) -> FilmSet:
     """Decode films once, several at a time."""
-    pixels = CacheDataset(
+    pixels = KeptFilms(
         [record.path for record in records],
-        ReadSmall(preprocessing),
+        ReadSmall(preprocessing, read),
         cache_num=cached,
         num_workers=None,  # as many threads as there are cores
         progress=False,

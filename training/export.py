@@ -32,6 +32,7 @@ from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
 from training.check_export import add_input_check
 from training.data import load_films
+from training.errors import TrainingError
 from training.evaluation import evaluate, read_all
 from training.localisation import summarise, verdicts
 from training.loop import BEST
@@ -41,11 +42,11 @@ from training.settings import TrainSettings
 from training.train import logits_of, source_of
 
 
-class BundleExists(FileExistsError):
+class BundleExists(TrainingError, FileExistsError):
     """The folder of the new bundle is taken; a bundle is never overwritten."""
 
 
-class NoRun(FileNotFoundError):
+class NoRun(TrainingError, FileNotFoundError):
     """The folder holds no run that finished an epoch."""
 
 

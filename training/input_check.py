@@ -16,6 +16,7 @@ from inference.input_check import LOOKS, CheckNetwork, CheckSpec, Look
 from inference.preprocessing import Preprocessing
 from training.check_examples import example
 from training.data import FilmSet, film_set
+from training.errors import TrainingError
 from training.loop import BEST, Task, fit
 from training.pretrain import films_of, part
 from training.records import BadFilmList, Source
@@ -33,7 +34,7 @@ _HELD = 16  # one film of a folder in so many chooses epoch and operating points
 _HELD_EPOCH = 2**31  # the examples that judge are those of an epoch that never comes
 
 
-class NoCheck(FileNotFoundError):
+class NoCheck(TrainingError, FileNotFoundError):
     """The folder holds no finished run of `hilum train-check`."""
 
 

@@ -19,6 +19,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from training.errors import TrainingError
 from training.settings import LoopSettings
 from training.watch import Watch
 
@@ -26,7 +27,7 @@ CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 
 
-class OtherRun(ValueError):
+class OtherRun(TrainingError, ValueError):
     """The folder holds a run made with other settings."""
 
 
@@ -44,6 +45,8 @@ class Task:
         How often each film is shown, relative to the others; None shows each once an epoch.
     about
         What the network learns from, in a sentence that goes with its weights.
+    enough
+        Told each epoch's number and score, says whether to stop.
     loss
         The network and a batch -> what is to be made small.
     score
@@ -56,6 +59,7 @@ class Task:
     score: Callable[[nn.Module], float]
     weights: torch.Tensor | None = None
     about: str = ""
+    enough: Callable[[int, float], bool] | None = None
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -224,7 +228,8 @@ def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") 
 
     def end_the_epoch(engine: Engine) -> None:
         keeper.end_epoch()
-        if run.done:
+        score = run.history[-1]["score"]
+        if run.done or (task.enough is not None and task.enough(run.epoch, score)):
             engine.terminate()
 
     trainer = Engine(step)
@@ -255,7 +260,7 @@ class _Keeper:
         """Record an epoch; the best weights first: a kill between the two then loses nothing."""
         run = self.run
         first = idist.get_rank() == 0
-        score = torch.tensor(self.task.score(run.average) if first else 0.0)
+        score = torch.tensor(self.task.score(run.average) if first else 0.0, dtype=torch.float64)
         if idist.get_world_size() > 1:
             score = cast(torch.Tensor, idist.broadcast(score, src=0))
         run.record(sum(self.losses) / len(self.losses), float(score))

@@ -19,7 +19,7 @@ from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from training.augment import exposure
 from training.data import PICTURES, FilmSet, film_set
-from training.loop import Task, fit
+from training.loop import OtherRun, Task, fit
 from training.records import BadFilmList, Record, Source
 from training.settings import PretrainSettings
 from training.teacher import COMPONENTS, SIDE_PX, targets
@@ -80,7 +80,8 @@ def films_of(folders: Sequence[Path], films: Path | None, nih: Path | None) -> l
     ]
     records = [record for record in listed if record.split == "train"] + found
     if not records:
-        raise BadFilmList(f"no film in {', '.join(map(str, folders))}")
+        where = ", ".join(map(str, [*folders, *filter(None, (films, nih))]))
+        raise BadFilmList(f"no film to pre-train on in {where or 'no folder and no list'}")
     return records
 
 
@@ -97,6 +98,8 @@ def pretrain(records: Sequence[Record], out: Path, settings: PretrainSettings) -
         raise BadFilmList("test films are among those to pre-train on; leave them out")
     out.mkdir(parents=True, exist_ok=True)
     grids = targets(film_set(records, Preprocessing(SIDE_PX)), out / TARGETS, settings.device)
+    if len(grids) != len(records):
+        raise OtherRun(f"{out} holds a run on {len(grids)} films, not on {len(records)}")
     films = film_set(records, Preprocessing(round(settings.size_px / _LEAST**0.5)))
     return fit(task(films, grids, settings), settings, out)
 

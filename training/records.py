@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from inference.findings import LABELS
+from training.errors import TrainingError
 from training.settings import SPLITS
 
 # of films.csv, the first that is there
@@ -22,7 +23,7 @@ SPLIT_COLUMNS = ("split", "chexnet_7_1_2_split")
 NIH_VAL_SHARE = 1 / 8
 
 
-class BadFilmList(ValueError):
+class BadFilmList(TrainingError, ValueError):
     """The list of films cannot be used; the text says why."""
 
 

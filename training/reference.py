@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from inference.findings import LABELS
+from training.errors import TrainingError
 from training.evaluation import without_nan
 from training.records import Record
 from training.sample import Sample
@@ -24,7 +25,7 @@ from training.subsets import ALL, QUOTED, subsets_of
 FILM = "image_index"
 
 
-class BadReference(ValueError):
+class BadReference(TrainingError, ValueError):
     """The file of another network's probabilities cannot be used; the text says why."""
 
 

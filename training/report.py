@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console, Group, RenderableType
 
 from inference.findings import ModelIdentity, Prediction
+from training.errors import TrainingError
 from training.evaluation import COLUMNS, Evaluation, evaluate_sample, summary, without_nan
 from training.origin import CAVEAT, beside_origin, origin_sheet
 from training.records import Record
@@ -27,7 +28,7 @@ from training.subsets import ALL, QUOTED, LeftOut, subsets_of
 PIPE_COLUMNS = 130  # of text: a file has no width of its own
 
 
-class NoPlots(ImportError):
+class NoPlots(TrainingError, ImportError):
     """The package that draws is not installed; the text says how to get it."""
 
 

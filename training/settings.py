@@ -3,13 +3,14 @@
 import difflib
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference.settings import Architecture
+from training.errors import TrainingError
 
 SPLITS = ("train", "val", "test")
 
@@ -110,7 +111,7 @@ class CheckSettings(LoopSettings):
     bf16: bool = Field(default=False, description="so small a network gains nothing by it")
 
 
-class BadSetting(ValueError):
+class BadSetting(TrainingError, ValueError):
     """A setting has an unknown name or an impossible value; the text says which."""
 
 
@@ -129,6 +130,16 @@ def read_settings(kind: type[Settings], config: Path | None, changes: Sequence[s
         chosen |= dict(change.split("=", 1) for change in changes)
     except ValueError as error:
         raise BadSetting(f"settings: {error}; --set wants NAME=VALUE") from error
+    return settings_of(kind, chosen)
+
+
+def settings_of(kind: type[Settings], chosen: Mapping[str, Any]) -> Settings:
+    """Return settings: the defaults but for what is chosen.
+
+    Raises
+    ------
+    BadSetting
+    """
     for name in chosen:
         if name not in kind.model_fields:
             near = difflib.get_close_matches(name, kind.model_fields, n=1, cutoff=0.0)

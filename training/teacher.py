@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from torch import nn
 
 from inference.preprocessing import comparable_greys
 from training.data import FilmSet
+from training.errors import TrainingError
 from training.watch import console
 
 SIDE_PX = 224  # what it was trained at; its grid is 7 x 7
@@ -26,7 +28,7 @@ COMPONENTS = 256  # of its 1280 features: they hold nearly all that varies
 _SAMPLED = 1024  # films that the components are worked out from
 
 
-class NoTeacher(RuntimeError):
+class NoTeacher(TrainingError, RuntimeError):
     """The teacher's packages are not installed; the text says how to."""
 
 
@@ -56,9 +58,12 @@ def targets(films: FilmSet, kept: Path, device: str = "cpu") -> torch.Tensor:
     The principal components of its last features, each divided by the root of its deviation: so
     that what varies most counts most, but not alone. Asked once: kept in the file ``kept``.
     """
-    if not kept.exists():
+    if idist.get_rank() == 0 and not kept.exists():
         grids = _features(load_teacher(), films, device)
-        save_file({"grids": _components(grids)}, kept)
+        part = kept.with_suffix(".part")  # a kill leaves no half file
+        save_file({"grids": _components(grids)}, part)
+        part.replace(kept)
+    idist.barrier()
     known: torch.Tensor = load_file(kept)["grids"]
     return known
 

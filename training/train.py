@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import ignite.distributed as idist
 import numpy as np
+import numpy.typing as npt
 import torch
 from ignite.distributed.launcher import Parallel
 from torch import nn
@@ -20,7 +22,7 @@ from training.augment import Augmentation
 from training.data import MARGIN, FilmSet, load_films
 from training.loop import Task, fit
 from training.objectives import objective
-from training.records import Source
+from training.records import BadFilmList, Record, Source
 from training.settings import LoopSettings, TrainSettings
 from training.statistics import aucs
 from training.weights import initialise
@@ -60,22 +62,63 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     BadFilmList, NoWeights, OtherRun
     """
     records = source.records()
+    refuse_too_few(records)
+    network, began = begin(records, settings)  # before films are decoded: weights may be missing
+    seen, held = decoded(records, settings.size_px)
+    if idist.get_rank() == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RUN).write_text(json.dumps(_absolute(source)) + "\n")
+    learning = replace(task(network, seen, held, settings), about=about(seen, began))
+    return fit(learning, settings, out)
+
+
+def refuse_too_few(records: Sequence[Record]) -> None:
+    """Raise BadFilmList without train films, or if val cannot say which epoch is best."""
+    labels = {
+        split: np.array([one.labels for one in records if one.split == split])
+        for split in ("train", "val")
+    }
+    for split, known in labels.items():
+        if not len(known):
+            raise BadFilmList(f"no film is in split {split!r}")
+    if not counted(labels["val"]).any():
+        raise BadFilmList(
+            f"no finding has {MIN_POSITIVES} films with it and one without it in split 'val': "
+            "nothing would say which epoch is the best"
+        )
+
+
+def counted(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which findings, (14,), have enough films in (films, 14) to speak of an AUC."""
+    positives = labels.sum(axis=0)
+    enough: npt.NDArray[np.bool_] = (positives >= MIN_POSITIVES) & (positives < len(labels))
+    return enough
+
+
+def begin(records: Sequence[Record], settings: TrainSettings) -> tuple[FindingNetwork, str]:
+    """Return the network as it is before the first step, and what it has learnt from.
+
+    Raises
+    ------
+    NoWeights
+    """
     torch.manual_seed(settings.seed)
     network = FindingNetwork(settings.architecture)
     begin_at_frequency(network, [record.labels for record in records if record.split == "train"])
-    began = initialise(network, settings)  # before films are decoded
-    cache = Preprocessing(size_px=round(settings.size_px * MARGIN))
-    seen = load_films(records, "train", cache)
-    held = load_films(records, "val", Preprocessing(size_px=settings.size_px))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RUN).write_text(json.dumps(_absolute(source)) + "\n")
-    learning = task(network, seen, held, settings)
-    return fit(replace(learning, about=_about(seen, began)), settings, out)
+    return network, initialise(network, settings)
 
 
-def _about(seen: FilmSet, began: str) -> str:
+def about(seen: FilmSet, began: str) -> str:
+    """Say what a network learns from."""
     patients = {record.patient for record in seen.records}
     return f"{len(seen)} frontal films of {len(patients)} patients, beginning with {began}"
+
+
+def decoded(records: Sequence[Record], size_px: int) -> tuple[FilmSet, FilmSet]:
+    """Return the train films, with room for crops, and the val films."""
+    cache = Preprocessing(size_px=round(size_px * MARGIN))
+    held = Preprocessing(size_px=size_px)
+    return load_films(records, "train", cache), load_films(records, "val", held)
 
 
 def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]]) -> None:
@@ -110,7 +153,13 @@ def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> P
         return work(ready)
 
 
-def task(network: FindingNetwork, seen: FilmSet, held: FilmSet, settings: TrainSettings) -> Task:
+def task(
+    network: FindingNetwork,
+    seen: FilmSet,
+    held: FilmSet,
+    settings: TrainSettings,
+    enough: Callable[[int, float], bool] | None = None,
+) -> Task:
     """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``."""
     loss_of = objective(settings.objective, seen.labels, settings.device)
     preprocessing = Preprocessing(settings.size_px)
@@ -129,6 +178,7 @@ def task(network: FindingNetwork, seen: FilmSet, held: FilmSet, settings: TrainS
         loss,
         score=lambda average: macro_auc(average, held, settings.device),
         weights=shares(seen.labels, settings.balance) if settings.balance else None,
+        enough=enough,
     )
 
 
@@ -147,7 +197,7 @@ def shares(labels: torch.Tensor, balance: float) -> torch.Tensor:
 @torch.inference_mode()
 def logits_of(
     network: nn.Module, films: FilmSet, device: str = "cpu", batch_size: int = 32
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+) -> npt.NDArray[np.float64]:
     """Return the logits of films, (films, 14), as inference would compute them."""
     network.eval()
     normalise = Preprocessing(1).normalise
@@ -163,5 +213,4 @@ def logits_of(
 def macro_auc(network: nn.Module, films: FilmSet, device: str) -> float:
     """Return the macro AUC over the findings with enough positive films."""
     labels = films.labels.double().numpy()
-    counted = labels.sum(axis=0) >= MIN_POSITIVES
-    return float(np.nanmean(aucs(logits_of(network, films, device), labels)[counted]))
+    return float(aucs(logits_of(network, films, device), labels)[counted(labels)].mean())

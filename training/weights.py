@@ -22,6 +22,7 @@ from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from inference.settings import Architecture
+from training.errors import TrainingError
 from training.settings import TrainSettings
 
 Weights = dict[str, torch.Tensor]
@@ -46,7 +47,7 @@ XRV_RANGE = 1024  # it reads greys from -1024 to 1024
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class NoWeights(RuntimeError):
+class NoWeights(TrainingError, RuntimeError):
     """The initial weights are not to be had, or do not fit; the text says what to do."""
 
 

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from inference.bundle import CARD, WEIGHTS, load_bundle
+from training.export import BundleExists, NoRun, export_run
+from training.loop import BEST
+
+
+def test_an_exported_run_is_a_bundle_that_reads_like_the_network(
+    labelled_films, finished_run, tmp_path
+):
+    bundle = export_run(finished_run, tmp_path / "bundle", version="1.2.3", device="cpu")
+    best = torch.load(finished_run / BEST, weights_only=True)["weights"]
+    for name, value in bundle.network().state_dict().items():
+        assert torch.allclose(value.float(), best[name].float(), rtol=1e-3, atol=1e-4)
+    assert load_bundle(tmp_path / "bundle").identity == bundle.identity
+    assert bundle.identity.version == "1.2.3"
+    card = (tmp_path / "bundle" / CARD).read_text()
+    assert "not a medical device" in card
+    assert "32 frontal films of 8 patients" in card
+    assert "| macro average |" in card
+    assert str(labelled_films) not in card
+    assert (tmp_path / "bundle" / WEIGHTS).stat().st_size < 25e6
+    with pytest.raises(BundleExists):
+        export_run(finished_run, tmp_path / "bundle")
+
+
+def test_a_folder_without_a_run_is_not_exported(tmp_path):
+    with pytest.raises(NoRun):
+        export_run(tmp_path, tmp_path / "bundle")
