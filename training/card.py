@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.bundle import CARD
+from inference.bundle import CARD, Hilum
 from inference.settings import Architecture
 from training.evaluation import COLUMNS, Evaluation, summary
 from training.sheet import Sheet
@@ -27,7 +27,9 @@ class Description:
     command: str
 
 
-def write_card(folder: Path, description: Description, evaluations: Sequence[Evaluation]) -> None:
+def write_card(
+    folder: Path, description: Description, hilum: Hilum, evaluations: Sequence[Evaluation]
+) -> None:
     """Write the model card; it is no part of the bundle's identity."""
     lines = [
         f"# {description.name} {description.version}",
@@ -48,11 +50,48 @@ def write_card(folder: Path, description: Description, evaluations: Sequence[Eva
         "",
         f"**Made by** `{description.command}`",
         "",
+        f"**Input check** {_check(hilum)}",
+        "",
+        *_readings(hilum),
         *_measured(evaluations),
     ]
     if not evaluations:
         lines += ["**Measured:** nothing.", ""]
     (folder / CARD).write_text("\n".join(lines))
+
+
+def _check(hilum: Hilum) -> str:
+    if hilum.input_check is None:
+        return "none: a picture that is no upright frontal chest film is answered all the same."
+    return (
+        "a second, small network refuses what does not look like an upright frontal chest film of "
+        "the right polarity, and says when left and right look exchanged."
+    )
+
+
+def _readings(hilum: Hilum) -> list[str]:
+    """Return how each output is read, and how far what was said held on the validation films."""
+    columns = ("finding", "prevalence assumed", "operating point", "said -> held", "heat map")
+    rows = [
+        (
+            label,
+            f"{reading.prevalence:.3f}",
+            f"{reading.threshold:.3f}",
+            ", ".join(f"{b.probability:.2f} -> {b.frequency:.2f}" for b in reading.reliability),
+            reading.localisation,
+        )
+        for label, reading in hilum.readings.items()
+    ]
+    return [
+        "## How each output is read",
+        "",
+        "Fitted on the validation films. *Said -> held*: the mean probability of each fifth of "
+        "them, and the share that has the finding. *Heat map*: whether its peak lies in "
+        "radiologists' boxes more often than chance; one that does not is withheld.",
+        "",
+        *Sheet("", columns, tuple(rows)).markdown(),
+        "",
+    ]
 
 
 def _measured(evaluations: Sequence[Evaluation]) -> list[str]:

@@ -90,14 +90,15 @@ def export_run(
     readings = calibrate_findings(logits, held.labels.double().numpy())
     if boxes is not None:
         readings = judged(readings, judge(network, preprocessing, records, boxes, device))
-    description = _describe(settings, best, name=name, version=version, size_px=size_px)
+    description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
     if check is not None:
         bundle = add_input_check(bundle, check)
     test = [record for record in records if record.split == "test"]
     if test:
         with Engine(bundle, device=device) as engine:
-            write_card(out, description, evaluate(read_all(engine, test), test))
+            measured = evaluate(read_all(engine, test), test)
+        write_card(out, description, bundle.metadata.hilum, measured)
     return bundle
 
 
@@ -133,6 +134,7 @@ def judged(
 
 
 def _describe(
+    run: Path,
     settings: TrainSettings,
     best: Mapping[str, Any],
     *,
@@ -152,8 +154,8 @@ def _describe(
             "chosen by the validation split."
         ),
         command=(
-            f"hilum train --films films.csv --out runs/{name}{options} && "
-            f"hilum export runs/{name} --out bundle{size}"
+            f"hilum train --films films.csv --out runs/{run.name}{options} && "
+            f"hilum export runs/{run.name} --out bundle{size}"
         ),
     )
 
@@ -192,7 +194,7 @@ def write_bundle(
     )
     _write_json(folder / METADATA, _metadata(description, hilum))
     _write_json(folder / CONFIG, _config(hilum))
-    write_card(folder, description, evaluations=())
+    write_card(folder, description, hilum, evaluations=())
     return load_bundle(folder)
 
 
