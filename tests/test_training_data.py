@@ -126,6 +126,14 @@ def test_augmentation_repeats_with_its_seed_and_varies_without():
     assert not torch.equal(first, other)
 
 
+def test_augmentation_does_not_remember_the_film_before():
+    pixels = torch.randint(0, 255, (1, 40, 40), dtype=torch.uint8)
+    augment = Augmentation(32)
+    first = [augment(pixels, seed) for seed in range(20)]
+    again = [augment(pixels, seed) for seed in reversed(range(20))]
+    assert all(torch.equal(*pair) for pair in zip(first, reversed(again), strict=True))
+
+
 def test_augmentation_never_swaps_left_and_right():
     pixels = torch.zeros((1, 40, 40), dtype=torch.uint8)
     pixels[..., 20:] = 255  # the heart's side
