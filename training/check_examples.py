@@ -102,8 +102,8 @@ def _bent(greys: Greys, rng: np.random.Generator) -> Greys:
 
 def _windowed(greys: Greys, rng: np.random.Generator) -> Greys:
     low, high = rng.uniform(-0.3, 0.2), rng.uniform(0.75, 1.4)
-    windowed: Greys = np.clip((greys - low) / (high - low), 0, 1).astype(np.float32)
-    return windowed
+    stretched: Greys = np.clip((greys - low) / (high - low), 0, 1).astype(np.float32)
+    return stretched
 
 
 def _noisy(greys: Greys, rng: np.random.Generator) -> Greys:
