@@ -19,6 +19,8 @@ from labelled import finished_run, labelled_films
 from pynetdicom import _config
 from tiny import make_tiny_bundle
 
+from inference.canvas import Canvas
+
 __all__ = [  # fixtures
     "backend",
     "database_url",
@@ -73,3 +75,18 @@ def _receivers_stay_in_their_test(monkeypatch):
     """Undo what a receiver sets for its whole process, which in the service is its own."""
     monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", False)
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Every line of text that gets drawn, in order."""
+    lines = []
+    original = Canvas.fitted
+
+    def noting(self, text, size, width):
+        fitted, font = original(self, text, size, width)
+        lines.append(fitted)
+        return fitted, font
+
+    monkeypatch.setattr(Canvas, "fitted", noting)
+    return lines

@@ -20,21 +20,6 @@ WORDS = {"caption": CURRENT, "software": "hilum 0.1.0", "settings": SMALL}
 PAIR = {"current": CURRENT, "prior": PRIOR, "software": "hilum 0.1.0", "model": MODEL}
 
 
-@pytest.fixture
-def written(monkeypatch):
-    """Every line of text that gets drawn, in order."""
-    lines = []
-    original = Canvas.fitted
-
-    def noting(self, text, size, width):
-        fitted, font = original(self, text, size, width)
-        lines.append(fitted)
-        return fitted, font
-
-    monkeypatch.setattr(Canvas, "fitted", noting)
-    return lines
-
-
 def film_area(rgb):
     """Left of the panel, below the header."""
     return rgb[33:, :564].astype(int)

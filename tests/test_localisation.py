@@ -14,7 +14,6 @@ from test_results import answer, named, read_back, states
 from typer.testing import CliRunner
 
 from inference.bundle import load_bundle
-from inference.canvas import Canvas
 from inference.drawing import Caption, draw_comparison, draw_findings
 from inference.engine import Engine
 from inference.film import Film
@@ -422,21 +421,6 @@ def test_an_engine_withholds_maps_that_the_bundle_calls_no_better_than_chance(
 def test_only_a_positive_finding_can_lack_a_map():
     assert without_map(FIRST).withheld.tolist() == [True] + [False] * 13
     assert not prediction({}).withheld.any()
-
-
-@pytest.fixture
-def written(monkeypatch):
-    """Every line of text that gets drawn, in order."""
-    lines = []
-    original = Canvas.fitted
-
-    def noting(self, text, size, width):
-        fitted, font = original(self, text, size, width)
-        lines.append(fitted)
-        return fitted, font
-
-    monkeypatch.setattr(Canvas, "fitted", noting)
-    return lines
 
 
 SMALL = DrawingSettings(long_edge_px=900)

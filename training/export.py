@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from inference.bundle import (
     CARD,
@@ -39,6 +37,7 @@ from training.loop import BEST
 from training.maps import score_boxes
 from training.records import Record
 from training.settings import TrainSettings
+from training.stored import rounded, store
 from training.train import logits_of, source_of
 
 
@@ -181,8 +180,7 @@ def write_bundle(
         raise BundleExists(f"{folder} exists; export into a new folder")
     for name in (METADATA, WEIGHTS, CARD):
         (folder / name).parent.mkdir(parents=True)
-    save_file(rounded(network), folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it for its owner's eyes only
+    store(network, folder / WEIGHTS)
     hilum = Hilum(
         architecture=description.architecture,
         size_px=preprocessing.size_px,
@@ -209,14 +207,6 @@ def with_input_check(bundle: Bundle, check: Path, out: Path) -> Bundle:
         raise BundleExists(f"{out} exists; write into a new folder")
     shutil.copytree(bundle.folder, out)
     return add_input_check(load_bundle(out), check)
-
-
-def rounded(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the weights as they are stored: float16, counters as they are."""
-    return {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in network.state_dict().items()
-    }
 
 
 def _metadata(description: Description, hilum: Hilum) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import Dataset, default_collate
 
@@ -21,6 +20,7 @@ from training.loop import BEST, Task, fit
 from training.pretrain import films_of, part
 from training.records import BadFilmList, Source
 from training.settings import CheckSettings
+from training.stored import rounded, store
 
 CHECK_WEIGHTS = "input_check.safetensors"
 CHECK_SPEC = "input_check.json"
@@ -92,6 +92,8 @@ def task(
     """Say what is learnt: looks and sides, judged by the loss on examples of ``held``."""
     normalise = Preprocessing(settings.size_px).normalise
     judges = [Examples(films, settings) for films in held]
+    everything = [one[_HELD_EPOCH, k] for one in judges for k in range(len(one))]
+    batches = [default_collate(everything[k : k + 64]) for k in range(0, len(everything), 64)]
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
         pixels, looks, mirrored = (one.to(settings.device) for one in batch)
@@ -105,9 +107,7 @@ def task(
 
     @torch.inference_mode()
     def score(average: nn.Module) -> float:
-        everything = [one[_HELD_EPOCH, k] for one in judges for k in range(len(one))]
-        batches = [everything[k : k + 64] for k in range(0, len(everything), 64)]
-        missed = sum(float(loss(average, default_collate(one))) * len(one) for one in batches)
+        missed = sum(float(loss(average, one)) * len(one[0]) for one in batches)
         return -missed / len(everything)
 
     return Task(network, Examples(seen, settings), loss, score)
@@ -115,18 +115,13 @@ def task(
 
 def write_check(network: CheckNetwork, held: Sequence[FilmSet], size_px: int, out: Path) -> Path:
     """Round to float16, choose the operating points on films as they are, write both files."""
-    weights = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
-        for name, value in network.state_dict().items()
-    }
-    network.load_state_dict(weights)
+    network.load_state_dict(rounded(network))
     looks, mirrored = _logits(network, held, size_px)
     _, flipped = _logits(network, held, size_px, mirror=True)
     upright = looks.softmax(1)[:, 0].sort().values
     sides = mirrored.sigmoid().sort(descending=True).values
     spared = int(REFUSED * len(upright))
-    save_file(weights, out / CHECK_WEIGHTS)
-    (out / CHECK_WEIGHTS).chmod(0o644)  # safetensors makes it for its owner's eyes only
+    store(network, out / CHECK_WEIGHTS)
     spec = CheckSpec(
         size_px=size_px,
         looks=LOOKS,

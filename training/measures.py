@@ -20,7 +20,7 @@ from training.options import (
     Split,
     errors_as_text,
 )
-from training.settings import SPLITS, TrainSettings, read_settings
+from training.settings import TrainSettings, read_settings
 
 app = typer.Typer()
 
@@ -62,7 +62,7 @@ def evaluate(
     *,
     films: Films = None,
     nih: Nih = None,
-    split: Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")] = "test",
+    split: Split = "test",
     bundle: BundleFolder = None,
     reference: Annotated[
         Path | None, typer.Option(help="CSV of another network's probabilities on these films")
@@ -77,16 +77,14 @@ def evaluate(
     from inference.bundle import default_bundle, load_bundle
     from inference.engine import Engine
     from training.evaluation import read_all
-    from training.records import BadFilmList, Source
+    from training.records import Source, of_split
     from training.reference import scores_for
     from training.report import measure_bundle, need_plots, write_report
 
     with errors_as_text():
         if out:
             need_plots()
-        records = [record for record in Source(films, nih).records() if record.split == split]
-        if not records:
-            raise BadFilmList(f"{films or nih}: no film is in split {split!r}")
+        records = of_split(Source(films, nih), split)
         theirs = scores_for(records, reference) if reference else None
         loaded = load_bundle(bundle or default_bundle())
         with Engine(loaded, device=device) as engine:

@@ -111,6 +111,8 @@ def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Tas
     held = torch.arange(len(films)) % _HELD == 0
     seen = part(films, ~held)
     apart = FilmsAndTargets(part(films, held), grids[held], settings)
+    examples = zip(*(apart[0, k] for k in range(len(apart))), strict=True)
+    batches = list(zip(*(torch.split(torch.stack(side), 64) for side in examples), strict=True))
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
         pixels, wanted = (one.to(settings.device) for one in batch)
@@ -123,12 +125,7 @@ def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Tas
     @torch.inference_mode()
     def score(average: nn.Module) -> float:
         """Return the share of the targets' variance that is explained."""
-        batch = [
-            torch.stack(side)
-            for side in zip(*(apart[0, k] for k in range(len(apart))), strict=True)
-        ]
-        parts = zip(*(torch.split(side, 64) for side in batch), strict=True)
-        missed = sum(float(loss(average, one)) * len(one[0]) for one in parts)
+        missed = sum(float(loss(average, one)) * len(one[0]) for one in batches)
         return 1 - missed / len(apart)
 
     about = (
