@@ -34,7 +34,7 @@ from inference.findings import LABELS, ModelIdentity
 from inference.input_check import CheckNetwork, CheckSpec, InputCheck
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
-from inference.settings import Architecture
+from inference.settings import Architecture, Pooling
 
 METADATA = Path("configs/metadata.json")
 CONFIG = Path("configs/inference.json")
@@ -114,6 +114,7 @@ class Hilum(_Frozen):
     """The part of a bundle's metadata that is hilum's own."""
 
     architecture: Architecture
+    pooling: Pooling = Field(default="mean", description="of a map's cells into the logit")
     size_px: int = Field(ge=32, le=2048, description="side of the network's square input")
     mean: float
     std: float = Field(gt=0)
@@ -185,12 +186,13 @@ class Bundle:
         BundleMalformed
             The weights do not fit the architecture.
         """
-        network = FindingNetwork(self.metadata.hilum.architecture, labels=len(LABELS))
+        hilum = self.metadata.hilum
+        network = FindingNetwork(hilum.architecture, len(LABELS), hilum.pooling)
         try:
             network.load_state_dict(load_file(self.folder / WEIGHTS))  # float16 -> float32
         except (RuntimeError, SafetensorError) as error:
             raise BundleMalformed(
-                f"{self.folder / WEIGHTS} does not fit {self.metadata.hilum.architecture}: {error}"
+                f"{self.folder / WEIGHTS} does not fit {hilum.architecture}: {error}"
             ) from error
         return network.eval().requires_grad_(False)
 

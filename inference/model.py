@@ -5,6 +5,7 @@ References
 He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
 Huang et al., Densely Connected Convolutional Networks, CVPR 2017.
 Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016.
+Ye et al., Weakly Supervised Lesion Localization With Probabilistic-CAM Pooling, 2020.
 """
 
 from collections import OrderedDict
@@ -13,14 +14,18 @@ import torch
 from torch import nn
 from torchvision.models import DenseNet, ResNet, densenet121, resnet18, resnet50
 
-from inference.settings import Architecture
+from inference.settings import Architecture, Pooling
 
 
 class FindingNetwork(nn.Module):
     """A torchvision network with one output per finding and its class activation map.
 
-    The linear head is a 1x1 convolution in front of the pooling instead of a matrix behind it:
-    both are linear, so they commute, and the mean over a map *is* the logit.
+    The linear head is a 1x1 convolution in front of the pooling: a map is what each cell says, and
+    the logit is their mean. With ``pooling="mean"`` every cell counts alike (then the head may as
+    well stand behind the pooling: the network is torchvision's own). It teaches a network to say
+    "yes" in as many cells as possible, and the map of something small becomes a ring around it.
+    With ``"probability"`` a cell counts as much as it is sure (Ye et al.): one is enough, and maps
+    point at what they are about.
 
     The stem takes one channel: a film is grey, and three equal channels only add a sum. (Weights
     made for three come over exactly by adding their stem over the channels.) The last stage of a
@@ -33,10 +38,15 @@ class FindingNetwork(nn.Module):
         "resnet50" to work with, "densenet121" to compare, "resnet18" for tests.
     labels
         Number of outputs.
+    pooling
+        How the cells of a map become the logit: a mean, plain or weighted by their probability.
     """
 
-    def __init__(self, architecture: Architecture = "resnet50", labels: int = 14) -> None:
+    def __init__(
+        self, architecture: Architecture = "resnet50", labels: int = 14, pooling: Pooling = "mean"
+    ) -> None:
         super().__init__()
+        self.pooling: Pooling = pooling
         if architecture == "densenet121":
             self.trunk, features = _densenet_trunk(densenet121())
         else:
@@ -54,7 +64,14 @@ class FindingNetwork(nn.Module):
         """
         features = self.trunk(films)  # (b, features, h, w)
         maps = self.head(features)  # (b, labels, h, w)
-        return maps.mean(dim=(2, 3)), maps
+        return self.pooled(maps), maps
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return the logits (b, labels) of maps (b, labels, h, w), between their extremes."""
+        if self.pooling == "mean":
+            return maps.mean(dim=(2, 3))
+        cells = maps.float().flatten(2)  # half precision would call a probability of 1e-8 zero
+        return (cells * nn.functional.logsigmoid(cells).softmax(dim=2)).sum(dim=2)
 
 
 def _grey_stem() -> nn.Conv2d:
@@ -86,8 +103,8 @@ def heatmaps(maps: torch.Tensor, decision: torch.Tensor) -> torch.Tensor:
     """Scale class activation maps to [0, 1]; 1 marks what spoke most *for* the finding.
 
     A cell speaks for a finding where its activation lies above the finding's decision logit. So a
-    film at or above its operating point always shows something (the mean over the map is the
-    logit), and a map is all zero where nothing on the film reaches the operating point.
+    film at or above its operating point always shows something (the logit is a mean over the
+    map), and a map is all zero where nothing on the film reaches the operating point.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Architecture = Literal["resnet18", "resnet50", "densenet121"]
+Pooling = Literal["mean", "probability"]
 
 
 class InferenceSettings(BaseModel):

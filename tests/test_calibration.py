@@ -4,6 +4,7 @@ import torch
 
 from inference.bundle import calibrate
 from training.calibration import SPECIFICITY, calibrate_findings, fit
+from training.records import BadFilmList
 
 
 def synthetic(films=4000, slope=0.5, shift=-1.0):
@@ -47,3 +48,10 @@ def test_a_finding_with_few_positives_keeps_the_common_slope(positives):
     assert 0 < reading.slope < 1
     assert np.isfinite(reading.intercept)
     assert 0 < reading.threshold < 1
+
+
+def test_a_finding_on_every_film_has_no_operating_point():
+    logits, labels = synthetic(films=50)
+    labels[:, 3] = 1
+    with pytest.raises(BadFilmList, match=r"every film .* Infiltration"):
+        calibrate_findings(logits, labels)

@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
-from inference.bundle import CARD, WEIGHTS, load_bundle
+from inference.bundle import CARD, CONFIG, WEIGHTS, load_bundle
 from training.export import BundleExists, NoRun, export_run
 from training.loop import BEST
 
@@ -23,6 +26,18 @@ def test_an_exported_run_is_a_bundle_that_reads_like_the_network(
     assert (tmp_path / "bundle" / WEIGHTS).stat().st_size < 25e6
     with pytest.raises(BundleExists):
         export_run(finished_run, tmp_path / "bundle")
+
+
+def test_how_the_network_pools_travels_with_it(finished_run, tmp_path):
+    best = torch.load(finished_run / BEST, weights_only=True)
+    best["settings"]["pooling"] = "probability"
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    torch.save(best, run / BEST)
+    bundle = export_run(run, tmp_path / "bundle", device="cpu")
+    assert bundle.network().pooling == "probability"
+    parser = ConfigParser()
+    parser.read_config(str(tmp_path / "bundle" / CONFIG))
+    assert parser.get_parsed_content("network_def").pooling == "probability"
 
 
 def test_a_folder_without_a_run_is_not_exported(tmp_path):

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +79,15 @@ def test_training_finds_what_can_be_seen(labelled_films, finished_run):
     assert best["score"] == max(entry["score"] for entry in history)
     assert TrainSettings.model_validate(best["settings"]) == SETTINGS
     assert source_of(finished_run) == Source(films=labelled_films)
+
+
+def test_a_run_is_not_continued_on_other_films(labelled_films, finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    rows = list(rows_of(patients=16, films_each=4))
+    moved = [row | {"file": labelled_films.parent / row["file"]} for row in rows]
+    train(Source(films=write_list(tmp_path / "same.csv", moved)), run, SETTINGS)  # only elsewhere
+    with pytest.raises(OtherRun, match="other films"):
+        train(Source(films=write_list(tmp_path / "fewer.csv", moved[:-8])), run, SETTINGS)
 
 
 def test_tensorboard_can_show_a_run(finished_run):
@@ -269,6 +279,8 @@ def test_the_film_grows_and_the_rate_falls():
     assert settings.rate_at(0) == 0
     assert settings.rate_at(settings.warmup_epochs) == 1.0
     assert settings.rate_at(10) == pytest.approx(0)
+    small = TrainSettings(epochs=10, start_px=96, size_px=64)
+    assert {small.side_at(epoch) for epoch in range(10)} == {64}
 
 
 def test_settings_come_from_a_file_and_then_from_the_command(tmp_path):

@@ -23,6 +23,26 @@ def test_the_mean_of_a_map_is_the_logit(network):
     assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-6)
 
 
+def test_with_probability_pooling_one_sure_cell_is_enough():
+    network = FindingNetwork("resnet18", labels=1, pooling="probability")
+    maps = torch.full((2, 1, 8, 8), -6.0)
+    maps[0, 0, 2, 5] = 5.0
+    said, silent = network.pooled(maps)[:, 0]
+    assert 3 < said < 5  # though 63 of 64 cells speak against it
+    assert silent == pytest.approx(-6.0)  # where all agree, that is the logit
+    mean = FindingNetwork("resnet18", labels=1).pooled(maps)[0, 0]
+    assert mean == pytest.approx(-6 + 11 / 64)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "probability"])
+def test_a_logit_lies_between_the_extremes_of_its_map(pooling):
+    torch.manual_seed(3)
+    maps = (40 * torch.randn(16, 14, 10, 10)).half()
+    logits = FindingNetwork("resnet18", pooling=pooling).pooled(maps)
+    assert (maps.amin(dim=(2, 3)) <= logits).all()
+    assert (logits <= maps.amax(dim=(2, 3))).all()
+
+
 def test_the_logits_are_those_of_pooling_and_a_linear_head(network):
     films = torch.randn(2, 1, 64, 64)
     pooled = nn.functional.adaptive_avg_pool2d(network.trunk(films), 1).flatten(1)

@@ -8,7 +8,7 @@ from pydicom import dcmread
 
 from inference.film import film_from_pixels, read_film
 from inference.preprocessing import Preprocessing
-from training.augment import Augmentation
+from training.augment import Augmentation, RandFrame
 from training.data import film_set, load_films, read_picture
 from training.records import BadFilmList, Record, read_film_list
 
@@ -141,3 +141,18 @@ def test_augmentation_never_swaps_left_and_right():
     for seed in range(50):
         varied = augment(pixels, seed)
         assert varied[..., 20:].mean() > varied[..., :12].mean()
+
+
+def test_a_frame_covers_edges_in_one_grey_and_leaves_the_middle():
+    film = torch.rand(1, 50, 40, generator=torch.Generator().manual_seed(0))
+    frame = RandFrame(prob=1.0, share=0.1)
+    frame.set_random_state(seed=5)
+    framed = frame(film)
+    inside = (..., slice(5, -5), slice(4, -4))
+    assert torch.equal(framed[inside], film[inside])
+    painted = framed[framed != film]
+    assert len(painted) > 40
+    assert (painted == painted[0]).all()
+    untouched = RandFrame(prob=0.0, share=0.1)
+    untouched.set_random_state(seed=5)
+    assert untouched(film) is film

@@ -1,4 +1,6 @@
-"""Films as they might have been: turned, cropped, blurred, exposed otherwise."""
+"""Films as they might have been: turned, cropped, blurred, framed, exposed otherwise."""
+
+from typing import Any
 
 import torch
 from monai.transforms import (
@@ -7,6 +9,7 @@ from monai.transforms import (
     RandAffine,
     RandCoarseDropout,
     RandGaussianNoise,
+    RandomizableTransform,
     RandScaleIntensity,
     RandSimulateLowResolution,
     ToTensor,
@@ -26,6 +29,7 @@ class Augmentation:
         self._transform = Compose(
             [
                 _geometry(size_px),
+                RandFrame(prob=0.2, share=0.08),
                 *exposure(),
                 RandCoarseDropout(
                     holes=1,
@@ -65,6 +69,28 @@ def _geometry(size_px: int) -> RandAffine:
     )
 
 
+class RandFrame(RandomizableTransform):  # type: ignore[misc]
+    """Paint the edges of a film in one grey, each up to ``share`` of a side wide."""
+
+    def __init__(self, prob: float, share: float) -> None:
+        super().__init__(prob)
+        self.share = share
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return a painted copy of (1, h, w), or the film as it is."""
+        super().randomize(None)
+        if not self._do_transform:
+            return pixels
+        height, width = pixels.shape[-2:]
+        grey, *widths = self.R.uniform(size=5)
+        top, bottom = (round(one * self.share * height) for one in widths[:2])
+        left, right = (round(one * self.share * width) for one in widths[2:])
+        framed = torch.full_like(pixels, float(grey))
+        inside: Any = (..., slice(top, height - bottom), slice(left, width - right))
+        framed[inside] = pixels[inside]
+        return framed
+
+
 def exposure() -> list[Transform]:
     """Return transforms of sharpness, noise and greys: another detector, another window."""
     return [
@@ -74,7 +100,7 @@ def exposure() -> list[Transform]:
             upsample_mode="bilinear",
             zoom_range=(0.4, 0.9),  # 0.4 of 128 px: nearly the 64 px of the poorest source
         ),
-        RandGaussianNoise(prob=0.2, std=0.02),
+        RandGaussianNoise(prob=0.5, std=0.025),
         RandAdjustContrast(prob=0.5, gamma=(0.7, 1.5)),
         RandScaleIntensity(factors=0.2, prob=0.5),
     ]

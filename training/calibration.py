@@ -5,6 +5,7 @@ import torch
 
 from inference.bundle import Reading, ReliabilityBin
 from inference.findings import LABELS
+from training.records import BadFilmList
 from training.statistics import Doubles
 
 # Share of the films without a finding that are not flagged for it. A fixed specificity needs no
@@ -31,10 +32,20 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
     logits, labels
         (films, 14), raw outputs and 0 or 1.
 
+    Raises
+    ------
+    BadFilmList
+        Every film has a finding: nothing says where to stop flagging it.
+
     References
     ----------
     Platt, Probabilistic Outputs for Support Vector Machines, 1999.
     """
+    for label, everywhere in zip(LABELS, labels.all(axis=0), strict=True):
+        if everywhere:
+            raise BadFilmList(
+                f"every film of split 'val' has {label}: its operating point needs films without"
+            )
     slopes, intercepts = fit(logits, labels)
     probabilities = 1 / (1 + np.exp(-(slopes * logits + intercepts)))
     return {

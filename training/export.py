@@ -81,7 +81,7 @@ def export_run(
     settings = TrainSettings.model_validate(best["settings"])
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
-    network = FindingNetwork(settings.architecture)
+    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
     network.load_state_dict(best["weights"])
     network.load_state_dict(rounded(network))
     held = load_films(records, "val", preprocessing)
@@ -183,6 +183,7 @@ def write_bundle(
     store(network, folder / WEIGHTS)
     hilum = Hilum(
         architecture=description.architecture,
+        pooling=network.pooling,
         size_px=preprocessing.size_px,
         mean=preprocessing.mean,
         std=preprocessing.std,
@@ -270,6 +271,7 @@ def _config(hilum: Hilum) -> dict[str, Any]:
             "_target_": "inference.model.FindingNetwork",
             "architecture": hilum.architecture,
             "labels": len(LABELS),
+            "pooling": hilum.pooling,
         },
         "preprocessing": {
             "_target_": "inference.preprocessing.Preprocessing",

@@ -128,7 +128,7 @@ def learn_lesions(
         if not MIN_POSITIVES <= discs < len(chosen):
             raise BadFilmList(f"split {split!r} has too few films: {discs} would have a disc")
     torch.manual_seed(settings.seed)
-    network = FindingNetwork(settings.architecture, labels=1)
+    network = FindingNetwork(settings.architecture, labels=1, pooling=settings.pooling)
     begin_at_frequency(network, [[int(disc_of(r.path) is not None)] for r in apart["train"]])
     initialise(network, settings)
     larger = Preprocessing(round(settings.size_px * MARGIN))

@@ -49,10 +49,10 @@ def smoothed(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
 
 
 def layercam_last(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Return LayerCAM of the last stage.
+    """Return LayerCAM of the last stage, where the logit is the plain mean.
 
-    Behind it lie only the pooling and a linear head, so each gradient is a weight of the head
-    over the number of cells: what is left of it is the map with the positive weights alone.
+    Behind it lie only the mean and a linear head, so each gradient is a weight of the head over
+    the number of cells: what is left of it is the map with the positive weights alone.
     """
     weights = network.head.weight[:, :, 0, 0].clamp(min=0)  # (labels, features)
     return torch.einsum("kf,bfhw->bkhw", weights, network.trunk(films))
@@ -63,7 +63,7 @@ def layercam_third(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor
     before, after = _halves(network)
     with torch.enable_grad():
         features = before(films).detach().requires_grad_()
-        logits = network.head(after(features)).mean(dim=(2, 3))  # (b, labels)
+        logits = network.pooled(network.head(after(features)))  # (b, labels)
         maps = [
             (torch.autograd.grad(logits[:, k].sum(), features, retain_graph=True)[0].clamp(min=0))
             .mul(features)

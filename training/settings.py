@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference.settings import Architecture
+from inference.settings import Architecture, Pooling
 from training.errors import TrainingError
 
 SPLITS = ("train", "val", "test")
@@ -67,11 +67,16 @@ class TrainSettings(LoopSettings):
 
     start_px: int = Field(
         default=96,
-        description="side in the first epoch, grown in steps of 16 px: early epochs are cheap",
+        description="side in the first epoch, grown in steps of 16 px: early epochs are cheap; "
+        "never above size_px",
     )
     initial: str = Field(
         default="random",
         description="weights to begin with: random, imagenet, torchxrayvision, or a file",
+    )
+    pooling: Pooling = Field(
+        default="probability",
+        description="of a map's cells into the logit: mean, or probability, whose maps point better",
     )
     objective: Objective = Field(default="weighted_bce", description="what is made small")
     balance: float = Field(
@@ -84,7 +89,8 @@ class TrainSettings(LoopSettings):
     def side_at(self, epoch: int) -> int:
         """Return the side of the film in an epoch: it grows over the first 60 %."""
         grown = min(1.0, epoch / max(1.0, 0.6 * self.epochs))
-        return self.size_px - 16 * round((1 - grown) * (self.size_px - self.start_px) / 16)
+        room = max(0, self.size_px - self.start_px)
+        return self.size_px - 16 * round((1 - grown) * room / 16)
 
 
 class PretrainSettings(LoopSettings):

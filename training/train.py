@@ -1,5 +1,6 @@
 """`hilum train`: the network learns the findings from labelled films."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from training.augment import Augmentation
 from training.data import MARGIN, FilmSet, load_films
-from training.loop import Task, fit
+from training.loop import OtherRun, Task, fit
 from training.objectives import objective
 from training.records import BadFilmList, Record, Source
 from training.settings import LoopSettings, TrainSettings
@@ -29,6 +30,7 @@ from training.statistics import aucs
 from training.weights import initialise
 
 RUN = "run.json"
+FILMS = "films_sha256"
 
 Ready = TypeVar("Ready", bound=LoopSettings)
 
@@ -71,11 +73,13 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     """
     records = source.records()
     refuse_too_few(records)
+    said = _said(source, records)
+    refuse_other_films(out, said)
     network, began = begin(records, settings)  # before films are decoded: weights may be missing
     seen, held = decoded(records, settings.size_px)
     if idist.get_rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
-        (out / RUN).write_text(json.dumps(_absolute(source)) + "\n")
+        (out / RUN).write_text(json.dumps(said) + "\n")
     learning = replace(task(network, seen, held, settings), about=about(seen, began))
     return fit(learning, settings, out)
 
@@ -111,7 +115,7 @@ def begin(records: Sequence[Record], settings: TrainSettings) -> tuple[FindingNe
     NoWeights
     """
     torch.manual_seed(settings.seed)
-    network = FindingNetwork(settings.architecture)
+    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
     begin_at_frequency(network, [record.labels for record in records if record.split == "train"])
     return network, initialise(network, settings)
 
@@ -136,14 +140,24 @@ def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]])
     network.head.bias = nn.Parameter(torch.logit(frequency))
 
 
-def _absolute(source: Source) -> dict[str, str]:
-    return {kind: str(path.resolve()) for kind, path in vars(source).items() if path}
+def _said(source: Source, records: Sequence[Record]) -> dict[str, str]:
+    """Return where the films are listed, and a hash of which they are, in which split."""
+    paths = {kind: str(path.resolve()) for kind, path in vars(source).items() if path}
+    lines = sorted(f"{record.name} {record.split} {record.labels}" for record in records)
+    return paths | {FILMS: hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+
+
+def refuse_other_films(out: Path, said: dict[str, str]) -> None:
+    """Raise OtherRun if the run in ``out`` learns from other films, splits or labels."""
+    known = json.loads((out / RUN).read_text()).get(FILMS) if (out / RUN).exists() else None
+    if known and known != said[FILMS]:
+        raise OtherRun(f"{out} holds a run on other films; choose another folder")
 
 
 def source_of(run: Path) -> Source:
     """Return the films that a run learnt from."""
     said = json.loads((run / RUN).read_text())
-    return Source(**{kind: Path(path) for kind, path in said.items()})
+    return Source(**{kind: Path(path) for kind, path in said.items() if kind != FILMS})
 
 
 def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> Path:
