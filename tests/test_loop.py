@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from training.loop import BEST, CHECKPOINT, EpochSampler, OtherRun, Task, fit, follow
 from training.records import BadFilmList, Source
 from training.settings import BadSetting, LoopSettings, TrainSettings, read_settings
-from training.train import RUN, begin, shares, source_of, train
+from training.train import RUN, begin, labels_of, shares, source_of, train
 
 TINY = LoopSettings(
     epochs=4, batch_size=2, bf16=False, warmup_epochs=0, learning_rate=0.1, average_decay=0.5
@@ -161,7 +161,7 @@ def test_too_few_films_to_choose_an_epoch_by_are_refused_at_once(tmp_path):
 
 def test_the_network_begins_with_the_frequency_of_each_finding(labelled_films):
     records = Source(films=labelled_films).records()
-    logits, _ = begin(records, SETTINGS)[0].eval()(torch.rand(1, 1, 32, 32))
+    logits, _ = begin(labels_of(records, "train"), SETTINGS)[0].eval()(torch.rand(1, 1, 32, 32))
     labels = torch.tensor([one.labels for one in records if one.split == "train"]).float()
     assert torch.allclose(logits[0].sigmoid(), labels.mean(dim=0), atol=1e-5)
 

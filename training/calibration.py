@@ -41,8 +41,8 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
     ----------
     Platt, Probabilistic Outputs for Support Vector Machines, 1999.
     """
-    for label, everywhere in zip(LABELS, labels.all(axis=0), strict=True):
-        if everywhere:
+    for label, known in zip(LABELS, labels.T, strict=True):
+        if known.all():
             raise BadFilmList(
                 f"every film of split 'val' has {label}: its operating point needs films without"
             )

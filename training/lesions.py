@@ -28,8 +28,7 @@ from training.loop import CHECKPOINT, fit
 from training.records import BadFilmList, Record, Source
 from training.settings import TrainSettings
 from training.statistics import aucs
-from training.train import MIN_POSITIVES, begin_at_frequency, task
-from training.weights import initialise
+from training.train import MIN_POSITIVES, begin, task
 
 LESIONS = "lesions.json"
 
@@ -127,10 +126,7 @@ def learn_lesions(
         discs = sum(disc_of(record.path) is not None for record in chosen)
         if not MIN_POSITIVES <= discs < len(chosen):
             raise BadFilmList(f"split {split!r} has too few films: {discs} would have a disc")
-    torch.manual_seed(settings.seed)
-    network = FindingNetwork(settings.architecture, labels=1, pooling=settings.pooling)
-    begin_at_frequency(network, [[int(disc_of(r.path) is not None)] for r in apart["train"]])
-    initialise(network, settings)
+    network, _ = begin([[int(disc_of(one.path) is not None)] for one in apart["train"]], settings)
     larger = Preprocessing(round(settings.size_px * MARGIN))
     seen = lesion_films(apart["train"], larger, contrast)
     held = lesion_films(apart["val"], Preprocessing(settings.size_px), contrast)

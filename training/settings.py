@@ -76,7 +76,7 @@ class TrainSettings(LoopSettings):
     )
     pooling: Pooling = Field(
         default="probability",
-        description="of a map's cells into the logit: mean, or probability, whose maps point better",
+        description="of a map's cells into the logit: mean, or probability, which points better",
     )
     objective: Objective = Field(default="weighted_bce", description="what is made small")
     balance: float = Field(

@@ -75,7 +75,8 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     refuse_too_few(records)
     said = _said(source, records)
     refuse_other_films(out, said)
-    network, began = begin(records, settings)  # before films are decoded: weights may be missing
+    # before films are decoded: weights may be missing
+    network, began = begin(labels_of(records, "train"), settings)
     seen, held = decoded(records, settings.size_px)
     if idist.get_rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
@@ -86,10 +87,7 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
 
 def refuse_too_few(records: Sequence[Record]) -> None:
     """Raise BadFilmList without train films, or if val cannot say which epoch is best."""
-    labels = {
-        split: np.array([one.labels for one in records if one.split == split])
-        for split in ("train", "val")
-    }
+    labels = {split: np.array(labels_of(records, split)) for split in ("train", "val")}
     for split, known in labels.items():
         if not len(known):
             raise BadFilmList(f"no film is in split {split!r}")
@@ -100,6 +98,11 @@ def refuse_too_few(records: Sequence[Record]) -> None:
         )
 
 
+def labels_of(records: Sequence[Record], split: str) -> list[tuple[int, ...]]:
+    """Return the labels of the films of one split."""
+    return [record.labels for record in records if record.split == split]
+
+
 def counted(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return which findings, (14,), have enough films in (films, 14) to speak of an AUC."""
     positives = labels.sum(axis=0)
@@ -107,16 +110,21 @@ def counted(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return enough
 
 
-def begin(records: Sequence[Record], settings: TrainSettings) -> tuple[FindingNetwork, str]:
+def begin(labels: Sequence[Sequence[int]], settings: TrainSettings) -> tuple[FindingNetwork, str]:
     """Return the network as it is before the first step, and what it has learnt from.
+
+    Parameters
+    ----------
+    labels
+        Of the train films, (films, outputs).
 
     Raises
     ------
     NoWeights
     """
     torch.manual_seed(settings.seed)
-    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
-    begin_at_frequency(network, [record.labels for record in records if record.split == "train"])
+    network = FindingNetwork(settings.architecture, len(labels[0]), settings.pooling)
+    begin_at_frequency(network, labels)
     return network, initialise(network, settings)
 
 

@@ -29,7 +29,7 @@ from training.loop import OtherRun, fit
 from training.records import Record, Source
 from training.settings import BadSetting, TrainSettings, settings_of
 from training.studies import write_results
-from training.train import begin, decoded, refuse_too_few, task
+from training.train import begin, decoded, labels_of, refuse_too_few, task
 
 STUDY = "study.db"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -132,7 +132,7 @@ class Search:
 
         settings = settings.model_copy(update={"device": self.device})
         seen, held = self.films(settings.size_px)
-        network, _ = begin(self.records, settings)
+        network, _ = begin(labels_of(self.records, "train"), settings)
         learnt = task(network, seen, held, settings, enough)
         best = fit(learnt, settings, self.out / "runs" / _name(settings))
         if hopeless:
