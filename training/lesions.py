@@ -110,11 +110,21 @@ def lesion_films(
 
 
 def learn_lesions(
-    source: Source, out: Path, settings: TrainSettings, contrast: float = CONTRAST
+    source: Source,
+    out: Path,
+    settings: TrainSettings,
+    contrast: float = CONTRAST,
+    size_px: int | None = None,
 ) -> LesionScore:
     """Train on the train films, or go on with it, and measure on the val films.
 
     The weights measured are those after the last epoch, so that the val films choose nothing.
+
+    Parameters
+    ----------
+    size_px
+        Side of the films that are measured; that of training when left out. A bundle reads films
+        larger than it learnt from them (`export_run`), for crops in training enlarge them.
 
     Raises
     ------
@@ -133,6 +143,8 @@ def learn_lesions(
     fit(task(network, seen, held, settings), settings, out)
     last = torch.load(out / CHECKPOINT, map_location=settings.device, weights_only=True)
     network.load_state_dict(last["average"])
+    if size_px is not None:
+        held = lesion_films(apart["val"], Preprocessing(size_px), contrast)
     score = measure(network, held, settings.device, contrast)
     (out / LESIONS).write_text(json.dumps(score.as_json(), indent=2) + "\n")
     return score

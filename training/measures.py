@@ -36,6 +36,9 @@ def lesions(
     contrast: Annotated[
         float, typer.Option(help="added to greys in [0, 1] in the middle of a disc")
     ] = 0.25,
+    size_px: Annotated[
+        int | None, typer.Option(help="side of the films measured; that of training if left out")
+    ] = None,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
@@ -47,7 +50,7 @@ def lesions(
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
         ready = chosen.model_copy(update={"device": find_device(device).type})
-        score = learn_lesions(Source(films, nih), out, ready, contrast)
+        score = learn_lesions(Source(films, nih), out, ready, contrast, size_px)
     if as_json:
         typer.echo(json.dumps(score.as_json(), indent=2))
     else:
