@@ -21,6 +21,8 @@ from pynetdicom.sop_class import (
 )
 from service import free_port, wait_for
 
+from scp.dimse.peers import TRANSFER_SYNTAXES
+
 FIND = StudyRootQueryRetrieveInformationModelFind
 GET = StudyRootQueryRetrieveInformationModelGet
 MOVE = StudyRootQueryRetrieveInformationModelMove
@@ -114,7 +116,7 @@ class OddPacs:
             if handler is not None:
                 self._ae.add_supported_context(uid)
         for uid in also:
-            self._ae.add_supported_context(uid, scu_role=True, scp_role=True)
+            self._ae.add_supported_context(uid, TRANSFER_SYNTAXES, scu_role=True, scp_role=True)
         bound = [(evt.EVT_C_FIND, find), (evt.EVT_C_GET, get), (evt.EVT_C_MOVE, move)]
         self._handlers = [(event, handler) for event, handler in bound if handler is not None]
         self._handlers += [
