@@ -72,13 +72,6 @@ class _Tally:
         self.warning += int(elements.get("NumberOfWarningSuboperations") or 0)
         self.failed += int(elements.get("NumberOfFailedSuboperations") or 0)
 
-    def note(self, image: Image, why: str, *, came: bool) -> None:
-        """Remember what became of an object, and why it did not come."""
-        if came:
-            self.arrived.append(image.sop_uid)
-        else:
-            self.failures.append(f"{image.sop_uid}: {why}")
-
     @property
     def so_far(self) -> Retrieved:
         """What has come, and what has not yet."""
@@ -140,12 +133,12 @@ def retrieve(
         if images and settings.retrieve == "move":
             _move_all(settings, calling_ae_title, tally)
         elif images:
-            store = SubOperations(images, take, folder, deadline)
+            store = SubOperations(images, take, folder, deadline, tally.arrived)
             _get_all(settings, calling_ae_title, tally, store)
     except PriorsUnavailable as error:
         so_far = tally.so_far
         raise type(error)(
-            f"{error}; still missing: {', '.join(so_far.missing)}",
+            f"{error}; still missing: {', '.join(so_far.missing) or 'nothing'}",
             arrived=so_far.arrived,
             missing=so_far.missing,
         ) from error
@@ -209,8 +202,9 @@ def _get_all(
             raise nothing_accepted(settings.remote, classes)
         get = _Operation("C-GET", GET, QR_GET_SERVICE_CLASS_STATUS, association.send_c_get)
         for image, _, why in _each(requested, get, tally):
-            ours = store.refused.get(image.sop_uid)  # why we did not take it says more
-            tally.note(image, ours or why, came=image.sop_uid in store.taken)
+            if image.sop_uid not in tally.arrived:
+                ours = store.refused.get(image.sop_uid)  # why we did not take it says more
+                tally.failures.append(f"{image.sop_uid}: {ours or why}")
 
 
 def _move_all(settings: PriorsSettings, calling_ae_title: str, tally: _Tally) -> None:
@@ -225,7 +219,10 @@ def _move_all(settings: PriorsSettings, calling_ae_title: str, tally: _Tally) ->
         send = requested.association.send_c_move
         move = _Operation("C-MOVE", MOVE, QR_MOVE_SERVICE_CLASS_STATUS, send, (calling_ae_title,))
         for image, came, why in _each(requested, move, tally):
-            tally.note(image, why, came=came)
+            if came:
+                tally.arrived.append(image.sop_uid)
+            else:
+                tally.failures.append(f"{image.sop_uid}: {why}")
 
 
 def _each(

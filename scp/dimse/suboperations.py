@@ -25,14 +25,19 @@ Take = Callable[[Path, Request], object]
 
 
 class SubOperations:
-    """The storage SCP of C-GET: takes in what was asked for, and remembers."""
+    """The storage SCP of C-GET: takes in what was asked for, and adds its UID to ``arrived``."""
 
     def __init__(
-        self, images: Sequence[Image], take: Take, folder: Path, deadline: Deadline
+        self,
+        images: Sequence[Image],
+        take: Take,
+        folder: Path,
+        deadline: Deadline,
+        arrived: list[str],
     ) -> None:
         self._asked = {image.sop_uid for image in images}
         self._take, self._folder, self._deadline = take, folder, deadline
-        self.taken: set[str] = set()
+        self._arrived = arrived
         self.refused: dict[str, str] = {}
 
     def on_store(self, event: evt.Event) -> int:
@@ -47,12 +52,12 @@ class SubOperations:
             sop_class_uid=str(event.context.abstract_syntax),
             sop_instance_uid=uid,
         )
-        status = self._taken(event, request)
-        if status == SUCCESS:
-            self.taken.add(uid)
+        status = self._status_of(event, request)
+        if status == SUCCESS and uid not in self._arrived:
+            self._arrived.append(uid)
         return status
 
-    def _taken(self, event: evt.Event, request: Request) -> int:
+    def _status_of(self, event: evt.Event, request: Request) -> int:
         received = None
         try:
             received = _received(event, self._folder)
