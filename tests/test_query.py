@@ -690,6 +690,22 @@ def test_a_pacs_that_falls_silent_is_given_up_in_time_wherever_it_does(data):
     assert monotonic() - started < AT_MOST_S
 
 
+def test_what_came_before_the_deadline_is_not_missing_although_the_get_never_ended(tmp_path):
+    done, ds = threading.Event(), taken("20230101")
+
+    def answer(_event):
+        yield 2
+        yield 0xFF00, ds
+        done.wait(DEADLINE_S)
+
+    with OddPacs(get=answer, also=(DX,)) as pacs:
+        with pytest.raises(DeadlinePassed) as error:
+            get(asking(pacs.port), [image_of(ds)], lambda *_: None, tmp_path, seconds=2 * LIMIT_S)
+        done.set()
+    assert (error.value.arrived, error.value.missing) == ((ds.SOPInstanceUID,), ())
+    assert "still missing: nothing" in str(error.value)
+
+
 def test_find_and_retrieve_share_one_time_limit(tmp_path):
     clock = iter([0.0, *[21.0] * 9])
     late = Deadline(20, lambda: next(clock))
