@@ -25,6 +25,7 @@ from inference.gate import GateSettings
 from inference.settings import InferenceSettings
 from scp.archive import ArchiveSettings
 from scp.dashboard.settings import DashboardSettings
+from scp.dimse.priors import PriorsSettings
 from scp.dimse.receiver import ReceiverSettings
 from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     results: ResultSettings = ResultSettings()
     destinations: tuple[DestinationSettings, ...] = ()
+    priors: PriorsSettings = PriorsSettings()
     dashboard: DashboardSettings = DashboardSettings()
 
     @field_validator("destinations")

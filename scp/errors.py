@@ -5,13 +5,21 @@
     HilumError
     ├── ConfigError            config.toml or the environment says something impossible
     ├── ServiceError           a role cannot start: a port is taken, a worker's name is in use
-    └── Refused                an object is not taken in; carries the C-STORE status to answer
-        ├── ArchiveFull        0xA700 Refused: Out of Resources
-        ├── ClassMismatch      0xA900 Data Set does not match SOP Class
-        ├── Unreadable         0xC000 Cannot understand
-        └── Conflict           0x0111 Duplicate SOP Instance: other bytes under a known UID
+    ├── Refused                an object is not taken in; carries the C-STORE status to answer
+    │   ├── ArchiveFull        0xA700 Refused: Out of Resources
+    │   ├── ClassMismatch      0xA900 Data Set does not match SOP Class
+    │   ├── Unreadable         0xC000 Cannot understand
+    │   └── Conflict           0x0111 Duplicate SOP Instance: other bytes under a known UID
+    └── PriorsUnavailable      priors did not come from the PACS; carries what is missing
+        ├── NoPatientKey       the film's Patient ID does not name one patient exactly
+        ├── PeerUnreachable    no connection, or it broke
+        ├── AssociationRejected  A-ASSOCIATE-RJ, with its reason in words
+        ├── NothingAccepted    no presentation context for what is asked
+        ├── QueryFailed        C-FIND did not end with Success
+        ├── RetrieveFailed     C-GET or C-MOVE left objects behind
+        └── DeadlinePassed     the time limit was reached
 
-Statuses: PS3.4 Table B.2-1, PS3.7 Annex C.
+Statuses: PS3.4 Table B.2-1, PS3.4 C.4, PS3.7 Annex C.
 """
 
 CANNOT_START = 78  # exit code EX_CONFIG: starting it again is of no use
@@ -21,6 +29,7 @@ DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH_SOP_CLASS = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+NOT_AUTHORIZED = 0x0124  # of an object that was not asked for
 PROCESSING_FAILURE = 0x0110  # not the object's fault: hilum itself could not take it in; send again
 
 
@@ -64,3 +73,46 @@ class Conflict(Refused):
     """Other bytes are already kept under this SOP Instance UID."""
 
     status = DUPLICATE_SOP_INSTANCE
+
+
+class PriorsUnavailable(HilumError):
+    """Priors did not come from the PACS, or not all; the film can be answered without them.
+
+    ``arrived`` and ``missing`` are SOP Instance UIDs: what was taken in before, and what was not.
+    Both are empty when the failure came before anything was to be retrieved.
+    """
+
+    def __init__(
+        self, text: str, *, arrived: tuple[str, ...] = (), missing: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(text)
+        self.arrived = arrived
+        self.missing = missing
+
+
+class NoPatientKey(PriorsUnavailable):
+    """Patient ID or issuer cannot be asked for exactly, so nobody is asked."""
+
+
+class PeerUnreachable(PriorsUnavailable):
+    """There is no connection to the PACS, or it broke."""
+
+
+class AssociationRejected(PriorsUnavailable):
+    """The PACS answered with A-ASSOCIATE-RJ."""
+
+
+class NothingAccepted(PriorsUnavailable):
+    """The PACS accepted no presentation context for what is asked of it."""
+
+
+class QueryFailed(PriorsUnavailable):
+    """The PACS did not end C-FIND with Success, or returned what cannot be one patient's."""
+
+
+class RetrieveFailed(PriorsUnavailable):
+    """C-GET or C-MOVE sub-operations failed; the others arrived."""
+
+
+class DeadlinePassed(PriorsUnavailable):
+    """Find and retrieve together took longer than they may."""

@@ -268,6 +268,32 @@ class Pacs:
         return status
 
 
+@contextmanager
+def mute(data: bytes) -> Iterator[int]:
+    """A server that accepts, says ``data`` and then nothing more, but stays connected."""
+    open_connections = []
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            open_connections.append(connection)
+            connection.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(DEADLINE_S)
+            for connection in open_connections:
+                connection.close()
+
+
 def film(**more: object) -> FileDataset:
     """Make a small film; the same arguments make the same bytes."""
     return make_film_ds(rows=16, columns=16, **more)

@@ -1,14 +1,12 @@
 """The storage SCU against real destinations: good ones, picky ones, broken ones."""
 
-import socket
 import threading
-from contextlib import contextmanager
 from itertools import product
 from time import monotonic
 
 import pytest
 from films import made_uid, make_film_ds
-from network import DEADLINE_S, Pacs, data_set_bytes, save, threads
+from network import DEADLINE_S, Pacs, data_set_bytes, mute, save, threads
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
@@ -162,32 +160,6 @@ def test_a_destination_that_never_answers_is_given_up_after_its_timeout(film_fil
         assert monotonic() - started < DEADLINE_S / 2
         answered.set()
         sending.close()
-
-
-@contextmanager
-def mute(data):
-    """A server that accepts, says ``data`` and then nothing more, but stays connected."""
-    open_connections = []
-
-    def serve():
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            open_connections.append(connection)
-            connection.sendall(data)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join(DEADLINE_S)
-            for connection in open_connections:
-                connection.close()
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02\x00\x00", b"\x02\x00\x00\x00\x01\x00 half an answer"])

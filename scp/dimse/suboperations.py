@@ -1,0 +1,90 @@
+"""The storage SCP within C-GET: what the PACS stores on the association that we asked for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from pynetdicom import evt
+
+from scp.dimse.deadline import Deadline
+from scp.dimse.priors import Image
+from scp.errors import (
+    CANNOT_UNDERSTAND,
+    NOT_AUTHORIZED,
+    PROCESSING_FAILURE,
+    SUCCESS,
+    Refused,
+)
+from scp.intake import Request
+
+log = structlog.get_logger(__name__)
+
+# takes a received Part 10 file in, or raises Refused: `Intake.take`
+Take = Callable[[Path, Request], object]
+
+
+class SubOperations:
+    """The storage SCP of C-GET: takes in what was asked for, and adds its UID to ``arrived``."""
+
+    def __init__(
+        self,
+        images: Sequence[Image],
+        take: Take,
+        folder: Path,
+        deadline: Deadline,
+        arrived: list[str],
+    ) -> None:
+        self._asked = {image.sop_uid for image in images}
+        self._take, self._folder, self._deadline = take, folder, deadline
+        self._arrived = arrived
+        self.refused: dict[str, str] = {}
+
+    def on_store(self, event: evt.Event) -> int:
+        """Take one object in; answer with the status that says what became of it."""
+        event.assoc.dimse_timeout = self._deadline.remaining_s  # no response resets it meanwhile
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if uid not in self._asked:
+            log.warning("an object that was not asked for", pacs=event.assoc.acceptor.ae_title)
+            return NOT_AUTHORIZED
+        request = Request(
+            calling_ae_title=str(event.assoc.acceptor.ae_title).strip(),
+            sop_class_uid=str(event.context.abstract_syntax),
+            sop_instance_uid=uid,
+        )
+        status = self._status_of(event, request)
+        if status == SUCCESS and uid not in self._arrived:
+            self._arrived.append(uid)
+        return status
+
+    def _status_of(self, event: evt.Event, request: Request) -> int:
+        received = None
+        try:
+            received = _received(event, self._folder)
+            if received is None:
+                self.refused[request.sop_instance_uid] = "came without a data set"
+                return CANNOT_UNDERSTAND
+            self._take(received, request)
+        except Refused as refusal:
+            self.refused[request.sop_instance_uid] = f"was not taken in: {refusal}"
+            return refusal.status
+        except Exception:  # a thread's outer edge: the PACS keeps the film and is told to
+            log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
+            self.refused[request.sop_instance_uid] = "was not taken in: the log says why"
+            return PROCESSING_FAILURE
+        finally:
+            if received is not None:
+                received.unlink(missing_ok=True)
+        return SUCCESS
+
+
+def _received(event: evt.Event, folder: Path) -> Path | None:
+    """Return the received object as a Part 10 file, byte for byte; None without a data set."""
+    if event.request._dataset_file is not None:  # a receiver in this process has files written
+        event.request._dataset_file.close()
+        return Path(event.dataset_path)
+    if event.request.DataSet is None:
+        return None
+    path = folder / f"{uuid4().hex}.dcm"
+    path.write_bytes(event.encoded_dataset())
+    return path
