@@ -90,20 +90,7 @@ class Answerer:
                 films.save_comparison(
                     session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
                 )
-            for made, where in zip(objects, stored, strict=True):
-                films.save_result(
-                    session,
-                    instance,
-                    kind=made.kind,
-                    uid=made.ds.SOPInstanceUID,
-                    sop_class_uid=made.ds.SOPClassUID,
-                    stored=where,
-                    destinations=self.destinations,
-                    now=self.now(),
-                )
-            for name in self.destinations:
-                attempt = deliveries.next_attempt(session, film_uid, name)
-                self.jobs.deliver(session, film_uid, name, attempt)
+            self._save_results(session, instance, zip(objects, stored, strict=True))
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
         log.info(
             "answered",
@@ -112,6 +99,31 @@ class Answerer:
             objects=len(objects),
             duration_s=_since(started),
         )
+
+    def _save_results(
+        self, session: Session, instance: Instance, made: Iterable[tuple[ResultObject, Stored]]
+    ) -> None:
+        """Remember the objects, and ask for the delivery of those that are new."""
+        now = self.now()  # one moment for all objects of one answer
+        numbers = {
+            name: deliveries.next_job(session, instance.uid, name) for name in self.destinations
+        }
+        new = [
+            films.save_result(
+                session,
+                instance,
+                kind=result.kind,
+                uid=result.ds.SOPInstanceUID,
+                sop_class_uid=result.ds.SOPClassUID,
+                stored=stored,
+                destinations=numbers,
+                now=now,
+            )
+            for result, stored in made
+        ]
+        if any(new):
+            for name, number in numbers.items():
+                self.jobs.deliver(session, instance.uid, name, number)
 
     def state_failure(self, film_uid: str, reason: str) -> None:
         """Say that a film could not be answered although it might be."""

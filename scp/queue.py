@@ -19,6 +19,7 @@ WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
+_DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
@@ -51,9 +52,9 @@ def delivery_of(job_id: str) -> tuple[str, str]:
     return match["film"], match["destination"]
 
 
-def delivery_job(film_uid: str, destination: str, attempt: int) -> str:
+def delivery_job(film_uid: str, destination: str, number: int) -> str:
     """Return the id of one attempt to bring a film's answer to a destination."""
-    return f"delivery:{film_uid}:{destination}:{attempt}"
+    return f"delivery:{film_uid}:{destination}:{number}"
 
 
 def delivery_queue(destination: str) -> str:
@@ -77,23 +78,24 @@ class Jobs:
         session: Session,
         film_uid: str,
         destination: str,
-        attempt: int,
+        number: int,
         delay_s: float = 0,
     ) -> None:
         """Ask for an attempt at a delivery after ``delay_s``, in the caller's transaction.
 
         Each attempt is a job of its own: while one waits, it holds up no other.
         """
-        job_id = delivery_job(film_uid, destination, attempt)
+        job_id = delivery_job(film_uid, destination, number)
         options = _options("deliver", delivery_queue(destination), job_id)
         if delay_s:
             options["delay_seconds"] = delay_s
-        self._client.enqueue_in_transaction(session, options, film_uid, destination)
+        self._client.enqueue_in_transaction(session, options, film_uid, destination, number)
 
-    def hasten(self, film_uid: str, destination: str, attempt: int) -> bool:
+    def hasten(self, film_uid: str, destination: str, number: int) -> bool:
         """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
-        job_id = delivery_job(film_uid, destination, attempt)
-        if self.status(job_id) is None:
+        job_id = delivery_job(film_uid, destination, number)
+        job = self.status(job_id)
+        if job is None or job.status in _DONE:
             return False
         self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
         return True

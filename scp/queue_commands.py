@@ -101,21 +101,22 @@ def cancel_job(settings: Settings, job_id: str) -> None:
 
 
 def _retry_delivery(ground: Ground, film_uid: str, destination: str) -> None:
-    """Make dead and cancelled deliveries pending, and enqueue the next attempt at once."""
+    """Make dead and cancelled deliveries pending, and have each brought at once."""
     with Session(ground.engine) as session, session.begin():
-        moved = 0
         for stopped in (DeliveryState.DEAD, DeliveryState.CANCELLED):
-            moved += deliveries.set_state(
-                session, film_uid, destination, stopped, DeliveryState.PENDING
-            )
+            deliveries.set_state(session, film_uid, destination, stopped, DeliveryState.PENDING)
         waiting = deliveries.outstanding(session, film_uid, destination)
-        if not waiting:
-            raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
-        attempt = 1 + max(item.attempts for item in waiting)
-    if ground.jobs.hasten(film_uid, destination, attempt):
+    if not waiting:
+        raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
+    numbers = {item.job for item in waiting}
+    over = {n for n in numbers if not ground.jobs.hasten(film_uid, destination, n)}
+    left = [item.delivery_id for item in waiting if item.job in over]
+    if not left:
         return
     with Session(ground.engine) as session, session.begin():
-        ground.jobs.deliver(session, film_uid, destination, attempt)
+        number = deliveries.next_job(session, film_uid, destination)
+        deliveries.assign(session, left, number)
+        ground.jobs.deliver(session, film_uid, destination, number)
 
 
 def _set_film(ground: Ground, uid: str, state: FilmState, reason: str, detail: str) -> None:

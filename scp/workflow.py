@@ -38,9 +38,12 @@ class Worker(DBOSConfiguredInstance):
             raise
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.deliver", max_recovery_attempts=_MOST_RECOVERIES)
-    def deliver(self, film_uid: str, destination: str) -> None:
-        """Attempt one delivery; a failed one asks for the next itself."""
-        self.attempt_delivery(film_uid, destination)
+    def deliver(self, film_uid: str, destination: str, number: int | None = None) -> None:
+        """Attempt one delivery; a failed one asks for the next itself.
+
+        Without a ``number``, the first release asked for it.
+        """
+        self.attempt_delivery(film_uid, destination, number)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def read(self, film_uid: str) -> bool:
@@ -58,6 +61,6 @@ class Worker(DBOSConfiguredInstance):
         self.answerer.state_failure(film_uid, reason)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
-    def attempt_delivery(self, film_uid: str, destination: str) -> None:
-        """Send what a destination has not yet taken."""
-        self.deliverer.attempt(film_uid, destination)
+    def attempt_delivery(self, film_uid: str, destination: str, number: int | None) -> None:
+        """Send what a destination has not yet taken of this job's part."""
+        self.deliverer.attempt(film_uid, destination, number)

@@ -496,8 +496,8 @@ def test_a_comparison_saved_again_changes_nothing(session, make):
 
 def test_a_result_saved_again_changes_nothing(session, make):
     film = make()
-    for destinations in (("pacs", "viewer"), ("elsewhere",)):
-        films.save_result(
+    for destinations, new in (({"pacs": 1, "viewer": 3}, True), ({"elsewhere": 1}, False)):
+        was_new = films.save_result(
             session,
             film,
             kind="heatmap",
@@ -507,12 +507,13 @@ def test_a_result_saved_again_changes_nothing(session, make):
             destinations=destinations,
             now=NOW,
         )
+        assert was_new is new
     session.commit()
     assert count(session, Result) == 1
     rows = session.scalars(sa.select(Delivery).order_by(Delivery.destination)).all()
-    assert [(r.destination, r.state, r.attempts) for r in rows] == [
-        ("pacs", DeliveryState.PENDING, 0),
-        ("viewer", DeliveryState.PENDING, 0),
+    assert [(r.destination, r.state, r.job, r.attempts) for r in rows] == [
+        ("pacs", DeliveryState.PENDING, 1, 0),
+        ("viewer", DeliveryState.PENDING, 3, 0),
     ]
 
 
@@ -526,7 +527,7 @@ def test_a_result_without_destinations_stays_in_the_archive(session, make):
         uid="1.2.9",
         sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
         stored=stored_at,
-        destinations=(),
+        destinations={},
         now=NOW,
     )
     session.commit()

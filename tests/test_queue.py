@@ -50,7 +50,7 @@ def dead_letter(settings, film):
             uid="1.2.3",
             sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
             stored=Stored("results/x.dcm", "0" * 64, 1),
-            destinations=["pacs"],
+            destinations={"pacs": 1},
             now=now(),
         )
         session.flush()

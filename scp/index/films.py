@@ -1,7 +1,7 @@
 """The life of one film in the index: outcome, analysis, prior, comparison, results."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -145,12 +145,12 @@ def save_result(
     uid: str,
     sop_class_uid: str,
     stored: Stored,
-    destinations: Iterable[str],
+    destinations: Mapping[str, int],
     now: datetime,
-) -> None:
-    """Remember a result and where it is to go; made again, it is the same one."""
+) -> bool:
+    """Remember a result and by which job it is to go where; say whether it is a new one."""
     if session.scalar(select(Result.id).where(Result.uid == uid)) is not None:
-        return
+        return False
     session.add(
         Result(
             instance=instance,
@@ -162,7 +162,9 @@ def save_result(
             size_bytes=stored.size_bytes,
             created_at=now,
             deliveries=[
-                Delivery(destination=name, state=DeliveryState.PENDING) for name in destinations
+                Delivery(destination=name, state=DeliveryState.PENDING, job=job)
+                for name, job in destinations.items()
             ],
         )
     )
+    return True
