@@ -29,6 +29,7 @@ from scp.dimse.receiver import ReceiverSettings
 from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
 from scp.index.database import DatabaseSettings
+from scp.priors import PriorSettings
 from scp.results.settings import ResultSettings
 
 _PREFIX = "HILUM_"
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     receiver: ReceiverSettings = ReceiverSettings()
     gate: GateSettings = GateSettings()
     inference: InferenceSettings = InferenceSettings()
+    priors: PriorSettings = PriorSettings()
     results: ResultSettings = ResultSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     dashboard: DashboardSettings = DashboardSettings()

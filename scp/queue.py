@@ -19,6 +19,8 @@ WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
+# films that are answered again because a better prior came: they hold up no new film
+COMPARISONS = "comparisons"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
@@ -36,6 +38,17 @@ def film_of(job_id: str) -> str | None:
     """Return which film a job answers; None for another kind of job."""
     kind, _, film_uid = job_id.partition(":")
     return film_uid if kind == "film" else None
+
+
+def again_job(film_uid: str, prior_uid: str) -> str:
+    """Return the id of the job that answers a film again, for the sake of this prior."""
+    return f"again:{film_uid}:{prior_uid}"
+
+
+def again_of(job_id: str) -> str | None:
+    """Return which film a job answers again; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "again" else None
 
 
 def delivery_of(job_id: str) -> tuple[str, str]:
@@ -71,6 +84,17 @@ class Jobs:
     def answer_film(self, session: Session, film_uid: str) -> None:
         """Ask for a film's answer, in the caller's transaction."""
         options = _options("answer_film", FILMS, film_job(film_uid))
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def answer_again(self, session: Session, film_uid: str, prior_uid: str, delay_s: float) -> None:
+        """Ask for a film's answer with this prior, in the caller's transaction.
+
+        The id is the pair's: asked twice, it is done once. Meanwhile an even better prior may come;
+        then the first job that is due does it for all, and the others find nothing to do.
+        """
+        options = _options("answer_again", COMPARISONS, again_job(film_uid, prior_uid))
+        if delay_s:
+            options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid)
 
     def deliver(
