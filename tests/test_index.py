@@ -34,6 +34,7 @@ from scp.index.schema import (
     Series,
     Study,
 )
+from scp.index.trend import trend
 from scp.priors import choose, rank
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -524,6 +525,72 @@ def test_of_two_transactions_that_hold_a_patient_the_second_waits_and_sees_the_f
         new = (FilmState.ANSWERED, FilmState.ANALYSED)
         list(pool.map(state, uids, new))
     assert [(o.film_uid, o.prior_uid) for o in found] == [uids]
+
+
+# -- the trend
+
+OTHER_MODEL = ModelIdentity("invented-net", "2.0.0", "cd34" * 16)
+
+
+def read(session, film, mass, model=invented.MODEL):
+    """Say of a film how probable a mass is."""
+    said = invented.prediction({"Mass": (mass, 0.5, 0.5, 0.1)})
+    said = Prediction(said.probabilities, said.thresholds, said.heatmaps, model)
+    films.save_analysis(session, film, said, (), NOW)
+    session.flush()
+
+
+def test_the_trend_is_each_findings_probability_over_all_films_of_a_patient_oldest_first(
+    session, make
+):
+    current, oldest, middle = make(), make(9 * DAY, view="AP"), make(2 * DAY)
+    other, later = make(DAY, patient_id="TEST-2"), make(-DAY)
+    for film, mass in ((current, 0.5), (oldest, 0.25), (middle, 0.75), (other, 0.9), (later, 1.0)):
+        read(session, film, mass)
+    make(5 * DAY, state=FilmState.RECEIVED)  # nobody has read it
+    session.commit()
+    session.expire_all()
+    found = trend(session, current)
+    assert [point.film_uid for point in found.points] == [
+        film.uid for film in (oldest, middle, current, later)
+    ]
+    assert [point.probabilities["Mass"] for point in found.points] == [0.25, 0.75, 0.5, 1.0]
+    assert all(set(point.probabilities) == set(LABELS) for point in found.points)
+    assert [point.at for point in found.points] == [
+        TAKEN - 9 * DAY,
+        TAKEN - 2 * DAY,
+        TAKEN,
+        TAKEN + DAY,
+    ]
+    assert [point.view for point in found.points] == ["AP", "PA", "PA", "PA"]
+    assert (found.model, found.left_out) == ("invented-net 1.2.0", ())
+
+
+def test_the_trend_is_of_one_model_and_names_the_films_that_only_others_have_read(session, make):
+    current, both, old, undated = make(), make(DAY), make(2 * DAY), make(taken=None)
+    read(session, current, 0.5)
+    read(session, both, 0.25)
+    for film in (both, old):
+        read(session, film, 0.75, OTHER_MODEL)
+    read(session, undated, 0.5)
+    found = trend(session, current)
+    assert [(p.film_uid, p.probabilities["Mass"]) for p in found.points] == [
+        (both.uid, 0.25),
+        (current.uid, 0.5),
+    ]
+    assert {(left.film_uid, left.why) for left in found.left_out} == {
+        (old.uid, "read by another model: invented-net 2.0.0"),
+        (undated.uid, "when it was taken is not known"),
+    }
+    assert trend(session, old).model == "invented-net 2.0.0"
+
+
+def test_a_film_without_a_patient_has_a_trend_of_itself_alone(session, make):
+    alone, other = make(patient_id=""), make(DAY, patient_id="")
+    assert trend(session, alone).points == ()
+    for film in (alone, other):
+        read(session, film, 0.5)
+    assert [point.film_uid for point in trend(session, alone).points] == [alone.uid]
 
 
 # -- what was said of a film
