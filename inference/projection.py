@@ -28,6 +28,15 @@ class View(StrEnum):
     UNKNOWN = "unknown"
 
 
+# what is compared; a film of unstated view is taken for frontal once the gate has let it through
+FRONTAL = frozenset({View.PA, View.AP, View.FRONTAL, View.UNKNOWN})
+
+
+def same_projection(one: str, other: str) -> bool:
+    """Say whether two views are known to be the same: "frontal" twice may be PA and AP."""
+    return one == other and one in (View.PA, View.AP)
+
+
 class BodyPart(StrEnum):
     """The part of the body, as far as it matters here."""
 

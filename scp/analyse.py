@@ -19,6 +19,7 @@ from scp.archive import Archive
 from scp.commands import NOT_A_DEVICE, files_in, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
+from scp.dashboard.words import senders
 from scp.errors import Refused, ServiceError
 from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
@@ -131,9 +132,19 @@ def _copy(archive: Archive, result: ResultFile, target: Path) -> list[str]:
     return [str(target), str(picture)]
 
 
+def _prior(film: FilmRow | None) -> str:
+    """Say with which film it was compared, and what limits that; or why with none."""
+    if film is None or film.choice is None:
+        return ""
+    if film.prior is None:
+        return film.choice.sentence
+    said = (f"film of {senders(film.prior.acquired_at)}", film.prior.reason)
+    return "\n".join(line for line in (*said, *(n.sentence for n in film.choice.notes)) if line)
+
+
 def _print(analysed: Iterable[Analysed], out: Path) -> None:
     console = Console()
-    table = Table("film", "outcome", "positive findings", "change since prior")
+    table = Table("film", "outcome", "positive findings", "change since prior", "prior")
     for item in analysed:
         positives = item.film.positives if item.film is not None else ()
         table.add_row(
@@ -143,6 +154,7 @@ def _print(analysed: Iterable[Analysed], out: Path) -> None:
             "\n".join(
                 f"{finding.name} {finding.change}" for finding in positives if finding.change
             ),
+            _prior(item.film),
         )
     console.print(table)
     console.print(f"All probabilities, the objects and previews are in {out}")

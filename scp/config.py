@@ -66,6 +66,13 @@ class Settings(BaseSettings):
             raise ValueError("two destinations have the same name")
         return destinations
 
+    @field_validator("priors")
+    @classmethod
+    def _nothing_is_fetched_yet(cls, priors: PriorsSettings) -> PriorsSettings:
+        if priors.retrieve != "off":
+            raise ValueError('retrieve must be "off": answering does not fetch priors yet')
+        return priors
+
     @classmethod
     def settings_customise_sources(
         cls,

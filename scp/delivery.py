@@ -37,14 +37,14 @@ class Deliverer:
         self.calling_ae_title = calling_ae_title
         self.now = now
 
-    def attempt(self, film_uid: str, name: str) -> None:
+    def attempt(self, film_uid: str, name: str, job: int | None = None) -> None:
         """Send what a destination has not yet taken; what fails is tried again, or a dead letter.
 
         Each Success is written down as it comes: a kill between two objects sends none twice but
-        the one in flight.
+        the one in flight. ``job`` is whose part it is; a job of the first release has all.
         """
         with Session(self.engine) as session:
-            waiting = deliveries.outstanding(session, film_uid, name)
+            waiting = deliveries.outstanding(session, film_uid, name, job)
         if not waiting:  # cancelled, or the attempt was killed after its last object
             return
         started = monotonic()
@@ -121,7 +121,9 @@ class Deliverer:
                 for item, error in failed.items()
             ]
             if wait is not None and any(pending):
-                self.jobs.deliver(session, film_uid, name, attempts + 1, delay_s=wait)
+                job = deliveries.next_job(session, film_uid, name)
+                deliveries.assign(session, [item.delivery_id for item in failed], job)
+                self.jobs.deliver(session, film_uid, name, job, delay_s=wait)
 
 
 def wait_s(destination: DestinationSettings, attempts: int, age: timedelta) -> float | None:

@@ -19,6 +19,9 @@ WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
+# films that are answered again because a better prior came: they hold up no new film
+COMPARISONS = "comparisons"
+_DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
@@ -37,6 +40,17 @@ def film_of(job_id: str) -> str | None:
     return film_uid if kind == "film" else None
 
 
+def again_job(film_uid: str, prior_uid: str) -> str:
+    """Return the id of the job that answers a film again, for the sake of this prior."""
+    return f"again:{film_uid}:{prior_uid}"
+
+
+def again_of(job_id: str) -> str | None:
+    """Return which film a job answers again; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "again" else None
+
+
 def delivery_of(job_id: str) -> tuple[str, str]:
     """Return the film and the destination of a delivery; the attempt may be left out.
 
@@ -51,9 +65,9 @@ def delivery_of(job_id: str) -> tuple[str, str]:
     return match["film"], match["destination"]
 
 
-def delivery_job(film_uid: str, destination: str, attempt: int) -> str:
+def delivery_job(film_uid: str, destination: str, number: int) -> str:
     """Return the id of one attempt to bring a film's answer to a destination."""
-    return f"delivery:{film_uid}:{destination}:{attempt}"
+    return f"delivery:{film_uid}:{destination}:{number}"
 
 
 def delivery_queue(destination: str) -> str:
@@ -72,28 +86,40 @@ class Jobs:
         options = _options("answer_film", FILMS, film_job(film_uid))
         self._client.enqueue_in_transaction(session, options, film_uid)
 
+    def answer_again(self, session: Session, film_uid: str, prior_uid: str, delay_s: float) -> None:
+        """Ask for a film's answer with this prior, in the caller's transaction.
+
+        The id is the pair's: asked twice, it is done once. Meanwhile an even better prior may come;
+        then the first job that is due does it for all, and the others find nothing to do.
+        """
+        options = _options("answer_again", COMPARISONS, again_job(film_uid, prior_uid))
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
     def deliver(
         self,
         session: Session,
         film_uid: str,
         destination: str,
-        attempt: int,
+        number: int,
         delay_s: float = 0,
     ) -> None:
         """Ask for an attempt at a delivery after ``delay_s``, in the caller's transaction.
 
         Each attempt is a job of its own: while one waits, it holds up no other.
         """
-        job_id = delivery_job(film_uid, destination, attempt)
+        job_id = delivery_job(film_uid, destination, number)
         options = _options("deliver", delivery_queue(destination), job_id)
         if delay_s:
             options["delay_seconds"] = delay_s
-        self._client.enqueue_in_transaction(session, options, film_uid, destination)
+        self._client.enqueue_in_transaction(session, options, film_uid, destination, number)
 
-    def hasten(self, film_uid: str, destination: str, attempt: int) -> bool:
+    def hasten(self, film_uid: str, destination: str, number: int) -> bool:
         """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
-        job_id = delivery_job(film_uid, destination, attempt)
-        if self.status(job_id) is None:
+        job_id = delivery_job(film_uid, destination, number)
+        job = self.status(job_id)
+        if job is None or job.status in _DONE:
             return False
         self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
         return True

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from scp.config import Settings
 from scp.index import deliveries, films
 from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
-from scp.queue import FILMS, NoSuchJob, delivery_of, film_of
+from scp.queue import COMPARISONS, FILMS, NoSuchJob, again_of, delivery_of, film_of
 from scp.roles import Ground, now, open_ground
 
 _WORDS = {
     "ENQUEUED": "waiting",
-    "DELAYED": "waiting for its next attempt",
+    "DELAYED": "waiting for its time",
     "PENDING": "running",
     "ERROR": "failed",
     "CANCELLED": "cancelled",
@@ -50,7 +50,7 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
     with open_ground(settings) as ground:
         job = _require(ground, job_id)
-        film_uid = film_of(job_id) or delivery_of(job_id)[0]
+        film_uid = film_of(job_id) or again_of(job_id) or delivery_of(job_id)[0]
         with Session(ground.engine) as session:
             instance = films.film(session, film_uid)
             shown = _row(job) | {
@@ -75,7 +75,10 @@ def retry_job(settings: Settings, job_id: str) -> None:
     """Do a failed, cancelled or given-up job again."""
     with open_ground(settings) as ground:
         film_uid = film_of(job_id)
-        if film_uid is None:
+        if again_of(job_id):
+            _require(ground, job_id)
+            ground.jobs.retry(job_id, COMPARISONS)
+        elif film_uid is None:
             _retry_delivery(ground, *delivery_of(job_id))
         else:
             _require(ground, job_id)
@@ -92,7 +95,7 @@ def cancel_job(settings: Settings, job_id: str) -> None:
         film_uid = film_of(job_id)
         if film_uid is not None:
             _set_film(ground, film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
-        else:
+        elif again_of(job_id) is None:  # a film that is not answered again keeps its answer
             with Session(ground.engine) as session, session.begin():
                 deliveries.set_state(
                     session, *delivery_of(job_id), DeliveryState.PENDING, DeliveryState.CANCELLED
@@ -101,21 +104,22 @@ def cancel_job(settings: Settings, job_id: str) -> None:
 
 
 def _retry_delivery(ground: Ground, film_uid: str, destination: str) -> None:
-    """Make dead and cancelled deliveries pending, and enqueue the next attempt at once."""
+    """Make dead and cancelled deliveries pending, and have each brought at once."""
     with Session(ground.engine) as session, session.begin():
-        moved = 0
         for stopped in (DeliveryState.DEAD, DeliveryState.CANCELLED):
-            moved += deliveries.set_state(
-                session, film_uid, destination, stopped, DeliveryState.PENDING
-            )
+            deliveries.set_state(session, film_uid, destination, stopped, DeliveryState.PENDING)
         waiting = deliveries.outstanding(session, film_uid, destination)
-        if not waiting:
-            raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
-        attempt = 1 + max(item.attempts for item in waiting)
-    if ground.jobs.hasten(film_uid, destination, attempt):
+    if not waiting:
+        raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
+    numbers = {item.job for item in waiting}
+    over = {n for n in numbers if not ground.jobs.hasten(film_uid, destination, n)}
+    left = [item.delivery_id for item in waiting if item.job in over]
+    if not left:
         return
     with Session(ground.engine) as session, session.begin():
-        ground.jobs.deliver(session, film_uid, destination, attempt)
+        number = deliveries.next_job(session, film_uid, destination)
+        deliveries.assign(session, left, number)
+        ground.jobs.deliver(session, film_uid, destination, number)
 
 
 def _set_film(ground: Ground, uid: str, state: FilmState, reason: str, detail: str) -> None:

@@ -18,6 +18,7 @@ from inference.findings import Prediction
 from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels
 from inference.input_check import MIRRORED, InputCheck
 from inference.notes import notes_of
+from scp.priors import Choice, Code
 from scp.results.answer import Answer, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects
@@ -25,6 +26,8 @@ from scp.results.settings import ResultSettings
 
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
+# limits of a comparison that the films themselves do not show
+_TOLD = (Code.SAME_EXPOSURE,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,25 +88,35 @@ class Reader:
         return Read(opened, self.engine.read(opened.film))
 
     def answer(
-        self, current: Read, prior: Read | None, answered_at: datetime
+        self, current: Read, prior: Read | None, answered_at: datetime, choice: Choice
     ) -> tuple[Answer, list[ResultObject]]:
         """Compare with the prior, if there is one, and make the objects."""
         comparison = None
         if prior is not None:
             comparison = compare(
-                current.opened.film, prior.opened.film, current.prediction, prior.prediction
+                current.opened.film,
+                prior.opened.film,
+                current.prediction,
+                prior.prediction,
+                # of views it knows itself
+                limits=[limit.sentence for limit in choice.limits if limit.code in _TOLD],
             )
         answer = Answer(
             source=current.opened.header,
             film=current.opened.film,
             prediction=current.prediction,
-            notes=current.opened.notes,
+            notes=(*current.opened.notes, *_notes(prior, choice)),
             answered_at=answered_at,
             product=self.product,
             prior_source=prior.opened.header if prior is not None else None,
             comparison=comparison,
         )
         return answer, make_objects(answer, self.results)
+
+
+def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
+    """Return what is to be said of the prior, beside the comparison itself."""
+    return tuple(note.sentence for note in choice.notes) if prior is not None else ()
 
 
 def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:

@@ -22,7 +22,14 @@ from scp.errors import ServiceError
 from scp.index import films
 from scp.index.heartbeats import Role
 from scp.index.schema import FilmState
-from scp.queue import APPLICATION, FILMS, WORKFLOW_VERSION, delivery_queue, film_of
+from scp.queue import (
+    APPLICATION,
+    COMPARISONS,
+    FILMS,
+    WORKFLOW_VERSION,
+    delivery_queue,
+    film_of,
+)
 from scp.reading import Reader
 from scp.results.identity import Product
 from scp.roles import DRAIN_S, Ground, Stop, beat_until, now, only_one, open_ground
@@ -104,7 +111,8 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
 def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     """Put together what answers films."""
     destinations = ground.settings.destinations_by_name()
-    return Answerer(ground.engine, ground.archive, ground.jobs, reader, destinations, now)
+    settle_s = ground.settings.priors.settle_s
+    return Answerer(ground.engine, ground.archive, ground.jobs, reader, destinations, now, settle_s)
 
 
 def make_deliverer(ground: Ground) -> Deliverer:
@@ -138,6 +146,12 @@ def _launch(ground: Ground, name: str) -> None:
     DBOS.register_queue(
         FILMS,
         worker_concurrency=settings.inference.films_at_once,
+        polling_interval_sec=_POLL_S,
+        on_conflict="always_update",
+    )
+    DBOS.register_queue(
+        COMPARISONS,
+        worker_concurrency=1,
         polling_interval_sec=_POLL_S,
         on_conflict="always_update",
     )

@@ -37,10 +37,22 @@ class Worker(DBOSConfiguredInstance):
             self.state_failure(film_uid, type(error).__name__)
             raise
 
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_again", max_recovery_attempts=_MOST_RECOVERIES)
+    def answer_again(self, film_uid: str) -> None:
+        """Answer a film again with a better prior; if that fails, its first answer stands."""
+        try:
+            self.write_again(film_uid)
+        except Exception:  # a workflow's outer edge; the job is listed as failed
+            log.exception("not answered again", film=film_uid)
+            raise
+
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.deliver", max_recovery_attempts=_MOST_RECOVERIES)
-    def deliver(self, film_uid: str, destination: str) -> None:
-        """Attempt one delivery; a failed one asks for the next itself."""
-        self.attempt_delivery(film_uid, destination)
+    def deliver(self, film_uid: str, destination: str, number: int | None = None) -> None:
+        """Attempt one delivery; a failed one asks for the next itself.
+
+        Without a ``number``, the first release asked for it.
+        """
+        self.attempt_delivery(film_uid, destination, number)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def read(self, film_uid: str) -> bool:
@@ -53,11 +65,16 @@ class Worker(DBOSConfiguredInstance):
         self.answerer.write(film_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
+    def write_again(self, film_uid: str) -> None:
+        """Write the answer once more, unless its prior is still the best."""
+        self.answerer.write_again(film_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
     def state_failure(self, film_uid: str, reason: str) -> None:
         """Say that a film could not be answered although it might be."""
         self.answerer.state_failure(film_uid, reason)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
-    def attempt_delivery(self, film_uid: str, destination: str) -> None:
-        """Send what a destination has not yet taken."""
-        self.deliverer.attempt(film_uid, destination)
+    def attempt_delivery(self, film_uid: str, destination: str, number: int | None) -> None:
+        """Send what a destination has not yet taken of this job's part."""
+        self.deliverer.attempt(film_uid, destination, number)

@@ -24,6 +24,7 @@ from scp.index.schema import (
     Heartbeat,
     Instance,
     Patient,
+    PriorChoice,
     Quarantined,
     Result,
     Series,
@@ -122,6 +123,22 @@ class Invented:
                 for f, p, c in known
             ],
             created_at=current.created_at,
+        )
+        self.session.add(row)
+        self.session.flush()
+
+    def choice(self, film, prior=None, rejected=(), limited="", notes=(), not_listed=0, why="why"):
+        """``rejected``: (film, code, sentence) each."""
+        row = PriorChoice(
+            instance_id=film.id,
+            prior_id=prior.id if prior else None,
+            code="code",
+            sentence=why,
+            limited=limited,
+            notes=[{"code": "note", "sentence": note} for note in notes],
+            rejected=[{"uid": f.uid, "code": c, "sentence": s} for f, c, s in rejected],
+            not_listed=not_listed,
+            chosen_at=film.received_at,
         )
         self.session.add(row)
         self.session.flush()

@@ -15,7 +15,7 @@ from scp.index import deliveries, films
 from scp.index.schema import Analysis, Comparison, Delivery, FilmState, Result
 from scp.index.worklist import film_row
 from scp.intake import Intake, Request
-from scp.queue import delivery_job, film_job
+from scp.queue import again_job, again_of, delivery_job, film_job
 from scp.results.identity import Product
 from scp.roles import now, open_ground
 
@@ -38,6 +38,13 @@ class Bench:
             self.answerer.write(uid)
         return self.row(uid)
 
+    def again(self):
+        """Do what is asked for in the queue, as the worker does; return which jobs there are."""
+        jobs = [j.workflow_id for j in self.ground.jobs.unfinished() if again_of(j.workflow_id)]
+        for uid in sorted({again_of(job) for job in jobs}):
+            self.answerer.write_again(uid)
+        return set(jobs)
+
     def row(self, uid):
         with Session(self.ground.engine) as session:
             return film_row(session, uid)
@@ -45,6 +52,16 @@ class Bench:
     def count(self, table) -> int:
         with Session(self.ground.engine) as session:
             return session.scalar(select(func.count()).select_from(table))
+
+    def result_paths(self):
+        with Session(self.ground.engine) as session:
+            return session.scalars(select(Result.path)).all()
+
+    def report(self, row):
+        """What the report of a film's newest answer says in words, as a receiver reads it."""
+        uid = next(result.uid for result in row.results if result.kind == "report")
+        (path,) = self.ground.archive.data_dir.rglob(f"{uid}.dcm")
+        return [e.value for e in dcmread(path).iterall() if e.keyword == "TextValue"]
 
     def files(self):
         return {
@@ -187,3 +204,173 @@ def test_each_film_has_one_job_in_the_queue(bench):
     bench.take(make_film_ds())
     jobs = [job.workflow_id for job in bench.ground.jobs.unfinished()]
     assert jobs == [film_job(uid)]
+
+
+# -- which prior
+
+
+def film(day, **more):
+    """A film of one patient, in a study of its own."""
+    return make_film_ds(study_date=day, seed=int(day) % 97, **more)
+
+
+def test_a_prior_that_comes_late_answers_the_newer_film_again_with_new_objects(bench):
+    current = bench.take(film("20240101"))
+    first = {result.uid for result in bench.answer(current).results}
+    late = bench.take(film("20230101"))
+    bench.answer(late)
+    assert bench.again() == {again_job(current, late)}
+    row = bench.row(current)
+    assert row.prior.uid == late
+    assert row.choice.code == "same_view"
+    kinds = ["heatmap-capture", "comparison-capture", "report"]
+    assert [result.kind for result in row.results] == [*kinds, "heatmap-capture", "report"]
+    assert {result.uid for result in row.results[3:]} == first  # the newest answer stands first
+    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    assert {delivery_job(current, "pacs", n) for n in (1, 2)} <= jobs
+    assert all(bench.ground.archive.path(path).is_file() for path in bench.result_paths())
+
+
+def test_a_film_that_comes_between_two_others_becomes_the_prior_of_the_newer(bench):
+    old, new = bench.take(film("20220101")), bench.take(film("20240101"))
+    for uid in (old, new):
+        bench.answer(uid)
+    between = bench.take(film("20230101"))
+    assert bench.answer(between).prior.uid == old
+    assert bench.again() == {again_job(new, between)}
+    row = bench.row(new)
+    assert row.prior.uid == between
+    assert bench.count(Comparison) == 3  # the one with the oldest film is still known
+    assert {r.uid: r.code for r in row.choice.rejected} == {old: "less_recent"}
+
+
+def test_an_older_film_that_is_no_better_prior_answers_nothing_again(bench):
+    for day in ("20230101", "20240101"):
+        bench.answer(bench.take(film(day)))
+    bench.answer(bench.take(film("20230601", view="AP")))  # later, but of another view
+    bench.answer(bench.take(film("20230701", view="LL")))
+    bench.answer(bench.take(film("20230801", patient_id="OTHER")))
+    assert bench.again() == set()
+
+
+def test_an_import_of_old_films_answers_the_newest_once_more_and_not_once_each(bench):
+    newest = bench.take(film("20240101"))
+    bench.answer(newest)
+    old = [bench.take(film(f"2010{month:02}01")) for month in range(1, 7)]
+    for uid in old:
+        bench.answer(uid)
+    before = bench.count(Result)
+    assert bench.again() == {again_job(newest, old[-1])}
+    assert bench.row(newest).prior.uid == old[-1]
+    assert bench.count(Result) == before + 3
+
+
+def test_old_films_that_come_one_by_one_lead_to_one_more_answer_when_they_have_settled(bench):
+    newest = bench.take(film("20240101"))
+    bench.answer(newest)
+    old = []
+    for month in range(1, 6):  # each is read before the next comes
+        old.append(bench.take(film(f"2010{month:02}01")))
+        bench.answer(old[-1])
+    before = bench.count(Result)
+    for _ in range(2):  # all of them are due now, and may be done twice
+        assert bench.again() == {again_job(newest, uid) for uid in old}
+    assert bench.row(newest).prior.uid == old[-1]
+    assert bench.count(Result) == before + 3
+
+
+def test_the_second_answer_waits_until_the_priors_have_settled(bench):
+    bench.answerer.settle_s = 60
+    current = bench.take(film("20240101"))
+    bench.answer(current)
+    late = bench.take(film("20230101"))
+    bench.answer(late)
+    assert bench.ground.jobs.status(again_job(current, late)).status == "DELAYED"
+
+
+def test_an_outcome_and_what_follows_from_it_are_written_together_or_not_at_all(bench):
+    current = bench.take(film("20240101"))
+    bench.answer(current)
+    late = bench.take(film("20230101"))
+    asked = bench.ground.jobs.answer_again
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    bench.ground.jobs.answer_again = killed
+    with pytest.raises(KeyboardInterrupt):
+        bench.answerer.read(late)
+    assert bench.row(late).state is FilmState.RECEIVED
+    assert bench.again() == set()
+    bench.ground.jobs.answer_again = asked
+    for _ in range(2):  # the step is done again, and then once more
+        bench.answerer.read(late)
+        assert bench.again() == {again_job(current, late)}
+    assert bench.row(current).prior.uid == late
+
+
+def test_a_prior_that_comes_while_a_film_is_being_answered_is_not_missed(bench):
+    current, late = bench.take(film("20240101")), film("20230101")
+    assert bench.answerer.read(current)
+    answer = bench.answerer.reader.answer
+
+    def meanwhile(*arguments):
+        bench.answerer.reader.answer = answer
+        bench.answerer.read(bench.take(late))  # current has no answer yet that could be renewed
+        return answer(*arguments)
+
+    bench.answerer.reader.answer = meanwhile
+    bench.answerer.write(current)
+    assert bench.row(current).prior is None
+    assert bench.again() == {again_job(current, late.SOPInstanceUID)}
+    assert bench.row(current).prior.uid == late.SOPInstanceUID
+
+
+def test_films_in_any_order_end_with_the_same_priors(bench):
+    days = ("20200101", "20210101", "20220101", "20230101")
+    uids = [film(day).SOPInstanceUID for day in days]
+    for n in (2, 0, 3, 1):
+        bench.answer(bench.take(film(days[n])))
+    while (before := bench.count(Result)) >= 0:
+        bench.again()
+        if bench.count(Result) == before:
+            break
+    priors = [row.prior and row.prior.uid for row in map(bench.row, uids)]
+    assert priors == [None, *uids[:-1]]
+
+
+def test_another_view_is_a_limited_comparison_in_every_output(bench, written):
+    bench.answer(bench.take(film("20230101", view="AP")))
+    current = bench.take(film("20240101"))
+    written.clear()
+    row = bench.answer(current)
+    assert row.choice.code == "other_view"
+    assert row.choice.limited.startswith("Limited comparison: ")
+    assert row.prior.reason == "limited comparison: PA film against AP film"
+    assert f"The comparison is limited: {row.prior.reason}" in bench.report(row)
+    # the picture of the findings has the changes in its table, and is limited too
+    assert " ".join(written).count(f"Note: {row.prior.reason}") == 2
+
+
+def test_a_repeat_is_compared_when_nothing_else_is_there_and_is_said_to_be_one(bench):
+    first = bench.take(make_film_ds(seed=1))
+    bench.answer(first)
+    repeat = make_film_ds(seed=2, AcquisitionTime="102200")
+    row = bench.answer(bench.take(repeat))
+    assert (row.prior.uid, row.choice.code) == (first, "same_exposure")
+    assert "one study or taken within an hour" in row.prior.reason
+    assert any("one study or taken within an hour" in text for text in bench.report(row))
+
+
+def test_the_time_of_a_study_in_place_of_the_acquisitions_is_stated_in_the_report(bench):
+    no_time = {"AcquisitionDate": None, "AcquisitionTime": None}
+    for day in DAYS:
+        row = bench.answer(bench.take(film(day, **no_time)))
+    assert [note.code for note in row.choice.notes] == ["study_time"]
+    assert any("Acquisition time not stated" in text for text in bench.report(row))
+
+
+def test_a_film_without_a_patient_id_says_why_it_has_no_prior(bench):
+    bench.answer(bench.take(film("20230101", patient_id="A\\B")))
+    row = bench.answer(bench.take(film("20240101", patient_id="A\\B")))
+    assert (row.prior, row.choice.code) == (None, "no_patient_id")

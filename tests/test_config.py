@@ -221,3 +221,10 @@ def test_data_dir_is_relative_to_the_folder_of_the_file(tmp_path, monkeypatch):
 
 def test_an_absolute_data_dir_stays_as_it_is(tmp_path):
     assert written(tmp_path, f'data_dir = "{tmp_path}/x"').data_dir == tmp_path / "x"
+
+
+def test_fetching_priors_is_refused_rather_than_silently_not_done(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[priors]\nretrieve = "get"\n')
+    with pytest.raises(ConfigError, match="does not fetch priors yet"):
+        load_settings(file)

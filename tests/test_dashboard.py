@@ -152,6 +152,47 @@ def test_nothing_is_said_to_have_changed_against_a_film_that_is_not_comparable(s
         assert "change-new" not in page
 
 
+def test_the_film_page_says_which_prior_and_why_none_of_the_others(site):
+    with site.invent() as invented:
+        film, prior, other = invented.film(), invented.film(age_s=86400), invented.film(age_s=90000)
+        invented.comparison(invented.analysis(film), invented.analysis(prior))
+        invented.choice(
+            film,
+            prior,
+            [(other, "less_recent", "There is a more recent one.")],
+            limited="Limited comparison: of another view",
+            notes=["The time of the study stands for the film."],
+            not_listed=3,
+        )
+        invented.choice(other, why="No other film of this patient is here.")
+        uid, other_uid = film.uid, other.uid
+    page = site.page(f"/films/{uid}")
+    for said in (
+        "Which prior:</b> why",
+        "Limited comparison: of another view",
+        "The time of the study stands for the film.",
+        "Why none of the 4 others",
+        f"{other_uid}</code></a> There is a more recent one.",
+        "less_recent",
+    ):
+        assert said in page
+    assert "No prior:</b> No other film" in site.page(f"/films/{other_uid}")
+    choice = site.browser.get(f"/api/films/{uid}").json()["choice"]
+    assert [rejected["code"] for rejected in choice["rejected"]] == ["less_recent"]
+
+
+def test_the_newest_answer_stands_first_and_earlier_ones_say_so(site):
+    with site.invent() as invented:
+        film = invented.film()
+        old, new = invented.result(film), invented.result(film)
+        new.created_at = old.created_at + timedelta(minutes=3)
+        uid, old_uid, new_uid = film.uid, old.uid, new.uid
+    page = site.page(f"/films/{uid}")
+    assert page.index(f"{new_uid}.png") < page.index(f"{old_uid}.png")
+    assert page.count("an earlier answer") == 2  # below its picture, and in the table
+    assert page.index(f"{new_uid}.png") < page.index("an earlier answer")
+
+
 def test_a_film_that_was_not_analysed_states_its_reason(site):
     with site.invent() as invented:
         invented.film(
@@ -210,6 +251,7 @@ def test_what_strangers_send_is_escaped(site):
         film = invented.film(reason=evil, detail=evil, calling_ae_title=evil, view=evil)
         film.state = FilmState.FAILED
         invented.analysis(film, notes=[evil])
+        invented.choice(film, rejected=[(film, evil, evil)], limited=evil, notes=[evil], why=evil)
         invented.delivery(invented.result(film, kind=evil), evil, last_error=evil)
         invented.refusal(evil)
         invented.role("work", model=evil)

@@ -28,6 +28,7 @@ from scp.index.schema import (
     Heartbeat,
     Instance,
     Patient,
+    PriorChoice,
     Quarantined,
     Result,
     Series,
@@ -98,6 +99,60 @@ def test_every_step_can_be_undone_and_done_again(empty):
     with empty.begin() as connection:
         command.upgrade(migrations(connection), "head")
         assert differences(connection) == []
+
+
+def test_films_answered_before_keep_their_prior_and_their_job(empty):
+    """From the first release's tables, filled, to the second's."""
+    uids = ("1.2.1", "1.2.2", "1.2.3")
+    with empty.begin() as connection:
+        command.upgrade(migrations(connection), "0001")
+        old = sa.MetaData()
+        old.reflect(connection)
+
+        def insert(table, **values):
+            known = old.tables[table].columns
+            rest = {
+                c.name: {"BIGINT": 1, "INTEGER": 1, "JSON": [], "BYTEA": b"", "BLOB": b""}.get(
+                    str(c.type).split("(")[0], ""
+                )
+                for c in known
+                if not c.nullable and c.name != "id"
+            }
+            moments = dict.fromkeys((n for n in rest if n.endswith("_at")), NOW)
+            result = connection.execute(
+                sa.insert(old.tables[table]).values(**(rest | moments | values))
+            )
+            return result.inserted_primary_key[0]
+
+        study = insert("study", uid="1.2")
+        series = insert("series", uid="1.3", study_id=study)
+        films = [
+            insert("instance", uid=uid, series_id=series, patient_id=None, state=state)
+            for uid, state in zip(uids, ("answered", "answered", "received"), strict=True)
+        ]
+        said = [insert("analysis", instance_id=film) for film in films[:2]]
+        insert(
+            "comparison", current_id=said[1], prior_id=said[0], comparable=True, quality=1, ssim=1
+        )
+        result = insert("result", uid="1.4", instance_id=films[1])
+        for name, state, attempts in (
+            ("new", "pending", 0),
+            ("waits", "pending", 3),
+            ("done", "delivered", 2),
+            ("dead", "dead letter", 9),
+        ):
+            insert("delivery", result_id=result, destination=name, state=state, attempts=attempts)
+        command.upgrade(migrations(connection), "head")
+        assert differences(connection) == []
+    with Session(empty) as session:
+        chosen = session.scalars(sa.select(PriorChoice).order_by(PriorChoice.id)).all()
+        assert [(c.instance_id, c.prior_id) for c in chosen] == [
+            (films[0], None),
+            (films[1], films[0]),
+        ]
+        assert all("earlier release" in c.sentence and c.rejected == [] for c in chosen)
+        jobs = {row.destination: row.job for row in session.scalars(sa.select(Delivery))}
+        assert jobs == {"new": 1, "waits": 4, "done": 2, "dead": 9}
 
 
 def test_the_steps_are_one_line_without_branches(tmp_path):

@@ -49,7 +49,7 @@ class Answer:
         ground.intake.take(save(ds, ground.archive.incoming / "film.dcm"), request_for(ds))
         self.stored = [self._keep(kind, sop_class) for kind, sop_class in self.kinds]
 
-    def _keep(self, kind, sop_class):
+    def _keep(self, kind, sop_class, job=1):
         ds = make_film_ds(rows=16, columns=16)
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop_class
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid(kind)
@@ -65,7 +65,7 @@ class Answer:
                 uid=ds.SOPInstanceUID,
                 sop_class_uid=sop_class,
                 stored=stored,
-                destinations=self.destinations,
+                destinations=dict.fromkeys(self.destinations, job),
                 now=ground.clock(),
             )
         return stored
@@ -84,8 +84,15 @@ class Answer:
             ground.clock,
         )
 
-    def attempt(self, name="pacs"):
-        self.deliverer().attempt(self.film_uid, name)
+    def attempt(self, name="pacs", job=None):
+        self.deliverer().attempt(self.film_uid, name, job)
+
+    def again(self, kind="second report"):
+        """Answer the film once more, as the worker does; return the number of the new job."""
+        with Session(self.ground.engine) as session, session.begin():
+            job = deliveries.next_job(session, self.film_uid, "pacs")
+        self._keep(kind, SR, job)
+        return job
 
     def rows(self, name="pacs"):
         return [row for row in self.ground.deliveries() if row.destination == name]
@@ -345,3 +352,28 @@ def test_what_is_outstanding_is_in_the_order_in_which_it_was_made(ground):
         assert [item.path for item in waiting] == [stored.path for stored in answer.stored]
         assert deliveries.outstanding(session, answer.film_uid, "other") == []
         assert deliveries.outstanding(session, "1.2.3", "pacs") == []
+
+
+def test_a_second_answer_is_delivered_by_a_job_of_its_own(ground):
+    with Pacs([CAPTURE, SR]) as pacs:
+        answer = Answer(ground, destination("pacs", pacs.port))
+        second = answer.again()  # while the first still waits
+        answer.attempt(job=1)
+        assert pacs.stored == [made_uid(kind) for kind, _ in Answer.kinds]
+        answer.attempt(job=second)
+        assert pacs.stored[3:] == [made_uid("second report")]
+        third = answer.again("third report")
+        answer.attempt(job=third)
+        assert pacs.stored[4:] == [made_uid("third report")]
+    assert (second, third) == (2, 3)
+    assert answer.states() == [DELIVERED] * 5
+
+
+def test_a_second_answer_that_fails_is_tried_again_beside_the_first(ground):
+    answer = Answer(ground, destination("pacs", free_port()))
+    second = answer.again()
+    answer.attempt(job=second)
+    answer.attempt(job=1)
+    assert [answer.next_job(attempt=n) for n in (2, 3, 4, 5)] == [None, "DELAYED", "DELAYED", None]
+    assert [row.job for row in answer.rows()] == [4, 4, 4, 3]
+    assert [row.attempts for row in answer.rows()] == [1] * 4

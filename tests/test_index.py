@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from films import made_uid, make_film_ds
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from inference.findings import LABELS, ModelIdentity, Prediction
 from scp.archive import Stored
 from scp.errors import Unreadable
-from scp.index import films, heartbeats, received
+from scp.index import choices, films, heartbeats, received
 from scp.index.heartbeats import Role
 from scp.index.received import Recorded, acquisition_time, identify, usable_patient
 from scp.index.schema import (
@@ -28,11 +28,14 @@ from scp.index.schema import (
     FilmState,
     Instance,
     Patient,
+    PriorChoice,
     Quarantined,
     Result,
     Series,
     Study,
 )
+from scp.index.trend import trend
+from scp.priors import choose, rank
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -332,93 +335,262 @@ def make(session):
 DAY = timedelta(days=1)
 
 
+def priors(session, current):
+    """The earlier films that the rule allows, the best first, as rows."""
+    found = rank(choices.candidate(session, current), choices.candidates(session, current))
+    return [films.film(session, one.uid) for one in found]
+
+
 def test_the_prior_is_the_most_recent_earlier_film(session, make):
     old, recent, current, later = make(9 * DAY), make(2 * DAY), make(), make(-DAY)
-    assert films.priors(session, current) == [recent, old]
-    assert films.priors(session, later) == [current, recent, old]
-    assert films.priors(session, old) == []
+    assert priors(session, current) == [recent, old]
+    assert priors(session, later) == [current, recent, old]
+    assert priors(session, old) == []
 
 
 def test_the_same_view_comes_before_a_more_recent_film_of_another(session, make):
-    lateral, ap = make(2 * DAY, view="LL"), make(3 * DAY, view="AP")
-    pa_recent, pa_old = make(4 * DAY), make(9 * DAY)
-    assert films.priors(session, make()) == [pa_recent, pa_old, lateral, ap]
-    assert films.priors(session, make(view="AP", taken=TAKEN + DAY))[0] == ap
+    make(2 * DAY, view="lateral")
+    ap, pa_recent, pa_old = make(3 * DAY, view="AP"), make(4 * DAY), make(9 * DAY)
+    assert priors(session, make()) == [pa_recent, pa_old, ap]
+    assert priors(session, make(view="AP", taken=TAKEN + DAY))[0] == ap
 
 
 def test_another_persons_film_is_no_prior(session, make):
     for other in ({"issuer": "WARD"}, {"patient_id": "TEST-2"}, {"patient_id": "test-1"}):
         make(2 * DAY, **other)
-    assert films.priors(session, make()) == []
+    assert priors(session, make()) == []
 
 
 def test_films_without_a_usable_id_never_meet(session, make):
     for patient_id in ("", "  ", "A\\B"):
         make(2 * DAY, patient_id=patient_id)
-        assert films.priors(session, make(patient_id=patient_id)) == []
+        assert priors(session, make(patient_id=patient_id)) == []
 
 
 def test_the_same_issuer_keeps_its_patients_together(session, make):
     prior = make(2 * DAY, issuer="WARD")
-    assert films.priors(session, make(issuer="WARD")) == [prior]
+    assert priors(session, make(issuer="WARD")) == [prior]
 
 
-def test_another_film_of_the_same_study_is_no_prior(session, make):
-    make(2 * DAY, study="one")
-    assert films.priors(session, make(study="one")) == []
-
-
-def test_a_repeat_within_the_hour_is_no_prior(session, make):
-    hour = timedelta(hours=1)
-    for before in (timedelta(), timedelta(minutes=59), hour, -DAY):
-        make(before)
-    prior = make(hour + timedelta(microseconds=1))
-    assert films.priors(session, make()) == [prior]
+def test_a_repeat_comes_after_every_other_film(session, make):
+    same_study, repeat = make(2 * DAY, study="one"), make(timedelta(minutes=7))
+    other = make(900 * DAY, view="AP")
+    assert priors(session, make(study="one")) == [other, repeat, same_study]
 
 
 def test_a_film_that_could_not_be_analysed_is_no_prior(session, make):
     made = {state: make(2 * DAY, state=state) for state in FilmState}
     usable = (FilmState.RECEIVED, FilmState.ANALYSED, FilmState.ANSWERED)
-    assert set(films.priors(session, make())) == {made[state] for state in usable}
+    assert set(priors(session, make())) == {made[state] for state in usable}
 
 
 def test_a_film_without_a_date_has_no_prior_and_is_none(session, make):
     undated, dated = make(taken=None), make(2 * DAY)
-    assert films.priors(session, undated) == []
-    assert films.priors(session, make()) == [dated]
+    assert priors(session, undated) == []
+    assert priors(session, make()) == [dated]
 
 
 def test_a_date_that_stands_for_none_is_none(session, make):
     """The first of them made the subtraction of an hour overflow."""
     dated = make(2 * DAY)
     for day in ((1, 1, 1), (1753, 1, 1), (1899, 12, 30), (1900, 1, 1)):
-        assert films.priors(session, make(taken=datetime(*day))) == []
-    assert films.priors(session, make()) == [dated]
+        assert priors(session, make(taken=datetime(*day))) == []
+    assert priors(session, make()) == [dated]
 
 
 def test_films_of_the_same_moment_have_an_order_that_stays(session, make):
     twins = [make(2 * DAY) for _ in range(4)]
     current = make()
-    assert films.priors(session, current) == twins[::-1]
-    assert films.priors(session, current) == twins[::-1]
+    assert priors(session, current) == twins[::-1]
+    assert priors(session, current) == twins[::-1]
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(st.integers(-200, 200), min_size=2, max_size=6))
-def test_every_prior_is_earlier_by_more_than_an_hour(engine, minutes):
-    with Session(engine) as session:  # rolled back: every example starts with nothing
+# -- which prior a film was answered with
+
+
+def answer(session, film, now=NOW):
+    """Choose a film's prior and remember it, as the worker does."""
+    choice = choose(choices.candidate(session, film), choices.candidates(session, film))
+    choices.save(session, film, choice, now)
+    film.state = FilmState.ANSWERED
+    session.flush()
+    return choice
+
+
+def outdated(session, changed):
+    return {(o.film_uid, o.prior_uid) for o in choices.outdated(session, changed)}
+
+
+def test_the_choice_of_a_prior_is_kept_with_its_reasons_and_replaced_by_the_next(session, make):
+    current, old, ap = make(), make(9 * DAY), make(DAY, view="AP")
+    answer(session, current)
+    recent = make(2 * DAY)
+    answer(session, current, NOW + DAY)
+    session.commit()
+    row = session.scalars(sa.select(PriorChoice)).one()
+    assert (row.instance_id, row.prior, row.code) == (current.id, recent, "same_view")
+    assert (row.limited, row.notes, row.not_listed, row.chosen_at) == ("", [], 0, NOW + DAY)
+    assert [(r["uid"], r["code"]) for r in row.rejected] == [
+        (ap.uid, "other_view"),
+        (old.uid, "less_recent"),
+    ]
+
+
+def test_a_year_of_films_does_not_fill_the_index_with_reasons(session, make):
+    for day in range(60):
+        make((day + 1) * DAY)
+    answer(session, make())
+    row = session.scalars(sa.select(PriorChoice)).one()
+    assert (len(row.rejected), row.not_listed) == (50, 9)
+
+
+def test_a_film_is_outdated_once_a_better_prior_was_read(session, make):
+    current, old = make(), make(9 * DAY)
+    answer(session, current)
+    assert outdated(session, old) == set()
+    late = make(2 * DAY, state=FilmState.RECEIVED)
+    assert outdated(session, late) == set()  # not yet: it may turn out to be unreadable
+    late.state = FilmState.ANALYSED
+    assert outdated(session, late) == {(current.uid, late.uid)}
+    assert choices.is_outdated(session, current)
+    answer(session, current)
+    assert outdated(session, late) == set()
+    assert not choices.is_outdated(session, current)
+
+
+def test_only_films_whose_prior_changes_are_outdated(session, make):
+    old, middle, new = make(30 * DAY), make(20 * DAY), make(10 * DAY)
+    for film in (old, middle, new):
+        answer(session, film)
+    between = make(25 * DAY, state=FilmState.ANALYSED)
+    assert outdated(session, between) == {(middle.uid, between.uid)}
+    oldest = make(90 * DAY, state=FilmState.ANALYSED)
+    assert outdated(session, oldest) == {(old.uid, oldest.uid)}
+    other = make(25 * DAY, state=FilmState.ANALYSED, patient_id="TEST-2")
+    nobody = make(25 * DAY, state=FilmState.ANALYSED, patient_id="")
+    assert outdated(session, other) == outdated(session, nobody) == set()
+
+
+def test_a_film_without_an_answer_is_not_outdated(session, make):
+    current = make(state=FilmState.ANALYSED)
+    assert outdated(session, make(DAY, state=FilmState.ANALYSED)) == set()
+    assert not choices.is_outdated(session, current)
+
+
+def test_a_film_that_stood_in_the_way_and_is_refused_makes_room_for_the_next(session, make):
+    current = make()
+    answer(session, current)
+    best, next_best = make(DAY, state=FilmState.RECEIVED), make(2 * DAY, state=FilmState.ANALYSED)
+    assert outdated(session, next_best) == set()
+    best.state = FilmState.NOT_ANALYSED
+    assert outdated(session, best) == {(current.uid, next_best.uid)}
+
+
+def test_a_prior_whose_own_answer_fails_stays_the_prior(session, make):
+    current, prior = make(), make(DAY)
+    make(2 * DAY)
+    answer(session, current)
+    prior.state = FilmState.FAILED
+    assert outdated(session, prior) == set()
+    assert not choices.is_outdated(session, current)
+
+
+def test_a_film_that_could_not_be_read_is_not_asked_for_again(session, make):
+    current, gone = make(), make(DAY)
+    known = choices.candidates(session, current)
+    choice = choose(choices.candidate(session, current), known, [gone.uid])
+    choices.save(session, current, choice, NOW)
+    assert outdated(session, gone) == outdated(session, current) == set()
+
+
+def test_of_two_transactions_that_hold_a_patient_the_second_waits_and_sees_the_first(engine):
+    with Session(engine) as session, session.begin():
         make = Films(session)
-        current = make()
-        others = [make(timedelta(minutes=m)) for m in minutes]
-        found = films.priors(session, current)
-        expected = [o for o, m in zip(others, minutes, strict=True) if m > 60]
-        assert sorted(found, key=id) == sorted(expected, key=id)
-        assert found == sorted(found, key=lambda film: film.acquired_at, reverse=True)
+        current, late = make(state=FilmState.ANALYSED), make(DAY, state=FilmState.RECEIVED)
+        uids = current.uid, late.uid
+    barrier, found = Barrier(2), []
+
+    def state(uid, new):
+        barrier.wait(30)
+        with Session(engine) as session, session.begin():
+            film = films.film(session, uid)
+            choices.hold(session, film)
+            if new is FilmState.ANSWERED:  # as if it had chosen before the other one came
+                choices.save(session, film, choose(choices.candidate(session, film), []), NOW)
+            film.state = new
+            session.flush()
+            found.extend(choices.outdated(session, film))
+
+    with ThreadPoolExecutor(2) as pool:
+        new = (FilmState.ANSWERED, FilmState.ANALYSED)
+        list(pool.map(state, uids, new))
+    assert [(o.film_uid, o.prior_uid) for o in found] == [uids]
+
+
+# -- the trend
+
+OTHER_MODEL = ModelIdentity("invented-net", "2.0.0", "cd34" * 16)
+
+
+def read(session, film, mass, model=invented.MODEL):
+    """Say of a film how probable a mass is."""
+    said = invented.prediction({"Mass": (mass, 0.5, 0.5, 0.1)})
+    said = Prediction(said.probabilities, said.thresholds, said.heatmaps, model)
+    films.save_analysis(session, film, said, (), NOW)
+    session.flush()
+
+
+def test_the_trend_is_each_findings_probability_over_all_films_of_a_patient_oldest_first(
+    session, make
+):
+    current, oldest, middle = make(), make(9 * DAY, view="AP"), make(2 * DAY)
+    other, later = make(DAY, patient_id="TEST-2"), make(-DAY)
+    for film, mass in ((current, 0.5), (oldest, 0.25), (middle, 0.75), (other, 0.9), (later, 1.0)):
+        read(session, film, mass)
+    make(5 * DAY, state=FilmState.RECEIVED)  # nobody has read it
+    session.commit()
+    session.expire_all()
+    found = trend(session, current)
+    assert [point.film_uid for point in found.points] == [
+        film.uid for film in (oldest, middle, current, later)
+    ]
+    assert [point.probabilities["Mass"] for point in found.points] == [0.25, 0.75, 0.5, 1.0]
+    assert all(set(point.probabilities) == set(LABELS) for point in found.points)
+    assert [point.at for point in found.points] == [
+        TAKEN - 9 * DAY,
+        TAKEN - 2 * DAY,
+        TAKEN,
+        TAKEN + DAY,
+    ]
+    assert [point.view for point in found.points] == ["AP", "PA", "PA", "PA"]
+    assert (found.model, found.left_out) == ("invented-net 1.2.0", ())
+
+
+def test_the_trend_is_of_one_model_and_names_the_films_that_only_others_have_read(session, make):
+    current, both, old, undated = make(), make(DAY), make(2 * DAY), make(taken=None)
+    read(session, current, 0.5)
+    read(session, both, 0.25)
+    for film in (both, old):
+        read(session, film, 0.75, OTHER_MODEL)
+    read(session, undated, 0.5)
+    found = trend(session, current)
+    assert [(p.film_uid, p.probabilities["Mass"]) for p in found.points] == [
+        (both.uid, 0.25),
+        (current.uid, 0.5),
+    ]
+    assert {(left.film_uid, left.why) for left in found.left_out} == {
+        (old.uid, "read by another model: invented-net 2.0.0"),
+        (undated.uid, "when it was taken is not known"),
+    }
+    assert trend(session, old).model == "invented-net 2.0.0"
+
+
+def test_a_film_without_a_patient_has_a_trend_of_itself_alone(session, make):
+    alone, other = make(patient_id=""), make(DAY, patient_id="")
+    assert trend(session, alone).points == ()
+    for film in (alone, other):
+        read(session, film, 0.5)
+    assert [point.film_uid for point in trend(session, alone).points] == [alone.uid]
 
 
 # -- what was said of a film
@@ -496,8 +668,8 @@ def test_a_comparison_saved_again_changes_nothing(session, make):
 
 def test_a_result_saved_again_changes_nothing(session, make):
     film = make()
-    for destinations in (("pacs", "viewer"), ("elsewhere",)):
-        films.save_result(
+    for destinations, new in (({"pacs": 1, "viewer": 3}, True), ({"elsewhere": 1}, False)):
+        was_new = films.save_result(
             session,
             film,
             kind="heatmap",
@@ -507,12 +679,13 @@ def test_a_result_saved_again_changes_nothing(session, make):
             destinations=destinations,
             now=NOW,
         )
+        assert was_new is new
     session.commit()
     assert count(session, Result) == 1
     rows = session.scalars(sa.select(Delivery).order_by(Delivery.destination)).all()
-    assert [(r.destination, r.state, r.attempts) for r in rows] == [
-        ("pacs", DeliveryState.PENDING, 0),
-        ("viewer", DeliveryState.PENDING, 0),
+    assert [(r.destination, r.state, r.job, r.attempts) for r in rows] == [
+        ("pacs", DeliveryState.PENDING, 1, 0),
+        ("viewer", DeliveryState.PENDING, 3, 0),
     ]
 
 
@@ -526,7 +699,7 @@ def test_a_result_without_destinations_stays_in_the_archive(session, make):
         uid="1.2.9",
         sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
         stored=stored_at,
-        destinations=(),
+        destinations={},
         now=NOW,
     )
     session.commit()

@@ -14,7 +14,15 @@ from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
 from scp.index.worklist import film_row
 from scp.intake import Intake, Request
-from scp.queue import NoSuchJob, delivery_job, delivery_of, film_job, film_of
+from scp.queue import (
+    NoSuchJob,
+    again_job,
+    again_of,
+    delivery_job,
+    delivery_of,
+    film_job,
+    film_of,
+)
 from scp.roles import now, open_ground
 
 
@@ -50,7 +58,7 @@ def dead_letter(settings, film):
             uid="1.2.3",
             sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
             stored=Stored("results/x.dcm", "0" * 64, 1),
-            destinations=["pacs"],
+            destinations={"pacs": 1},
             now=now(),
         )
         session.flush()
@@ -108,6 +116,29 @@ def test_a_cancelled_delivery_stays_visible_and_can_be_retried(settings, dead_le
     }.items()
 
 
+def test_a_second_answer_can_be_cancelled_and_taken_up_again_and_the_first_stands(
+    settings, film, capsys
+):
+    job = again_job(film, "1.2.9")
+    with open_ground(settings) as ground, Session(ground.engine) as session, session.begin():
+        films.set_outcome(films.film(session, film), FilmState.ANSWERED, now())
+        for _ in range(2):  # asked twice, it is one job
+            ground.jobs.answer_again(session, film, "1.2.9", 60)
+
+    def state():
+        return [one["state"] for one in listed(settings, capsys) if one["job"] == job]
+
+    assert state() == ["waiting for its time"]
+    queue_commands.cancel_job(settings, job)
+    assert state() == ["cancelled"]
+    assert row(settings, film).state is FilmState.ANSWERED
+    queue_commands.show_job(settings, job, as_json=True)
+    assert json.loads(capsys.readouterr().out)["film"] == film
+    queue_commands.retry_job(settings, job)
+    assert state() == ["waiting"]
+    assert row(settings, film).state is FilmState.ANSWERED
+
+
 def test_nothing_outstanding_is_an_error_and_not_a_second_delivery(settings, film):
     with pytest.raises(NoSuchJob, match="nothing of film"):
         queue_commands.retry_job(settings, f"delivery:{film}:pacs")
@@ -122,5 +153,8 @@ def test_an_unknown_job_is_an_error(settings, film, job):
 def test_job_ids_say_what_they_are_about():
     assert film_of(film_job("1.2")) == "1.2"
     assert film_of(delivery_job("1.2", "pacs", 3)) is None
+    assert film_of(again_job("1.2", "1.3")) is None
+    assert again_of(again_job("1.2", "1.3")) == "1.2"
+    assert again_of(film_job("1.2")) is None
     assert delivery_of(delivery_job("1.2", "pacs", 3)) == ("1.2", "pacs")
     assert delivery_of("delivery:1.2:pacs") == ("1.2", "pacs")

@@ -43,7 +43,7 @@ def late_pacs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, tiny_bundle, pacs, late_pacs):
-    extra = "[gate]\naccept_secondary_capture = true\n"
+    extra = "[gate]\naccept_secondary_capture = true\n[priors]\nsettle_s = 0\n"
     for name, scp in (("pacs", pacs), ("late", late_pacs)):
         extra += DESTINATION.format(name=name, port=scp.port)
     with Service(tmp_path_factory.mktemp("service"), tiny_bundle, extra) as running:
@@ -257,6 +257,26 @@ def test_twenty_films_are_answered_once_although_the_worker_is_killed(service, p
     # at most the objects in flight at the kill were sent a second time, as the same instances
     log = (pacs.folder.parent / "storescp.log").read_text()
     assert log.count("Received Store Request") <= len(pacs.files()) + 20
+
+
+def test_a_prior_that_comes_late_is_compared_once_although_the_worker_is_killed(
+    service, pacs, tmp_path
+):
+    newer = make_film_ds(patient_id="ORDER", study_date="20240101", seed=60)
+    older = make_film_ds(patient_id="ORDER", study_date="20230101", seed=61)
+    uid = newer.SOPInstanceUID
+    service.storescu(write(tmp_path, newer))
+    assert service.delivered(uid)["prior"] is None
+    service.storescu(write(tmp_path, older))
+    wait_for(lambda: service.film(older.SOPInstanceUID)["state"] != "received", "the older film")
+    os.kill(service.pid_of("work"), signal.SIGKILL)
+    wait_for(lambda: service.film(uid)["prior"], "the comparison")
+    film = service.delivered(uid)
+    assert film["prior"]["uid"] == older.SOPInstanceUID
+    kinds = sorted(result["kind"] for result in film["results"])
+    assert kinds == sorted([*KINDS, *KINDS, "comparison-capture"])
+    got = sorted(ds.SOPInstanceUID for ds in received(pacs, uid))
+    assert got == sorted(result["uid"] for result in film["results"])
 
 
 def test_a_receiver_that_dies_is_back_and_no_sender_is_refused(service, tmp_path):

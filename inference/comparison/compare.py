@@ -1,5 +1,6 @@
 """The current film against its prior."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +12,25 @@ from inference.comparison.result import Comparison
 from inference.comparison.structural import aligned_pair, difference, quality, similarity
 from inference.film import Film, View
 from inference.findings import FINDINGS, Prediction
+from inference.projection import FRONTAL, same_projection
 
 # local correlation below which the films are not laid onto each other well enough to subtract.
 # Measured on real films (benchmarks/comparison.py). It does not tell one patient from another.
 MINIMUM_QUALITY = 0.35
 
-FRONTAL = frozenset({View.PA, View.AP, View.FRONTAL, View.UNKNOWN})
-
 
 def compare(
-    current: Film, prior: Film, current_prediction: Prediction, prior_prediction: Prediction
+    current: Film,
+    prior: Film,
+    current_prediction: Prediction,
+    prior_prediction: Prediction,
+    *,
+    limits: Sequence[str] = (),
 ) -> Comparison:
     """Compare two frontal chest films of one patient, each with what the network said of it.
 
     Never raises on films that do not fit: they are not comparable, and the reason says why.
+    ``limits`` is what else limits the comparison, known to the caller and not to the films.
     """
     shown, before = (resized(f.pixels, working_shape(f.pixels)) for f in (current, prior))
     alignment = align(shown, before, pixel_ratio(current, prior))
@@ -49,11 +55,15 @@ def compare(
     return replace(
         undecided,
         comparable=True,
-        reason=_limits(current, prior, current_prediction, prior_prediction),
+        reason=_limits(current, prior, current_prediction, prior_prediction, limits),
         ssim=similarity(pair),
         structural=difference(pair),
         heatmap_differences=heatmap_differences(current_prediction, prior_prediction, alignment),
-        changes=changes(current_prediction, prior_prediction, same_view=current.view == prior.view),
+        changes=changes(
+            current_prediction,
+            prior_prediction,
+            same_view=same_projection(current.view, prior.view),
+        ),
     )
 
 
@@ -69,13 +79,18 @@ def _not_comparable(current: Film, prior: Film, alignment: Alignment, agreement:
     return ""
 
 
-def _limits(current: Film, prior: Film, now: Prediction, before: Prediction) -> str:
+def _limits(
+    current: Film, prior: Film, now: Prediction, before: Prediction, more: Sequence[str]
+) -> str:
     """Say what limits a comparison; "" when nothing does."""
     limits = []
     if current.view != prior.view:
         limits.append(f"{_named(current)} against {_named(prior)}")
+    elif not same_projection(current.view, prior.view):
+        limits.append("neither film says whether it is PA or AP")
     if now.model != before.model:
         limits.append("the films were read by different networks")
+    limits += more
     return f"limited comparison: {'; '.join(limits)}" if limits else ""
 
 

@@ -14,7 +14,7 @@ from scp.errors import NoPatientKey
 
 
 class PriorsSettings(BaseModel):
-    """Where priors that hilum does not have are fetched."""
+    """Where priors that hilum does not have are fetched, and how long one that comes is awaited."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +41,14 @@ class PriorsSettings(BaseModel):
         True,
         description="do without studies for which the PACS does not say who issued the Patient ID, "
         "when the film says it; switch off only where all IDs in the PACS are of one issuer",
+    )
+    settle_s: int = Field(
+        default=60,
+        ge=0,
+        le=86400,
+        description="seconds between an older film's arrival and the second answer of a newer one "
+        "that is now to be compared with it: old films that come together lead to one more answer "
+        "and not to one each",
     )
 
     @property

@@ -1,9 +1,10 @@
 """Which result is to go where, and how it went."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
@@ -15,14 +16,17 @@ class Outgoing:
 
     delivery_id: int
     path: str
+    job: int
     attempts: int
     created_at: datetime
 
 
-def outstanding(session: Session, film_uid: str, destination: str) -> list[Outgoing]:
-    """Return what a destination has not yet taken of a film's answer."""
-    rows = session.execute(
-        select(Delivery.id, Result.path, Delivery.attempts, Result.created_at)
+def outstanding(
+    session: Session, film_uid: str, destination: str, job: int | None = None
+) -> list[Outgoing]:
+    """Return what a destination has not yet taken of a film's answers, or of one job's part."""
+    wanted = (
+        select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
         .join(Result.instance)
         .where(
@@ -32,18 +36,32 @@ def outstanding(session: Session, film_uid: str, destination: str) -> list[Outgo
         )
         .order_by(Result.id)
     )
-    return [Outgoing(*row) for row in rows]
+    if job is not None:
+        wanted = wanted.where(Delivery.job == job)
+    return [Outgoing(*row) for row in session.execute(wanted)]
 
 
-def next_attempt(session: Session, film_uid: str, destination: str) -> int:
-    """Return the number of the next attempt: one that no earlier result of the film has used."""
+def next_job(session: Session, film_uid: str, destination: str) -> int:
+    """Return a number that no job of this film and destination has had.
+
+    A film may be answered again while an earlier answer is on its way: what a job does not bring
+    is never left to one that has looked already. Until the commit, nobody else gets a number.
+    """
+    held = update(Instance).where(Instance.uid == film_uid).values(uid=Instance.uid)
+    session.execute(held, execution_options={"synchronize_session": False})
     made = session.scalar(
-        select(func.max(Delivery.attempts))
+        select(func.max(Delivery.job))
         .join(Delivery.result)
         .join(Result.instance)
         .where(Instance.uid == film_uid, Delivery.destination == destination)
     )
     return 1 + (made or 0)
+
+
+def assign(session: Session, delivery_ids: Iterable[int], job: int) -> None:
+    """Say which job is to bring these."""
+    for delivery_id in delivery_ids:
+        session.get_one(Delivery, delivery_id).job = job
 
 
 def set_delivered(session: Session, delivery_id: int, now: datetime) -> None:

@@ -1,8 +1,8 @@
 """The life of one film in the index: outcome, analysis, prior, comparison, results."""
 
 import io
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import select
@@ -20,11 +20,6 @@ from scp.index.schema import (
     Instance,
     Result,
 )
-
-# an earlier exposure of the same study, or minutes apart, is a repeat and not a prior
-SAME_EXPOSURE = timedelta(hours=1)
-# 00010101, 17530101, 18991230 and 19000101 are how programs write that they know no date
-NO_DATE_BEFORE = datetime(1901, 1, 1)
 
 
 def film(session: Session, uid: str) -> Instance:
@@ -84,31 +79,6 @@ def prediction_of(row: Analysis) -> Prediction:
     )
 
 
-def priors(session: Session, current: Instance) -> list[Instance]:
-    """Return the earlier films of the same patient, the best to compare with first.
-
-    Same patient means same ID and issuer, both usable. Earlier by acquisition time, and not the
-    same exposure: another study, and more than `SAME_EXPOSURE` before. The same view comes before
-    a more recent film of another one. Films that could not be analysed do not count.
-    """
-    if current.patient_id is None or current.acquired_at is None:
-        return []
-    if current.acquired_at < NO_DATE_BEFORE:
-        return []
-    earlier = session.scalars(
-        select(Instance)
-        .where(
-            Instance.patient_id == current.patient_id,
-            Instance.acquired_at >= NO_DATE_BEFORE,
-            Instance.acquired_at < current.acquired_at - SAME_EXPOSURE,
-            Instance.state.not_in([FilmState.NOT_ANALYSED, FilmState.FAILED]),
-        )
-        .order_by(Instance.acquired_at.desc(), Instance.id.desc())
-    ).unique()
-    others = [film for film in earlier if film.series.study_id != current.series.study_id]
-    return sorted(others, key=lambda film: film.view != current.view)  # stable: recent first
-
-
 def save_comparison(
     session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
 ) -> None:
@@ -145,12 +115,12 @@ def save_result(
     uid: str,
     sop_class_uid: str,
     stored: Stored,
-    destinations: Iterable[str],
+    destinations: Mapping[str, int],
     now: datetime,
-) -> None:
-    """Remember a result and where it is to go; made again, it is the same one."""
+) -> bool:
+    """Remember a result and by which job it is to go where; say whether it is a new one."""
     if session.scalar(select(Result.id).where(Result.uid == uid)) is not None:
-        return
+        return False
     session.add(
         Result(
             instance=instance,
@@ -162,7 +132,9 @@ def save_result(
             size_bytes=stored.size_bytes,
             created_at=now,
             deliveries=[
-                Delivery(destination=name, state=DeliveryState.PENDING) for name in destinations
+                Delivery(destination=name, state=DeliveryState.PENDING, job=job)
+                for name, job in destinations.items()
             ],
         )
     )
+    return True

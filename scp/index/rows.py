@@ -31,6 +31,37 @@ class PriorRow:
 
 
 @dataclass(frozen=True)
+class ReasonRow:
+    """A reason, for machines and for people."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A film of the same patient that was not taken for the prior."""
+
+    uid: str
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ChoiceRow:
+    """Which prior was chosen, or none, and the reasons; ``not_listed`` more were not taken."""
+
+    prior_uid: str
+    code: str
+    sentence: str
+    limited: str
+    notes: tuple[ReasonRow, ...]
+    rejected: tuple[RejectedRow, ...]
+    not_listed: int
+    chosen_at: datetime
+
+
+@dataclass(frozen=True)
 class DeliveryRow:
     """One result at one destination."""
 
@@ -81,7 +112,7 @@ class DestinationRow:
 
 @dataclass(frozen=True)
 class FilmRow:
-    """One received object, and all that became of it.
+    """One received object, and all that became of it; of ``results`` the newest answer first.
 
     ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
     read. ``acquired_at`` is the sender's local time, without a zone.
@@ -103,6 +134,7 @@ class FilmRow:
     findings: tuple[FindingRow, ...] = ()
     notes: tuple[str, ...] = ()
     prior: PriorRow | None = None
+    choice: ChoiceRow | None = None
     results: tuple[ResultRow, ...] = ()
     destinations: tuple[DestinationRow, ...] = ()
 

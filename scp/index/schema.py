@@ -196,6 +196,27 @@ class Comparison(Base):
     prior: Mapped[Analysis] = relationship(foreign_keys=[prior_id])
 
 
+class PriorChoice(Base):
+    """With which prior a film was answered last, or with none, and the reasons.
+
+    ``rejected`` holds the others as ``{"uid", "code", "sentence"}``, `scp.priors` the codes.
+    """
+
+    __tablename__ = "prior_choice"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), unique=True)
+    prior_id: Mapped[int | None] = mapped_column(ForeignKey("instance.id"), index=True)
+    code: Mapped[str]
+    sentence: Mapped[str]
+    limited: Mapped[str]
+    notes: Mapped[list[Any]]
+    rejected: Mapped[list[Any]]
+    not_listed: Mapped[int]
+    chosen_at: Mapped[datetime]
+    prior: Mapped[Instance | None] = relationship(foreign_keys=[prior_id])
+
+
 class Result(Base):
     """One DICOM object that answers a film."""
 
@@ -215,7 +236,10 @@ class Result(Base):
 
 
 class Delivery(Base):
-    """One result on its way to one destination."""
+    """One result on its way to one destination.
+
+    ``job`` numbers the jobs of a film and destination: the one that is to bring this result.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (UniqueConstraint("result_id", "destination"),)
@@ -224,6 +248,7 @@ class Delivery(Base):
     result_id: Mapped[int] = mapped_column(ForeignKey("result.id"), index=True)
     destination: Mapped[str] = mapped_column(index=True)
     state: Mapped[DeliveryState] = mapped_column(index=True)
+    job: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(default="")
     last_attempt_at: Mapped[datetime | None]

@@ -6,6 +6,7 @@ because a reader needs them on the page; they never go to a log.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
@@ -13,6 +14,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
 from inference.findings import FINDINGS, Change
+from scp.index import choices
 from scp.index.rows import (
     DeliveryRow,
     DestinationRow,
@@ -124,12 +126,14 @@ def _rows(session: Session, films: Select[Instance, Patient]) -> list[FilmRow]:
     ids = [instance.id for instance, _ in found]
     analyses = _latest_analyses(session, ids)
     compared = _latest_comparisons(session, [row.id for row in analyses.values()])
+    chosen = choices.rows(session, ids)
     results = _results(session, ids)
     rows = []
     for instance, patient in found:
         analysis = analyses.get(instance.id)
         comparison = compared.get(analysis.id) if analysis else None
-        rows.append(_row(instance, patient, analysis, comparison, tuple(results[instance.id])))
+        row = _row(instance, patient, analysis, comparison, tuple(results[instance.id]))
+        rows.append(replace(row, choice=chosen.get(instance.id)))
     return rows
 
 
@@ -160,12 +164,12 @@ def _latest_comparisons(session: Session, analysis_ids: Sequence[int]) -> dict[i
 
 
 def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list[ResultRow]]:
-    """Return, by film, its results in the order in which they were made."""
+    """Return, by film, its results: the newest answer first, each in the order of making."""
     rows = session.scalars(
         select(Result)
         .options(selectinload(Result.deliveries))
         .where(Result.instance_id.in_(film_ids))
-        .order_by(Result.id)
+        .order_by(Result.created_at.desc(), Result.id)
     )
     results: defaultdict[int, list[ResultRow]] = defaultdict(list)
     for row in rows:

@@ -94,8 +94,11 @@ def study_day(header: Dataset) -> dt.date | None:
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:
-    if answer.comparison is None or answer.comparison.comparable:
+    """Return what is to be said where the changes stand in the table."""
+    if answer.comparison is None or not answer.comparison.reason:
         return ()
+    if answer.comparison.comparable:
+        return (answer.comparison.reason,)
     return (f"Not comparable with the prior film: {answer.comparison.reason}",)
 
 

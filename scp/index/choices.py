@@ -1,0 +1,204 @@
+"""Which prior a film was answered with, and which films are to be answered again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session, aliased
+
+from scp.index.rows import ChoiceRow, ReasonRow, RejectedRow
+from scp.index.schema import FilmState, Instance, Patient, PriorChoice, Series, Study
+from scp.priors import Candidate, Choice, Code, rank
+
+_REFUSED = (FilmState.NOT_ANALYSED, FilmState.FAILED)
+_READ = (FilmState.ANALYSED, FilmState.ANSWERED)
+# reasons kept of one film: a patient may have had a film a day for a year
+_MOST_KEPT = 50
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A film that is to be answered again, and the prior that it should have."""
+
+    film_uid: str
+    prior_uid: str
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """The prior with which a film was answered, and those that could not be read then."""
+
+    prior_uid: str | None
+    unreadable: frozenset[str]
+
+
+def hold(session: Session, instance: Instance) -> None:
+    """Let nobody else state an outcome of this patient's films until the commit.
+
+    An older film that becomes readable while a newer one is being answered: whichever commits
+    later sees the other, and none is missed. The update changes nothing and locks the row.
+    """
+    held = update(Patient).where(Patient.id == instance.patient_id).values(issuer=Patient.issuer)
+    session.execute(held, execution_options={"synchronize_session": False})
+
+
+def candidate(session: Session, instance: Instance) -> Candidate:
+    """Return what the rule looks at of one film."""
+    return _candidate(*session.execute(_films().where(Instance.id == instance.id)).one())
+
+
+def candidates(session: Session, instance: Instance) -> list[Candidate]:
+    """Return all films of a film's patient, the last recorded first; without a patient, none."""
+    return [film for film, _ in _known(session, instance.patient_id)]
+
+
+def save(session: Session, instance: Instance, choice: Choice, now: datetime) -> None:
+    """Remember with which prior a film is answered, in place of an earlier choice."""
+    row = session.scalars(
+        select(PriorChoice).where(PriorChoice.instance_id == instance.id)
+    ).one_or_none() or PriorChoice(instance_id=instance.id)
+    kept = choice.rejected[:_MOST_KEPT]
+    row.prior_id = _id_of(session, choice.prior.uid) if choice.prior else None
+    row.code, row.sentence = choice.why.code.value, choice.why.sentence
+    row.limited = choice.limited
+    row.notes = [{"code": n.code.value, "sentence": n.sentence} for n in choice.notes]
+    row.rejected = [
+        {"uid": r.uid, "code": r.why.code.value, "sentence": r.why.sentence} for r in kept
+    ]
+    row.not_listed = len(choice.rejected) - len(kept)
+    row.chosen_at = now
+    session.add(row)
+
+
+def rows(session: Session, film_ids: Sequence[int]) -> dict[int, ChoiceRow]:
+    """Return, by film, with which prior it was answered and why."""
+    found = session.execute(
+        select(PriorChoice, Instance.uid)
+        .outerjoin(Instance, PriorChoice.prior_id == Instance.id)
+        .where(PriorChoice.instance_id.in_(film_ids))
+    )
+    return {choice.instance_id: _row(choice, prior_uid or "") for choice, prior_uid in found}
+
+
+def _row(choice: PriorChoice, prior_uid: str) -> ChoiceRow:
+    return ChoiceRow(
+        prior_uid=prior_uid,
+        code=choice.code,
+        sentence=choice.sentence,
+        limited=choice.limited,
+        notes=tuple(ReasonRow(**note) for note in choice.notes),
+        rejected=tuple(RejectedRow(**rejected) for rejected in choice.rejected),
+        not_listed=choice.not_listed,
+        chosen_at=choice.chosen_at,
+    )
+
+
+def outdated(session: Session, changed: Instance) -> list[Outdated]:
+    """Return the answered films of the same patient that the rule now compares with another film.
+
+    Only films that one of the patient's, ``changed``, may be the prior of. A better prior that was
+    not yet read is left out: it will ask for itself when it is.
+    """
+    known = {film.uid: (film, state) for film, state in _known(session, changed.patient_id)}
+    films = [film for film, _ in known.values()]
+    found = []
+    for uid, answered in _answered(session, changed.patient_id).items():
+        film = known[uid][0]
+        if uid != changed.uid and not _matters(film, known[changed.uid][0], films, answered):
+            continue
+        best = _better(film, films, answered)
+        if best is not None and known[best.uid][1] in _READ:
+            found.append(Outdated(uid, best.uid))
+    return found
+
+
+def is_outdated(session: Session, instance: Instance) -> bool:
+    """Say whether an answered film is to be compared with another prior than it was."""
+    answered = _answered(session, instance.patient_id).get(instance.uid)
+    if answered is None:
+        return False
+    films = candidates(session, instance)
+    return _better(candidate(session, instance), films, answered) is not None
+
+
+def _better(film: Candidate, films: list[Candidate], answered: _Answered) -> Candidate | None:
+    """Return the film that the rule now puts before the prior; None when it still is the best.
+
+    The prior was read, whatever has become of its own answer since.
+    """
+    films = [replace(f, refused=False) if f.uid == answered.prior_uid else f for f in films]
+    readable = [other for other in films if other.uid not in answered.unreadable]
+    best = next(iter(rank(film, readable)), None)
+    return None if best is None or best.uid == answered.prior_uid else best
+
+
+def _matters(
+    film: Candidate, changed: Candidate, films: list[Candidate], answered: _Answered
+) -> bool:
+    """Say whether a film may stand before another's prior, or stood in another's way.
+
+    Spares the whole rule for every film of a patient who has many.
+    """
+    pair = [f for f in films if f.uid == answered.prior_uid]
+    first = next(iter(rank(film, [replace(f, refused=False) for f in (changed, *pair)])), None)
+    return first is not None and first.uid == changed.uid != answered.prior_uid
+
+
+def _answered(session: Session, patient_id: int | None) -> dict[str, _Answered]:
+    """Return, by UID, how a patient's films were answered."""
+    if patient_id is None:
+        return {}
+    film, prior = aliased(Instance), aliased(Instance)
+    rows = session.execute(
+        select(film.uid, prior.uid, PriorChoice.rejected)
+        .join(PriorChoice, PriorChoice.instance_id == film.id)
+        .outerjoin(prior, PriorChoice.prior_id == prior.id)
+        .where(film.patient_id == patient_id, film.state == FilmState.ANSWERED)
+    )
+    return {
+        uid: _Answered(
+            prior_uid, frozenset(r["uid"] for r in rejected if r["code"] == Code.UNREADABLE)
+        )
+        for uid, prior_uid, rejected in rows
+    }
+
+
+def _known(session: Session, patient_id: int | None) -> list[tuple[Candidate, FilmState]]:
+    if patient_id is None:
+        return []
+    films = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
+    return [(_candidate(*row), row[-1]) for row in session.execute(films)]
+
+
+def _films() -> Select[str, str, int | None, datetime | None, str, str, FilmState]:
+    return (
+        select(
+            Instance.uid,
+            Study.uid,
+            Instance.patient_id,
+            Instance.acquired_at,
+            Instance.acquired_from,
+            Instance.view,
+            Instance.state,
+        )
+        .join(Instance.series)
+        .join(Series.study)
+    )
+
+
+def _candidate(
+    uid: str,
+    study_uid: str,
+    patient: int | None,
+    acquired_at: datetime | None,
+    acquired_from: str,
+    view: str,
+    state: FilmState,
+) -> Candidate:
+    refused = state in _REFUSED
+    return Candidate(uid, study_uid, patient, acquired_at, acquired_from, view, refused)
+
+
+def _id_of(session: Session, uid: str) -> int:
+    return session.scalars(select(Instance.id).where(Instance.uid == uid)).one()

@@ -1,0 +1,116 @@
+"""How a finding went over all films of a patient."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer, joinedload
+
+from inference.findings import LABELS
+from scp.index.schema import Analysis, Instance
+from scp.priors import NO_DATE_BEFORE
+
+
+@dataclass(frozen=True)
+class TrendPoint:
+    """One film's probabilities, by the label of the finding; ``at`` is the sender's clock."""
+
+    film_uid: str
+    at: datetime
+    view: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A film that was read and cannot stand among the others, and why."""
+
+    film_uid: str
+    at: datetime | None
+    view: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What one model said of a patient's films, oldest first, and which films are not in it."""
+
+    model: str
+    points: tuple[TrendPoint, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def trend(session: Session, instance: Instance) -> Trend:
+    """Return each finding's probabilities over all films of a film's patient.
+
+    Only those by the model that read this film last: two models' probabilities lie on two scales.
+    Films that only others have read, or whose date is not known, are left out and named. A film
+    without a usable Patient ID stands alone (PS3.3 C.7.1.1).
+    """
+    said = _analyses(session, instance)
+    own = [row for row in said if row.instance_id == instance.id]
+    if not own:
+        return Trend("")
+    model = _model(own[-1])
+    newest: dict[int, Analysis] = {}
+    for row in said:  # of what is said of one film, the model's own words, else the last
+        if _model(row) == model or _model(newest.get(row.instance_id, row)) != model:
+            newest[row.instance_id] = row
+    rows = sorted(newest.values(), key=_order)
+    return Trend(
+        _named(own[-1]),
+        tuple(_point(row) for row in rows if not _why_not(row, model)),
+        tuple(_left_out(row, why) for row in rows if (why := _why_not(row, model))),
+    )
+
+
+def _analyses(session: Session, instance: Instance) -> list[Analysis]:
+    """Return what was said of a patient's films, as it was said; heat maps stay where they are."""
+    same = (
+        Instance.id == instance.id
+        if instance.patient_id is None
+        else Instance.patient_id == instance.patient_id
+    )
+    return list(
+        session.scalars(
+            select(Analysis)
+            .join(Analysis.instance)
+            .where(same)
+            .options(
+                defer(Analysis.heatmaps, raiseload=True),
+                joinedload(Analysis.instance).lazyload(Instance.series),
+            )
+            .order_by(Analysis.id)
+        )
+    )
+
+
+def _model(row: Analysis) -> tuple[str, str, str]:
+    return row.model_name, row.model_version, row.model_sha256
+
+
+def _named(row: Analysis) -> str:
+    return f"{row.model_name} {row.model_version}"
+
+
+def _order(row: Analysis) -> tuple[datetime, int]:
+    return row.instance.acquired_at or NO_DATE_BEFORE, row.instance_id
+
+
+def _why_not(row: Analysis, model: tuple[str, str, str]) -> str:
+    """Say why a film is left out; "" when it is not."""
+    if _model(row) != model:
+        return f"read by another model: {_named(row)}"
+    at = row.instance.acquired_at
+    return "" if at is not None and at >= NO_DATE_BEFORE else "when it was taken is not known"
+
+
+def _point(row: Analysis) -> TrendPoint:
+    film = row.instance
+    values = dict(zip(LABELS, row.probabilities, strict=True))
+    return TrendPoint(film.uid, _order(row)[0], film.view, values)
+
+
+def _left_out(row: Analysis, why: str) -> LeftOut:
+    film = row.instance
+    return LeftOut(film.uid, film.acquired_at, film.view, why)
