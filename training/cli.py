@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from training.measures import app as measures
 from training.options import CheckRun, Config, Device, Films, Nih, Out, Set, errors_as_text
 from training.settings import CheckSettings, PretrainSettings, TrainSettings, read_settings
+from training.sheet import say
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 app.registered_commands += measures.registered_commands
@@ -84,7 +84,7 @@ def tune(
     with errors_as_text():
         plan = read_plan(config, settings or [])
         study = tune(Source(films, nih), out, plan, find_device(device).type)
-    Console().print(table(study))
+    say(table(study))
 
 
 @app.command()

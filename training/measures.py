@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from training.options import (
     AsJson,
@@ -21,6 +20,7 @@ from training.options import (
     errors_as_text,
 )
 from training.settings import TrainSettings, read_settings
+from training.sheet import say
 
 app = typer.Typer()
 
@@ -148,7 +148,7 @@ def localise(
         typer.echo(json.dumps(said, indent=2, allow_nan=False))
     else:
         for one in measured:
-            Console().print(one.table())
+            say(one.table())
 
 
 @app.command("evaluate-check")
@@ -179,7 +179,7 @@ def evaluate_check(
     if as_json:
         typer.echo(json.dumps(plain(judged), indent=2))
     else:
-        Console().print(table(judged))
+        say(table(judged))
 
 
 @app.command()
@@ -207,4 +207,4 @@ def invariance(
     if as_json:
         typer.echo(json.dumps(plain(moved), indent=2))
     else:
-        Console().print(table(moved))
+        say(table(moved))

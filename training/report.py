@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 
 from inference.findings import ModelIdentity, Prediction
 from training.errors import TrainingError
@@ -21,11 +21,9 @@ from training.origin import CAVEAT, beside_origin, origin_sheet
 from training.records import Record
 from training.reference import Comparison, compare_all
 from training.sample import Sample, sample_of
-from training.sheet import Sheet
+from training.sheet import Sheet, say
 from training.statistics import BOOTSTRAPS, Doubles
 from training.subsets import ALL, QUOTED, LeftOut, subsets_of
-
-PIPE_COLUMNS = 130  # of text: a file has no width of its own
 
 
 class NoPlots(TrainingError, ImportError):
@@ -89,10 +87,8 @@ class Report:
         return plain
 
     def print(self) -> None:
-        """Print the tables, wide enough for a file if nobody sits at a terminal."""
-        console = Console()
-        wide = console if console.is_terminal else Console(width=PIPE_COLUMNS)
-        wide.print(Group(*self._said()))
+        """Print the tables."""
+        say(Group(*self._said()))
 
     def _said(self) -> Iterator[RenderableType]:
         yield from (evaluation.table() for evaluation in self.quoted)

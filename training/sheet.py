@@ -3,9 +3,19 @@
 from dataclasses import dataclass
 
 from rich import box
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 Row = tuple[str, ...]
+
+PIPE_COLUMNS = 150  # of text: a file has no width of its own
+
+
+def say(*shown: RenderableType) -> None:
+    """Print tables, wide enough for a file if nobody sits at a terminal."""
+    console = Console()
+    wide = console if console.is_terminal else Console(width=PIPE_COLUMNS)
+    wide.print(*shown)
 
 
 @dataclass(frozen=True)
