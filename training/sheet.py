@@ -8,7 +8,7 @@ from rich.table import Table
 
 Row = tuple[str, ...]
 
-PIPE_COLUMNS = 150  # of text: a file has no width of its own
+PIPE_COLUMNS = 200  # of text: a file has no width of its own
 
 
 def say(*shown: RenderableType) -> None:
