@@ -40,6 +40,14 @@ def test_how_the_network_pools_travels_with_it(finished_run, tmp_path):
     assert parser.get_parsed_content("network_def").pooling == "probability"
 
 
+def test_a_run_that_does_not_say_how_it_pools_took_the_mean(finished_run, tmp_path):
+    best = torch.load(finished_run / BEST, weights_only=True)
+    del best["settings"]["pooling"]
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    torch.save(best, run / BEST)
+    assert export_run(run, tmp_path / "bundle", device="cpu").network().pooling == "mean"
+
+
 def test_a_folder_without_a_run_is_not_exported(tmp_path):
     with pytest.raises(NoRun):
         export_run(tmp_path, tmp_path / "bundle")

@@ -78,7 +78,8 @@ def export_run(
     if not (run / BEST).is_file():
         raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
     best = torch.load(run / BEST, map_location="cpu", weights_only=True)
-    settings = TrainSettings.model_validate(best["settings"])
+    # a run of before there was a choice took the plain mean, whatever the default is now
+    settings = TrainSettings.model_validate({"pooling": "mean"} | best["settings"])
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
     network = FindingNetwork(settings.architecture, pooling=settings.pooling)
