@@ -1,21 +1,32 @@
-"""Lays the prior film onto the current one."""
+"""Lays the prior film onto the current one.
+
+All likely turns, sizes and shifts are tried on small pictures (`search`); from the best, an affine
+transform and then a smooth deformation are improved on finer and finer ones (`refine`). How well
+that does beside other methods: benchmarks/alignment.py.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 import torch
 from torch.nn import functional
 
-from inference.comparison.structural import LOCAL_SHARE, locally_normalised
+from inference.comparison.levels import Level, level, moved, points, spanned
+from inference.comparison.local import field, resized, tensor, working_shape
+from inference.comparison.refine import Bend, bent, refined, unbent
+from inference.comparison.search import search
 from inference.film import Film
 from inference.findings import FloatArray
 
 WORKING_PX = 512  # long edge of the maps that are drawn
-REGISTRATION_PX = 256  # long edge while registering
+FIELD_PX = 128  # long edge where a film's field is looked for
+COARSE, MIDDLE, FINE = (64, 1 / 8), (128, 1 / 16), (256, 1 / 16)  # long edge, local window
+# turn, size and shift; the affine transform; the deformation
+SIMILAR, AFFINE, BENT = (COARSE,), (MIDDLE,), ((64, 1 / 16), MIDDLE, FINE)
 
-# what a second film of the same chest can plausibly need; beyond it the optimiser was lost
+# what a second film of the same chest can plausibly need; beyond it the search was lost
 SCALE_LIMITS = (0.6, 1.7)
 MAXIMUM_ROTATION_DEG = 25.0
 MINIMUM_OVERLAP = 0.5
@@ -28,23 +39,48 @@ class Alignment:
     Attributes
     ----------
     matrix
-        (2, 3): the point (x, y, 1) of the current film -> (x, y) of the prior. Either film spans
-        [-1, 1] in both directions, edge to edge.
+        (2, 3): the point (x, y, 1) of the current film -> (x, y) of the prior, both from the
+        middle of the film and in units of its long edge.
+    bend
+        The deformation that comes on top; None without one.
     shape
         (h, w) of the working grid, which spans the current film edge to edge.
-    overlap
-        (h, w), True where both films have a field.
-    scale
-        Size of the current anatomy over that of the prior.
-    rotation_deg
-        Angle between the films.
+    prior_shape
+        (y, x) of the prior film.
+    inverted
+        Whether bright and dark are exchanged between the films.
     """
 
-    matrix: FloatArray
+    matrix: torch.Tensor
+    bend: Bend | None
     shape: tuple[int, int]
-    overlap: npt.NDArray[np.bool_]
-    scale: float
-    rotation_deg: float
+    prior_shape: tuple[int, int]
+    inverted: bool
+
+    @property
+    def scale(self) -> float:
+        """Size of the current anatomy over that of the prior, each as a share of its film."""
+        return 1 / max(1e-6, abs(float(torch.linalg.det(self.matrix[:, :2])))) ** 0.5
+
+    @property
+    def rotation_deg(self) -> float:
+        """Angle between the films."""
+        (a, b), (c, d) = self.matrix[:, :2].tolist()
+        return float(np.degrees(np.arctan2(c - b, a + d)))
+
+    @cached_property
+    def displacement_px(self) -> FloatArray:
+        """(h, w): how far the deformation alone moves each place, in working pixels."""
+        if self.bend is None:
+            return np.zeros(self.shape, np.float32)
+        moves = self.bend.on(self.shape) * max(self.shape)
+        return np.asarray(moves.square().sum(0).sqrt().numpy())
+
+    @cached_property
+    def overlap(self) -> npt.NDArray[np.bool_]:
+        """(h, w), True where both films have a field."""
+        inside: npt.NDArray[np.bool_] = (self._grid.abs() <= 1).all(-1)[0].numpy()
+        return inside
 
     @property
     def implausible(self) -> str:
@@ -59,76 +95,83 @@ class Alignment:
 
     def move(self, maps: FloatArray) -> FloatArray:
         """Move maps that span the prior film, (..., y, x) -> (..., h, w); 0 outside its field."""
-        stack = _tensor(maps).reshape(1, -1, *maps.shape[-2:])  # (1, n, y, x)
-        moved = functional.grid_sample(
-            stack,
-            _grid(self.matrix, self.shape),
-            mode="bilinear",
-            padding_mode="border",
-            align_corners=False,
+        stack = tensor(maps).transpose(0, 1)  # (1, n, y, x)
+        laid = functional.grid_sample(
+            stack, self._grid, padding_mode="border", align_corners=False
         )  # (1, n, h, w)
-        moved *= torch.from_numpy(self.overlap)
-        return np.asarray(moved.reshape(*maps.shape[:-2], *self.shape).numpy())
+        laid *= torch.from_numpy(self.overlap)
+        return np.asarray(laid.reshape(*maps.shape[:-2], *self.shape).numpy())
+
+    @cached_property
+    def places(self) -> torch.Tensor:
+        """(2, h, w): where each pixel of the working grid lies on the prior, as `points`."""
+        laid = moved(self.matrix, points(self.shape))
+        return laid if self.bend is None else laid + self.bend.on(self.shape)
+
+    @cached_property
+    def _grid(self) -> torch.Tensor:
+        return spanned(self.places, self.prior_shape)
 
 
-def working_shape(pixels: FloatArray, long_edge: int = WORKING_PX) -> tuple[int, int]:
-    """Return (h, w) of a grid over the picture with this long edge."""
-    height, width = pixels.shape
-    scale = long_edge / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def resized(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """Resize (..., y, x) -> (..., h, w), edge to edge, averaging where it shrinks."""
-    stack = _tensor(maps).reshape(1, -1, *maps.shape[-2:])
-    shrinks = shape[0] < maps.shape[-2]
-    made = functional.interpolate(stack, size=shape, mode="bilinear", antialias=shrinks)
-    return np.asarray(made.reshape(*maps.shape[:-2], *shape).numpy())
-
-
+@torch.inference_mode()
 def align(
-    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, fine: bool = True
+    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
 ) -> Alignment:
-    """Find the similarity transform that lays the prior onto the current film.
-
-    First the chests by their brightness, then, from there, ribs and vessels by local structure,
-    which alone would often be caught one rib too high (what either step brings on real pairs:
-    benchmarks/comparison.py). The same films always give the same result: every pixel is
-    sampled, by one thread.
+    """Find the transform that lays the prior onto the current film.
 
     Parameters
     ----------
     current, prior
-        (h, w) in [0, 1], each `working_shape`.
+        (h, w) in [0, 1], each with a long edge of `WORKING_PX`.
     pixel_ratio
         Size of the prior's pixel over that of the current film's, where known; a first guess.
-    fine
-        False leaves the second step out, to measure what it brings.
+    deform
+        False leaves the deformation out, to measure what it brings.
     """
-    fixed, moving = (resized(f, working_shape(f, REGISTRATION_PX)) for f in (current, prior))
-    start = sitk.CenteredTransformInitializer(
-        _image(fixed, 1.0),
-        _image(moving, pixel_ratio),
-        sitk.Similarity2DTransform(),
-        sitk.CenteredTransformInitializerFilter.GEOMETRY,
-    )
-    found = sitk.Similarity2DTransform(start)
-    _improve(found, _image(fixed, 1.0), _image(moving, pixel_ratio), levels=[8, 4], step=4.0)
-    if fine:
-        sigma = LOCAL_SHARE * REGISTRATION_PX
-        ribs = [locally_normalised(f, sigma) for f in (fixed, moving)]
-        _improve(found, _image(ribs[0], 1.0), _image(ribs[1], pixel_ratio), levels=[4, 2], step=1.0)
-    half_current = np.array(fixed.shape[::-1]) / 2
-    half_prior = np.array(moving.shape[::-1]) / 2 * pixel_ratio
-    matrix = _matrix(found, half_current, half_prior)
-    overlap: npt.NDArray[np.bool_] = (_grid(matrix, current.shape).abs() <= 1).all(-1)[0].numpy()
-    return Alignment(
-        matrix=matrix,
-        shape=(current.shape[0], current.shape[1]),
-        overlap=overlap,
-        scale=1 / found.GetScale(),
-        rotation_deg=float(np.degrees(found.GetAngle())),
-    )
+    films = (tensor(current), tensor(prior))
+    fields = tuple(field(resized(film, working_shape(film.shape, FIELD_PX))) for film in films)
+    guess = search(*films, pixel_ratio)
+    if guess.inverted:
+        films = (films[0], 1 - films[1])
+    levels = _Levels(films, (fields[0], fields[1]))
+    matrix, bend = guess.matrix, None
+    for at in SIMILAR:
+        matrix = refined(levels[at], matrix, similarity=True)
+    for at in AFFINE:
+        matrix = refined(levels[at], matrix, similarity=False)
+    if deform:
+        bend = unbent(levels[BENT[0]])
+        for at in BENT:
+            bend = bent(levels[at], matrix, bend)
+    sizes = [(film.shape[2], film.shape[3]) for film in films]
+    return Alignment(matrix, bend, sizes[0], sizes[1], guess.inverted)
+
+
+class _Levels(dict[tuple[int, float], Level]):
+    """A pair at each resolution, made when it is first asked for."""
+
+    def __init__(
+        self,
+        films: tuple[torch.Tensor, torch.Tensor],
+        fields: tuple[torch.Tensor, torch.Tensor],
+    ) -> None:
+        super().__init__()
+        self._films, self._fields = films, fields
+
+    def __missing__(self, at: tuple[int, float]) -> Level:
+        self[at] = level(self._films, self._fields, *at)
+        return self[at]
+
+
+def at_working_size(pixels: FloatArray) -> FloatArray:
+    """Return a film with a long edge of `WORKING_PX`, (h, w)."""
+    return on_grid(pixels, working_shape(pixels.shape, WORKING_PX))
+
+
+def on_grid(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Resize maps (..., y, x) -> (..., h, w), edge to edge."""
+    made = resized(tensor(maps), shape)
+    return np.asarray(made.reshape(*maps.shape[:-2], *shape).numpy())
 
 
 def pixel_ratio(current: Film, prior: Film) -> float:
@@ -140,55 +183,3 @@ def pixel_ratio(current: Film, prior: Film) -> float:
     )
     # a header that claims a film of twice the size is not believed
     return ratio if 0.5 < ratio < 2 else 1.0
-
-
-def _image(pixels: FloatArray, unit: float) -> sitk.Image:
-    """Wrap pixels of this size, the film's corner at the origin."""
-    image = sitk.GetImageFromArray(pixels.astype(np.float32))
-    image.SetSpacing((unit, unit))
-    image.SetOrigin((unit / 2, unit / 2))
-    return image
-
-
-def _improve(
-    transform: sitk.Similarity2DTransform,
-    fixed: sitk.Image,
-    moving: sitk.Image,
-    *,
-    levels: list[int],
-    step: float,
-) -> None:
-    """Maximise correlation from where the transform stands; changes it in place."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsCorrelation()
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel(levels)
-    method.SetSmoothingSigmasPerLevel([level / 2 for level in levels])
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step, minStep=0.05, numberOfIterations=60, gradientMagnitudeTolerance=1e-8
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(transform, inPlace=True)
-    method.Execute(fixed, moving)
-
-
-def _matrix(
-    transform: sitk.Similarity2DTransform, half_current: FloatArray, half_prior: FloatArray
-) -> FloatArray:
-    """Express the transform between films that span [-1, 1]; half sizes are (x, y)."""
-    linear = np.array(transform.GetMatrix()).reshape(2, 2)
-    centre, shift = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
-    offset = linear @ (half_current - centre) + centre + shift - half_prior
-    matrix: FloatArray = np.column_stack([linear * half_current, offset]) / half_prior[:, None]
-    return matrix.astype(np.float32)
-
-
-def _grid(matrix: FloatArray, shape: tuple[int, ...]) -> torch.Tensor:
-    """(1, h, w, 2): where each pixel of the working grid lies on the prior."""
-    return functional.affine_grid(_tensor(matrix)[None], [1, 1, *shape], align_corners=False)
-
-
-def _tensor(maps: FloatArray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))

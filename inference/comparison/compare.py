@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from inference.comparison.align import Alignment, align, pixel_ratio, resized, working_shape
+from inference.comparison.align import Alignment, align, at_working_size, pixel_ratio
 from inference.comparison.change import changes, unknown
 from inference.comparison.heatmaps import heatmap_differences
 from inference.comparison.result import Comparison
@@ -32,7 +32,7 @@ def compare(
     Never raises on films that do not fit: they are not comparable, and the reason says why.
     ``limits`` is what else limits the comparison, known to the caller and not to the films.
     """
-    shown, before = (resized(f.pixels, working_shape(f.pixels)) for f in (current, prior))
+    shown, before = (at_working_size(f.pixels) for f in (current, prior))
     alignment = align(shown, before, pixel_ratio(current, prior))
     pair = aligned_pair(shown, alignment.move(before), alignment.overlap)
     agreement = quality(pair)

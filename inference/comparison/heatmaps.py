@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inference.comparison.align import Alignment, resized
+from inference.comparison.align import Alignment, on_grid
 from inference.findings import FloatArray, Prediction
 
 
@@ -13,6 +13,6 @@ def heatmap_differences(current: Prediction, prior: Prediction, alignment: Align
     first: a map of a finding that is hardly there must not outshine one that is.
     """
     ours, theirs = (p.heatmaps * p.probabilities[:, None, None] for p in (current, prior))
-    here = resized(ours, alignment.shape)
+    here = on_grid(ours, alignment.shape)
     change: FloatArray = (here - alignment.move(theirs)) * alignment.overlap
     return np.clip(change, -1, 1).astype(np.float32)

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 from skimage.metrics import structural_similarity
 
+from inference.comparison.local import blur, locally_normalised, tensor
 from inference.findings import FloatArray
 
 LOCAL_SHARE = 1 / 16  # Gaussian window, sigma as a share of the long edge: about a rib's distance
 SMOOTH_SHARE = 1 / 100  # smoothing of the difference: finer than the smallest nodule worth a look
-FLAT = 0.02  # grey levels in [0, 1] added to the local deviation: keeps noise of flat air small
 FULL_SCALE = 2.0  # local standard deviations of difference that the map shows as 1
 
 
@@ -35,34 +34,12 @@ def aligned_pair(
     current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]
 ) -> AlignedPair:
     """Normalise both films locally inside their overlap."""
-    sigma = LOCAL_SHARE * max(current.shape)
-    return AlignedPair(
-        current,
-        prior,
-        overlap,
-        locally_normalised(current, sigma, overlap),
-        locally_normalised(prior, sigma, overlap),
-    )
-
-
-def locally_normalised(
-    film: FloatArray, sigma: float, inside: npt.NDArray[np.bool_] | None = None
-) -> FloatArray:
-    """Subtract the local mean and divide by the local standard deviation.
-
-    Parameters
-    ----------
-    sigma
-        Of the Gaussian window, in pixels.
-    inside
-        Where the film counts; everywhere when None. Outside, the result means nothing.
-    """
-    weight = np.ones_like(film) if inside is None else inside.astype(np.float32)
-    covered = np.maximum(_blur(weight, sigma), 1e-3)
-    centred = film - _blur(film * weight, sigma) / covered
-    variance = np.maximum(_blur(centred**2 * weight, sigma) / covered, 0)
-    normal: FloatArray = (centred / (np.sqrt(variance) + FLAT)).astype(np.float32)
-    return normal
+    inside = tensor(overlap)
+    local = [
+        locally_normalised(tensor(film), LOCAL_SHARE * max(film.shape), inside)[0, 0].numpy()
+        for film in (current, prior)
+    ]
+    return AlignedPair(current, prior, overlap, *local)
 
 
 def quality(pair: AlignedPair) -> float:
@@ -102,21 +79,13 @@ def difference(pair: AlignedPair) -> FloatArray:
 
     1 means `FULL_SCALE` local standard deviations or more.
     """
-    weight = pair.overlap.astype(np.float32)
-    smooth = SMOOTH_SHARE * max(weight.shape)
-    raw = _blur((pair.local_current - pair.local_prior) * weight, smooth)
-    shown = raw / np.maximum(_blur(weight, smooth), 1e-3) / FULL_SCALE
-    changed: FloatArray = (np.clip(shown, -1, 1) * weight).astype(np.float32)
-    return changed
+    weight = tensor(pair.overlap)
+    smooth = SMOOTH_SHARE * max(pair.overlap.shape)
+    raw = blur(tensor(pair.local_current - pair.local_prior) * weight, smooth)
+    shown = raw / blur(weight, smooth).clamp_min(1e-3) / FULL_SCALE
+    return np.asarray((shown.clamp(-1, 1) * weight)[0, 0].numpy())
 
 
 def _standard(values: FloatArray) -> FloatArray:
     standard: FloatArray = (values - values.mean()) / max(float(values.std()), 1e-6)
     return standard
-
-
-def _blur(values: FloatArray, sigma: float) -> FloatArray:
-    """Smooth with a recursive Gaussian, whose time does not depend on ``sigma``."""
-    image = sitk.GetImageFromArray(values.astype(np.float32))
-    blurred: FloatArray = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, sigma))
-    return blurred
