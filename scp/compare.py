@@ -84,7 +84,7 @@ def compare_files(
         product = reader.product
     facts = json.dumps(_facts(pair, product), indent=2)
     with _writing(out):
-        for name, picture in _pictures(pair, product, settings.results.drawing).items():
+        for name, picture in pictures_of(pair, product, settings.results.drawing).items():
             Image.fromarray(picture).save(out / name)
         (out / FACTS).write_text(facts + "\n", encoding="utf-8")
     if as_json:
@@ -188,7 +188,7 @@ def _taken(header: Dataset) -> datetime | None:
     return at if at is not None and at >= NO_DATE_BEFORE else None
 
 
-def _pictures(pair: Pair, product: Product, drawing: DrawingSettings) -> dict[str, Rgb]:
+def pictures_of(pair: Pair, product: Product, drawing: DrawingSettings) -> dict[str, Rgb]:
     """Draw what may be shown: of films that are not comparable no difference, and no prior."""
     film, comparison = pair.current.opened.film, pair.comparison
     current, prior = pair.captions
