@@ -13,15 +13,14 @@ from inference.comparison import Comparison
 from inference.film import Film, View
 from inference.findings import FINDINGS, WITHHELD, ModelIdentity, Prediction
 from inference.panels import (
-    CHANGED,
     Panel,
     changes_table,
     difference_legend,
     findings_table,
     heat_legend,
 )
-from inference.pictures import difference_over, dimmed, fitted_size, grey, heat_over
-from inference.regions import resize
+from inference.pictures import dimmed, grey, heat_over
+from inference.plates import Plate, changed, film_plates, heat_plates
 from inference.settings import DrawingSettings, RegionSettings
 
 # Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
@@ -132,7 +131,7 @@ def draw_comparison(
     panel.line(_model(model), 17, GREY)
     panel.gap(8)
     panel.line(f"Current: {current}", 19)
-    panel.line(f"Prior: {prior}{_interval(current, prior)}", 19)
+    panel.line(f"Prior: {prior}{interval(current, prior)}", 19)
     if comparison.comparable:
         _draw_quarters(page, film, comparison, current, prior)
         _comparison_panel(panel, comparison, notes)
@@ -190,7 +189,8 @@ def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:
     return (f"{', '.join(names)}: {WITHHELD}.",) if names else ()
 
 
-def _interval(current: Caption, prior: Caption) -> str:
+def interval(current: Caption, prior: Caption) -> str:
+    """Say how far apart two films are, to stand behind the prior; "" where a date is missing."""
     if current.day is None or prior.day is None:
         return ""
     days = (current.day - prior.day).days
@@ -215,34 +215,17 @@ def _draw_quarters(
 ) -> None:
     half = _room(page) // 2
     columns, rows = half - page.px(6), page.px(BODY / 2 - TITLE)
-    plain = grey(film.pixels, columns, rows)
-    aligned = resize(comparison.prior, *fitted_size(film.pixels.shape, columns, rows))
-    quarters = (
-        (f"Current: {current}", plain),
-        (f"Prior, aligned: {prior}", grey(aligned, columns, rows)),
-        (
-            "Structural difference",
-            difference_over(plain, comparison.structural, comparison.overlap),
-        ),
-        _heat_quarter(plain, comparison),
-    )
-    for k, (title, picture) in enumerate(quarters):
+    plates = film_plates(film, comparison, str(current), str(prior), columns, rows)
+    heat = heat_plates(film, comparison, columns, rows, 1) or [_no_heat(plates[0], comparison)]
+    for k, plate in enumerate((*plates, *heat)):
         x, y = (k % 2) * half, page.px(HEADER + (k // 2) * BODY / 2)
-        page.text(x + page.px(MARGIN), y + page.px(5), title, 18, width=columns - page.px(MARGIN))
-        left = x + (columns - picture.shape[1]) // 2
-        page.paste(picture, left, y + page.px(TITLE))
+        width = columns - page.px(MARGIN)
+        page.text(x + page.px(MARGIN), y + page.px(5), plate.title, 18, width=width)
+        left = x + (columns - plate.picture.shape[1]) // 2
+        page.paste(plate.picture, left, y + page.px(TITLE))
 
 
-def _heat_quarter(plain: Rgb, comparison: Comparison) -> tuple[str, Rgb]:
-    """Draw the heat-map difference of the changed finding with the largest change."""
-    changes = comparison.changes
-    changed = [i for i, change in enumerate(changes) if change.change in CHANGED]
-    if not changed:
-        return "Heat-map difference: no finding has changed", dimmed(plain)
-    mapped = [i for i in changed if comparison.heatmap_differences[i].any()]
-    if not mapped:  # withheld, or outside of what both films show
-        return "Heat-map difference: no map of what has changed", dimmed(plain)
-    most = max(mapped, key=lambda i: abs(changes[i].current - changes[i].prior))
-    title = f"Heat-map difference: {FINDINGS[most].name} ({changes[most].change})"
-    difference = comparison.heatmap_differences[most]
-    return title, difference_over(plain, difference, comparison.overlap)
+def _no_heat(film: Plate, comparison: Comparison) -> Plate:
+    """Say why there is no heat-map difference, over the current film."""
+    why = "no map of what has changed" if changed(comparison) else "no finding has changed"
+    return Plate(f"Heat-map difference: {why}", dimmed(film.picture))

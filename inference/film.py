@@ -1,10 +1,12 @@
 """A received DICOM object, or a picture of a training set -> a decoded X-ray."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from pydicom.dataset import Dataset
 
 from inference.decoding import NotAFilm, stored_pixels
@@ -14,15 +16,22 @@ from inference.header import numbers
 from inference.projection import BodyPart, View, body_part_of, view_of
 
 __all__ = [
+    "PICTURES",
     "BodyPart",
     "Film",
     "NotAFilm",
     "View",
     "body_part_of",
+    "film_from_picture",
     "film_from_pixels",
     "read_film",
     "view_of",
 ]
+
+PICTURES = (".png", ".jpg", ".jpeg")  # any other file is taken for DICOM
+
+# what Pillow says of a file that is no picture, breaks off, is damaged, or is absurdly large
+_NO_PICTURE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,24 @@ def read_film(ds: Dataset) -> Film:
     """
     stored, photometric = stored_pixels(ds)
     return Film(displayed(stored, photometric, ds), view_of(ds)[0], _spacing_mm(ds))
+
+
+def film_from_picture(path: Path) -> Film:
+    """Read a PNG or JPEG file of a film, 8 or 16 bits; one in colours is taken for a grey one.
+
+    Raises
+    ------
+    NotAFilm
+        The file is not there or is no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            sixteen = picture.mode.startswith("I")
+            grey = np.asarray(picture, np.uint16) if sixteen else np.asarray(picture.convert("L"))
+    except _NO_PICTURE as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        raise NotAFilm(said or "The file is no PNG or JPEG picture, or is damaged.") from error
+    return film_from_pixels(grey)
 
 
 def film_from_pixels(pixels: npt.NDArray[Any]) -> Film:

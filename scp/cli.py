@@ -158,6 +158,25 @@ def analyse(
 
 
 @app.command(rich_help_panel="Use")
+def compare(
+    current: Annotated[Path, typer.Argument(help="The film: DICOM, PNG or JPEG.")],
+    prior: Annotated[Path, typer.Argument(help="The earlier film of the same patient.")],
+    out: Annotated[Path, typer.Option(help="Folder for pictures and JSON; made if need be.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Compare two films: each finding before and now, the differences as pictures, and JSON.
+
+    Exit code 0, or 1 when the films may not be compared or a film may not be read.
+    """
+    with _errors_to_exit_code():
+        settings = _load(config, "compare", quiet=True)
+        from scp.compare import compare_files
+
+        raise typer.Exit(compare_files(settings, current, prior, out, as_json=json))
+
+
+@app.command(rich_help_panel="Use")
 def demo(
     config: Config = CONFIG,
     out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo-answers"),

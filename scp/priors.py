@@ -15,6 +15,7 @@ from inference.projection import FRONTAL, View, same_projection
 
 # less than this apart, or of one study, two films are one examination: a repeat, not a follow-up
 SAME_EXPOSURE = timedelta(hours=1)
+REPEAT = "both films are of one study or taken within an hour"
 # 00010101, 17530101, 18991230 and 19000101 are how programs write that they know no date
 NO_DATE_BEFORE = datetime(1901, 1, 1)
 # what `acquired_from` says when the time of the study had to stand for that of the acquisition
@@ -89,7 +90,7 @@ class Choice:
     why
         Why this one, or why none.
     limits
-        What makes the comparison a limited one; empty when nothing does.
+        What limits the comparison, beside what the films themselves show.
     notes
         What else is to be said of it.
     rejected
@@ -104,7 +105,7 @@ class Choice:
 
     @property
     def limited(self) -> str:
-        """What limits the comparison, in words; empty when nothing does."""
+        """The limits in words; empty when there are none."""
         said = "; ".join(limit.sentence for limit in self.limits)
         return f"Limited comparison: {said}" if said else ""
 
@@ -151,19 +152,13 @@ def rank(current: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
 
 
 def limits_of(current: Candidate, prior: Candidate) -> tuple[Reason, ...]:
-    """Return what makes the comparison of these two a limited one."""
-    limits = []
-    if _turned(current, prior):
-        if current.view == prior.view:
-            text = "neither film says whether it is PA or AP"
-            limits.append(Reason(Code.VIEW_NOT_STATED, text))
-        else:
-            text = f"the film's view is {current.view}, the prior's is {prior.view}"
-            limits.append(Reason(Code.OTHER_VIEW, text))
-    if _repeats(current, prior):
-        text = "both films are of one study or taken within an hour, no other prior is there"
-        limits.append(Reason(Code.SAME_EXPOSURE, text))
-    return tuple(limits)
+    """Return what limits the comparison of these two and cannot be seen on the films.
+
+    Their views are the comparison's own to judge, and it has the words for them.
+    """
+    if not _repeats(current, prior):
+        return ()
+    return (Reason(Code.SAME_EXPOSURE, f"{REPEAT}, no other prior is there"),)
 
 
 def _dated(film: Candidate) -> bool:

@@ -4,21 +4,23 @@ No queue in here: `scp.workflow` makes durable steps of it, `hilum analyse` uses
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
 from pydicom import Dataset, dcmread
 
+from inference.comparison import Comparison
 from inference.comparison.compare import compare
 from inference.engine import Engine
-from inference.film import Film, NotAFilm, read_film
+from inference.film import Film, NotAFilm, film_from_picture, read_film
 from inference.findings import Prediction
 from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels
 from inference.input_check import MIRRORED, InputCheck
 from inference.notes import notes_of
-from scp.priors import Choice, Code
+from scp.priors import Choice
 from scp.results.answer import Answer, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects
@@ -26,8 +28,7 @@ from scp.results.settings import ResultSettings
 
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
-# limits of a comparison that the films themselves do not show
-_TOLD = (Code.SAME_EXPOSURE,)
+NO_HEADER = "picture without a header: patient, date, view and pixel spacing not stated"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,21 @@ class Reader:
     def read(self, path: Path) -> Read | Refusal:
         """Open a film and ask the network."""
         opened = self.open(path)
-        if isinstance(opened, Refusal):
-            return opened
+        return opened if isinstance(opened, Refusal) else self.ask(opened)
+
+    def ask(self, opened: Opened) -> Read:
+        """Ask the network."""
         return Read(opened, self.engine.read(opened.film))
+
+    def compare(self, current: Read, prior: Read, limits: Sequence[str] = ()) -> Comparison:
+        """Compare two films; ``limits`` is what limits that and cannot be seen on them."""
+        return compare(
+            current.opened.film,
+            prior.opened.film,
+            current.prediction,
+            prior.prediction,
+            limits=limits,
+        )
 
     def answer(
         self, current: Read, prior: Read | None, answered_at: datetime, choice: Choice
@@ -93,14 +106,8 @@ class Reader:
         """Compare with the prior, if there is one, and make the objects."""
         comparison = None
         if prior is not None:
-            comparison = compare(
-                current.opened.film,
-                prior.opened.film,
-                current.prediction,
-                prior.prediction,
-                # of views it knows itself
-                limits=[limit.sentence for limit in choice.limits if limit.code in _TOLD],
-            )
+            limits = [limit.sentence for limit in choice.limits]
+            comparison = self.compare(current, prior, limits)
         answer = Answer(
             source=current.opened.header,
             film=current.opened.film,
@@ -129,14 +136,27 @@ def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -
         film = read_film(ds)
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
-    refusal = check_pixels(film, gate)
-    if refusal is not None:
-        return refusal
-    notes = notes_of(ds)
-    if check is not None:
-        seen = check.look(film)
-        if seen.refusal is not None:
-            return seen.refusal
-        notes += (MIRRORED,) if seen.mirrored else ()
     del ds.PixelData
-    return Opened(ds, film, notes)
+    return _looked_at(Opened(ds, film, notes_of(ds)), gate, check)
+
+
+def open_picture(
+    path: Path, gate: GateSettings, check: InputCheck | None = None
+) -> Opened | Refusal:
+    """Open a PNG or JPEG file as a film whose header says nothing."""
+    try:
+        film = film_from_picture(path)
+    except NotAFilm as error:
+        return Refusal(Reason.UNDECODABLE, str(error))
+    return _looked_at(Opened(Dataset(), film, (NO_HEADER,)), gate, check)
+
+
+def _looked_at(opened: Opened, gate: GateSettings, check: InputCheck | None) -> Opened | Refusal:
+    """Check the pixels of a film, and look at what they show."""
+    refusal = check_pixels(opened.film, gate)
+    if refusal is not None or check is None:
+        return refusal or opened
+    seen = check.look(opened.film)
+    if seen.refusal is not None:
+        return seen.refusal
+    return replace(opened, notes=(*opened.notes, MIRRORED)) if seen.mirrored else opened

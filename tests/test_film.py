@@ -33,6 +33,7 @@ from inference.film import (
     NotAFilm,
     View,
     body_part_of,
+    film_from_picture,
     film_from_pixels,
     read_film,
     view_of,
@@ -366,6 +367,36 @@ def test_a_picture_becomes_a_film_at_its_full_scale():
         film_from_pixels(np.zeros((4, 4), dtype=np.float32))
     with pytest.raises(NotAFilm):
         film_from_pixels(np.zeros((4, 4, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_picture_file_keeps_its_greys(bits, tmp_path):
+    ramp = np.linspace(0, 2**bits - 1, 400).astype(f"u{bits // 8}").reshape(20, 20)
+    Image.fromarray(ramp).save(tmp_path / "film.png")
+    assert np.array_equal(
+        film_from_picture(tmp_path / "film.png").pixels, film_from_pixels(ramp).pixels
+    )
+
+
+SPOILT = {
+    "absent": (None, "No such file"),
+    "empty": (b"", "no PNG or JPEG"),
+    "text": (b"no film", "no PNG or JPEG"),
+    "half": (slice(None, 200), "no PNG or JPEG"),
+    "damaged": (slice(None, None, -1), "no PNG or JPEG"),
+}
+
+
+@pytest.mark.parametrize(("what", "says"), SPOILT.values(), ids=SPOILT)
+def test_a_file_that_is_no_picture_is_no_film(what, says, tmp_path):
+    path = tmp_path / "film.png"
+    Image.fromarray((255 * chest()).astype(np.uint8)).save(path)
+    if what is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[what] if isinstance(what, slice) else what)
+    with pytest.raises(NotAFilm, match=says):
+        film_from_picture(path)
 
 
 def test_a_real_konica_film_is_right_way_up_in_grey(shared_data):

@@ -6,22 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.data import CacheDataset
 from monai.transforms import Transform
-from PIL import Image, UnidentifiedImageError
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from inference.film import Film, NotAFilm, film_from_pixels, read_film
+from inference.film import PICTURES, Film, NotAFilm, film_from_picture, read_film
 from inference.preprocessing import Preprocessing
 from training.records import BadFilmList, Record
 
 # films decoded and kept; beyond, they are read again each epoch. 50,000 of 147 px are 1.1 GB
 CACHED_FILMS = 50_000
-
-PICTURES = (".png", ".jpg", ".jpeg")  # any other file is taken for DICOM
 
 MARGIN = 1.15  # cached films are this much larger than the network's input: room for crops
 
@@ -99,14 +95,9 @@ def read_picture(path: Path) -> Film:
     """
     try:
         if path.suffix.lower() in PICTURES:
-            with Image.open(path) as picture:
-                sixteen = picture.mode.startswith("I")
-                grey = (
-                    np.asarray(picture, np.uint16) if sixteen else np.asarray(picture.convert("L"))
-                )
-            return film_from_pixels(grey)
+            return film_from_picture(path)
         return read_film(dcmread(path))
-    except (OSError, UnidentifiedImageError, InvalidDicomError, NotAFilm) as error:
+    except (OSError, InvalidDicomError, NotAFilm) as error:
         raise BadFilmList(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 

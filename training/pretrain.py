@@ -14,11 +14,12 @@ from torch import nn
 from torch.utils.data import Dataset
 from torchvision.ops import roi_align
 
+from inference.film import PICTURES
 from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from training.augment import exposure
-from training.data import PICTURES, FilmSet, film_set
+from training.data import FilmSet, film_set
 from training.loop import OtherRun, Task, fit
 from training.records import BadFilmList, Record, Source
 from training.settings import PretrainSettings

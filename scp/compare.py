@@ -1,0 +1,275 @@
+"""`hilum compare`: two films in files against each other, without network, queue or database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom import Dataset
+from rich.console import Console
+from rich.table import Table
+
+from inference.colours import Rgb
+from inference.comparison import Comparison
+from inference.drawing import Caption, draw_comparison, interval
+from inference.film import PICTURES
+from inference.findings import FINDINGS
+from inference.gate import Refusal
+from inference.header import text
+from inference.panels import CHANGED, percent
+from inference.plates import draw_plates, film_plates, heat_plates
+from inference.settings import DrawingSettings
+from scp.commands import NOT_A_DEVICE, progress
+from scp.config import Settings
+from scp.errors import ConfigError, HilumError, Refused
+from scp.index.received import acquisition_time, usable_patient
+from scp.intake import read_header
+from scp.priors import NO_DATE_BEFORE, REPEAT, SAME_EXPOSURE
+from scp.reading import Opened, Read, Reader, open_picture
+from scp.results.captures import study_day
+from scp.results.identity import Product
+from scp.worker import open_reader
+
+PANEL, CURRENT, PRIOR = "comparison.png", "current.png", "prior.png"
+STRUCTURAL, HEATMAPS, FACTS = "structural.png", "heatmaps.png", "comparison.json"
+WRITTEN = (PANEL, CURRENT, PRIOR, STRUCTURAL, HEATMAPS, FACTS)
+
+PLATE, HEAT_PLATE = 1200, 800  # units of 1/1500 of the long edge of the panel
+
+
+class CannotCompare(HilumError):
+    """The two files are not compared; the text says why, and which of them it is about."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two films that were read, and what was found between them."""
+
+    current: Read
+    prior: Read
+    comparison: Comparison
+
+    @property
+    def captions(self) -> tuple[Caption, Caption]:
+        """Date and view of the current and the prior film."""
+        films = (self.current.opened, self.prior.opened)
+        current, prior = (Caption(film.film.view, study_day(film.header)) for film in films)
+        return current, prior
+
+
+def compare_files(
+    settings: Settings, current: Path, prior: Path, out: Path, *, as_json: bool
+) -> int:
+    """Compare two films, write pictures and facts to ``out``, print the facts.
+
+    Returns
+    -------
+    int
+        0 when they were compared, 1 when they are not comparable.
+
+    Raises
+    ------
+    CannotCompare
+        A film may not be read, or the two may not be compared.
+    ConfigError
+        A file is not there, or ``out`` cannot be written.
+    """
+    _make_room(out, (current, prior))
+    with open_reader(settings) as reader:
+        pair = _compared(reader, current, prior)
+        product = reader.product
+    facts = json.dumps(_facts(pair, product), indent=2)
+    with _writing(out):
+        for name, picture in pictures_of(pair, product, settings.results.drawing).items():
+            Image.fromarray(picture).save(out / name)
+        (out / FACTS).write_text(facts + "\n", encoding="utf-8")
+    if as_json:
+        print(facts)
+    else:
+        _print(pair, out)
+    return 0 if pair.comparison.comparable else 1
+
+
+def _make_room(out: Path, films: tuple[Path, Path]) -> None:
+    """Make the folder, and remove an earlier comparison: it must not pass for this one."""
+    for path in films:
+        if not path.exists():
+            raise ConfigError(f"{path} is not there")
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder: name one film")
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        earlier = [out / name for name in WRITTEN if (out / name).exists()]
+        for path in films:
+            if any(path.samefile(written) for written in earlier):
+                raise ConfigError(f"{path} would be overwritten: name another folder with --out")
+        for written in earlier:
+            written.unlink()
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
+
+
+def _compared(reader: Reader, current: Path, prior: Path) -> Pair:
+    """Open both films, then read and compare them."""
+    opened, before = (_open(reader, path) for path in (current, prior))
+    limits = limits_between(opened, before)
+    with progress() as bar:
+        read, read_before = (
+            reader.ask(film) for film in bar.track((opened, before), description="reading")
+        )
+    return Pair(read, read_before, reader.compare(read, read_before, limits))
+
+
+def _open(reader: Reader, path: Path) -> Opened:
+    """Open a film as the service does, or a picture. Raises `CannotCompare`."""
+    if path.suffix.lower() in PICTURES:
+        opened = open_picture(path, reader.gate, reader.check)
+    else:
+        try:
+            read_header(path)
+        except Refused as error:
+            raise CannotCompare(f"{path} is not read: {error}") from error
+        opened = reader.open(path)
+    if isinstance(opened, Refusal):
+        raise CannotCompare(f"{path} is not read: {opened.detail}")
+    return opened
+
+
+def limits_between(current: Opened, prior: Opened) -> list[str]:
+    """Say what limits the comparison of two films, by what stands beside them in their files.
+
+    Raises
+    ------
+    CannotCompare
+        They are one and the same, or of different patients.
+    """
+    if _same(current, prior):
+        raise CannotCompare("both files hold the very same film: there is nothing to compare")
+    limits = []
+    patients = {usable_patient(film.header) for film in (current, prior)}
+    if None in patients:
+        limits.append("whether both films are of one patient is not stated")
+    elif len(patients) == 2:
+        raise CannotCompare("the films are of different patients: Patient ID or its issuer differs")
+    return limits + _limits_in_time(current.header, prior.header)
+
+
+def _same(current: Opened, prior: Opened) -> bool:
+    uid, other = (text(film.header, "SOPInstanceUID") for film in (current, prior))
+    return bool(uid and uid == other) or np.array_equal(current.film.pixels, prior.film.pixels)
+
+
+def _limits_in_time(current: Dataset, prior: Dataset) -> list[str]:
+    limits = []
+    taken, before = (_taken(header) for header in (current, prior))
+    apart = taken - before if taken and before else None
+    if apart is None:
+        limits.append("which film is the earlier one is not stated")
+    elif apart.total_seconds() < 0:
+        limits.append("the prior was taken later than the current film")
+    study, other = (text(header, "StudyInstanceUID") for header in (current, prior))
+    if (study and study == other) or (apart is not None and abs(apart) <= SAME_EXPOSURE):
+        limits.append(REPEAT)
+    return limits
+
+
+def _taken(header: Dataset) -> datetime | None:
+    at, _ = acquisition_time(header)
+    return at if at is not None and at >= NO_DATE_BEFORE else None
+
+
+def pictures_of(pair: Pair, product: Product, drawing: DrawingSettings) -> dict[str, Rgb]:
+    """Draw what may be shown: of films that are not comparable no difference, and no prior."""
+    film, comparison = pair.current.opened.film, pair.comparison
+    current, prior = pair.captions
+    panel = draw_comparison(
+        film,
+        comparison,
+        current=current,
+        prior=prior,
+        software=str(product),
+        model=pair.current.prediction.model,
+        notes=pair.current.opened.notes,
+        settings=drawing,
+    )
+    large, small = (round(units * drawing.long_edge_px / 1500) for units in (PLATE, HEAT_PLATE))
+    plates = film_plates(film, comparison, str(current), str(prior), large, large)
+    made = {PANEL: panel, CURRENT: draw_plates(plates[:1], drawing)}
+    if comparison.comparable:
+        made |= {PRIOR: draw_plates(plates[1:2], drawing)}
+        made |= {STRUCTURAL: draw_plates(plates[2:], drawing)}
+        heats = heat_plates(film, comparison, small, small, drawing.most_findings)
+        made |= {HEATMAPS: draw_plates(heats, drawing)} if heats else {}
+    return made
+
+
+def _facts(pair: Pair, product: Product) -> dict[str, object]:
+    """Return what was found, for machines. Nothing of the patient, and no file's name."""
+    comparison = pair.comparison
+    films = zip(pair.captions, (pair.current.opened, pair.prior.opened), strict=True)
+    current, prior = (
+        {
+            "day": caption.day.isoformat() if caption.day else None,
+            "view": str(caption.view),
+            "notes": list(opened.notes),
+        }
+        for caption, opened in films
+    )
+    return {
+        "comparable": comparison.comparable,
+        "reason": comparison.reason,
+        "quality": float(comparison.quality),
+        "ssim": float(comparison.ssim),
+        "current": current,
+        "prior": prior,
+        "model": asdict(pair.current.prediction.model),
+        "software": str(product),
+        "findings": [
+            {"name": finding.name, **asdict(change)}
+            for finding, change in zip(FINDINGS, comparison.changes, strict=True)
+        ],
+    }
+
+
+def _print(pair: Pair, out: Path) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    comparison, (current, prior) = pair.comparison, pair.captions
+    console.print(f"Current: {current}. Prior: {prior}{interval(current, prior)}.")
+    # the reason may begin with these words itself
+    why = comparison.reason.removeprefix("not comparable: ").removeprefix("limited comparison: ")
+    if comparison.comparable:
+        quality, ssim = comparison.quality, comparison.ssim
+        console.print(f"Alignment: correlation {quality:.2f}, SSIM {ssim:.2f}.")
+        if why:
+            console.print(f"Limited comparison: {why}.")
+        console.print(_table(comparison))
+    else:
+        console.print(f"not comparable: {why}")
+    console.print(f"The pictures and {FACTS} are in {out}")
+    console.print(NOT_A_DEVICE)
+
+
+def _table(comparison: Comparison) -> Table:
+    table = Table("finding")
+    table.add_column("prior", justify="right")
+    table.add_column("current", justify="right")
+    table.add_column("change")
+    for finding, change in zip(FINDINGS, comparison.changes, strict=True):
+        table.add_row(
+            finding.name,
+            percent(change.prior),
+            percent(change.current),
+            str(change.change),
+            style="bold" if change.change in CHANGED else None,
+        )
+    return table
