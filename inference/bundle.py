@@ -31,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from inference.findings import LABELS, ModelIdentity
+from inference.comparison.null import Null
 from inference.input_check import CheckNetwork, CheckSpec, InputCheck
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
@@ -123,6 +124,10 @@ class Hilum(_Frozen):
     training_data: str = Field(description="what the network was trained on")
     input_check: CheckSpec | None = Field(
         default=None, description="how to use the input check; a bundle may have none"
+    )
+    null: Null | None = Field(
+        default=None,
+        description="how far probabilities differ without change; without it no change is named",
     )
 
 

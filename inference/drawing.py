@@ -207,7 +207,7 @@ def _comparison_panel(panel: Panel, comparison: Comparison, notes: tuple[str, ..
     panel.gap(8)
     difference_legend(panel)
     panel.gap(6)
-    panel.notes((*((comparison.reason,) if comparison.reason else ()), *notes))
+    panel.notes((*filter(None, (comparison.limited,)), *notes))
 
 
 def _draw_quarters(

@@ -6,13 +6,13 @@ from typing import Literal
 from inference.canvas import BAR, GREY, LINE, PAGE, WHITE, YELLOW, Canvas, Colour
 from inference.colours import Rgb, difference_table, heat_table
 from inference.comparison import Comparison
-from inference.findings import FINDINGS, Change, Prediction
+from inference.findings import FINDINGS, Prediction
 from inference.pictures import STROKES
 
 MARGIN, ROW = 18, 29  # units
 TINT: Colour = (58, 52, 30)  # behind a positive finding's row
 
-CHANGED = (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
+CONFIDENCE = "(%): so many of 100 film pairs without change differ less."
 
 Align = Literal["left", "right", "center"]
 Cell = tuple[str, float, float, Align]  # text, left edge and width in units, alignment
@@ -170,12 +170,13 @@ def changes_table(panel: Panel, comparison: Comparison) -> None:
     panel.row(_change_cells(("Finding", "Prior", "Current", "Change")), GREY, 16)
     panel.rule()
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
-        changed = change.change in CHANGED
-        if changed:
+        if change.called:
             panel.tint()
-        cells = (finding.name, percent(change.prior), percent(change.current), str(change.change))
-        panel.row(_change_cells(cells), YELLOW if changed else WHITE)
+        cells = (finding.name, percent(change.prior), percent(change.current), change.said)
+        panel.row(_change_cells(cells), YELLOW if change.called else WHITE)
     panel.rule()
+    if any(change.called for change in comparison.changes):
+        panel.paragraph(CONFIDENCE, 16, GREY)
 
 
 def _change_cells(texts: Sequence[str]) -> list[Cell]:

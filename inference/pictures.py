@@ -8,6 +8,7 @@ from PIL import Image
 
 from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
+from inference.comparison.structural import MARK
 from inference.findings import FloatArray
 from inference.regions import outline, resize
 from inference.settings import RegionSettings
@@ -19,6 +20,7 @@ STROKE_WIDTH = 2.4  # units
 CORNER = 0.1  # of each edge: where markers are, nothing is painted
 MAP_OPACITY = 0.5
 DIFFERENCE_OPACITY = 0.9
+FAINT = 0.15  # a smaller difference is not painted
 DIMMED = 0.5  # the film under a difference, so that both signs of it stand out
 
 
@@ -60,7 +62,7 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
     rows, columns = film.shape[:2]
     dark = dimmed(film)
     values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
-    opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - 0.05) / 0.45, 0, 1)
+    opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - FAINT) / (MARK - FAINT), 0, 1)
     painted = blend(dark, colour_of((values + 1) / 2, difference_table()), opacity)
     return _keep_corners(painted, dark)
 

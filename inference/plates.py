@@ -8,7 +8,6 @@ from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film
 from inference.findings import FINDINGS
-from inference.panels import CHANGED
 from inference.pictures import difference_over, fitted_size, grey
 from inference.regions import resize
 from inference.settings import DrawingSettings
@@ -69,7 +68,7 @@ def heat_plates(
 
 def changed(comparison: Comparison) -> list[int]:
     """Return the findings that are said to have changed, by index."""
-    return [i for i, change in enumerate(comparison.changes) if change.change in CHANGED]
+    return [i for i, change in enumerate(comparison.changes) if change.called]
 
 
 def draw_plates(plates: Sequence[Plate], settings: DrawingSettings) -> Rgb:

@@ -138,7 +138,7 @@ def _prior(film: FilmRow | None) -> str:
         return ""
     if film.prior is None:
         return film.choice.sentence
-    said = (f"film of {senders(film.prior.acquired_at)}", film.prior.reason)
+    said = (f"film of {senders(film.prior.acquired_at)}", film.prior.said)
     return "\n".join(line for line in (*said, *(n.sentence for n in film.choice.notes)) if line)
 
 

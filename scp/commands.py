@@ -38,7 +38,7 @@ def outcome_of(film: FilmRow) -> str:
         return f"{film.state}: {film.detail}" if film.detail else str(film.state)
     compared = ""
     if film.prior is not None and not film.prior.comparable:
-        compared = f", not comparable: {film.prior.reason}"
+        compared = f", {film.prior.said}"
     elif film.prior is not None and film.prior.acquired_at is not None:
         compared = f", compared with {film.prior.acquired_at:%Y-%m-%d}"
     none = "" if film.positives else ", no finding at or above its threshold"

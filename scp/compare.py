@@ -20,7 +20,7 @@ from inference.film import PICTURES
 from inference.findings import FINDINGS
 from inference.gate import Refusal
 from inference.header import text
-from inference.panels import CHANGED, percent
+from inference.panels import percent
 from inference.plates import draw_plates, film_plates, heat_plates
 from inference.settings import DrawingSettings
 from scp.commands import NOT_A_DEVICE, progress
@@ -245,16 +245,14 @@ def _print(pair: Pair, out: Path) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     comparison, (current, prior) = pair.comparison, pair.captions
     console.print(f"Current: {current}. Prior: {prior}{interval(current, prior)}.")
-    # the reason may begin with these words itself
-    why = comparison.reason.removeprefix("not comparable: ").removeprefix("limited comparison: ")
     if comparison.comparable:
         quality, ssim = comparison.quality, comparison.ssim
         console.print(f"Alignment: correlation {quality:.2f}, SSIM {ssim:.2f}.")
-        if why:
-            console.print(f"Limited comparison: {why}.")
+        if comparison.limited:
+            console.print(f"{comparison.limited}.")
         console.print(_table(comparison))
     else:
-        console.print(f"not comparable: {why}")
+        console.print(f"not comparable: {comparison.reason}")
     console.print(f"The pictures and {FACTS} are in {out}")
     console.print(NOT_A_DEVICE)
 
@@ -264,12 +262,14 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("prior", justify="right")
     table.add_column("current", justify="right")
     table.add_column("change")
+    table.add_column("pairs without change that differ less", justify="right")
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         table.add_row(
             finding.name,
             percent(change.prior),
             percent(change.current),
             str(change.change),
-            style="bold" if change.change in CHANGED else None,
+            "" if change.confidence is None else f"{100 * change.confidence:.0f} %",
+            style="bold" if change.called else None,
         )
     return table

@@ -45,9 +45,9 @@ def comparison(
     *, comparable: bool = True, reason: str = "", rows: int = 64, columns: int = 56
 ) -> Comparison:
     """Make a comparison: a new nodule, an effusion on the wane, all else unchanged."""
-    words = {"Nodule": (0.05, 0.93, Change.NEW), "Effusion": (0.9, 0.81, Change.DECREASED)}
+    words = {"Nodule": (0.05, 0.93, Change.NEW, 0.99), "Effusion": (0.9, 0.81, Change.DECREASED, 0.96)}
     changes = tuple(
-        FindingChange(f.label, *words.get(f.label, (0.05, 0.05, Change.UNCHANGED)))
+        FindingChange(f.label, *words.get(f.label, (0.05, 0.05, Change.UNCHANGED, 0.5)))
         for f in FINDINGS
     )
     differences = np.zeros((14, rows, columns), np.float32)
@@ -61,6 +61,7 @@ def comparison(
         current=film,
         prior=film[:, ::-1],
         overlap=np.ones((rows, columns), np.bool_),
+        lungs=np.ones((rows, columns), np.bool_),
         structural=0.8 * blob(rows, columns, 0.75, 0.35, 0.05),
         heatmap_differences=differences,
         changes=changes,

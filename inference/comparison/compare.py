@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from inference.comparison.align import Alignment, align, at_working_size, pixel_ratio
 from inference.comparison.change import changes, unknown
 from inference.comparison.heatmaps import heatmap_differences
+from inference.comparison.null import Null
 from inference.comparison.result import Comparison
-from inference.comparison.structural import aligned_pair, difference, quality, similarity
+from inference.comparison.structural import AlignedPair, difference, quality, similarity
 from inference.film import Film, View
-from inference.findings import FINDINGS, Prediction
+from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.projection import FRONTAL, same_projection
 
 # local correlation below which the films are not laid onto each other well enough to subtract.
 # Measured on real films (benchmarks/comparison.py). It does not tell one patient from another.
-MINIMUM_QUALITY = 0.35
+MINIMUM_QUALITY = 0.45
+
+
+INVERTED = "bright and dark are exchanged between the films; the prior is shown as the current one"
+
+
+class FindsLungs(Protocol):
+    """What tells where the lungs are, such as `inference.lung_fields.LungFields`."""
+
+    def find(self, pixels: FloatArray, /) -> npt.NDArray[np.bool_]:
+        """Return the lung fields of a film (h, w) in [0, 1], (h, w)."""
 
 
 def compare(
@@ -25,16 +38,27 @@ def compare(
     current_prediction: Prediction,
     prior_prediction: Prediction,
     *,
+    null: Null | None = None,
+    lungs: FindsLungs | None = None,
     limits: Sequence[str] = (),
 ) -> Comparison:
     """Compare two frontal chest films of one patient, each with what the network said of it.
 
     Never raises on films that do not fit: they are not comparable, and the reason says why.
-    ``limits`` is what else limits the comparison, known to the caller and not to the films.
+
+    Parameters
+    ----------
+    null
+        How far the network's words differ without change; without it every change is uncertain.
+    lungs
+        Finds the lung fields, where differences are shown; without it, everywhere.
+    limits
+        What else limits the comparison, known to the caller and not to the films.
     """
     shown, before = (at_working_size(f.pixels) for f in (current, prior))
     alignment = align(shown, before, pixel_ratio(current, prior))
-    pair = aligned_pair(shown, alignment.move(before), alignment.overlap)
+    before = 1 - before if alignment.inverted else before
+    pair = AlignedPair(shown, alignment.move(before), alignment.overlap)
     agreement = quality(pair)
     refusal = _not_comparable(current, prior, alignment, agreement)
     nothing = np.zeros(alignment.shape, dtype=np.float32)
@@ -46,43 +70,59 @@ def compare(
         current=pair.current,
         prior=pair.prior,
         overlap=pair.overlap,
+        lungs=np.ones(alignment.shape, dtype=np.bool_),
         structural=nothing,
         heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
         changes=unknown(current_prediction, prior_prediction),
     )
     if refusal:
         return undecided
+    where = lung_fields(pair, lungs)
+    said = _limits(current, prior, current_prediction, prior_prediction)
+    # the network has read one of them as it was never taught to
+    null = None if alignment.inverted else null
     return replace(
         undecided,
         comparable=True,
-        reason=_limits(current, prior, current_prediction, prior_prediction, limits),
+        reason="; ".join((*said, *([INVERTED] if alignment.inverted else []), *limits)),
         ssim=similarity(pair),
-        structural=difference(pair),
+        lungs=where,
+        structural=difference(pair, where),
         heatmap_differences=heatmap_differences(current_prediction, prior_prediction, alignment),
         changes=changes(
             current_prediction,
             prior_prediction,
+            null,
             same_view=same_projection(current.view, prior.view),
         ),
     )
+
+
+def lung_fields(pair: AlignedPair, lungs: FindsLungs | None) -> npt.NDArray[np.bool_]:
+    """Return the lung fields of either film, (h, w): what has become opaque is only on the prior's.
+
+    All of it without something that finds them, or where it finds none.
+    """
+    if lungs is None:
+        return np.ones(pair.overlap.shape, dtype=np.bool_)
+    found = lungs.find(pair.current) | lungs.find(pair.prior)
+    return found if found.any() else np.ones_like(found)
 
 
 def _not_comparable(current: Film, prior: Film, alignment: Alignment, agreement: float) -> str:
     """Say why nothing may be concluded from the pair; "" when something may."""
     for film in (current, prior):
         if film.view not in FRONTAL:
-            return f"not comparable: one film is {film.view}"
+            return f"one film is {film.view}"
     if alignment.implausible:
-        return f"not comparable: {alignment.implausible}"
+        return f"{alignment.implausible}"
     if agreement < MINIMUM_QUALITY:
-        return f"not comparable: the aligned films hardly agree (correlation {agreement:.2f})"
+        return f"the aligned films hardly agree (correlation {agreement:.2f})"
     return ""
 
 
-def _limits(
-    current: Film, prior: Film, now: Prediction, before: Prediction, more: Sequence[str]
-) -> str:
-    """Say what limits a comparison; "" when nothing does."""
+def _limits(current: Film, prior: Film, now: Prediction, before: Prediction) -> list[str]:
+    """Say what limits a comparison."""
     limits = []
     if current.view != prior.view:
         limits.append(f"{_named(current)} against {_named(prior)}")
@@ -90,8 +130,7 @@ def _limits(
         limits.append("neither film says whether it is PA or AP")
     if now.model != before.model:
         limits.append("the films were read by different networks")
-    limits += more
-    return f"limited comparison: {'; '.join(limits)}" if limits else ""
+    return limits
 
 
 def _named(film: Film) -> str:

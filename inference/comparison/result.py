@@ -10,12 +10,34 @@ from inference.findings import Change, FloatArray
 
 @dataclass(frozen=True)
 class FindingChange:
-    """One finding's change: probabilities in [0, 1], and the word for the change."""
+    """One finding's change.
+
+    Attributes
+    ----------
+    prior, current
+        Probabilities in [0, 1].
+    confidence
+        Share of films without change between which this probability differs less, in [0, 1]: a
+        change is named only above 0.95. None where that cannot be said.
+    """
 
     label: str
     prior: float
     current: float
     change: Change
+    confidence: float | None
+
+    @property
+    def called(self) -> bool:
+        """Whether a change is named."""
+        return self.change in (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
+
+    @property
+    def said(self) -> str:
+        """The word, with the confidence where a change is named: "new (98 %)"."""
+        if self.confidence is None or not self.called:
+            return str(self.change)
+        return f"{self.change} ({100 * self.confidence:.0f} %)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +53,18 @@ class Comparison:
     reason
         Why the films are not comparable, or what limits the comparison (another view); may be "".
     quality
-        Correlation of the aligned pair inside their overlap, in [-1, 1].
+        Correlation of the aligned, locally normalised pair inside their overlap, in [-1, 1].
     ssim
         Structural similarity of the aligned pair inside their overlap, in [-1, 1].
     current, prior
         (h, w) in [0, 1]: the current film, and the prior moved onto it (0 outside its field).
     overlap
-        (h, w) bool: where both films show something.
+        (h, w) bool: where both films have a field.
+    lungs
+        (h, w) bool: the lung fields of either film; all of it when the bundle cannot tell.
     structural
-        (h, w) signed, in [-1, 1]: above 0 more opaque than before, below 0 more lucent.
+        (h, w) signed, in [-1, 1], 0 outside ``lungs`` and ``overlap``: above 0 more opaque than
+        before, below 0 more lucent.
     heatmap_differences
         (14, h, w) signed, in [-1, 1]: current minus aligned prior heat map, each weighted by
         its finding's probability.
@@ -54,6 +79,12 @@ class Comparison:
     current: FloatArray
     prior: FloatArray
     overlap: npt.NDArray[np.bool_]
+    lungs: npt.NDArray[np.bool_]
     structural: FloatArray
     heatmap_differences: FloatArray
     changes: tuple[FindingChange, ...]
+
+    @property
+    def limited(self) -> str:
+        """What limits a comparison that could be made, as a sentence; "" when nothing does."""
+        return f"Limited comparison: {self.reason}" if self.comparable and self.reason else ""

@@ -1,22 +1,30 @@
 """How much the aligned pair agrees, and where it has become more or less opaque.
 
 Two exposures of one chest differ in brightness and contrast, over the whole film and from place
-to place. What counts is a structure against its surroundings, so both films are normalised
-locally before they are subtracted.
+to place. What counts is therefore what the surroundings on the other film do not explain.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from skimage.metrics import structural_similarity
 
-from inference.comparison.local import blur, locally_normalised, tensor
+from inference.comparison.local import FLAT, blur, locally_normalised, tensor
 from inference.findings import FloatArray
 
 LOCAL_SHARE = 1 / 16  # Gaussian window, sigma as a share of the long edge: about a rib's distance
-SMOOTH_SHARE = 1 / 100  # smoothing of the difference: finer than the smallest nodule worth a look
-FULL_SCALE = 2.0  # local standard deviations of difference that the map shows as 1
+
+# of the difference; chosen on pairs without change with opacities painted in
+# (benchmarks/opacities.py)
+WINDOW_SHARE = 1 / 20
+SMOOTH_SHARE = 1 / 72  # finer than the smallest nodule worth a look
+STEADY = 0.06  # grey levels in [0, 1]: structure fainter than that is not scaled to fit
+MOST_GAIN = 3.0  # contrast of one film over that of the other
+
+MARK = 0.6
+"""Difference from which a place is marked: some two false marks in five films without change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +34,6 @@ class AlignedPair:
     current: FloatArray
     prior: FloatArray
     overlap: npt.NDArray[np.bool_]
-    local_current: FloatArray
-    local_prior: FloatArray
-
-
-def aligned_pair(
-    current: FloatArray, prior: FloatArray, overlap: npt.NDArray[np.bool_]
-) -> AlignedPair:
-    """Normalise both films locally inside their overlap."""
-    inside = tensor(overlap)
-    local = [
-        locally_normalised(tensor(film), LOCAL_SHARE * max(film.shape), inside)[0, 0].numpy()
-        for film in (current, prior)
-    ]
-    return AlignedPair(current, prior, overlap, *local)
 
 
 def quality(pair: AlignedPair) -> float:
@@ -50,7 +44,12 @@ def quality(pair: AlignedPair) -> float:
     """
     if pair.overlap.sum() < 2:
         return 0.0
-    ours, theirs = (_standard(f[pair.overlap]) for f in (pair.local_current, pair.local_prior))
+    sigma = LOCAL_SHARE * max(pair.overlap.shape)
+    inside = tensor(pair.overlap)
+    ours, theirs = (
+        _standard(locally_normalised(tensor(film), sigma, inside)[0, 0].numpy()[pair.overlap])
+        for film in (pair.current, pair.prior)
+    )
     return float(np.clip((ours * theirs).mean(), -1, 1))
 
 
@@ -74,16 +73,50 @@ def similarity(pair: AlignedPair) -> float:
     return float(where[overlap].mean())
 
 
-def difference(pair: AlignedPair) -> FloatArray:
-    """Return (h, w) in [-1, 1]: above 0 more opaque than before; 0 outside the overlap.
+def difference(pair: AlignedPair, inside: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+    """Return (h, w) in [-1, 1]: above 0 more opaque than before, below 0 more lucent.
 
-    1 means `FULL_SCALE` local standard deviations or more.
+    What one film shows and the other does not explain, in local standard deviations, each way:
+    what is only on the current film counts as more opaque, what is only on the prior as more
+    lucent. Exchanging the films changes the sign and nothing else.
+
+    Parameters
+    ----------
+    inside
+        (h, w), where differences count, such as the lung fields; the whole overlap when None.
+        0 elsewhere.
     """
     weight = tensor(pair.overlap)
-    smooth = SMOOTH_SHARE * max(pair.overlap.shape)
-    raw = blur(tensor(pair.local_current - pair.local_prior) * weight, smooth)
-    shown = raw / blur(weight, smooth).clamp_min(1e-3) / FULL_SCALE
-    return np.asarray((shown.clamp(-1, 1) * weight)[0, 0].numpy())
+    now, before = tensor(pair.current), tensor(pair.prior)
+    grown, gone = _unexplained(now, before, weight), _unexplained(before, now, weight)
+    shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
+    where = pair.overlap if inside is None else pair.overlap & inside
+    return np.asarray(np.where(where, shown, np.float32(0)))
+
+
+def _unexplained(film: torch.Tensor, other: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return what is left of a film when the other is fitted to it around each place.
+
+    A linear fit in a Gaussian window: another exposure, window or gamma is explained; a structure
+    that only one film has is not.
+
+    References
+    ----------
+    He, Sun, Tang, Guided image filtering, IEEE Trans. PAMI 35(6), 2013.
+    """
+    edge = max(film.shape)
+    covered = blur(weight, WINDOW_SHARE * edge).clamp_min(1e-3)
+
+    def mean(maps: torch.Tensor) -> torch.Tensor:
+        return blur(maps * weight, WINDOW_SHARE * edge) / covered
+
+    here, there = mean(film), mean(other)
+    spread = (mean(film**2) - here**2).clamp_min(0).sqrt()
+    common = mean(film * other) - here * there
+    gain = (common / ((mean(other**2) - there**2).clamp_min(0) + STEADY**2)).clamp(0, MOST_GAIN)
+    left = (film - here - gain * (other - there)) / (spread + FLAT)
+    smooth = SMOOTH_SHARE * edge
+    return blur(left * weight, smooth) / blur(weight, smooth).clamp_min(1e-3)
 
 
 def _standard(values: FloatArray) -> FloatArray:

@@ -94,7 +94,13 @@ def save_comparison(
             quality=float(compared.quality),
             ssim=float(compared.ssim),
             changes=[
-                {"label": c.label, "prior": c.prior, "current": c.current, "change": c.change.value}
+                {
+                    "label": c.label,
+                    "prior": c.prior,
+                    "current": c.current,
+                    "change": c.change.value,
+                    "confidence": c.confidence,
+                }
                 for c in compared.changes
             ],
             created_at=now,

@@ -18,16 +18,24 @@ class FindingRow:
     positive: bool
     prior_probability: float | None = None
     change: Change | None = None
+    confidence: float | None = None  # as `inference.comparison.FindingChange`'s
 
 
 @dataclass(frozen=True)
 class PriorRow:
-    """The earlier film that a film was compared with; ``reason`` says what limits it."""
+    """The earlier film that a film was compared with; ``reason`` says what limits or forbids it."""
 
     uid: str
     acquired_at: datetime | None
     comparable: bool
     reason: str
+
+    @property
+    def said(self) -> str:
+        """What limits or forbids the comparison, in words; "" when nothing does."""
+        if not self.reason:
+            return ""
+        return f"{'limited comparison' if self.comparable else 'not comparable'}: {self.reason}"
 
 
 @dataclass(frozen=True)

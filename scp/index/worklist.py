@@ -234,6 +234,8 @@ def _findings(analysis: Analysis, comparison: Comparison | None) -> tuple[Findin
                 positive=probability >= threshold,
                 prior_probability=change["prior"] if change else None,
                 change=Change(change["change"]) if change else None,
+                # comparisons of before 0.4 have none
+                confidence=change.get("confidence") if change else None,
             )
         )
     return tuple(rows)

@@ -98,7 +98,7 @@ def _comparison_note(answer: Answer) -> tuple[str, ...]:
     if answer.comparison is None or not answer.comparison.reason:
         return ()
     if answer.comparison.comparable:
-        return (answer.comparison.reason,)
+        return (answer.comparison.limited,)
     return (f"Not comparable with the prior film: {answer.comparison.reason}",)
 
 

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from inference.comparison import Comparison
+from inference.comparison import Comparison, FindingChange
 from inference.findings import FINDINGS, PRIVATE_SCHEME, WITHHELD, Change, Concept, FloatArray
 from inference.panels import percent
 from inference.regions import outline
@@ -276,8 +276,14 @@ def _said_of_the_prior(envelope: Envelope) -> Iterator[sr.TextContentItem]:
         yield _text(
             DIFFERENCE,
             f"{finding.name}: {change.change} "
-            f"({percent(change.prior)} -> {percent(change.current)})",
+            f"({percent(change.prior)} -> {percent(change.current)}){_confidence(change)}",
         )
+
+
+def _confidence(change: FindingChange) -> str:
+    if change.confidence is None or not change.called:
+        return ""
+    return f"; {100 * change.confidence:.0f} of 100 film pairs without change differ less"
 
 
 def _text(name: Code, value: str) -> sr.TextContentItem:
