@@ -2,8 +2,11 @@
 
 ``configs/metadata.json`` says what the network is and how its output is to be read (MONAI's keys,
 and ours under ``hilum``), ``configs/inference.json`` builds it from MONAI's tools,
-``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card. A bundle may
-have an input check too, ``models/input_check.safetensors``.
+``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card.
+
+A bundle may have parts that another lacks: an input check, lung fields. Each is a key of
+``hilum`` that may be absent, and where it has weights a file of `Hilum.weights`. A part without
+weights is a key alone: the SHA-256 of the bundle covers the metadata.
 
 `BundleError`
 ├── `BundleIncomplete`   a file is missing
@@ -16,31 +19,33 @@ have an input check too, ``models/input_check.safetensors``.
 
 References
 ----------
-MONAI Bundle Specification; Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+MONAI Bundle Specification.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from inference.findings import LABELS, ModelIdentity
 from inference.comparison.null import Null
 from inference.input_check import CheckNetwork, CheckSpec, InputCheck
+from inference.lung_fields import LungFields, LungSpec, lung_network
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
+from inference.readings import Reading
 from inference.settings import Architecture, Pooling
 
 METADATA = Path("configs/metadata.json")
 CONFIG = Path("configs/inference.json")
 WEIGHTS = Path("models/model.safetensors")
 CHECK = Path("models/input_check.safetensors")
+LUNGS = Path("models/lung_fields.safetensors")
 CARD = Path("docs/README.md")
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
@@ -70,49 +75,10 @@ class PickledWeights(BundleError):
     """The bundle holds a pickle, which may run any code when it is loaded."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Localisation = Literal["better than chance", "no better than chance", "not measured"]
-
-
-class ReliabilityBin(_Frozen):
-    """Validation films of like probability: what was said, and what held."""
-
-    probability: float = Field(ge=0, le=1, description="mean of what was said")
-    frequency: float = Field(ge=0, le=1, description="share of the films with the finding")
-    films: int = Field(ge=1)
-
-
-class Reading(_Frozen):
-    """How one output of the network is to be read.
-
-    The probability is ``1 / (1 + exp(-(slope * logit + intercept)))``, for films among which the
-    finding is as frequent as ``prevalence``.
-    """
-
-    slope: float = Field(gt=0, description="above 0: calibration must not reorder films")
-    intercept: float
-    threshold: float = Field(gt=0, lt=1, description="operating point, as a probability")
-    prevalence: float = Field(ge=0, le=1, description="assumed by slope and intercept")
-    reliability: tuple[ReliabilityBin, ...] = Field(
-        default=(), description="the reliability curve on the validation films"
-    )
-    localisation: Localisation = Field(
-        default="not measured",
-        description="whether the heat map meets radiologists' boxes more often than a control; "
-        "one that does not is not shown",
-    )
-
-    @property
-    def decision(self) -> float:
-        """The logit at which the probability reaches the threshold."""
-        return (math.log(self.threshold / (1 - self.threshold)) - self.intercept) / self.slope
-
-
-class Hilum(_Frozen):
+class Hilum(BaseModel):
     """The part of a bundle's metadata that is hilum's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Architecture
     pooling: Pooling = Field(default="mean", description="of a map's cells into the logit")
@@ -129,6 +95,15 @@ class Hilum(_Frozen):
         default=None,
         description="how far probabilities differ without change; without it no change is named",
     )
+    lung_fields: LungSpec | None = Field(
+        default=None, description="how to find the lungs; a bundle may not be able to"
+    )
+
+    @property
+    def weights(self) -> dict[Path, str]:
+        """The SHA-256 of each file of weights that this was written for."""
+        parts = ((CHECK, self.input_check), (LUNGS, self.lung_fields))
+        return {WEIGHTS: self.weights_sha256} | {file: one.sha256 for file, one in parts if one}
 
 
 class Metadata(BaseModel):
@@ -193,13 +168,8 @@ class Bundle:
         """
         hilum = self.metadata.hilum
         network = FindingNetwork(hilum.architecture, len(LABELS), hilum.pooling)
-        try:
-            network.load_state_dict(load_file(self.folder / WEIGHTS))  # float16 -> float32
-        except (RuntimeError, SafetensorError) as error:
-            raise BundleMalformed(
-                f"{self.folder / WEIGHTS} does not fit {hilum.architecture}: {error}"
-            ) from error
-        return network.eval().requires_grad_(False)
+        self._load(network, WEIGHTS, hilum.architecture)
+        return network
 
     def input_check(self) -> InputCheck | None:
         """Load what says whether a picture looks like a chest film; None when there is none.
@@ -213,11 +183,31 @@ class Bundle:
         if spec is None:
             return None
         network = CheckNetwork(spec.size_px)
+        self._load(network, CHECK, f"{spec.size_px} px")
+        return InputCheck(network, spec)
+
+    def lung_fields(self) -> LungFields | None:
+        """Load what finds the lungs of a film; None when there is nothing that does.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec = self.metadata.hilum.lung_fields
+        if spec is None:
+            return None
+        network = lung_network()
+        self._load(network, LUNGS, "this version's network")
+        return LungFields(network, spec)
+
+    def _load(self, network: nn.Module, name: Path, kind: str) -> None:
+        """Put the weights of a file into a network, in float32, and make it ready to infer."""
         try:
-            network.load_state_dict(load_file(self.folder / CHECK))  # float16 -> float32
+            network.load_state_dict(load_file(self.folder / name))  # float16 -> float32
         except (RuntimeError, SafetensorError) as error:
-            raise BundleMalformed(f"{self.folder / CHECK} does not fit: {error}") from error
-        return InputCheck(network.eval().requires_grad_(False), spec)
+            raise BundleMalformed(f"{self.folder / name} does not fit {kind}: {error}") from error
+        network.eval().requires_grad_(False)
 
 
 def default_bundle() -> Path:
@@ -234,15 +224,10 @@ def load_bundle(folder: Path) -> Bundle:
         The folder is no bundle for hilum; the text names the file and the reason.
     """
     _refuse_pickles(folder)
-    for name in (METADATA, CONFIG, WEIGHTS, CARD):
-        if not (folder / name).is_file():
-            raise BundleIncomplete(f"{folder}: {name} is missing")
+    _require(folder, METADATA, CONFIG, WEIGHTS, CARD)
     metadata = _read_metadata(folder / METADATA)
-    stated = {WEIGHTS: metadata.hilum.weights_sha256}
-    if metadata.hilum.input_check:
-        stated[CHECK] = metadata.hilum.input_check.sha256
-        if not (folder / CHECK).is_file():
-            raise BundleIncomplete(f"{folder}: {CHECK} is missing")
+    stated = metadata.hilum.weights
+    _require(folder, *stated)
     sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, *stated)}
     for name, sha256 in stated.items():
         if sums[name] != sha256:
@@ -259,6 +244,12 @@ def file_sha256(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require(folder: Path, *names: Path) -> None:
+    for name in names:
+        if not (folder / name).is_file():
+            raise BundleIncomplete(f"{folder}: {name} is missing")
 
 
 def _refuse_pickles(folder: Path) -> None:
@@ -284,10 +275,3 @@ def _read_metadata(path: Path) -> Metadata:
             f"hilum needs, in this order, {', '.join(LABELS)}"
         )
     return metadata
-
-
-def calibrate(logits: torch.Tensor, readings: tuple[Reading, ...]) -> torch.Tensor:
-    """Turn logits (b, labels) into probabilities in [0, 1] of the same shape."""
-    slopes = torch.tensor([reading.slope for reading in readings])
-    intercepts = torch.tensor([reading.intercept for reading in readings])
-    return torch.sigmoid(slopes * logits + intercepts)

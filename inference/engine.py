@@ -17,11 +17,12 @@ from typing import Self
 import numpy as np
 import torch
 
-from inference.bundle import Bundle, calibrate
+from inference.bundle import Bundle
 from inference.film import Film
 from inference.findings import Prediction
 from inference.model import heatmaps
 from inference.operating_points import site_identity, site_readings
+from inference.readings import calibrate
 
 
 class EngineError(RuntimeError):

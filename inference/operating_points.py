@@ -15,8 +15,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from inference.bundle import Bundle, Reading
+from inference.bundle import Bundle
 from inference.findings import LABELS, ModelIdentity
+from inference.readings import Reading
 
 
 class BadOperatingPoint(ValueError):

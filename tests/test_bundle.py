@@ -17,13 +17,12 @@ from inference.bundle import (
     OtherLabels,
     OtherWeights,
     PickledWeights,
-    Reading,
-    calibrate,
     default_bundle,
     file_sha256,
     load_bundle,
 )
 from inference.findings import LABELS
+from inference.readings import Reading, calibrate
 
 
 @pytest.fixture

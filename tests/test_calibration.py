@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.bundle import calibrate
+from inference.readings import calibrate
 from training.calibration import SPECIFICITY, calibrate_findings, fit
 from training.records import BadFilmList
 

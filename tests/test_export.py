@@ -5,8 +5,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from inference.bundle import CARD, CONFIG, WEIGHTS, load_bundle
-from training.export import BundleExists, NoRun, export_run
+from training.export import NoRun, export_run
 from training.loop import BEST
+from training.parts import BundleExists
 
 
 def test_an_exported_run_is_a_bundle_that_reads_like_the_network(

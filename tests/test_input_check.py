@@ -40,7 +40,6 @@ from scp.reading import Opened, open_film
 from scp.worker import open_reader
 from training.check_evaluation import TURNED, evaluate_check
 from training.check_examples import QUARTERS, SHARES, example, varied
-from training.check_export import add_input_check
 from training.cli import app
 from training.counterexamples import (
     HELD_PHOTOGRAPHS,
@@ -49,8 +48,16 @@ from training.counterexamples import (
     PHOTOGRAPHS,
     photograph,
 )
-from training.export import BundleExists, with_input_check
-from training.input_check import CHECK_SPEC, CHECK_WEIGHTS, NoCheck, train_check
+from training.input_check import train_check
+from training.parts import (
+    CHECK_SPEC,
+    CHECK_WEIGHTS,
+    INPUT_CHECK,
+    BundleExists,
+    NoPart,
+    add_part,
+    with_part,
+)
 from training.records import BadFilmList, Source
 from training.settings import CheckSettings
 
@@ -86,7 +93,7 @@ def run(films, tmp_path_factory):
 
 @pytest.fixture
 def bundle(tiny_bundle, run, tmp_path):
-    return with_input_check(load_bundle(tiny_bundle), run, tmp_path / "bundle")
+    return with_part(load_bundle(tiny_bundle), INPUT_CHECK, run, tmp_path / "bundle")
 
 
 # what a film looks like
@@ -221,11 +228,11 @@ def test_a_check_is_put_only_into_a_new_folder_and_only_when_it_is_finished(
     tiny_bundle, run, bundle, tmp_path
 ):
     with pytest.raises(BundleExists):
-        with_input_check(load_bundle(tiny_bundle), run, bundle.folder)
+        with_part(load_bundle(tiny_bundle), INPUT_CHECK, run, bundle.folder)
     shutil.copytree(run, tmp_path / "half")
     (tmp_path / "half" / CHECK_SPEC).unlink()
-    with pytest.raises(NoCheck, match=CHECK_SPEC):
-        add_input_check(bundle, tmp_path / "half")
+    with pytest.raises(NoPart, match=CHECK_SPEC):
+        add_part(bundle, INPUT_CHECK, tmp_path / "half")
 
 
 # what it learns from

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from inference.bundle import Reading, load_bundle
+from inference.bundle import load_bundle
 from inference.engine import Engine
 from inference.film import Film
 from inference.findings import LABELS
@@ -11,6 +11,7 @@ from inference.operating_points import (
     site_identity,
     site_readings,
 )
+from inference.readings import Reading
 
 READING = Reading(slope=1.2, intercept=-0.4, threshold=0.3, prevalence=0.2)
 MASS = LABELS.index("Mass")

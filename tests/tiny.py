@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from inference.bundle import Reading
 from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
+from inference.readings import Reading
 from training.export import Description, write_bundle
 
 

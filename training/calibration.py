@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from inference.bundle import Reading, ReliabilityBin
 from inference.findings import LABELS
+from inference.readings import Reading, ReliabilityBin
 from training.records import BadFilmList
 from training.statistics import Doubles
 

@@ -52,6 +52,8 @@ def write_card(
         "",
         f"**Input check** {_check(hilum)}",
         "",
+        f"**Lung fields** {_lungs(hilum)}",
+        "",
         *_readings(hilum),
         *_measured(evaluations),
     ]
@@ -66,6 +68,15 @@ def _check(hilum: Hilum) -> str:
     return (
         "a second, small network refuses what does not look like an upright frontal chest film of "
         "the right polarity, and says when left and right look exchanged."
+    )
+
+
+def _lungs(hilum: Hilum) -> str:
+    if hilum.lung_fields is None:
+        return "none: nothing says where on a film the lungs lie."
+    return (
+        "a small network of their own finds both lungs, for the comparison with an earlier film. "
+        "It was taught by healthy films with painted opacities."
     )
 
 

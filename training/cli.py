@@ -1,4 +1,4 @@
-"""`hilum pretrain`, `train`, `tune`, `export`, `train-check`, `add-check`: what makes a bundle.
+"""`hilum pretrain`, `train`, `tune`, `export`, and what else makes a bundle.
 
 The service's command line finds the commands by the entry points ``hilum.commands``, so that it
 need not import `training`. ``python -m training.cli`` is the same without the service. Each command
@@ -6,14 +6,37 @@ imports what it needs when it runs: torch takes seconds.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from training.measures import app as measures
-from training.options import CheckRun, Config, Device, Films, Nih, Out, Set, errors_as_text
-from training.settings import CheckSettings, PretrainSettings, TrainSettings, read_settings
+from training.options import (
+    CheckRun,
+    Config,
+    Device,
+    Films,
+    LungRun,
+    Masks,
+    Nih,
+    Out,
+    Set,
+    errors_as_text,
+)
+from training.settings import (
+    CheckSettings,
+    LungSettings,
+    PretrainSettings,
+    TrainSettings,
+    read_settings,
+)
 from training.sheet import say
+
+if TYPE_CHECKING:
+    from training.parts import Part
+
+OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
+NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 app.registered_commands += measures.registered_commands
@@ -91,7 +114,7 @@ def tune(
 def export(
     run: Annotated[Path, typer.Argument(help="folder of a run of `hilum train`")],
     *,
-    out: Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")],
+    out: NewBundle,
     size_px: Annotated[
         int | None, typer.Option(help="side of the input; that of training when left out")
     ] = None,
@@ -103,6 +126,7 @@ def export(
     version: str = "0.1.0",
     device: Device = "auto",
     check: CheckRun = None,
+    lungs: LungRun = None,
 ) -> None:
     """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
     from training.export import export_run
@@ -114,6 +138,7 @@ def export(
             size_px=size_px,
             boxes=boxes,
             check=check,
+            lungs=lungs,
             name=name,
             version=version,
             device=device,
@@ -147,19 +172,69 @@ def train_check(
         )
 
 
-@app.command("add-check")
-def add_check(
-    bundle: Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")],
+@app.command("train-lungs")
+def train_lungs(
     *,
-    check: Annotated[Path, typer.Option(help="folder of a run of `hilum train-check`")],
-    out: Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")],
+    masks: Masks,
+    out: Out,
+    config: Config = None,
+    settings: Set = None,
+    device: Device = "auto",
 ) -> None:
-    """Copy a bundle and put a trained input check into the copy."""
-    from inference.bundle import load_bundle
-    from training.export import with_input_check
+    """Train the segmenter that finds the lungs of a film. Killed, it goes on."""
+    from training.lung_fields import train_lungs
+    from training.train import on_devices
 
     with errors_as_text():
-        made = with_input_check(load_bundle(bundle), check, out).identity
+        chosen = read_settings(LungSettings, config, settings or [])
+        typer.echo(on_devices(lambda ready: train_lungs(masks, out, ready), chosen, device))
+
+
+@app.command("add-check")
+def add_check(
+    bundle: OldBundle,
+    *,
+    check: Annotated[Path, typer.Option(help="folder of a run of `hilum train-check`")],
+    out: NewBundle,
+) -> None:
+    """Copy a bundle and put a trained input check into the copy."""
+    from training.parts import INPUT_CHECK
+
+    _add(INPUT_CHECK, bundle, check, out)
+
+
+@app.command("add-lungs")
+def add_lungs(
+    bundle: OldBundle,
+    *,
+    lungs: Annotated[Path, typer.Option(help="folder of a run of `hilum train-lungs`")],
+    out: NewBundle,
+) -> None:
+    """Copy a bundle and put a trained lung segmenter into the copy."""
+    from training.parts import LUNG_FIELDS
+
+    _add(LUNG_FIELDS, bundle, lungs, out)
+
+
+@app.command("add-null")
+def add_null(
+    bundle: OldBundle,
+    *,
+    null: Annotated[Path, typer.Option(help="folder of a run of `hilum measure-null`")],
+    out: NewBundle,
+) -> None:
+    """Copy a bundle and put its measured null distribution of change into the copy."""
+    from training.parts import NULL
+
+    _add(NULL, bundle, null, out)
+
+
+def _add(part: "Part", bundle: Path, run: Path, out: Path) -> None:
+    from inference.bundle import load_bundle
+    from training.parts import with_part
+
+    with errors_as_text():
+        made = with_part(load_bundle(bundle), part, run, out).identity
         typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
 
 

@@ -1,9 +1,10 @@
 """What stops a command of `training`; the text says what is wrong and what to do.
 
 `TrainingError`
-├── `BadBoxList` `BadFilmList` `BadReference`   a list cannot be used
+├── `BadBoxList` `BadFilmList` `BadMasks` `BadReference`
+│                                               a list, or a folder of masks, cannot be used
 ├── `BadSetting`                                a setting has no such name or value
-├── `BundleExists` `NoCheck` `NoRun` `OtherRun` a folder holds what it must not, or not what it must
+├── `BundleExists` `NoPart` `NoRun` `OtherRun`  a folder holds what it must not, or not what it must
 ├── `NoPlots` `NoTeacher`                       a package is not installed
 └── `NoWeights`                                 the initial weights are not to be had
 """

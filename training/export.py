@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from inference.bundle import (
     WEIGHTS,
     Bundle,
     Hilum,
-    Localisation,
-    Reading,
     file_sha256,
     load_bundle,
 )
@@ -25,24 +22,21 @@ from inference.engine import Engine, find_device
 from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
+from inference.readings import Localisation, Reading
 from training.boxes import read_boxes
 from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
-from training.check_export import add_input_check
 from training.data import load_films
 from training.errors import TrainingError
 from training.evaluation import evaluate, read_all
 from training.localisation import summarise, verdicts
 from training.loop import BEST
 from training.maps import score_boxes
+from training.parts import INPUT_CHECK, LUNG_FIELDS, BundleExists, add_part
 from training.records import Record
 from training.settings import TrainSettings
 from training.stored import rounded, store
 from training.train import logits_of, source_of
-
-
-class BundleExists(TrainingError, FileExistsError):
-    """The folder of the new bundle is taken; a bundle is never overwritten."""
 
 
 class NoRun(TrainingError, FileNotFoundError):
@@ -59,6 +53,7 @@ def export_run(
     version: str = "0.1.0",
     device: str = "auto",
     check: Path | None = None,
+    lungs: Path | None = None,
 ) -> Bundle:
     """Calibrate a run's best weights on val, write the bundle, and measure it on test.
 
@@ -68,12 +63,12 @@ def export_run(
         List of radiologists' boxes, which judge heat maps (`judge`). A finding with fewer than
         `localisation.FEWEST` boxes on train and val films stays "not measured", and its maps are
         shown.
-    check
-        Folder of a run of `hilum train-check`; None makes a bundle without an input check.
+    check, lungs
+        Folders of runs of `hilum train-check` and `train-lungs`; None makes a bundle without.
 
     Raises
     ------
-    NoRun, BundleExists, BadBoxList
+    NoRun, NoPart, BundleExists, BadBoxList
     """
     if not (run / BEST).is_file():
         raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
@@ -92,8 +87,9 @@ def export_run(
         readings = judged(readings, judge(network, preprocessing, records, boxes, device))
     description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
-    if check is not None:
-        bundle = add_input_check(bundle, check)
+    for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
+        if made is not None:
+            bundle = add_part(bundle, part, made)
     test = [record for record in records if record.split == "test"]
     if test:
         with Engine(bundle, device=device) as engine:
@@ -196,19 +192,6 @@ def write_bundle(
     _write_json(folder / CONFIG, _config(hilum))
     write_card(folder, description, hilum, evaluations=())
     return load_bundle(folder)
-
-
-def with_input_check(bundle: Bundle, check: Path, out: Path) -> Bundle:
-    """Copy a bundle to ``out``, and put the check of a run of `hilum train-check` into the copy.
-
-    Raises
-    ------
-    NoCheck, BundleExists
-    """
-    if out.exists():
-        raise BundleExists(f"{out} exists; write into a new folder")
-    shutil.copytree(bundle.folder, out)
-    return add_input_check(load_bundle(out), check)
 
 
 def _metadata(description: Description, hilum: Hilum) -> dict[str, Any]:

@@ -15,15 +15,12 @@ from inference.input_check import LOOKS, CheckNetwork, CheckSpec, Look
 from inference.preprocessing import Preprocessing
 from training.check_examples import example
 from training.data import FilmSet, film_set
-from training.errors import TrainingError
 from training.loop import BEST, Task, fit
+from training.parts import CHECK_SPEC, CHECK_WEIGHTS
 from training.pretrain import films_of, part
 from training.records import BadFilmList, Source
 from training.settings import CheckSettings
 from training.stored import rounded, store
-
-CHECK_WEIGHTS = "input_check.safetensors"
-CHECK_SPEC = "input_check.json"
 
 REFUSED = 0.005  # of real films, when the operating points are chosen: half of what is allowed
 MIRRORED_FOUND = 0.95  # of mirrored films; no more, for the note on a film that is not is wrong
@@ -32,10 +29,6 @@ CACHED_PX = 144  # films are kept this large: a part cut out of one is then stil
 
 _HELD = 16  # one film of a folder in so many chooses epoch and operating points
 _HELD_EPOCH = 2**31  # the examples that judge are those of an epoch that never comes
-
-
-class NoCheck(TrainingError, FileNotFoundError):
-    """The folder holds no finished run of `hilum train-check`."""
 
 
 class Examples(Dataset[tuple[torch.Tensor, int, float]]):

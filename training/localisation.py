@@ -38,8 +38,8 @@ from scipy.stats import binom
 from skimage.measure import label as connected
 from skimage.measure import regionprops
 
-from inference.bundle import Localisation
 from inference.findings import LABELS, FloatArray
+from inference.readings import Localisation
 from training.boxes import Box
 from training.statistics import Doubles
 

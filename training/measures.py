@@ -1,4 +1,4 @@
-"""`hilum evaluate`, `localise`, `invariance`, `lesions`, `evaluate-check`: measuring a bundle."""
+"""`hilum evaluate`, `localise`, `invariance`, `measure-lungs` and others: measuring a bundle."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,8 @@ from training.options import (
     Device,
     Films,
     FilmsAtMost,
+    LungRun,
+    Masks,
     Nih,
     Out,
     Set,
@@ -166,7 +168,7 @@ def evaluate_check(
     from training.check_evaluation import as_json as plain
     from training.check_evaluation import evaluate_check as measure
     from training.check_evaluation import table
-    from training.input_check import NoCheck
+    from training.parts import NoPart
     from training.records import Source, of_split
 
     with errors_as_text():
@@ -174,12 +176,42 @@ def evaluate_check(
         folder = bundle or default_bundle()
         check = load_bundle(folder).input_check()
         if check is None:
-            raise NoCheck(f"{folder} has no input check; put one in with `hilum add-check`")
+            raise NoPart(f"{folder} has no input check; put one in with `hilum add-check`")
         judged = measure(check, records)
     if as_json:
         typer.echo(json.dumps(plain(judged), indent=2))
     else:
         say(table(judged))
+
+
+@app.command("measure-lungs")
+def measure_lungs(
+    *,
+    masks: Masks,
+    bundle: BundleFolder = None,
+    lungs: LungRun = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well a bundle, or a run, finds lungs on films that never taught it."""
+    from inference.bundle import default_bundle, load_bundle
+    from training.lung_evaluation import as_json as plain
+    from training.lung_evaluation import measure_lungs as measure
+    from training.lung_evaluation import pace_ms, sheet
+    from training.lung_fields import lungs_of
+    from training.masked_films import masked_files
+    from training.parts import NoPart
+
+    with errors_as_text():
+        folder = bundle or default_bundle()
+        fields = lungs_of(lungs) if lungs else load_bundle(folder).lung_fields()
+        if fields is None:
+            raise NoPart(f"{folder} has no lung fields; put them in with `hilum add-lungs`")
+        found = measure(fields, masked_files(masks))
+    if as_json:
+        typer.echo(json.dumps(plain(found), indent=2))
+    else:
+        say(sheet(found).table())
+        typer.echo(f"{pace_ms(fields):.0f} ms a film of 512 px on one core")
 
 
 @app.command()

@@ -29,7 +29,11 @@ Split = Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")]
 FilmsAtMost = Annotated[
     int | None, typer.Option(min=1, help="the first so many of the split; all when left out")
 ]
+Masks = Annotated[
+    Path, typer.Option(help="folder of films and of masks of their lungs: images/, masks/")
+]
 CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
+LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 
 

@@ -117,6 +117,21 @@ class CheckSettings(LoopSettings):
     bf16: bool = Field(default=False, description="so small a network gains nothing by it")
 
 
+class LungSettings(LoopSettings):
+    """What `hilum train-lungs` obeys."""
+
+    size_px: int = Field(
+        default=128, ge=64, le=512, multiple_of=32, description="side of the segmenter's film"
+    )
+    epochs: int = Field(default=120, description="passes over the films: they are few")
+    batch_size: int = Field(default=16, description="examples a step")
+    learning_rate: float = Field(default=3e-3, description="AdamW's peak rate")
+    warmup_epochs: int = Field(default=3, description="epochs until the peak rate")
+    average_decay: float = Field(default=0.99, description="of the average, per step")
+    patience: int = Field(default=40, description="the rate must have time to fall")
+    bf16: bool = Field(default=False, description="so small a network gains nothing by it")
+
+
 class BadSetting(TrainingError, ValueError):
     """A setting has an unknown name or an impossible value; the text says which."""
 
