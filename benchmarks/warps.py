@@ -1,6 +1,5 @@
 """Films moved by known transforms, as a second exposure of the same chest would be."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +52,6 @@ def warped(film: Picture, seed: int) -> Warped:
     landmarks, there = _shared(corners, x, y)
     everywhere, everywhere_there = _shared(grid, x, y)
     return Warped(film, current, landmarks, there, everywhere, everywhere_there)
-
-
-def all_warped(films: Iterator[Picture]) -> Iterator[Warped]:
-    """Warp each film by its number as the seed."""
-    for seed, film in enumerate(films):
-        yield warped(film, seed)
 
 
 def _transform(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Array, Array]:

@@ -32,8 +32,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from inference.findings import LABELS, ModelIdentity
 from inference.comparison.null import Null
+from inference.findings import LABELS, ModelIdentity
 from inference.input_check import CheckNetwork, CheckSpec, InputCheck
 from inference.lung_fields import LungFields, LungSpec, lung_network
 from inference.model import FindingNetwork

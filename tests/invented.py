@@ -45,7 +45,10 @@ def comparison(
     *, comparable: bool = True, reason: str = "", rows: int = 64, columns: int = 56
 ) -> Comparison:
     """Make a comparison: a new nodule, an effusion on the wane, all else unchanged."""
-    words = {"Nodule": (0.05, 0.93, Change.NEW, 0.99), "Effusion": (0.9, 0.81, Change.DECREASED, 0.96)}
+    words = {
+        "Nodule": (0.05, 0.93, Change.NEW, 0.99),
+        "Effusion": (0.9, 0.81, Change.DECREASED, 0.96),
+    }
     changes = tuple(
         FindingChange(f.label, *words.get(f.label, (0.05, 0.05, Change.UNCHANGED, 0.5)))
         for f in FINDINGS

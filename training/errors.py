@@ -1,7 +1,7 @@
 """What stops a command of `training`; the text says what is wrong and what to do.
 
 `TrainingError`
-├── `BadBoxList` `BadFilmList` `BadMasks` `BadReference`
+├── `BadBoxList` `BadFilmList` `BadMasks` `BadPairList` `BadReference`
 │                                               a list, or a folder of masks, cannot be used
 ├── `BadSetting`                                a setting has no such name or value
 ├── `BundleExists` `NoPart` `NoRun` `OtherRun`  a folder holds what it must not, or not what it must

@@ -32,6 +32,9 @@ FilmsAtMost = Annotated[
 Masks = Annotated[
     Path, typer.Option(help="folder of films and of masks of their lungs: images/, masks/")
 ]
+Pairs = Annotated[
+    Path, typer.Option(help="list of pairs of films of one patient: columns prior, current")
+]
 CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
 LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]

@@ -5,6 +5,7 @@ transform and then a smooth deformation are improved on finer and finer ones (`r
 that does beside other methods: benchmarks/alignment.py.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,7 +61,8 @@ class Alignment:
     @property
     def scale(self) -> float:
         """Size of the current anatomy over that of the prior, each as a share of its film."""
-        return 1 / max(1e-6, abs(float(torch.linalg.det(self.matrix[:, :2])))) ** 0.5
+        area = abs(float(torch.linalg.det(self.matrix[:, :2])))
+        return 1 / math.sqrt(max(area, 1e-6))
 
     @property
     def rotation_deg(self) -> float:

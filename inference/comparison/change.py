@@ -1,5 +1,7 @@
 """What became of each finding since the prior film."""
 
+from dataclasses import replace
+
 from inference.comparison.null import BAND, Null, log_odds
 from inference.comparison.result import FindingChange
 from inference.findings import FINDINGS, Change, Prediction
@@ -18,21 +20,16 @@ def changes(
     """
     if null is None or current.model != prior.model:
         return unknown(current, prior)
+    differences = log_odds(current.probabilities) - log_odds(prior.probabilities)  # (14,)
     made = []
-    for finding, before, now, was, is_now in zip(
-        FINDINGS,
-        prior.probabilities,
-        current.probabilities,
-        prior.positive,
-        current.positive,
-        strict=True,
-    ):
-        difference = log_odds(float(now)) - log_odds(float(before))
-        confidence = null.confidence(finding.label, difference)
-        word = change_of(difference, confidence, was=bool(was), is_now=bool(is_now))
-        if not same_view and finding.label in PROJECTION_DEPENDENT:
+    for index, undecided in enumerate(unknown(current, prior)):
+        difference = float(differences[index])
+        confidence = null.confidence(undecided.label, difference)
+        was, is_now = bool(prior.positive[index]), bool(current.positive[index])
+        word = change_of(difference, confidence, was=was, is_now=is_now)
+        if not same_view and undecided.label in PROJECTION_DEPENDENT:
             word = Change.UNCERTAIN
-        made.append(FindingChange(finding.label, float(before), float(now), word, confidence))
+        made.append(replace(undecided, change=word, confidence=confidence))
     return tuple(made)
 
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -11,7 +12,7 @@ from inference.findings import FloatArray
 FLAT = 0.02  # grey levels in [0, 1] added to the local deviation: keeps noise of flat air small
 
 
-def tensor(maps: FloatArray) -> torch.Tensor:
+def tensor(maps: FloatArray | npt.NDArray[np.bool_]) -> torch.Tensor:
     """Return float32 maps of any number of dimensions as (n, 1, h, w)."""
     whole = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
     return whole.reshape(-1, 1, *maps.shape[-2:])

@@ -5,13 +5,12 @@ films that are exposed again (turned, shifted, scaled, windowed, grained, croppe
 on pairs of real films between which no label changed.
 """
 
-import math
 from typing import Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inference.findings import LABELS
+from inference.findings import LABELS, FloatArray
 
 SHARES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 BAND = 0.95  # of films without change; a change is named only beyond it
@@ -62,7 +61,7 @@ class Null(BaseModel):
         return float(np.interp(abs(difference), sizes, shares))
 
 
-def log_odds(probability: float) -> float:
-    """Return ``log(p / (1 - p))``."""
-    kept = min(max(probability, _NEAREST), 1 - _NEAREST)
-    return math.log(kept / (1 - kept))
+def log_odds(probabilities: FloatArray) -> FloatArray:
+    """Return ``log(p / (1 - p))`` of each, in float64."""
+    kept = np.clip(probabilities.astype(np.float64), _NEAREST, 1 - _NEAREST)
+    return np.asarray(np.log(kept / (1 - kept)))

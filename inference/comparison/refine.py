@@ -58,7 +58,8 @@ def _solved(basis: torch.Tensor, at: Slope) -> torch.Tensor:
     normal = weighted @ basis.T  # (k, k)
     damping = 1e-4 * normal.diagonal().mean() + 1e-9  # a blank film has no slope at all
     normal = normal + damping * torch.eye(len(normal))
-    return torch.linalg.solve(normal, weighted @ at.residual.flatten())
+    step: torch.Tensor = torch.linalg.solve(normal, weighted @ at.residual.flatten())
+    return step
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,8 @@ class _Lattice:
                 for axis, along in enumerate((at.along_x, at.along_y))
             ]
         )
-        return torch.linalg.solve(normal, wanted).view_as(knots)
+        change: torch.Tensor = torch.linalg.solve(normal, wanted).view_as(knots)
+        return change
 
     def _products(self, weight: torch.Tensor) -> torch.Tensor:
         """Sum weight times each two splines; (knots, knots)."""

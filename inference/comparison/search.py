@@ -104,10 +104,12 @@ def _scores(fixed: torch.Tensor, laid: torch.Tensor, where: torch.Tensor) -> tor
     size = (2 * height, 2 * width)
 
     def spectrum(maps: torch.Tensor) -> torch.Tensor:
-        return torch.fft.rfft2(maps, s=size)
+        made: torch.Tensor = torch.fft.rfft2(maps, s=size)
+        return made
 
     def at_every_shift(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        return torch.fft.irfft2(one.conj() * other, s=size)
+        made: torch.Tensor = torch.fft.irfft2(one.conj() * other, s=size)
+        return made
 
     everywhere, has = spectrum(torch.ones_like(fixed)), spectrum(where)
     share = at_every_shift(everywhere, has) / (height * width)
