@@ -19,6 +19,7 @@ from inference.film import Film, NotAFilm, film_from_picture, read_film
 from inference.findings import Prediction
 from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels
 from inference.input_check import MIRRORED, InputCheck
+from inference.lung_fields import LungFields
 from inference.notes import notes_of
 from scp.priors import Choice
 from scp.results.answer import Answer, ResultObject
@@ -58,12 +59,14 @@ class Reader:
         results: ResultSettings,
         product: Product,
         check: InputCheck | None = None,
+        lungs: LungFields | None = None,
     ) -> None:
         self.engine = engine
         self.gate = gate
         self.results = results
         self.product = product
         self.check = check
+        self.lungs = lungs
         self._opened: OrderedDict[Path, Opened] = OrderedDict()
         self._lock = Lock()
 
@@ -97,6 +100,8 @@ class Reader:
             prior.opened.film,
             current.prediction,
             prior.prediction,
+            null=self.engine.bundle.metadata.hilum.null,
+            lungs=self.lungs,
             limits=limits,
         )
 

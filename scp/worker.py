@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from inference.bundle import Bundle, BundleError, default_bundle, load_bundle
 from inference.engine import Engine, EngineError
 from inference.input_check import InputCheck
+from inference.lung_fields import LungFields
 from inference.operating_points import BadOperatingPoint
 from scp import logs
 from scp.answering import Answerer
@@ -52,13 +53,15 @@ def this_product(settings: Settings) -> Product:
 def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
     with _open_engine(settings) as engine:
-        check = _input_check(settings, engine.bundle)
-        yield Reader(engine, settings.gate, settings.results, this_product(settings), check)
+        check, lungs = _beside_it(settings, engine.bundle)
+        yield Reader(engine, settings.gate, settings.results, this_product(settings), check, lungs)
 
 
-def _input_check(settings: Settings, bundle: Bundle) -> InputCheck | None:
+def _beside_it(settings: Settings, bundle: Bundle) -> tuple[InputCheck | None, LungFields | None]:
+    """Load what a bundle has beside its network."""
     try:
-        return bundle.input_check() if settings.gate.check_appearance else None
+        check = bundle.input_check() if settings.gate.check_appearance else None
+        return check, bundle.lung_fields()
     except BundleError as error:
         raise ServiceError(f"no film can be read: {error}") from error
 

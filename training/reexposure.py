@@ -71,4 +71,5 @@ def _compressed(greys: Greys, rng: np.random.Generator) -> Greys:
     eight = np.rint(greys * 255).astype(np.uint8)
     Image.fromarray(eight).save(file, "JPEG", quality=int(rng.integers(*JPEG_QUALITY)))
     with Image.open(file) as picture:
-        return np.asarray(picture, np.float32) / np.float32(255)
+        compressed: Greys = np.asarray(picture, np.float32) / np.float32(255)
+    return compressed

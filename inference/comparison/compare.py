@@ -22,6 +22,9 @@ from inference.projection import FRONTAL, same_projection
 MINIMUM_QUALITY = 0.45
 
 
+# of the film: on a chest film lungs take a third; a segmenter that says less was lost
+LEAST_LUNGS = 0.1
+
 INVERTED = "bright and dark are exchanged between the films; the prior is shown as the current one"
 
 
@@ -101,12 +104,12 @@ def compare(
 def lung_fields(pair: AlignedPair, lungs: FindsLungs | None) -> npt.NDArray[np.bool_]:
     """Return the lung fields of either film, (h, w): what has become opaque is only on the prior's.
 
-    All of it without something that finds them, or where it finds none.
+    All of it without something that finds them, or where it finds too little to be true.
     """
     if lungs is None:
         return np.ones(pair.overlap.shape, dtype=np.bool_)
     found = lungs.find(pair.current) | lungs.find(pair.prior)
-    return found if found.any() else np.ones_like(found)
+    return found if found.mean() >= LEAST_LUNGS else np.ones_like(found)
 
 
 def _not_comparable(current: Film, prior: Film, alignment: Alignment, agreement: float) -> str:
