@@ -73,8 +73,9 @@ class LungFields:
     def find(self, pixels: FloatArray) -> BoolArray:
         """Return where the lungs lie, (h, w), on the grid given.
 
-        At most two parts, without small holes. A film of one grey has none; so may a film on
-        which no lung is seen: the caller must be ready for an empty answer.
+        At most two parts, without small holes, and without what lies behind heart and diaphragm.
+        A film of one grey has none; a dim film may come back empty or with one lung: the caller
+        must be ready for that.
 
         Parameters
         ----------
