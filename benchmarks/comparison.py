@@ -1,15 +1,15 @@
-"""Where the time of a comparison goes, and how well real pairs are laid onto each other.
+"""What a comparison costs, and how well real pairs are laid onto each other.
 
     python benchmarks/comparison.py                          # made-up films, seconds
-    python benchmarks/comparison.py --data ../shared/data    # real pairs (pairs.csv, films/)
+    python benchmarks/comparison.py --data ../shared/data    # real pairs (pairs.csv, films.csv)
 
-Prints the share of each stage within this run, and with real films the quality of pairs of one
-patient, with and without the second step of the alignment, against pairs that must not be
-compared. `MINIMUM_QUALITY` was chosen from that table.
+Prints the time and memory of one comparison of decoded films, the share of each stage within this
+run, and with real films the quality of pairs of one patient, with and without the deformation,
+against pairs that must not be compared. `MINIMUM_QUALITY` was chosen from that table.
 """
 
 import argparse
-import csv
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,14 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from inference.comparison.align import align, pixel_ratio, resized, working_shape
-from inference.comparison.compare import MINIMUM_QUALITY
+from benchmarks.opacities import still_pairs
+from inference.bundle import default_bundle, load_bundle
+from inference.comparison.align import align, at_working_size, pixel_ratio
+from inference.comparison.compare import MINIMUM_QUALITY, FindsLungs, compare, lung_fields
 from inference.comparison.heatmaps import heatmap_differences
-from inference.comparison.structural import aligned_pair, difference, quality, similarity
-from inference.film import Film, film_from_pixels
+from inference.comparison.structural import AlignedPair, difference, quality, similarity
+from inference.film import Film
 from inference.findings import ModelIdentity, Prediction
+from inference.threads import one_thread
+from training.data import read_picture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from films import chest
@@ -45,19 +48,26 @@ class Stages:
         self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
 
 
-def run(pair: Pair, stages: Stages, *, fine: bool = True) -> float:
+def run(
+    pair: Pair, stages: Stages, lungs: FindsLungs | None = None, *, deform: bool = True
+) -> float:
+    """Do what `compare` does, stage by stage; return the quality, -1 when implausible."""
     current, prior = pair
     said = prediction()
     with stages("resize"):
-        shown, before = (resized(f.pixels, working_shape(f.pixels)) for f in pair)
+        shown, before = (at_working_size(f.pixels) for f in pair)
     with stages("align"):
-        alignment = align(shown, before, pixel_ratio(current, prior), fine=fine)
-    with stages("normalise"):
-        laid = aligned_pair(shown, alignment.move(before), alignment.overlap)
+        alignment = align(shown, before, pixel_ratio(current, prior), deform=deform)
+    with stages("move"):
+        before = 1 - before if alignment.inverted else before
+        laid = AlignedPair(shown, alignment.move(before), alignment.overlap)
+    with stages("quality"):
         agreement = quality(laid)
+    with stages("lung fields"):
+        where = lung_fields(laid, lungs)
     with stages("difference"):
-        difference(laid)
-    with stages("ssim"):
+        difference(laid, where)
+    with stages("SSIM"):
         similarity(laid)
     with stages("heat maps"):
         heatmap_differences(said, said, alignment)
@@ -82,20 +92,9 @@ def made_up_pairs(count: int) -> list[Pair]:
 
 
 def real_pairs(data: Path, count: int) -> list[Pair]:
-    """Take pairs of one patient whose films were both published at 1024 px."""
-    files = {path.stem: path for path in (data / "films").iterdir()}
-    with (data / "pairs.csv").open() as table:
-        rows = [row for row in csv.DictReader(table) if row["prior_px"] == "1024"]
-    names = [
-        (Path(r["current"]).stem, Path(r["prior"]).stem) for r in rows if r["current_px"] == "1024"
-    ]
-    known = [pair for pair in names if set(pair) <= set(files)]
-    chosen = np.random.default_rng(1).permutation(len(known))[:count]
-
-    def film(name: str) -> Film:
-        return film_from_pixels(np.asarray(Image.open(files[name]).convert("L")))
-
-    return [(film(known[i][0]), film(known[i][1])) for i in chosen]
+    """Take pairs of one patient, of one view and without change of labels."""
+    chosen = still_pairs(data / "films.csv", data / "pairs.csv")[:count]
+    return [(read_picture(one.current.path), read_picture(one.prior.path)) for one in chosen]
 
 
 def spread(name: str, qualities: Iterable[float]) -> None:
@@ -111,12 +110,13 @@ def qualities_of_real(pairs: list[Pair]) -> None:
     print(f"\n{'quality, percentile':28s}     0      5     25     50     75     95    100")
     unused = Stages()
     spread("one patient", (run(pair, unused) for pair in pairs))
-    spread("one patient, first step only", (run(pair, unused, fine=False) for pair in pairs))
+    spread("one patient, not deformed", (run(pair, unused, deform=False) for pair in pairs))
     spoilt: dict[str, Callable[[Film, int], Film]] = {
         "another patient": lambda _, i: pairs[(i + 1) % len(pairs)][1],
-        "upside down": lambda prior, _: Film(prior.pixels[::-1]),
-        "on its side": lambda prior, _: Film(np.rot90(prior.pixels)),
-        "inverted": lambda prior, _: Film(1 - prior.pixels),
+        "upside down": lambda prior, _: Film(prior.pixels[::-1].copy()),
+        "on its side": lambda prior, _: Film(np.rot90(prior.pixels).copy()),
+        "inverted (is turned back)": lambda prior, _: Film(1 - prior.pixels),
+        "mirrored": lambda prior, _: Film(prior.pixels[:, ::-1].copy()),
         "noise": lambda prior, i: Film(
             np.random.default_rng(i).random(prior.pixels.shape, dtype=np.float32)
         ),
@@ -129,20 +129,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with pairs.csv and films/")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's when left out")
     options = parser.parse_args()
     pairs = (
         real_pairs(options.data, options.pairs) if options.data else made_up_pairs(options.pairs)
     )
-    stages = Stages()
-    run(pairs[0], Stages())  # the first run loads libraries
+    lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
+    before = peak_mib()
+    compare(*pairs[0], prediction(), prediction(), lungs=lungs)  # loads what is still to be loaded
+    grown, stages = peak_mib() - before, Stages()
+    start, cpu = time.perf_counter(), time.process_time()
     for pair in pairs:
-        run(pair, stages)
+        compare(*pair, prediction(), prediction(), lungs=lungs)
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    each = 1000 / len(pairs)
+    print(
+        f"{len(pairs)} comparisons: {each * wall:.0f} ms each, {each * cpu:.0f} ms CPU;"
+        f" {grown:.0f} MiB more than before the first"
+    )
+    with one_thread():
+        for pair in pairs:
+            run(pair, stages, lungs)
     total = sum(stages.seconds.values())
-    print(f"{len(pairs)} comparisons, {1000 * total / len(pairs):.0f} ms each")
     for name, seconds in stages.seconds.items():
         print(f"  {name:12s} {seconds / total:5.0%}")
     if options.data:
         qualities_of_real(pairs)
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had, resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
 NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
+NewVersion = Annotated[
+    str | None, typer.Option(help="of the new bundle; that of the old one when left out")
+]
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 app.registered_commands += measures.registered_commands
@@ -196,11 +199,12 @@ def add_check(
     *,
     check: Annotated[Path, typer.Option(help="folder of a run of `hilum train-check`")],
     out: NewBundle,
+    version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put a trained input check into the copy."""
     from training.parts import INPUT_CHECK
 
-    _add(INPUT_CHECK, bundle, check, out)
+    _add(INPUT_CHECK, bundle, check, out, version)
 
 
 @app.command("add-lungs")
@@ -209,11 +213,12 @@ def add_lungs(
     *,
     lungs: Annotated[Path, typer.Option(help="folder of a run of `hilum train-lungs`")],
     out: NewBundle,
+    version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put a trained lung segmenter into the copy."""
     from training.parts import LUNG_FIELDS
 
-    _add(LUNG_FIELDS, bundle, lungs, out)
+    _add(LUNG_FIELDS, bundle, lungs, out, version)
 
 
 @app.command("add-null")
@@ -222,19 +227,20 @@ def add_null(
     *,
     null: Annotated[Path, typer.Option(help="folder of a run of `hilum measure-null`")],
     out: NewBundle,
+    version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put its measured null distribution of change into the copy."""
     from training.parts import NULL
 
-    _add(NULL, bundle, null, out)
+    _add(NULL, bundle, null, out, version)
 
 
-def _add(part: "Part", bundle: Path, run: Path, out: Path) -> None:
+def _add(part: "Part", bundle: Path, run: Path, out: Path, version: str | None) -> None:
     from inference.bundle import load_bundle
     from training.parts import with_part
 
     with errors_as_text():
-        made = with_part(load_bundle(bundle), part, run, out).identity
+        made = with_part(load_bundle(bundle), part, run, out, version).identity
         typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
 
 

@@ -22,6 +22,7 @@ from skimage.morphology import disk
 from inference.film import Film
 from inference.lung_fields import LungFields, two_parts
 from inference.preprocessing import comparable_greys
+from inference.threads import one_thread
 from training.lung_examples import Masked
 from training.lung_fields import dice_of
 from training.masked_films import MaskedFile, read_masked, small_films
@@ -177,14 +178,12 @@ def boundary_distance(found: Mask, true: Mask) -> float:
 def pace_ms(lungs: LungFields, films: int = 20) -> float:
     """Return the milliseconds of one core that one film of 512 x 420 px takes."""
     pixels = np.random.default_rng(0).random((512, 420), dtype=np.float32)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    lungs.find(pixels)  # the first is slow
-    begun = time.thread_time()  # of this thread alone, whatever else the machine does
-    for _ in range(films):
-        lungs.find(pixels)
-    torch.set_num_threads(threads)
-    return (time.thread_time() - begun) / films * 1000
+    with one_thread():
+        lungs.find(pixels)  # the first is slow
+        begun = time.thread_time()  # of this thread alone, whatever else the machine does
+        for _ in range(films):
+            lungs.find(pixels)
+        return (time.thread_time() - begun) / films * 1000
 
 
 def as_json(found: Sequence[Found]) -> list[dict[str, Any]]:

@@ -79,8 +79,15 @@ def add_part(bundle: Bundle, part: Part, run: Path) -> Bundle:
     return load_bundle(bundle.folder)
 
 
-def with_part(bundle: Bundle, part: Part, run: Path, out: Path) -> Bundle:
+def with_part(
+    bundle: Bundle, part: Part, run: Path, out: Path, version: str | None = None
+) -> Bundle:
     """Copy a bundle to ``out``, and put a part out of a run into the copy.
+
+    Parameters
+    ----------
+    version
+        Of the copy; that of the old one when None.
 
     Raises
     ------
@@ -90,7 +97,17 @@ def with_part(bundle: Bundle, part: Part, run: Path, out: Path) -> Bundle:
     if out.exists():
         raise BundleExists(f"{out} exists; write into a new folder")
     shutil.copytree(bundle.folder, out)
+    if version is not None:
+        _renumber(out, version, f"hilum {part.command}")
     return add_part(load_bundle(out), part, run)
+
+
+def _renumber(folder: Path, version: str, what: str) -> None:
+    metadata = json.loads((folder / METADATA).read_text())
+    log = metadata.setdefault("changelog", {})
+    before = log.get(version, metadata["version"])  # two parts may come under one number
+    metadata["version"], log[version] = version, f"{before} && {what}"
+    (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
 
 
 def read_spec(part: Part, run: Path) -> BaseModel:

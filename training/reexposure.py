@@ -57,7 +57,8 @@ def _cropped(greys: Greys, rng: np.random.Generator) -> Greys:
 def _windowed(greys: Greys, rng: np.random.Generator) -> Greys:
     low, high = rng.uniform(-WINDOW, WINDOW), 1 + rng.uniform(-WINDOW, WINDOW)
     bent = np.clip((greys - low) / (high - low), 0, 1) ** np.exp(rng.uniform(-GAMMA, GAMMA))
-    return bent.astype(np.float32)
+    windowed: Greys = bent.astype(np.float32)
+    return windowed
 
 
 def _grained(greys: Greys, rng: np.random.Generator) -> Greys:

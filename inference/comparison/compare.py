@@ -16,6 +16,7 @@ from inference.comparison.structural import AlignedPair, difference, quality, si
 from inference.film import Film, View
 from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.projection import FRONTAL, same_projection
+from inference.threads import one_thread
 
 # local correlation below which the films are not laid onto each other well enough to subtract.
 # Measured on real films (benchmarks/comparison.py). It does not tell one patient from another.
@@ -35,6 +36,7 @@ class FindsLungs(Protocol):
         """Return the lung fields of a film (h, w) in [0, 1], (h, w)."""
 
 
+@one_thread()
 def compare(
     current: Film,
     prior: Film,
