@@ -10,7 +10,7 @@ corners that a person could point at, and of a grid over the whole film, flat ai
 import argparse
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,11 +117,11 @@ def row_of(pairs: list[Warped], method: Method) -> tuple[str, ...]:
     return (*spread, f"{lost:.1%}", f"{1000 * seconds / len(pairs):.0f}")
 
 
-def main() -> None:
+def main(said: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=Path, required=True, help="films.csv")
     parser.add_argument("--count", type=int, default=200)
-    options = parser.parse_args()
+    options = parser.parse_args(said)
     torch.set_num_threads(1)
     paths = films(options.films, options.count)
     pairs = [warped(read(path), seed) for seed, path in enumerate(paths)]

@@ -12,7 +12,7 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,12 +125,12 @@ def qualities_of_real(pairs: list[Pair]) -> None:
         spread(name, (run((c, spoil(p, i)), unused) for i, (c, p) in enumerate(pairs)))
 
 
-def main() -> None:
+def main(said: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with pairs.csv and films/")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's when left out")
-    options = parser.parse_args()
+    options = parser.parse_args(said)
     pairs = (
         real_pairs(options.data, options.pairs) if options.data else made_up_pairs(options.pairs)
     )

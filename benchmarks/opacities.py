@@ -14,7 +14,7 @@ opacities and with boxes for lungs; `--skip 75` leaves those out.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,14 +153,14 @@ def cases(pairs: list[FilmPair], lungs: FindsLungs | None) -> Iterator[tuple[See
         yield bare, look(painted(bare.case, bare.lungs, 10_000 + seed), lungs)
 
 
-def main() -> None:
+def main(said: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=Path, required=True, help="films.csv")
     parser.add_argument("--pairs", type=Path, required=True, help="pairs.csv")
     parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's own when left out")
     parser.add_argument("--count", type=int, help="pairs at most")
     parser.add_argument("--skip", type=int, default=0, help="leave so many out first")
-    options = parser.parse_args()
+    options = parser.parse_args(said)
     torch.set_num_threads(1)
     lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
     chosen = still_pairs(options.films, options.pairs)[options.skip :][: options.count]
@@ -190,9 +190,13 @@ def table(
     bins = np.digitize(contrasts, (0.07, 0.11))
     for name, rows in answers.items():
         right = np.array([there.right for _, there in rows])
-        by_contrast = (f"{right[bins == k].mean():.0%}" for k in range(3))
+        by_contrast = (_percent(right[bins == k]) for k in range(3))
         made.add_row(name, f"{_area(rows):.3f}", f"{right.mean():.0%}", *by_contrast)
     return made
+
+
+def _percent(right: npt.NDArray[np.bool_]) -> str:
+    return f"{right.mean():.0%}" if right.size else "-"
 
 
 def _area(rows: list[tuple[Answer, Answer]]) -> float:

@@ -58,9 +58,10 @@ class Told:
     Attributes
     ----------
     ours
-        By the difference in log odds over the finding's band.
+        Of one finding: by the difference in log odds. Of any: by the differences in probability,
+        each times the share of films without change that differ less, summed.
     plain
-        By the difference in probability, for comparison.
+        By the difference in probability, of any finding the largest.
     """
 
     what: str
@@ -129,7 +130,7 @@ def _shares(null: Null, said: Sequence[SaidOfPair]) -> tuple[Doubles, Doubles]:
 def told(pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: Null) -> tuple[Told, ...]:
     """Measure how well pairs with a change are told: of any label, and of each separately."""
     change = np.stack([pair.labels for pair in pairs])  # (pairs, 14)
-    ours = differences_of(said) / _bands(null)
+    ours = differences_of(said)
     plain = np.stack([now.probabilities - then.probabilities for then, now in said]).astype(float)
     _, patients = np.unique([pair.current.patient for pair in pairs], return_inverse=True)
     weights = np.concatenate(list(patient_draws(patients)))
@@ -139,7 +140,7 @@ def told(pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: Null) -> t
         return Told(what, int(counted.sum()), int((changed & counted).sum()), *areas)
 
     everywhere = np.ones(len(pairs), dtype=np.bool_)
-    largest = [np.abs(score).max(axis=1) for score in (ours, plain)]
+    largest = [(np.abs(plain) * _confidences(null, ours)).sum(axis=1), np.abs(plain).max(axis=1)]
     rows = [row("any label changed", np.asarray(change.any(axis=1)), everywhere, largest)]
     for index, finding in enumerate(FINDINGS):
         for sign, word in ((1, "appeared"), (-1, "disappeared")):
@@ -155,6 +156,16 @@ def _area(score: Doubles, changed: Flags, counted: Flags, weights: Doubles) -> E
     once = np.ones((1, int(counted.sum())))
     value = auc(rank(score[counted], changed[counted], once))[0]
     return estimate(value, auc(rank(score[counted], changed[counted], weights[:, counted])))
+
+
+def _confidences(null: Null, differences: Doubles) -> Doubles:
+    """(pairs, 14): share of films without change that differ less."""
+    return np.array(
+        [
+            [null.confidence(label, one) for label, one in zip(LABELS, row, strict=True)]
+            for row in differences
+        ]
+    )
 
 
 def _bands(null: Null) -> Doubles:

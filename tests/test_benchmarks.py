@@ -1,0 +1,46 @@
+"""Each benchmark of the comparison runs, in a short form; what it prints is not judged here."""
+
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+from film_lists import write_film_list
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import alignment, comparison, opacities
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two patients with two films each, said to be of 1024 px."""
+    listed = write_film_list(tmp_path / "films", patients=2)
+    listed.write_text(listed.read_text().replace(",64,", ",1024,"))
+    with (listed.parent / "pairs.csv").open("w", newline="") as file:
+        names = [("prior", "current"), ("0_0.png", "0_1.png"), ("1_0.png", "1_1.png")]
+        csv.writer(file).writerows(names)
+    return listed
+
+
+def test_the_alignment_is_measured_beside_other_methods(films, capsys):
+    alignment.main(["--films", str(films), "--count", "1"])
+    printed = capsys.readouterr().out
+    for method in alignment.METHODS:
+        assert method.split(" (")[0] in printed
+
+
+def test_painted_opacities_are_looked_for_by_each_method(films, capsys):
+    opacities.main(["--films", str(films), "--pairs", str(films.parent / "pairs.csv")])
+    printed = capsys.readouterr().out
+    assert "painted into 2 pairs" in printed
+    for method in opacities.METHODS:
+        assert method in printed
+
+
+def test_a_comparison_is_timed_stage_by_stage(films, capsys):
+    comparison.main(["--pairs", "1", "--data", str(films.parent)])
+    printed = capsys.readouterr().out
+    assert "1 comparisons: " in printed
+    for stage in ("align", "lung fields", "difference", "SSIM"):
+        assert f"  {stage}" in printed
+    assert "another patient" in printed
