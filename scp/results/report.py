@@ -263,7 +263,8 @@ def _said_of_the_prior(envelope: Envelope) -> Iterator[sr.TextContentItem]:
     day = study_day(envelope.prior)
     prior = f"the prior film of {day.isoformat()}" if day else "the prior film (date not stated)"
     if not comparison.comparable:
-        yield _text(COMMENT, f"Not comparable with {prior}: {comparison.reason}")
+        why = comparison.reason.removeprefix("not comparable: ")  # not said twice
+        yield _text(COMMENT, f"Not comparable with {prior}: {why}")
         return
     yield _text(
         COMMENT,
@@ -271,7 +272,8 @@ def _said_of_the_prior(envelope: Envelope) -> Iterator[sr.TextContentItem]:
         f"structural similarity {comparison.ssim:.2f} after alignment",
     )
     if comparison.reason:
-        yield _text(COMMENT, f"The comparison is limited: {comparison.reason}")
+        why = comparison.reason.removeprefix("limited comparison: ")  # not said twice
+        yield _text(COMMENT, f"The comparison is limited: {why}")
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         yield _text(
             DIFFERENCE,
