@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
+from scp.index.locking import lock
 from scp.index.rows import ChoiceRow, ReasonRow, RejectedRow
 from scp.index.schema import FilmState, Instance, Patient, PriorChoice, Series, Study
 from scp.priors import Candidate, Choice, Code, rank
@@ -37,10 +38,9 @@ def hold(session: Session, instance: Instance) -> None:
     """Let nobody else state an outcome of this patient's films until the commit.
 
     An older film that becomes readable while a newer one is being answered: whichever commits
-    later sees the other, and none is missed. The update changes nothing and locks the row.
+    later sees the other, and none is missed.
     """
-    held = update(Patient).where(Patient.id == instance.patient_id).values(issuer=Patient.issuer)
-    session.execute(held, execution_options={"synchronize_session": False})
+    lock(session, Patient, id=instance.patient_id)
 
 
 def candidate(session: Session, instance: Instance) -> Candidate:
