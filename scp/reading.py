@@ -28,6 +28,8 @@ from scp.results.settings import ResultSettings
 _KEPT_FILMS = 6
 # limits of a comparison that the films themselves do not show
 _TOLD = (Code.SAME_EXPOSURE,)
+# notes on the choice that a film without a prior needs too
+_TOLD_WITHOUT = (Code.NOT_FETCHED,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +117,9 @@ class Reader:
 
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
-    """Return what is to be said of the prior, beside the comparison itself."""
-    return tuple(note.sentence for note in choice.notes) if prior is not None else ()
+    """Return what is to be said of the prior, or of there being none, beside the comparison."""
+    told = (note for note in choice.notes if prior is not None or note.code in _TOLD_WITHOUT)
+    return tuple(note.sentence for note in told)
 
 
 def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:

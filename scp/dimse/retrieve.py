@@ -132,7 +132,7 @@ def retrieve(
     try:
         if images and settings.retrieve == "move":
             _move_all(settings, calling_ae_title, tally)
-        elif images:
+        elif images and settings.retrieve == "get":
             store = SubOperations(images, take, folder, deadline, tally.arrived)
             _get_all(settings, calling_ae_title, tally, store)
     except PriorsUnavailable as error:
