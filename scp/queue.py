@@ -24,6 +24,7 @@ COMPARISONS = "comparisons"
 # priors that are asked for once more: a PACS that is slow holds up nothing else
 FETCHES = "fetches"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
+_ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
@@ -178,7 +179,12 @@ class Jobs:
         self._client.cancel_workflow(job_id)
 
     def retry(self, job_id: str, queue: str) -> None:
-        """Do a finished, failed or cancelled job again from its start."""
+        """Do a finished, failed or cancelled job again from its start; one that waits, at once."""
+        job = self.status(job_id)
+        if job is not None and job.status == "DELAYED":
+            self._client.resume_workflow(job_id, queue_name=queue)
+        if job is None or job.status in _ACTIVE:
+            return
         self._client.rewind_workflow(job_id, application_version=WORKFLOW_VERSION, queue_name=queue)
 
     def close(self) -> None:

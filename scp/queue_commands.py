@@ -82,7 +82,7 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
 
 def retry_job(settings: Settings, job_id: str) -> None:
-    """Do a failed, cancelled or given-up job again."""
+    """Do a failed, cancelled or given-up job again, and a waiting one at once."""
     with open_ground(settings) as ground:
         film_uid = film_of(job_id)
         if again_of(job_id) or fetch_of(job_id):
@@ -92,8 +92,9 @@ def retry_job(settings: Settings, job_id: str) -> None:
             _retry_delivery(ground, *delivery_of(job_id))
         else:
             _require(ground, job_id)
-            ground.jobs.retry(job_id, FILMS)
+            # first, or a quick worker's outcome would be written over
             _set_film(ground, film_uid, FilmState.RECEIVED, "", "")
+            ground.jobs.retry(job_id, FILMS)
     Console().print(f"{job_id} is in the queue again")
 
 

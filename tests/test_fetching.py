@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
-from scp.errors import Conflict
+from scp.errors import ArchiveFull, Conflict
 from scp.fetching import not_fetched
 from scp.index import films
 from scp.index.fetches import Outcome
@@ -273,6 +273,46 @@ def test_a_pacs_that_stays_away_is_asked_a_bounded_number_of_times(bench):
         seen = now_there
     assert seen == {fetch_job(uid, 2), fetch_job(uid, 3)}
     assert outcome(bench) == ("unreachable", 3)
+
+
+def test_an_answer_that_tells_of_missing_priors_and_one_that_need_not_are_two(bench):
+    """Never other bytes under one UID."""
+    bench.ask(**asked(free_port()))
+    uid = bench.take(CURRENT)
+    told = bench.answer(uid)
+    with OddPacs(find=lambda _event: iter(())) as pacs:
+        bench.ask(**asked(pacs.port))
+        done = bench.answer(uid)  # by hand, with `hilum queue retry`
+    assert notes(told) != notes(done) == []
+    uids = {result.uid for result in told.results}
+    assert len(done.results) == 4
+    assert uids < {result.uid for result in done.results}
+
+
+def test_of_priors_that_came_in_part_only_the_rest_is_asked_for_later(bench, tmp_path):
+    newer, older = film("20230101"), film("20220101")
+    take, full = bench.intake.take_prior, {newer.SOPInstanceUID}
+
+    def once_full(path, request):
+        if request.sop_instance_uid in full:
+            raise ArchiveFull("the disk is full")
+        take(path, request)
+
+    bench.intake.take_prior = once_full
+    uid = bench.take(CURRENT)
+    with QrScp(tmp_path / "pacs") as pacs:
+        pacs.fill(newer, older)
+        bench.ask(**asked(pacs.port))
+        row = bench.answer(uid)
+        assert (row.prior.uid, outcome(bench)) == (older.SOPInstanceUID, ("incomplete", 1))
+        assert "not all of them came" in notes(row)[0]
+        full.clear()
+        with capture_logs() as lines:
+            bench.fetch_again()
+    (found,) = [line for line in lines if line["event"] == "priors found"]
+    assert found["images"] == 1
+    assert bench.again() == {again_job(uid, newer.SOPInstanceUID)}
+    assert bench.row(uid).prior.uid == newer.SOPInstanceUID
 
 
 def test_an_attempt_that_is_done_again_is_counted_once(bench):

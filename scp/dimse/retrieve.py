@@ -79,6 +79,15 @@ class _Tally:
         return Retrieved(tuple(self.arrived), missing, self.completed, self.warning, self.failed)
 
 
+def see_services(settings: PriorsSettings, calling_ae_title: str) -> None:
+    """See that the PACS accepts us and offers what is asked of it. Raises PriorsUnavailable."""
+    needed = [FIND, MOVE if settings.retrieve == "move" else GET]
+    contexts = [build_context(uid) for uid in needed]
+    deadline = Deadline(settings.timeout_s)
+    with associated(settings.remote, calling_ae_title, contexts, deadline, needed=needed):
+        pass
+
+
 def fetch_priors(
     settings: PriorsSettings,
     calling_ae_title: str,
