@@ -179,8 +179,8 @@ class Fetcher:
         with Session(self.intake.engine) as session, session.begin():
             lock(session, schema.Instance, uid=film_uid)
             film = films.film(session, film_uid)
-            first = fetches.save(session, film, attempt, outcome, self.intake.now())
-            if not first or outcome in _FINAL or attempt >= self.settings.attempts:
+            fetches.save(session, film, attempt, outcome, self.intake.now())
+            if outcome in _FINAL or attempt >= self.settings.attempts:
                 return None
             self.intake.jobs.fetch_priors(session, film_uid, attempt + 1, wait_s)
             return wait_s

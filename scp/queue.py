@@ -112,7 +112,10 @@ class Jobs:
         self._client.enqueue_in_transaction(session, options, film_uid)
 
     def fetch_priors(self, session: Session, film_uid: str, attempt: int, delay_s: float) -> None:
-        """Ask for another attempt at a film's priors, in the caller's transaction."""
+        """Ask for another attempt at a film's priors, in the caller's transaction.
+
+        Asked for twice, it is done once: an attempt that was done again asks for the same next one.
+        """
         options = _options("fetch_priors", FETCHES, fetch_job(film_uid, attempt))
         if delay_s:
             options["delay_seconds"] = delay_s

@@ -25,18 +25,16 @@ class Outcome(StrEnum):
 
 def save(
     session: Session, instance: Instance, attempt: int, outcome: Outcome, now: datetime
-) -> bool:
-    """Remember how an attempt went; say whether it is the first time that this one is told of.
+) -> None:
+    """Remember how an attempt went.
 
-    An attempt done again, after a kill or by hand, changes the outcome and is not counted again.
+    One done again, after a kill or by hand, changes the outcome and is not counted again.
     """
     row = _of(session, instance) or PriorFetch(instance_id=instance.id, attempt=0, failures=0)
-    first = row.attempt < attempt
+    row.failures += attempt > row.attempt and outcome is not Outcome.DONE
     row.attempt = max(row.attempt, attempt)
-    row.failures += first and outcome is not Outcome.DONE
     row.outcome, row.asked_at = outcome.value, now
     session.add(row)
-    return first
 
 
 def outcome(session: Session, instance: Instance) -> Outcome | None:
