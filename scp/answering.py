@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -14,11 +14,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from inference.gate import Refusal
+from scp.again import ask_again
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
-from scp.index import choices, deliveries, films
+from scp.fetching import not_fetched
+from scp.index import choices, deliveries, fetches, films
 from scp.index.schema import Analysis, FilmState, Instance
-from scp.priors import Choice, Code, Reason, choose
+from scp.priors import Candidate, Choice, Code, Reason, choose
 from scp.queue import Jobs
 from scp.reading import Read, Reader
 from scp.results.answer import ResultObject
@@ -78,7 +80,7 @@ class Answerer:
                 state, why = FilmState.ANALYSED, ("", "")
                 _save(session, instance, read, self.now())
             films.set_outcome(instance, state, self.now(), *why)
-            self._ask_again(session, instance)
+            ask_again(session, self.jobs, instance, self.settle_s)
         log.info("read", film=film_uid, refused=why[0], duration_s=_since(started))
         return isinstance(read, Read)
 
@@ -103,7 +105,7 @@ class Answerer:
                 )
             self._save_results(session, instance, zip(objects, stored, strict=True))
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
-            self._ask_again(session, instance)
+            ask_again(session, self.jobs, instance, self.settle_s)
         log.info(
             "answered",
             film=film_uid,
@@ -124,15 +126,6 @@ class Answerer:
             self.write(film_uid)
         else:
             log.info("prior unchanged", film=film_uid)
-
-    def _ask_again(self, session: Session, changed: Instance) -> None:
-        """Ask for the films whose best prior is another, now that this film's outcome is stated.
-
-        In the transaction that states it: after a kill, both are there or neither is.
-        """
-        session.flush()
-        for film in choices.outdated(session, changed):
-            self.jobs.answer_again(session, film.film_uid, film.prior_uid, self.settle_s)
 
     def _save_results(
         self, session: Session, instance: Instance, made: Iterable[tuple[ResultObject, Stored]]
@@ -166,7 +159,7 @@ class Answerer:
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
             films.set_outcome(instance, FilmState.FAILED, self.now(), reason, detail)
-            self._ask_again(session, instance)
+            ask_again(session, self.jobs, instance, self.settle_s)
 
     def _prior(self, film_uid: str) -> tuple[Choice, _Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
@@ -174,6 +167,11 @@ class Answerer:
             instance = films.film(session, film_uid)
             current = choices.candidate(session, instance)
             known = choices.candidates(session, instance)
+            note = not_fetched(fetches.outcome(session, instance))
+        choice, prior = self._best(current, known)
+        return replace(choice, notes=(*choice.notes, *note)), prior
+
+    def _best(self, current: Candidate, known: list[Candidate]) -> tuple[Choice, _Analysed | None]:
         passed: list[str] = []
         while True:
             choice = choose(current, known, passed)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from scp.archive import Archive
 from scp.config import Settings, load_settings
+from scp.dimse.retrieve import see_services
 from scp.dimse.sender import DestinationSettings, Unreachable, echo
 from scp.errors import HilumError, ServiceError
 from scp.index.database import open_database
@@ -56,6 +57,7 @@ def _checks(config: Path) -> Iterator[Checked]:
     yield _try("database", lambda: _database(settings))
     yield _try("receiver port", lambda: _receiver_port(settings))
     yield _try("dashboard port", lambda: _dashboard_port(settings))
+    yield _try("priors", lambda: _priors(settings))
     if not settings.destinations:
         yield Checked("destinations", good=True, text="none: results stay in the archive")
     for destination in settings.destinations:
@@ -138,6 +140,14 @@ def _says_alive(host: str, port: int) -> bool:
 def _reachable(host: str) -> str:
     """Return the address under which something that listens on all addresses is reached."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _priors(settings: Settings) -> str:
+    priors = settings.priors
+    if priors.retrieve == "off":
+        return "films are compared only with films that were sent here"
+    see_services(priors, settings.receiver.ae_title)
+    return f"{priors.remote} offers C-FIND and C-{priors.retrieve.upper()}"
 
 
 def _destination(settings: Settings, destination: DestinationSettings) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -68,9 +68,16 @@ class Settings(BaseSettings):
 
     @field_validator("priors")
     @classmethod
-    def _nothing_is_fetched_yet(cls, priors: PriorsSettings) -> PriorsSettings:
-        if priors.retrieve != "off":
-            raise ValueError('retrieve must be "off": answering does not fetch priors yet')
+    def _what_is_moved_can_come(
+        cls, priors: PriorsSettings, info: ValidationInfo
+    ) -> PriorsSettings:
+        receiver = info.data.get("receiver", ReceiverSettings())
+        peers = [peer.ae_title for peer in receiver.peers]
+        if priors.retrieve == "move" and peers and priors.ae_title not in peers:
+            raise ValueError(
+                f'retrieve = "move" has {priors.ae_title} send to our receiver: name it under'
+                " [[receiver.peers]]"
+            )
         return priors
 
     @classmethod

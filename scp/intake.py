@@ -16,9 +16,11 @@ from pynetdicom.dsutils import split_dataset
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from scp.again import ask_again
 from scp.archive import Archive
 from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
-from scp.index.received import Identity, Recorded, identify, record, record_refusal
+from scp.index import choices, films
+from scp.index.received import Identity, Recorded, claim, identify, record, record_refusal
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -39,12 +41,18 @@ class Intake:
     """Where received files go. Safe from many threads."""
 
     def __init__(
-        self, engine: sa.Engine, archive: Archive, jobs: Jobs, now: Callable[[], datetime]
+        self,
+        engine: sa.Engine,
+        archive: Archive,
+        jobs: Jobs,
+        now: Callable[[], datetime],
+        settle_s: float = 0,
     ) -> None:
         self.engine = engine
         self.archive = archive
         self.jobs = jobs
         self.now = now
+        self.settle_s = settle_s
 
     def take(self, received: Path, request: Request) -> Recorded:
         """Take a received Part 10 file in; when this returns, it is durable and enqueued.
@@ -54,9 +62,24 @@ class Intake:
         Refused
             It was not taken in; the bytes are in quarantine, but for a full disk.
         """
+        return self._take_or_keep(received, request, fetched=False)
+
+    def take_prior(self, received: Path, request: Request) -> Recorded:
+        """Take a prior in that hilum itself asked for: durable, but nobody waits for its answer.
+
+        Answered films that are to be compared with it are answered again ``settle_s`` later.
+
+        Raises
+        ------
+        Refused
+            It was not taken in; the bytes are in quarantine, but for a full disk.
+        """
+        return self._take_or_keep(received, request, fetched=True)
+
+    def _take_or_keep(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
         self.archive.require_space()
         try:
-            return self._take(received, request)
+            return self._take(received, request, fetched=fetched)
         except Refused as refusal:
             self._quarantine(received, request, refusal)
             raise
@@ -65,13 +88,16 @@ class Intake:
                 raise ArchiveFull(f"the disk is full ({error.strerror})") from error
             raise
 
-    def _take(self, received: Path, request: Request) -> Recorded:
+    def _take(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
         started = monotonic()
         header = _header(received)
         identity = _agreed(header.identity, request)
         stored = self.archive.keep_film(
             received, identity.study_uid, identity.sop_uid, header.preamble_bytes
         )
+
+        def claimed(session: Session) -> bool:  # with other bytes too: those here are answered
+            return claim(session, identity.sop_uid, request.calling_ae_title, self.now())
 
         def write() -> Recorded:
             with Session(self.engine) as session, session.begin():
@@ -82,8 +108,11 @@ class Intake:
                     transfer_syntax_uid=header.transfer_syntax_uid,
                     calling_ae_title=request.calling_ae_title,
                     now=self.now(),
+                    fetched=fetched,
                 )
-                if recorded is Recorded.NEW:
+                if recorded is Recorded.NEW and fetched:
+                    self._compare_with(session, identity.sop_uid)
+                elif not fetched and (recorded is Recorded.NEW or claimed(session)):
                     self.jobs.answer_film(session, identity.sop_uid)
                 return recorded
 
@@ -101,9 +130,16 @@ class Intake:
             calling_ae_title=request.calling_ae_title,
             size_bytes=stored.size_bytes,
             again=recorded is Recorded.SAME,
+            prior_only=fetched,
             duration_s=round(monotonic() - started, 3),
         )
         return recorded
+
+    def _compare_with(self, session: Session, film_uid: str) -> None:
+        """Ask for the films that are to be compared with a fetched one."""
+        instance = films.film(session, film_uid)
+        choices.hold(session, instance)
+        ask_again(session, self.jobs, instance, self.settle_s)
 
     def _quarantine(self, received: Path, request: Request, refusal: Refused) -> None:
         stored = self.archive.quarantine(received)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.index.counts import Counts, counts
+from scp.index.fetches import Outcome
 from scp.index.heartbeats import FRESH
 from scp.index.schema import DeliveryState, FilmState, Heartbeat, Instance
 
@@ -220,6 +221,7 @@ def _families(
     yield CounterMetricFamily(
         "hilum_quarantined", "Objects refused and kept aside.", value=numbers.quarantined
     )
+    yield from _fetches(numbers)
     oldest = numbers.oldest_unfinished_at
     yield GaugeMetricFamily(
         "hilum_oldest_unfinished_film_seconds",
@@ -233,6 +235,23 @@ def _families(
     yield up
     free = shutil.disk_usage(archive.data_dir).free
     yield GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", value=free)
+
+
+def _fetches(numbers: Counts) -> Iterator[Metric]:
+    """Return how asking the PACS for priors goes, with a zero for each outcome that none had."""
+    family = GaugeMetricFamily(
+        "hilum_prior_fetches",
+        "Films by how asking the PACS for their priors went last.",
+        labels=["outcome"],
+    )
+    for outcome in Outcome:
+        family.add_metric([outcome.value], numbers.fetches.get(outcome.value, 0))
+    yield family
+    yield CounterMetricFamily(
+        "hilum_prior_fetches_failed",
+        "Attempts to fetch priors that failed.",
+        value=numbers.failed_fetches,
+    )
 
 
 def _deliveries(numbers: Counts) -> Metric:

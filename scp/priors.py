@@ -34,6 +34,7 @@ class Code(StrEnum):
     NONE_KNOWN = "none_known"
     NONE_FITS = "none_fits"
     STUDY_TIME = "study_time"
+    NOT_FETCHED = "not_fetched"
     OTHER_PATIENT = "other_patient"
     NOT_EARLIER = "not_earlier"
     NOT_FRONTAL = "not_frontal"

@@ -21,7 +21,10 @@ WORKFLOW_INSTANCE = "worker"
 FILMS = "films"
 # films that are answered again because a better prior came: they hold up no new film
 COMPARISONS = "comparisons"
+# priors that are asked for once more: a PACS that is slow holds up nothing else
+FETCHES = "fetches"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
+_ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
@@ -49,6 +52,17 @@ def again_of(job_id: str) -> str | None:
     """Return which film a job answers again; None for another kind of job."""
     kind, _, rest = job_id.partition(":")
     return rest.partition(":")[0] if kind == "again" else None
+
+
+def fetch_job(film_uid: str, attempt: int) -> str:
+    """Return the id of one attempt to fetch a film's priors; the first is a step of its answer."""
+    return f"fetch:{film_uid}:{attempt}"
+
+
+def fetch_of(job_id: str) -> str | None:
+    """Return for which film a job fetches priors; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "fetch" else None
 
 
 def delivery_of(job_id: str) -> tuple[str, str]:
@@ -96,6 +110,16 @@ class Jobs:
         if delay_s:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def fetch_priors(self, session: Session, film_uid: str, attempt: int, delay_s: float) -> None:
+        """Ask for another attempt at a film's priors, in the caller's transaction.
+
+        Asked for twice, it is done once: an attempt that was done again asks for the same next one.
+        """
+        options = _options("fetch_priors", FETCHES, fetch_job(film_uid, attempt))
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid, attempt)
 
     def deliver(
         self,
@@ -158,7 +182,12 @@ class Jobs:
         self._client.cancel_workflow(job_id)
 
     def retry(self, job_id: str, queue: str) -> None:
-        """Do a finished, failed or cancelled job again from its start."""
+        """Do a finished, failed or cancelled job again from its start; one that waits, at once."""
+        job = self.status(job_id)
+        if job is not None and job.status == "DELAYED":
+            self._client.resume_workflow(job_id, queue_name=queue)
+        if job is None or job.status in _ACTIVE:
+            return
         self._client.rewind_workflow(job_id, application_version=WORKFLOW_VERSION, queue_name=queue)
 
     def close(self) -> None:

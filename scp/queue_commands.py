@@ -14,7 +14,16 @@ from sqlalchemy.orm import Session
 from scp.config import Settings
 from scp.index import deliveries, films
 from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
-from scp.queue import COMPARISONS, FILMS, NoSuchJob, again_of, delivery_of, film_of
+from scp.queue import (
+    COMPARISONS,
+    FETCHES,
+    FILMS,
+    NoSuchJob,
+    again_of,
+    delivery_of,
+    fetch_of,
+    film_of,
+)
 from scp.roles import Ground, now, open_ground
 
 _WORDS = {
@@ -50,7 +59,8 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
     with open_ground(settings) as ground:
         job = _require(ground, job_id)
-        film_uid = film_of(job_id) or again_of(job_id) or delivery_of(job_id)[0]
+        film_uid = film_of(job_id) or again_of(job_id) or fetch_of(job_id)
+        film_uid = film_uid or delivery_of(job_id)[0]
         with Session(ground.engine) as session:
             instance = films.film(session, film_uid)
             shown = _row(job) | {
@@ -72,18 +82,19 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
 
 def retry_job(settings: Settings, job_id: str) -> None:
-    """Do a failed, cancelled or given-up job again."""
+    """Do a failed, cancelled or given-up job again, and a waiting one at once."""
     with open_ground(settings) as ground:
         film_uid = film_of(job_id)
-        if again_of(job_id):
+        if again_of(job_id) or fetch_of(job_id):
             _require(ground, job_id)
-            ground.jobs.retry(job_id, COMPARISONS)
+            ground.jobs.retry(job_id, COMPARISONS if again_of(job_id) else FETCHES)
         elif film_uid is None:
             _retry_delivery(ground, *delivery_of(job_id))
         else:
             _require(ground, job_id)
-            ground.jobs.retry(job_id, FILMS)
+            # first, or a quick worker's outcome would be written over
             _set_film(ground, film_uid, FilmState.RECEIVED, "", "")
+            ground.jobs.retry(job_id, FILMS)
     Console().print(f"{job_id} is in the queue again")
 
 
@@ -95,7 +106,7 @@ def cancel_job(settings: Settings, job_id: str) -> None:
         film_uid = film_of(job_id)
         if film_uid is not None:
             _set_film(ground, film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
-        elif again_of(job_id) is None:  # a film that is not answered again keeps its answer
+        elif not (again_of(job_id) or fetch_of(job_id)):  # then its first answer stands
             with Session(ground.engine) as session, session.begin():
                 deliveries.set_state(
                     session, *delivery_of(job_id), DeliveryState.PENDING, DeliveryState.CANCELLED

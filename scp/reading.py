@@ -30,6 +30,8 @@ from scp.results.settings import ResultSettings
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
 NO_HEADER = "picture without a header: patient, date, view and pixel spacing not stated"
+# notes on the choice that a film without a prior needs too
+_TOLD_WITHOUT = (Code.NOT_FETCHED,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +129,9 @@ class Reader:
 
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
-    """Return what is to be said of the prior, beside the comparison itself."""
-    return tuple(note.sentence for note in choice.notes) if prior is not None else ()
+    """Return what is to be said of the prior, or of there being none, beside the comparison."""
+    told = (note for note in choice.notes if prior is not None or note.code in _TOLD_WITHOUT)
+    return tuple(note.sentence for note in told)
 
 
 def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:

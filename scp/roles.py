@@ -131,12 +131,14 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
 
     with open_ground(settings) as ground:
         host, port = listening.getsockname()[:2]
-        intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+        priors = settings.priors
+        intake = Intake(ground.engine, ground.archive, ground.jobs, now, priors.settle_s)
         receiver = Receiver(
             settings.receiver,
             intake,
             listening,
             secondary_captures=settings.gate.accept_secondary_capture,
+            moved_by=priors.ae_title if priors.retrieve == "move" else None,
         )
         Thread(target=receiver.serve, name="receiver", daemon=True).start()
         details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}

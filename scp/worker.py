@@ -20,12 +20,15 @@ from scp.answering import Answerer
 from scp.config import Settings
 from scp.delivery import Deliverer
 from scp.errors import ServiceError
+from scp.fetching import Fetcher
 from scp.index import films
 from scp.index.heartbeats import Role
 from scp.index.schema import FilmState
+from scp.intake import Intake
 from scp.queue import (
     APPLICATION,
     COMPARISONS,
+    FETCHES,
     FILMS,
     WORKFLOW_VERSION,
     delivery_queue,
@@ -90,7 +93,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
         open_reader(settings) as reader,
     ):
         answerer = make_answerer(ground, reader)
-        Worker(answerer, make_deliverer(ground))  # DBOS knows it from now on
+        Worker(answerer, make_fetcher(ground), make_deliverer(ground))  # DBOS knows it from now on
         _launch(ground, name)
         engine = reader.engine
         details = {
@@ -116,6 +119,18 @@ def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     destinations = ground.settings.destinations_by_name()
     settle_s = ground.settings.priors.settle_s
     return Answerer(ground.engine, ground.archive, ground.jobs, reader, destinations, now, settle_s)
+
+
+def make_fetcher(ground: Ground) -> Fetcher:
+    """Put together what fetches priors."""
+    settings = ground.settings
+    settle_s = settings.priors.settle_s
+    return Fetcher(
+        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s),
+        settings.priors,
+        settings.receiver.ae_title,
+        secondary_captures=settings.gate.accept_secondary_capture,
+    )
 
 
 def make_deliverer(ground: Ground) -> Deliverer:
@@ -152,12 +167,13 @@ def _launch(ground: Ground, name: str) -> None:
         polling_interval_sec=_POLL_S,
         on_conflict="always_update",
     )
-    DBOS.register_queue(
-        COMPARISONS,
-        worker_concurrency=1,
-        polling_interval_sec=_POLL_S,
-        on_conflict="always_update",
-    )
+    for queue in (COMPARISONS, FETCHES):
+        DBOS.register_queue(
+            queue,
+            worker_concurrency=1,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
     for destination in settings.destinations:
         DBOS.register_queue(
             delivery_queue(destination.name),

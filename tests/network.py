@@ -149,6 +149,7 @@ def receiving(
     listening: socket.socket | None = None,
     intake: Intake | None = None,
     secondary_captures: bool = False,
+    moved_by: str | None = None,
     **settings: object,
 ) -> Iterator[Receiver]:
     """Run a receiver on a port of its own."""
@@ -159,6 +160,7 @@ def receiving(
         intake or ground.intake,
         listening,
         secondary_captures=secondary_captures,
+        moved_by=moved_by,
     )
     thread = threading.Thread(target=receiver.serve)
     thread.start()
@@ -202,12 +204,15 @@ def associated(port: int, contexts: list[tuple[str, list[str]]], **names: str) -
         wait_for(lambda: not association.is_alive(), "the association to end", DEADLINE_S)
 
 
-def store(port: int, ds: Dataset, **names: str) -> int:
-    """C-STORE one film; return the status, or -1 when there was no answer."""
+def store(port: int, ds: Dataset, originator: str | None = None, **names: str) -> int:
+    """C-STORE one film; return the status, or -1 when there was no answer.
+
+    ``originator`` is who began the C-MOVE of which this is said to be part.
+    """
     context = [(ds.SOPClassUID, [ds.file_meta.TransferSyntaxUID])]
     with associated(port, context, **names) as association:
         assert association.is_established, "no association"
-        return association.send_c_store(ds).get("Status", -1)
+        return association.send_c_store(ds, originator_aet=originator).get("Status", -1)
 
 
 def data_set(ds: Dataset) -> bytes:

@@ -52,14 +52,22 @@ class QrScp:
     port: int = field(default_factory=free_port)
 
     def __enter__(self) -> "QrScp":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, with what an earlier start was filled with."""
         command = require_peer("dcmqrscp")
         store = self.folder / "store"
-        store.mkdir(parents=True)
+        store.mkdir(parents=True, exist_ok=True)
         config = self.folder / "dcmqrscp.cfg"
         config.write_text(
             CONFIG.format(port=self.port, receiver_port=self.receiver_port, store=store)
         )
-        with (self.folder / "dcmqrscp.log").open("w") as log:
+        with (self.folder / "dcmqrscp.log").open("a") as log:
             self.process = subprocess.Popen(
                 [command, "-v", "-c", config, *self.options, str(self.port)],
                 stdout=log,
@@ -67,11 +75,21 @@ class QrScp:
                 start_new_session=True,  # it forks for each association
             )
         wait_for(self._listens, "dcmqrscp to listen", DEADLINE_S)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    def stop(self) -> None:
+        """Be away; connections are refused."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Be connected to, and say nothing."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
 
     def fill(self, *films: FileDataset) -> None:
         """Store films, each in its own transfer syntax."""

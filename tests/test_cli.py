@@ -134,7 +134,7 @@ def test_check_is_content_with_a_good_configuration(config):
     assert all(item["good"] for item in looked_at.values())
     assert set(looked_at) == {
         "configuration", "model", "disk", "database", "receiver port", "dashboard port",
-        "destinations",
+        "priors", "destinations",
     }  # fmt: skip
     assert looked_at["model"]["text"].startswith("tiny 0.0.1 on ")
 
@@ -143,6 +143,7 @@ def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
     nobody = free_port()
     path = config(
         f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {nobody}\n'
+        f'[priors]\nretrieve = "get"\nport = {nobody}\n'
     )
     empty = tmp_path / "no-bundle"
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -158,10 +159,13 @@ def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
         )
     wrong = {item["what"]: item["text"] for item in json.loads(done.stdout) if not item["good"]}
     assert done.returncode == 1
-    assert set(wrong) == {"model", "disk", "database", "dashboard port", "destination pacs"}
+    assert set(wrong) == {
+        "model", "disk", "database", "dashboard port", "priors", "destination pacs",
+    }  # fmt: skip
     assert "metadata.json is missing" in wrong["model"]
     assert "lower [archive] reserve_mb" in wrong["disk"]
     assert "is it running" in wrong["database"]
+    assert "are [priors] host and port right?" in wrong["priors"]
     assert "does it know HILUM?" in wrong["destination pacs"]
 
 

@@ -223,8 +223,16 @@ def test_an_absolute_data_dir_stays_as_it_is(tmp_path):
     assert written(tmp_path, f'data_dir = "{tmp_path}/x"').data_dir == tmp_path / "x"
 
 
-def test_fetching_priors_is_refused_rather_than_silently_not_done(tmp_path):
-    file = tmp_path / "config.toml"
-    file.write_text('[priors]\nretrieve = "get"\n')
-    with pytest.raises(ConfigError, match="does not fetch priors yet"):
-        load_settings(file)
+PEER = '[[receiver.peers]]\nae_title = "XRAY1"\nhost = "127.0.0.1"\n'
+
+
+def test_a_pacs_that_moves_priors_here_must_be_one_of_the_peers(tmp_path):
+    move = '[priors]\nretrieve = "move"\n'
+    with pytest.raises(ConfigError, match=r"priors: .* has PACS send .*\[\[receiver.peers\]\]"):
+        written(tmp_path, PEER + move)
+    for text in (
+        move,  # without peers this machine itself may send
+        PEER + PEER.replace("XRAY1", "PACS") + move,
+        PEER + '[priors]\nretrieve = "get"\n',
+    ):
+        assert written(tmp_path, text).priors.retrieve != "off"

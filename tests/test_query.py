@@ -39,7 +39,7 @@ from scp.dimse import query
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Current, Dropped, Image, Patient, PriorsSettings
 from scp.dimse.query import find_priors
-from scp.dimse.retrieve import fetch_priors, retrieve
+from scp.dimse.retrieve import fetch_priors, retrieve, see_services
 from scp.errors import (
     ArchiveFull,
     AssociationRejected,
@@ -378,6 +378,16 @@ def test_a_pacs_without_the_service_is_said_to_be_without_it(tmp_path):
         get(asking(pacs.port), [image])
     with OddPacs(find=lambda _event: iter(())) as pacs, pytest.raises(NothingAccepted):
         get(asking(pacs.port, retrieve="move"), [image])
+
+
+@pytest.mark.parametrize("how", ["get", "move"])
+def test_the_services_of_a_pacs_can_be_seen_without_asking_for_anybody(tmp_path, how):
+    with QrScp(tmp_path) as pacs:
+        see_services(asking(pacs.port, retrieve=how), "HILUM")
+    with OddPacs(find=lambda _event: iter(())) as pacs:
+        with pytest.raises(NothingAccepted, match=how.upper()):
+            see_services(asking(pacs.port, retrieve=how), "HILUM")
+        assert "C_FIND_RQ" not in pacs.events
 
 
 def test_a_get_without_any_storage_class_is_not_begun():

@@ -20,6 +20,8 @@ from scp.queue import (
     again_of,
     delivery_job,
     delivery_of,
+    fetch_job,
+    fetch_of,
     film_job,
     film_of,
 )
@@ -139,6 +141,31 @@ def test_a_second_answer_can_be_cancelled_and_taken_up_again_and_the_first_stand
     assert row(settings, film).state is FilmState.ANSWERED
 
 
+def test_fetching_priors_can_be_cancelled_and_asked_for_at_once_and_the_answer_stands(
+    settings, film, capsys
+):
+    job = fetch_job(film, 2)
+    with open_ground(settings) as ground, Session(ground.engine) as session, session.begin():
+        films.set_outcome(films.film(session, film), FilmState.ANSWERED, now())
+        ground.jobs.fetch_priors(session, film, 2, 60)
+
+    def state():
+        return [one["state"] for one in listed(settings, capsys) if one["job"] == job]
+
+    for done, expected in (
+        (lambda: None, "waiting for its time"),
+        (lambda: queue_commands.retry_job(settings, job), "waiting"),
+        (lambda: queue_commands.retry_job(settings, job), "waiting"),  # it is in the queue already
+        (lambda: queue_commands.cancel_job(settings, job), "cancelled"),
+        (lambda: queue_commands.retry_job(settings, job), "waiting"),
+    ):
+        done()
+        assert state() == [expected]
+    queue_commands.show_job(settings, job, as_json=True)
+    assert json.loads(capsys.readouterr().out)["film"] == film
+    assert row(settings, film).state is FilmState.ANSWERED
+
+
 def test_nothing_outstanding_is_an_error_and_not_a_second_delivery(settings, film):
     with pytest.raises(NoSuchJob, match="nothing of film"):
         queue_commands.retry_job(settings, f"delivery:{film}:pacs")
@@ -156,5 +183,7 @@ def test_job_ids_say_what_they_are_about():
     assert film_of(again_job("1.2", "1.3")) is None
     assert again_of(again_job("1.2", "1.3")) == "1.2"
     assert again_of(film_job("1.2")) is None
+    assert fetch_of(fetch_job("1.2", 3)) == "1.2"
+    assert fetch_of(film_job("1.2")) is again_of(fetch_job("1.2", 3)) is None
     assert delivery_of(delivery_job("1.2", "pacs", 3)) == ("1.2", "pacs")
     assert delivery_of("delivery:1.2:pacs") == ("1.2", "pacs")

@@ -17,6 +17,7 @@ STATES = {
     FilmState.ANSWERED: "answered",
     FilmState.NOT_ANALYSED: "not analysed",
     FilmState.FAILED: "failed",
+    FilmState.FETCHED: "fetched as a prior, not answered",
 }
 
 KINDS = {
@@ -70,6 +71,7 @@ def tone(value: FilmState | DeliveryState) -> str:
         FilmState.ANALYSED: "waiting",
         DeliveryState.PENDING: "waiting",
         FilmState.NOT_ANALYSED: "quiet",
+        FilmState.FETCHED: "quiet",
         DeliveryState.CANCELLED: "quiet",
     }.get(value, "good")
 

@@ -42,6 +42,18 @@ class PriorsSettings(BaseModel):
         description="do without studies for which the PACS does not say who issued the Patient ID, "
         "when the film says it; switch off only where all IDs in the PACS are of one issuer",
     )
+    retry_s: float = Field(
+        60,
+        gt=0,
+        description="seconds until the PACS is asked again for what it did not bring; each further "
+        "wait is twice as long. Meanwhile other films do not wait for a PACS that is silent",
+    )
+    attempts: int = Field(
+        10,
+        ge=1,
+        le=20,
+        description="how often the PACS is asked for one film's priors; 10 reach over eight hours",
+    )
     settle_s: int = Field(
         default=60,
         ge=0,

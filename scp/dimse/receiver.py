@@ -106,7 +106,11 @@ def open_listener(host: str, port: int) -> socket.socket:
 
 
 class Receiver:
-    """Answers C-ECHO and C-STORE on a listening socket until it is stopped."""
+    """Answers C-ECHO and C-STORE on a listening socket until it is stopped.
+
+    ``moved_by`` is the PACS that sends here what hilum asks of it by C-MOVE; None when it is not
+    asked.
+    """
 
     def __init__(
         self,
@@ -115,10 +119,12 @@ class Receiver:
         listening: socket.socket,
         *,
         secondary_captures: bool,
+        moved_by: str | None = None,
     ) -> None:
         self.settings = settings
         self.intake = intake
         self.secondary_captures = secondary_captures
+        self.moved_by = moved_by
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(intake.archive.incoming)  # where pynetdicom puts those files
         self.ae = self._entity()
@@ -188,13 +194,27 @@ class Receiver:
         # not event.dataset_path alone: its file is still open and may hold bytes back
         event.request._dataset_file.close()
         try:
-            self.intake.take(event.dataset_path, request)
+            take = self.intake.take_prior if self._is_asked_for(event) else self.intake.take
+            take(event.dataset_path, request)
         except Refused as refusal:
             return refusal.status
         except Exception:  # a thread's outer edge: the sender keeps the film and is told to
             log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
             return PROCESSING_FAILURE
         return SUCCESS
+
+    def _is_asked_for(self, event: evt.Event) -> bool:
+        """Say whether this is part of our own C-MOVE: who began it stands in the request.
+
+        Films that somebody else moves here, and all that others send, were sent in earnest.
+
+        References
+        ----------
+        PS3.7 9.1.1.1 (Move Originator Application Entity Title).
+        """
+        originator = str(event.request.MoveOriginatorApplicationEntityTitle or "").strip()
+        caller = str(event.assoc.requestor.ae_title).strip()
+        return caller == self.moved_by and originator == self.settings.ae_title
 
     def _on_closed(self, event: evt.Event) -> None:
         """Delete what was received of an object when its association broke off."""

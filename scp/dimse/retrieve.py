@@ -79,6 +79,15 @@ class _Tally:
         return Retrieved(tuple(self.arrived), missing, self.completed, self.warning, self.failed)
 
 
+def see_services(settings: PriorsSettings, calling_ae_title: str) -> None:
+    """See that the PACS accepts us and offers what is asked of it. Raises PriorsUnavailable."""
+    needed = [FIND, MOVE if settings.retrieve == "move" else GET]
+    contexts = [build_context(uid) for uid in needed]
+    deadline = Deadline(settings.timeout_s)
+    with associated(settings.remote, calling_ae_title, contexts, deadline, needed=needed):
+        pass
+
+
 def fetch_priors(
     settings: PriorsSettings,
     calling_ae_title: str,
@@ -132,7 +141,7 @@ def retrieve(
     try:
         if images and settings.retrieve == "move":
             _move_all(settings, calling_ae_title, tally)
-        elif images:
+        elif images and settings.retrieve == "get":
             store = SubOperations(images, take, folder, deadline, tally.arrived)
             _get_all(settings, calling_ae_title, tally, store)
     except PriorsUnavailable as error:

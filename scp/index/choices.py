@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
+from scp.index.locking import lock
 from scp.index.rows import ChoiceRow, ReasonRow, RejectedRow
 from scp.index.schema import FilmState, Instance, Patient, PriorChoice, Series, Study
 from scp.priors import Candidate, Choice, Code, rank
 
 _REFUSED = (FilmState.NOT_ANALYSED, FilmState.FAILED)
-_READ = (FilmState.ANALYSED, FilmState.ANSWERED)
+# a fetched prior is read when it is needed; nobody else would ask for its sake
+_USABLE = (FilmState.ANALYSED, FilmState.ANSWERED, FilmState.FETCHED)
 # reasons kept of one film: a patient may have had a film a day for a year
 _MOST_KEPT = 50
 
@@ -37,10 +39,9 @@ def hold(session: Session, instance: Instance) -> None:
     """Let nobody else state an outcome of this patient's films until the commit.
 
     An older film that becomes readable while a newer one is being answered: whichever commits
-    later sees the other, and none is missed. The update changes nothing and locks the row.
+    later sees the other, and none is missed.
     """
-    held = update(Patient).where(Patient.id == instance.patient_id).values(issuer=Patient.issuer)
-    session.execute(held, execution_options={"synchronize_session": False})
+    lock(session, Patient, id=instance.patient_id)
 
 
 def candidate(session: Session, instance: Instance) -> Candidate:
@@ -98,7 +99,7 @@ def outdated(session: Session, changed: Instance) -> list[Outdated]:
     """Return the answered films of the same patient that the rule now compares with another film.
 
     Only films that one of the patient's, ``changed``, may be the prior of. A better prior that was
-    not yet read is left out: it will ask for itself when it is.
+    not yet read is left out: it will ask for itself when it is. A fetched one asks when it comes.
     """
     known = {film.uid: (film, state) for film, state in _known(session, changed.patient_id)}
     films = [film for film, _ in known.values()]
@@ -108,7 +109,7 @@ def outdated(session: Session, changed: Instance) -> list[Outdated]:
         if uid != changed.uid and not _matters(film, known[changed.uid][0], films, answered):
             continue
         best = _better(film, films, answered)
-        if best is not None and known[best.uid][1] in _READ:
+        if best is not None and known[best.uid][1] in _USABLE:
             found.append(Outdated(uid, best.uid))
     return found
 

@@ -6,7 +6,14 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Quarantined
+from scp.index.schema import (
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    PriorFetch,
+    Quarantined,
+)
 
 UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
 
@@ -22,12 +29,17 @@ class DestinationCount:
 
 @dataclass(frozen=True)
 class Counts:
-    """The whole index in numbers; every film state is in ``films``."""
+    """The whole index in numbers; every film state is in ``films``.
+
+    ``fetches`` are films by how asking the PACS for their priors went last.
+    """
 
     films: dict[FilmState, int]
     not_analysed: dict[str, int]
     deliveries: tuple[DestinationCount, ...]
     quarantined: int
+    fetches: dict[str, int]
+    failed_fetches: int
     oldest_unfinished_at: datetime | None
 
     @property
@@ -62,6 +74,7 @@ def counts(session: Session) -> Counts:
         Delivery.destination, Delivery.state
     )
     oldest = select(func.min(Instance.received_at)).where(Instance.state.in_(UNFINISHED))
+    by_fetch = select(PriorFetch.outcome, func.count()).group_by(PriorFetch.outcome)
     found = dict(session.execute(by_state).all())
     reasons = session.execute(by_reason.group_by(Instance.reason).order_by(Instance.reason))
     deliveries = session.execute(by_destination.order_by(Delivery.destination, Delivery.state))
@@ -70,6 +83,8 @@ def counts(session: Session) -> Counts:
         not_analysed=dict(reasons.all()),
         deliveries=tuple(DestinationCount(*row) for row in deliveries),
         quarantined=session.scalar(select(func.count()).select_from(Quarantined)) or 0,
+        fetches=dict(session.execute(by_fetch).all()),
+        failed_fetches=session.scalar(select(func.sum(PriorFetch.failures))) or 0,
         oldest_unfinished_at=session.scalar(oldest),
     )
 

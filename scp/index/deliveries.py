@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from scp.index.locking import lock
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
 
 
@@ -47,8 +48,7 @@ def next_job(session: Session, film_uid: str, destination: str) -> int:
     A film may be answered again while an earlier answer is on its way: what a job does not bring
     is never left to one that has looked already. Until the commit, nobody else gets a number.
     """
-    held = update(Instance).where(Instance.uid == film_uid).values(uid=Instance.uid)
-    session.execute(held, execution_options={"synchronize_session": False})
+    lock(session, Instance, uid=film_uid)
     made = session.scalar(
         select(func.max(Delivery.job))
         .join(Delivery.result)

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 from pydicom.valuerep import DA, DT, TM
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -118,8 +118,12 @@ def record(
     transfer_syntax_uid: str,
     calling_ae_title: str,
     now: datetime,
+    fetched: bool = False,
 ) -> Recorded:
-    """Add an object's rows; say whether it was new. Commit is the caller's."""
+    """Add an object's rows; say whether it was new. Commit is the caller's.
+
+    ``fetched``: hilum itself asked for it, as a prior; otherwise somebody sent it.
+    """
     known = session.scalar(select(Instance.sha256).where(Instance.uid == identity.sop_uid))
     if known is not None:
         return Recorded.SAME if known == stored.sha256 else Recorded.OTHER_BYTES
@@ -149,11 +153,28 @@ def record(
             acquired_at=identity.acquired_at,
             acquired_from=identity.acquired_from,
             view=identity.view,
-            state=FilmState.RECEIVED,
+            state=FilmState.FETCHED if fetched else FilmState.RECEIVED,
+            finished_at=now if fetched else None,
         )
     )
     session.flush()
     return Recorded.NEW
+
+
+def claim(session: Session, uid: str, calling_ae_title: str, now: datetime) -> bool:
+    """Make a fetched prior a film that was sent, now and by whom; say whether it was one."""
+    claimed = session.execute(
+        update(Instance)
+        .where(Instance.uid == uid, Instance.state == FilmState.FETCHED)
+        .values(
+            state=FilmState.RECEIVED,
+            calling_ae_title=calling_ae_title,
+            received_at=now,
+            finished_at=None,
+        )
+        .returning(Instance.id)
+    )
+    return claimed.one_or_none() is not None
 
 
 def record_refusal(

@@ -4,7 +4,7 @@ Names and birth dates are not kept: the archived objects have them. Alembic migr
 ``migrations/`` make these tables; a test compares the two.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,37 +18,18 @@ from sqlalchemy import (
     MetaData,
     UniqueConstraint,
 )
-from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: always aware, always UTC.
-
-    SQLite forgets time zones; PostgreSQL answers in the zone of its session.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Refuse a naive time, store UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return UTC."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+from scp.index.moments import UtcDateTime
 
 
 class FilmState(StrEnum):
-    """Where a received object stands. Every one ends in one of the last three."""
+    """Where a received object stands. Every one that was sent ends in one of the last three.
+
+    FETCHED: a prior that hilum itself brought from the PACS; nobody asked for its answer.
+    """
+
+    FETCHED = "fetched"
 
     RECEIVED = "received"
     ANALYSED = "analysed"
@@ -215,6 +196,22 @@ class PriorChoice(Base):
     not_listed: Mapped[int]
     chosen_at: Mapped[datetime]
     prior: Mapped[Instance | None] = relationship(foreign_keys=[prior_id])
+
+
+class PriorFetch(Base):
+    """How asking the PACS for a film's priors went last; the outcomes are in `scp.index.fetches`.
+
+    ``attempt`` is the last that was counted, ``failures`` is how many failed.
+    """
+
+    __tablename__ = "prior_fetch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), unique=True)
+    outcome: Mapped[str] = mapped_column(index=True)
+    attempt: Mapped[int]
+    failures: Mapped[int]
+    asked_at: Mapped[datetime]
 
 
 class Result(Base):

@@ -37,11 +37,11 @@ class Envelope:
         return [self.current] if self.prior is None else [self.current, self.prior]
 
     def uid(self, *what: object) -> UID:
-        """Derive a UID; other weights, software or prior make another object."""
+        """Derive a UID; other weights, software, prior or notes make another object."""
         model = self.answer.prediction.model
         who = (self.answer.product.version, model.name, model.version, model.sha256)
         films = (film.SOPInstanceUID for film in self.films)
-        return derive_uid(*films, *who, self.kind, *what)
+        return derive_uid(*films, *who, self.kind, *what, *self.answer.notes)
 
     def arguments(self, number: int, description: str) -> dict[str, Any]:
         """Return what each of highdicom's constructors takes.

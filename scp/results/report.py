@@ -271,7 +271,7 @@ def _said_of_the_prior(envelope: Envelope) -> Iterator[sr.TextContentItem]:
         f"structural similarity {comparison.ssim:.2f} after alignment",
     )
     if comparison.reason:
-        yield _text(COMMENT, f"The comparison is limited: {comparison.reason}")
+        yield _text(COMMENT, comparison.limited)
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         yield _text(
             DIFFERENCE,

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.schema
+import scp.index.moments
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
