@@ -21,7 +21,7 @@ from inference.gate import GateSettings, Reason, Refusal, check_header, check_pi
 from inference.input_check import MIRRORED, InputCheck
 from inference.lung_fields import LungFields
 from inference.notes import notes_of
-from scp.priors import Choice
+from scp.priors import Choice, Code
 from scp.results.answer import Answer, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects

@@ -287,7 +287,7 @@ def test_another_view_is_a_limited_comparison_in_every_output(bench, written):
     assert row.choice.code == "other_view"
     assert row.choice.limited == ""  # said once
     assert row.prior.reason == "limited comparison: PA film against AP film"
-    assert "The comparison is limited: PA film against AP film" in bench.report(row)
+    assert "Limited comparison: PA film against AP film" in bench.report(row)
     # the picture of the findings has the changes in its table, and is limited too
     assert " ".join(written).count(f"Note: {row.prior.reason}") == 2
 
