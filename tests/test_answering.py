@@ -286,10 +286,10 @@ def test_another_view_is_a_limited_comparison_in_every_output(bench, written):
     row = bench.answer(current)
     assert row.choice.code == "other_view"
     assert row.choice.limited == ""  # said once
-    assert row.prior.reason == "limited comparison: PA film against AP film"
+    assert row.prior.reason == "PA film against AP film"
     assert "Limited comparison: PA film against AP film" in bench.report(row)
     # the picture of the findings has the changes in its table, and is limited too
-    assert " ".join(written).count(f"Note: {row.prior.reason}") == 2
+    assert " ".join(written).count(f"Note: Limited comparison: {row.prior.reason}") == 2
 
 
 def test_a_repeat_is_compared_when_nothing_else_is_there_and_is_said_to_be_one(bench):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.change_commands import app as change_commands
 from training.measures import app as measures
 from training.options import (
     CheckRun,
@@ -42,7 +43,7 @@ NewVersion = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
-app.registered_commands += measures.registered_commands
+app.registered_commands += measures.registered_commands + change_commands.registered_commands
 
 
 @app.command()

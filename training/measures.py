@@ -17,7 +17,6 @@ from training.options import (
     Masks,
     Nih,
     Out,
-    Pairs,
     Set,
     Split,
     errors_as_text,
@@ -241,66 +240,3 @@ def invariance(
         typer.echo(json.dumps(plain(moved), indent=2))
     else:
         say(table(moved))
-
-
-@app.command("measure-null")
-def measure_null(
-    *,
-    films: Films = None,
-    nih: Nih = None,
-    pairs: Pairs,
-    bundle: BundleFolder = None,
-    out: Out,
-    device: Device = "auto",
-) -> None:
-    """Measure how far a bundle's probabilities differ without change, for `hilum add-null`."""
-    from inference.bundle import default_bundle, load_bundle
-    from inference.engine import Engine
-    from training.film_pairs import read_pairs
-    from training.null import measure_null as measure
-    from training.null import table
-    from training.records import Source
-
-    with errors_as_text():
-        records = Source(films, nih).records()
-        listed = read_pairs(pairs, records)
-        with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
-            null = measure(engine, records, listed, out)
-    say(table(null))
-
-
-@app.command("measure-change")
-def measure_change(
-    *,
-    films: Films = None,
-    nih: Nih = None,
-    pairs: Pairs,
-    bundle: BundleFolder = None,
-    as_json: AsJson = False,
-    device: Device = "auto",
-) -> None:
-    """Measure how often a change is named where there is none, and told where there is one."""
-    from inference.bundle import default_bundle, load_bundle
-    from inference.engine import Engine
-    from training.change import as_json as plain
-    from training.change import measure_change as measure
-    from training.change import tables
-    from training.film_pairs import read_pairs
-    from training.parts import NoPart
-    from training.records import Source
-
-    with errors_as_text():
-        records = Source(films, nih).records()
-        listed = read_pairs(pairs, records)
-        folder = bundle or default_bundle()
-        loaded = load_bundle(folder)
-        null = loaded.metadata.hilum.null
-        if null is None:
-            raise NoPart(f"{folder} has no null; put one in with `hilum add-null`")
-        with Engine(loaded, device=device) as engine:
-            measured = measure(engine, null, records, listed)
-    if as_json:
-        typer.echo(json.dumps(plain(measured), indent=2))
-    else:
-        for one in tables(measured):
-            say(one)

@@ -11,7 +11,7 @@ from inference.comparison.align import Alignment, align, at_working_size, pixel_
 from inference.comparison.change import changes, unknown
 from inference.comparison.heatmaps import heatmap_differences
 from inference.comparison.null import Null
-from inference.comparison.result import Comparison
+from inference.comparison.result import Comparison, FindingChange
 from inference.comparison.structural import AlignedPair, difference, quality, similarity
 from inference.film import Film, View
 from inference.findings import FINDINGS, FloatArray, Prediction
@@ -60,36 +60,20 @@ def compare(
     limits
         What else limits the comparison, known to the caller and not to the films.
     """
-    shown, before = (at_working_size(f.pixels) for f in (current, prior))
-    alignment = align(shown, before, pixel_ratio(current, prior))
-    before = 1 - before if alignment.inverted else before
-    pair = AlignedPair(shown, alignment.move(before), alignment.overlap)
-    agreement = quality(pair)
-    refusal = _not_comparable(current, prior, alignment, agreement)
-    nothing = np.zeros(alignment.shape, dtype=np.float32)
-    undecided = Comparison(
-        comparable=False,
-        reason=refusal,
-        quality=agreement,
-        ssim=0.0,
-        current=pair.current,
-        prior=pair.prior,
-        overlap=pair.overlap,
-        lungs=np.ones(alignment.shape, dtype=np.bool_),
-        structural=nothing,
-        heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
-        changes=unknown(current_prediction, prior_prediction),
-    )
+    alignment, pair = _laid(current, prior)
+    undecided = _undecided(pair, unknown(current_prediction, prior_prediction))
+    refusal = _not_comparable(current, prior, alignment, undecided.quality)
     if refusal:
-        return undecided
+        return replace(undecided, reason=refusal)
     where = lung_fields(pair, lungs)
     said = _limits(current, prior, current_prediction, prior_prediction)
-    # the network has read one of them as it was never taught to
-    null = None if alignment.inverted else null
+    if alignment.inverted:
+        said.append(INVERTED)
+        null = None  # the network has read one of them as it was never taught to
     return replace(
         undecided,
         comparable=True,
-        reason="; ".join((*said, *([INVERTED] if alignment.inverted else []), *limits)),
+        reason="; ".join((*said, *limits)),
         ssim=similarity(pair),
         lungs=where,
         structural=difference(pair, where),
@@ -100,6 +84,32 @@ def compare(
             null,
             same_view=same_projection(current.view, prior.view),
         ),
+    )
+
+
+def _laid(current: Film, prior: Film) -> tuple[Alignment, AlignedPair]:
+    """Lay the prior onto the current film, with the greys of that one."""
+    shown, before = (at_working_size(film.pixels) for film in (current, prior))
+    alignment = align(shown, before, pixel_ratio(current, prior))
+    before = 1 - before if alignment.inverted else before
+    return alignment, AlignedPair(shown, alignment.move(before), alignment.overlap)
+
+
+def _undecided(pair: AlignedPair, changes: tuple[FindingChange, ...]) -> Comparison:
+    """Return the pair with its quality, and nothing concluded from it."""
+    nothing = np.zeros(pair.overlap.shape, dtype=np.float32)
+    return Comparison(
+        comparable=False,
+        reason="",
+        quality=quality(pair),
+        ssim=0.0,
+        current=pair.current,
+        prior=pair.prior,
+        overlap=pair.overlap,
+        lungs=np.ones(pair.overlap.shape, dtype=np.bool_),
+        structural=nothing,
+        heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
+        changes=changes,
     )
 
 
