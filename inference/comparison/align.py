@@ -71,14 +71,6 @@ class Alignment:
         return float(np.degrees(np.arctan2(c - b, a + d)))
 
     @cached_property
-    def displacement_px(self) -> FloatArray:
-        """(h, w): how far the deformation alone moves each place, in working pixels."""
-        if self.bend is None:
-            return np.zeros(self.shape, np.float32)
-        moves = self.bend.on(self.shape) * max(self.shape)
-        return np.asarray(moves.square().sum(0).sqrt().numpy())
-
-    @cached_property
     def overlap(self) -> npt.NDArray[np.bool_]:
         """(h, w), True where both films have a field."""
         inside: npt.NDArray[np.bool_] = (self._grid.abs() <= 1).all(-1)[0].numpy()
