@@ -106,6 +106,7 @@ def spread(name: str, qualities: Iterable[float]) -> None:
     print(f"{name:28s} {cells}   comparable {np.mean(values >= MINIMUM_QUALITY):4.0%}")
 
 
+@one_thread()
 def qualities_of_real(pairs: list[Pair]) -> None:
     print(f"\n{'quality, percentile':28s}     0      5     25     50     75     95    100")
     unused = Stages()

@@ -6,6 +6,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from threading import Barrier
 
 import databases
 import pytest
@@ -181,6 +182,20 @@ def test_migrating_again_changes_nothing_and_the_queue_lies_beside_the_index(emp
     assert "workflow_status" in before[1]
     with Session(empty) as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Patient)) == 1
+
+
+def test_many_may_open_a_new_sqlite_file_in_the_same_moment(tmp_path):
+    for number in range(30):  # without waiting, one in some hundred failed
+        together = Barrier(8)
+
+        def one(_, url=f"sqlite:///{tmp_path / str(number)}", together=together):
+            own = open_database(url)
+            together.wait()
+            with own.connect() as connection:
+                return connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(one, range(8))) == {"wal"}
 
 
 def test_four_threads_may_migrate_at_once(empty, database_url):

@@ -664,6 +664,7 @@ def test_a_comparison_saved_again_changes_nothing(session, make):
         "prior": 0.05,
         "current": 0.93,
         "change": "new",
+        "confidence": 0.99,
     }
 
 

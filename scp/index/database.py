@@ -1,6 +1,9 @@
 """Open the database, and bring its tables up to date."""
 
+import sqlite3
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -15,6 +18,7 @@ from scp.errors import ConfigError
 
 # one key for everybody who migrates the same PostgreSQL database at the same time
 _MIGRATION_LOCK = 0x68696C756D
+_BUSY_S = 30  # a writer waits so long for another
 _KNOWN = (
     "hilum knows sqlite:///FILE and postgresql+psycopg://user:password@host/name, where / @ : in"
     " a password are written %2F %40 %3A"
@@ -76,12 +80,26 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"  # a reader that turns writer would deadlock
-        connection.execute("PRAGMA busy_timeout = 30000")
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA busy_timeout = {1000 * _BUSY_S}")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # durable before the sender is answered
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine
+
+
+def _use_wal(connection: Any) -> None:
+    """Switch to write-ahead logging; SQLite does not wait when others do so in the same moment."""
+    tick, deadline = Event(), monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > deadline:
+                raise
+            tick.wait(0.02)
+        else:
+            return
 
 
 def _open_postgresql(url: sa.URL) -> sa.Engine:
