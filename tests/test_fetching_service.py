@@ -1,4 +1,7 @@
-"""The whole service fetches priors: DCMTK sends, DCMTK is asked, DCMTK gets the answers."""
+"""The whole service fetches priors: DCMTK sends, DCMTK is asked, DCMTK gets the answers.
+
+By C-MOVE, which takes the way through the receiver; C-GET is in test_fetching.py.
+"""
 
 import os
 import signal
@@ -10,7 +13,7 @@ from pydicom import dcmread
 from qrscp import QrScp
 from service import Service, StoreScp, free_port, wait_for
 
-pytestmark = pytest.mark.xdist_group("service")
+pytestmark = pytest.mark.xdist_group("fetching")
 
 ANSWER = ["heatmap-capture", "report"]
 COMPARED = ["comparison-capture", *ANSWER]
@@ -21,7 +24,7 @@ ae_title = "PACS"
 host = "127.0.0.1"
 port = {store_port}
 [priors]
-retrieve = "{how}"
+retrieve = "move"
 port = {pacs_port}
 timeout_s = 30
 retry_s = 1
@@ -29,15 +32,15 @@ settle_s = 0
 """
 
 
-@pytest.fixture(scope="module", params=["move", "get"])
-def peers(request, tmp_path_factory, tiny_bundle):
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory, tiny_bundle):
     """The service, the PACS that it asks, and where its answers go."""
     folder, receiver_port = tmp_path_factory.mktemp("service"), free_port()
     with (
         QrScp(tmp_path_factory.mktemp("pacs"), receiver_port) as pacs,
         StoreScp(tmp_path_factory.mktemp("viewer") / "received") as viewer,
     ):
-        extra = EXTRA.format(how=request.param, store_port=viewer.port, pacs_port=pacs.port)
+        extra = EXTRA.format(store_port=viewer.port, pacs_port=pacs.port)
         service = Service(folder, tiny_bundle, extra)
         text = service.config.read_text().replace("port = 0", f"port = {receiver_port}", 1)
         service.config.write_text(text)
