@@ -22,7 +22,7 @@ from benchmarks.opacities import still_pairs
 from inference.bundle import default_bundle, load_bundle
 from inference.comparison.align import align, at_working_size, pixel_ratio
 from inference.comparison.compare import MINIMUM_QUALITY, FindsLungs, compare, lung_fields
-from inference.comparison.heatmaps import heatmap_differences
+from inference.comparison.heatmaps import compare_heatmaps
 from inference.comparison.structural import AlignedPair, difference, quality, similarity
 from inference.film import Film
 from inference.findings import ModelIdentity, Prediction
@@ -70,7 +70,7 @@ def run(
     with stages("SSIM"):
         similarity(laid)
     with stages("heat maps"):
-        heatmap_differences(said, said, alignment)
+        compare_heatmaps(said, said, alignment)
     return -1.0 if alignment.implausible else agreement
 
 

@@ -17,7 +17,7 @@ from invented import comparison, everything_positive, prediction
 
 from inference.film import Film, View
 from scp.results.answer import Answer
-from scp.results.captures import comparison_capture, heatmap_capture
+from scp.results.captures import comparison_capture, summary_capture
 from scp.results.identity import Product
 from scp.results.objects import make_objects, to_bytes
 from scp.results.report import report
@@ -62,7 +62,7 @@ def main() -> int:
 def measure(name: str, one: Answer, settings: ResultSettings) -> bool:
     made = make_objects(one, settings)
     stages = {
-        "heat-map capture": lambda: heatmap_capture(one, settings),
+        "heat-map capture": lambda: summary_capture(one, settings),
         "comparison capture": lambda: comparison_capture(one, settings),
         "report": lambda: report(one, settings),
         "encoding": lambda: [to_bytes(o.ds) for o in made],

@@ -11,7 +11,7 @@ from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, View
-from inference.findings import FINDINGS, WITHHELD, ModelIdentity, Prediction
+from inference.findings import FINDINGS, WITHHELD, FloatArray, ModelIdentity, Prediction
 from inference.panels import (
     Panel,
     changes_table,
@@ -19,9 +19,10 @@ from inference.panels import (
     findings_table,
     heat_legend,
 )
-from inference.pictures import dimmed, grey, heat_over
+from inference.pictures import dimmed, grey, heat_over, scaled
 from inference.plates import Plate, changed, film_plates, heat_plates
-from inference.settings import DrawingSettings, RegionSettings
+from inference.regions import Outlines
+from inference.settings import DrawingSettings
 
 # Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
 PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
@@ -47,13 +48,14 @@ class Caption:
 def draw_findings(
     film: Film,
     prediction: Prediction,
+    outlines: Outlines,
     *,
     caption: Caption,
     software: str,
+    prior: Caption | None = None,
     comparison: Comparison | None = None,
     notes: tuple[str, ...] = (),
     settings: DrawingSettings | None = None,
-    regions: RegionSettings | None = None,
 ) -> Rgb:
     """Draw the film with the maps of its strongest positive findings, and all 14 in a table.
 
@@ -62,10 +64,12 @@ def draw_findings(
 
     Parameters
     ----------
+    outlines
+        In pixels of the film, as `inference.regions.outlines` makes them.
     software
         Product and version that drew, for the header.
-    comparison
-        Adds the column of changes, if comparable.
+    prior, comparison
+        The earlier film, and what has changed since: adds the column of changes, if comparable.
     notes
         What limits the reading, one sentence each.
 
@@ -75,18 +79,20 @@ def draw_findings(
     """
     settings = settings or DrawingSettings()
     page, panel = _page(settings, software)
-    order = _ranked(prediction)
+    order = ranked(prediction)
     mapped = prediction.positive & ~prediction.withheld
     shown = [i for i in order if mapped[i]][: settings.most_findings]
     picture = grey(film.pixels, _room(page), page.px(BODY))
     maps = [prediction.heatmaps[i] for i in shown]
-    picture = heat_over(picture, maps, page.unit, regions or RegionSettings())
+    rings = [_on(picture, film, outlines[i]) for i in shown]
+    picture = heat_over(picture, maps, rings, page.unit)
     _centre(page, picture)
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
     panel.gap(6)
     panel.line(_summary(prediction), 22, YELLOW if prediction.positive.any() else WHITE)
-    panel.gap(6)
+    panel.line(_compared_with(caption, prior, comparison), 17, GREY)
+    panel.gap(2)
     findings_table(panel, prediction, order, shown, comparison)
     panel.gap(8)
     if shown:
@@ -167,7 +173,7 @@ def _centre(page: Canvas, picture: Rgb) -> None:
     page.paste(picture, (_room(page) - picture.shape[1]) // 2, page.px(HEADER))
 
 
-def _ranked(prediction: Prediction) -> list[int]:
+def ranked(prediction: Prediction) -> list[int]:
     """Return all findings by index: positive ones first, the more probable first."""
     p, positive = prediction.probabilities, prediction.positive
     return sorted(range(len(FINDINGS)), key=lambda i: (not positive[i], -p[i]))
@@ -182,6 +188,17 @@ def _summary(prediction: Prediction) -> str:
     if not count:
         return "No finding at or above its threshold"
     return f"{count} of {len(FINDINGS)} findings at or above the threshold"
+
+
+def _compared_with(current: Caption, prior: Caption | None, comparison: Comparison | None) -> str:
+    if prior is None or comparison is None:
+        return "No earlier film was compared: nothing is said of change"
+    said = "Change since" if comparison.comparable else "NOT comparable with"
+    return f"{said} the film of {prior}{interval(current, prior)}"
+
+
+def _on(picture: Rgb, film: Film, ring: FloatArray | None) -> FloatArray | None:
+    return None if ring is None else scaled(ring, film.pixels.shape, picture.shape)
 
 
 def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from inference.decoding import NotAFilm, stored_pixels
 from inference.findings import FloatArray
-from inference.grayscale import displayed
+from inference.grayscale import Window, displayed
 from inference.header import numbers
 from inference.projection import BodyPart, View, body_part_of, view_of
 
@@ -47,11 +47,14 @@ class Film:
         The projection.
     spacing_mm
         (row, column) distance of pixel centres at the detector, or None where absent or zero.
+    window
+        What made the greys of the modality values; None: the file's first VOI LUT, or a picture.
     """
 
     pixels: FloatArray
     view: View = View.UNKNOWN
     spacing_mm: tuple[float, float] | None = None
+    window: Window | None = None
 
 
 def read_film(ds: Dataset) -> Film:
@@ -68,7 +71,8 @@ def read_film(ds: Dataset) -> Film:
         When it has no pixels, several frames, true colour, or cannot be decoded.
     """
     stored, photometric = stored_pixels(ds)
-    return Film(displayed(stored, photometric, ds), view_of(ds)[0], _spacing_mm(ds))
+    pixels, window = displayed(stored, photometric, ds)
+    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), window)
 
 
 def film_from_picture(path: Path) -> Film:

@@ -5,6 +5,7 @@ stored value has 16 bits at most. So the steps are worked out once for every pos
 the film is one look-up: 8 ms for 2048 x 2500 instead of several passes in float64.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,18 @@ _SAMPLES = 200_000  # pixels looked at to judge windows and percentiles
 _FLAT_EDGE = 0.02  # a line at the edge varying less than this share of the range is collimation
 
 
-def displayed(stored: StoredPixels, photometric: str, ds: Dataset) -> FloatArray:
+@dataclass(frozen=True)
+class Window:
+    """A window over modality values: LINEAR, LINEAR_EXACT or SIGMOID (PS3.3 C.11.2.1)."""
+
+    centre: float
+    width: float
+    function: str = "LINEAR"
+
+
+def displayed(
+    stored: StoredPixels, photometric: str, ds: Dataset
+) -> tuple[FloatArray, Window | None]:
     """Apply modality LUT, VOI and polarity.
 
     Polarity follows the photometric interpretation alone. For DX, Presentation LUT Shape INVERSE
@@ -36,21 +48,21 @@ def displayed(stored: StoredPixels, photometric: str, ds: Dataset) -> FloatArray
 
     Returns
     -------
-    FloatArray
+    tuple
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
-        image.
+        image. And the window that made the greys; None where the file's first VOI LUT did.
     """
     values = _every_value(stored.dtype)
     modality = _modality(values, ds)
     padding = _padding(values, ds)
     unsigned = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
     sample = _exposed_field(unsigned, modality, padding)
-    table = _voi(modality, sample, ds)
+    table, chosen = _voi(modality, sample, ds)
     if photometric == "MONOCHROME1":
         table = 1 - table
     table[padding] = 0
     film: FloatArray = table.astype(np.float32)[unsigned]
-    return film
+    return film, chosen
 
 
 def _every_value(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
@@ -106,45 +118,48 @@ def _inner(varying: npt.NDArray[np.bool_]) -> slice:
 
 def _voi(
     modality: npt.NDArray[np.float64], sample: npt.NDArray[np.float64], ds: Dataset
-) -> npt.NDArray[np.float64]:
-    """Return the grey in [0, 1] of each modality value."""
+) -> tuple[npt.NDArray[np.float64], Window | None]:
+    """Return the grey in [0, 1] of each modality value, and the window that makes it."""
     for item in items(ds, "VOILUTSequence")[:1]:
         lut = _read_lut(item, ds)
         if lut and _plausible(_look_up(sample, *lut[:2]) / lut[2]):
-            return np.clip(_look_up(modality, *lut[:2]) / lut[2], 0, 1)
+            return np.clip(_look_up(modality, *lut[:2]) / lut[2], 0, 1), None
+    chosen = _window(modality, sample, ds)
+    return window(modality, chosen), chosen
+
+
+def _window(
+    modality: npt.NDArray[np.float64], sample: npt.NDArray[np.float64], ds: Dataset
+) -> Window:
+    """Return the file's window where it is plausible, else one that shows the exposed field."""
     centre, width = number(ds, "WindowCenter"), number(ds, "WindowWidth")
     if centre is not None and width is not None:
-        function = text(ds, "VOILUTFunction").upper() or "LINEAR"
-        if _plausible(window(sample, centre, width, function)):
-            return window(modality, centre, width, function)
+        stated = Window(centre, width, text(ds, "VOILUTFunction").upper() or "LINEAR")
+        if _plausible(window(sample, stated)):
+            return stated
     elif modality.size == 256 and _plausible(sample / 255):
-        return np.clip(modality / 255, 0, 1)  # 8 bits without a window are ready for display
+        return Window(128, 256)  # 8 bits without a window are ready for display
     low, high = map(float, np.percentile(sample, ROBUST_PERCENTILES))
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
-    return np.clip((modality - low) / max(high - low, 1e-9), 0, 1)
+    return Window((low + high + 1) / 2, high - low + 1)
 
 
-def window(
-    values: npt.NDArray[np.float64], centre: float, width: float, function: str = "LINEAR"
-) -> npt.NDArray[np.float64]:
+def window(values: npt.NDArray[np.float64], shown: Window) -> npt.NDArray[np.float64]:
     """Apply a window; result in [0, 1].
 
-    Parameters
-    ----------
-    width
-        At least 1 for LINEAR, above 0 otherwise; a smaller one is a threshold at the centre.
-    function
-        LINEAR, LINEAR_EXACT or SIGMOID; any other is taken as LINEAR.
+    A width of less than 1 (LINEAR), or of nothing, is a threshold at the centre. A function that
+    is none of the three is taken as LINEAR.
 
     References
     ----------
     PS3.3 C.11.2.1.2 and C.11.2.1.3.
     """
-    if function == "SIGMOID" and width > 0:
+    centre, width = shown.centre, shown.width
+    if shown.function == "SIGMOID" and width > 0:
         sigmoid: npt.NDArray[np.float64] = 0.5 + 0.5 * np.tanh(2 * (values - centre) / width)
         return sigmoid  # 1 / (1 + exp(-4 (x - c) / w)), which cannot overflow
-    if function != "LINEAR_EXACT":
+    if shown.function != "LINEAR_EXACT":
         centre, width = centre - 0.5, width - 1
     if width <= 0:
         return (values > centre).astype(np.float64)

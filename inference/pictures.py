@@ -10,8 +10,7 @@ from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
 from inference.comparison.structural import MARK
 from inference.findings import FloatArray
-from inference.regions import outline, resize
-from inference.settings import RegionSettings
+from inference.regions import resize
 
 # how the outlines of the first, second and third finding look: colour, dash in units
 STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
@@ -39,22 +38,44 @@ def fitted_size(shape: Sequence[int], columns: int, rows: int) -> tuple[int, int
 
 
 def heat_over(
-    film: Rgb, heatmaps: Sequence[FloatArray], unit: float, regions: RegionSettings
+    film: Rgb, heatmaps: Sequence[FloatArray], rings: Sequence[FloatArray | None], unit: float
 ) -> Rgb:
-    """Lay heat maps (h, w) in [0, 1] and their outlines over a film; no maps, no paint."""
+    """Lay heat maps and their outlines over a film; no maps, no paint.
+
+    Parameters
+    ----------
+    heatmaps
+        (h, w) each, in [0, 1].
+    rings
+        Outline of each map, (n, 2) in pixels of this picture, or None.
+    """
     if not heatmaps:
         return film
     rows, columns = film.shape[:2]
     heat = np.max([resize(heatmap, rows, columns) for heatmap in heatmaps], axis=0)
     heat = np.clip(heat, 0, 1)  # (rows, columns)
     opacity = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)  # below 0.3 the film stays bare
-    picture = blend(film, colour_of(heat, heat_table()), opacity)
-    for heatmap, (colour, dash) in zip(heatmaps, STROKES, strict=False):
-        ring = outline(heatmap, rows, columns, regions)
+    picture = _paint(film, heat, heat_table(), opacity)
+    for ring, (colour, dash) in zip(rings, STROKES, strict=False):
         if ring is not None:
             dash_px = None if dash is None else dash * unit
             picture = stroke(picture, ring, colour, STROKE_WIDTH * unit, dash=dash_px)
     return _keep_corners(picture, film)
+
+
+def scaled(ring: FloatArray, film: Sequence[int], picture: Sequence[int]) -> FloatArray:
+    """Take an outline from the pixels of a film to those of its picture; shapes (h, w, ...)."""
+    return ring * (picture[1] / film[1], picture[0] / film[0])
+
+
+def _paint(picture: Rgb, values: FloatArray, table: Rgb, opacity: FloatArray) -> Rgb:
+    """Lay colours over the rectangle of a picture in which any is seen."""
+    painted = picture.copy()
+    rows, columns = (np.flatnonzero(opacity.any(axis=axis)) for axis in (1, 0))
+    if rows.size:
+        part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        painted[part] = blend(picture[part], colour_of(values[part], table), opacity[part])
+    return painted
 
 
 def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_]) -> Rgb:
@@ -63,7 +84,7 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
     dark = dimmed(film)
     values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
     opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - FAINT) / (MARK - FAINT), 0, 1)
-    painted = blend(dark, colour_of((values + 1) / 2, difference_table()), opacity)
+    painted = _paint(dark, (values + 1) / 2, difference_table(), opacity)
     return _keep_corners(painted, dark)
 
 

@@ -1,17 +1,18 @@
 """Heat map -> one closed outline in the pixels of the film.
 
-The rule: the largest connected part of the film where the heat map reaches half of its own
-greatest value, if it covers at least 0.5 % of the film. An outline shows where the network
-looked, not the border of a lesion.
+The rule, the same for pictures, report and presentation state: the largest connected part of the
+film where the heat map reaches half of its own greatest value, if it covers at least 0.5 % of the
+film. An outline shows where the network looked, not the border of a lesion.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 from skimage.measure import find_contours, label
 
-from inference.findings import FloatArray
+from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.settings import RegionSettings
 
 GRID = 256  # long edge of the grid on which outlines are sought: 1/256 of the film is fine enough
@@ -21,6 +22,23 @@ def resize(grid: FloatArray, rows: int, columns: int) -> FloatArray:
     """Scale a map (h, w) edge to edge to (rows, columns), smoothly."""
     picture = Image.fromarray(np.ascontiguousarray(grid, dtype=np.float32))
     return np.asarray(picture.resize((columns, rows), Image.Resampling.BICUBIC))
+
+
+Outlines = tuple[FloatArray | None, ...]
+
+
+def outlines(
+    prediction: Prediction, shape: Sequence[int], settings: RegionSettings | None = None
+) -> Outlines:
+    """Return the outline of each finding on a film (rows, columns), in the order of `FINDINGS`.
+
+    None of findings that are not positive, whose map is withheld, or singles nothing out.
+    """
+    mapped = prediction.positive & ~prediction.withheld
+    return tuple(
+        outline(prediction.heatmaps[i], shape[0], shape[1], settings) if mapped[i] else None
+        for i in range(len(FINDINGS))
+    )
 
 
 def outline(

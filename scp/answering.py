@@ -11,6 +11,8 @@ from time import monotonic
 
 import sqlalchemy as sa
 import structlog
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from inference.gate import Refusal
@@ -24,12 +26,16 @@ from scp.priors import Candidate, Choice, Code, Reason, choose
 from scp.queue import Jobs
 from scp.reading import Read, Reader
 from scp.results.answer import ResultObject
+from scp.results.kinds import REPORT
 from scp.results.objects import to_bytes
+from scp.results.tracking import tracked
 
 log = structlog.get_logger(__name__)
 
 # a prior that turns out to be unreadable is passed over; this many are tried
 _PRIORS_TRIED = 3
+
+_FAILED = "hilum could not answer this film"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,19 +76,22 @@ class Answerer:
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network; return whether there is something to answer."""
         started = monotonic()
-        read = self.reader.read(self._path(film_uid))
+        path = self._path(film_uid)
+        read = self.reader.read(path)
+        if isinstance(read, Refusal):
+            reason, detail = read.reason.value, read.detail
+            objects = self.reader.not_analysed(path, reason, detail, self._received_at(film_uid))
+            self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
+            log.info("not read", film=film_uid, refused=reason, duration_s=_since(started))
+            return False
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
-            if isinstance(read, Refusal):
-                state, why = FilmState.NOT_ANALYSED, (read.reason.value, read.detail)
-            else:
-                state, why = FilmState.ANALYSED, ("", "")
-                _save(session, instance, read, self.now())
-            films.set_outcome(instance, state, self.now(), *why)
+            _save(session, instance, read, self.now())
+            films.set_outcome(instance, FilmState.ANALYSED, self.now())
             ask_again(session, self.jobs, instance, self.settle_s)
-        log.info("read", film=film_uid, refused=why[0], duration_s=_since(started))
-        return isinstance(read, Read)
+        log.info("read", film=film_uid, duration_s=_since(started))
+        return True
 
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, and ask for their delivery."""
@@ -92,7 +101,11 @@ class Answerer:
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
         choice, prior = self._prior(film_uid)
         answer, objects = self.reader.answer(
-            current.read, prior.read if prior else None, current.at, choice
+            current.read,
+            prior.read if prior else None,
+            current.at,
+            choice,
+            self._followed(prior.film_uid) if prior else {},
         )
         stored = [self._keep(made) for made in objects]
         with Session(self.engine) as session, session.begin():
@@ -154,11 +167,30 @@ class Answerer:
 
     def state_failure(self, film_uid: str, reason: str) -> None:
         """Say that a film could not be answered although it might be."""
-        detail = "hilum could not answer this film; its log says why. Try again: hilum queue retry"
+        try:
+            path, at = self._path(film_uid), self._received_at(film_uid)
+            objects = self.reader.not_analysed(path, reason, _FAILED, at)
+        except Exception as error:  # whatever it is may be what made the film fail
+            log.warning("no report of the failure", film=film_uid, error=type(error).__name__)
+            objects = []
+        detail = f"{_FAILED}; its log says why. Try again: hilum queue retry"
+        self._state(film_uid, FilmState.FAILED, reason, detail, objects)
+
+    def _state(
+        self,
+        film_uid: str,
+        state: FilmState,
+        reason: str,
+        detail: str,
+        objects: Iterable[ResultObject],
+    ) -> None:
+        """State that there is no answer, with what says so."""
+        stored = [(made, self._keep(made)) for made in objects]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
-            films.set_outcome(instance, FilmState.FAILED, self.now(), reason, detail)
+            self._save_results(session, instance, stored)
+            films.set_outcome(instance, state, self.now(), reason, detail)
             ask_again(session, self.jobs, instance, self.settle_s)
 
     def _prior(self, film_uid: str) -> tuple[Choice, _Analysed | None]:
@@ -208,6 +240,25 @@ class Answerer:
             return _Analysed(
                 film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
             )
+
+    def _followed(self, prior_uid: str) -> dict[str, str]:
+        """Return what the prior's newest report follows its findings by; nothing without one."""
+        with Session(self.engine) as session:
+            report = films.newest_result(session, films.film(session, prior_uid), REPORT.name)
+        if report is None:
+            return {}
+        try:
+            return tracked(dcmread(self.archive.path(report.path)))
+        except (OSError, InvalidDicomError) as error:  # a finding that begins anew is no error
+            log.warning(
+                "prior's report cannot be read", prior=prior_uid, error=type(error).__name__
+            )
+            return {}
+
+    def _received_at(self, film_uid: str) -> datetime:
+        """Return a moment that is the same whenever the film is looked at again."""
+        with Session(self.engine) as session:
+            return films.film(session, film_uid).received_at
 
     def _path(self, film_uid: str) -> Path:
         with Session(self.engine) as session:

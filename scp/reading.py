@@ -4,7 +4,7 @@ No queue in here: `scp.workflow` makes durable steps of it, `hilum analyse` uses
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +21,12 @@ from inference.gate import GateSettings, Reason, Refusal, check_header, check_pi
 from inference.input_check import MIRRORED, InputCheck
 from inference.lung_fields import LungFields
 from inference.notes import notes_of
+from inference.regions import outlines
 from scp.priors import Choice, Code
-from scp.results.answer import Answer, ResultObject
+from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects
+from scp.results.report import not_analysed_report
 from scp.results.settings import ResultSettings
 
 # decoded films kept between the steps of their lives: some 20 MB each
@@ -108,24 +110,46 @@ class Reader:
         )
 
     def answer(
-        self, current: Read, prior: Read | None, answered_at: datetime, choice: Choice
+        self,
+        current: Read,
+        prior: Read | None,
+        answered_at: datetime,
+        choice: Choice,
+        followed: Mapping[str, str],
     ) -> tuple[Answer, list[ResultObject]]:
-        """Compare with the prior, if there is one, and make the objects."""
+        """Compare with the prior, if there is one, and make the objects.
+
+        ``followed`` is what the prior's report follows its findings by (`scp.results.tracking`).
+        """
         comparison = None
         if prior is not None:
             limits = [limit.sentence for limit in choice.limits]
             comparison = self.compare(current, prior, limits)
+        film = current.opened.film
         answer = Answer(
             source=current.opened.header,
-            film=current.opened.film,
+            film=film,
             prediction=current.prediction,
+            outlines=outlines(current.prediction, film.pixels.shape, self.results.regions),
             notes=(*current.opened.notes, *_notes(prior, choice)),
             answered_at=answered_at,
             product=self.product,
             prior_source=prior.opened.header if prior is not None else None,
             comparison=comparison,
+            followed=followed,
         )
         return answer, make_objects(answer, self.results)
+
+    def not_analysed(
+        self, path: Path, reason: str, detail: str, stated_at: datetime
+    ) -> list[ResultObject]:
+        """Make the report that says why a film was not analysed, where it is asked for."""
+        if not self.results.not_analysed:
+            return []
+        header = dcmread(path, stop_before_pixels=True)
+        model = self.engine.identity
+        statement = NotAnalysed(header, reason, detail, stated_at, self.product, model)
+        return [not_analysed_report(statement, self.results)]
 
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:

@@ -67,5 +67,6 @@ def comparison(
         lungs=np.ones((rows, columns), np.bool_),
         structural=0.8 * blob(rows, columns, 0.75, 0.35, 0.05),
         heatmap_differences=differences,
+        same_places=np.array([f.label == "Effusion" for f in FINDINGS]),
         changes=changes,
     )

@@ -25,7 +25,7 @@ def test_a_film_is_answered_with_fourteen_findings_and_a_delivery_for_each_objec
     row = bench.answer(bench.take(make_film_ds()))
     assert row.state is FilmState.ANSWERED
     assert len(row.findings) == 14
-    assert {result.kind for result in row.results} == {"heatmap-capture", "report"}
+    assert {result.kind for result in row.results} == {"summary-capture", "report"}
     assert [d.destination for result in row.results for d in result.deliveries] == ["pacs"] * 2
 
 
@@ -163,8 +163,8 @@ def test_a_prior_that_comes_late_answers_the_newer_film_again_with_new_objects(b
     row = bench.row(current)
     assert row.prior.uid == late
     assert row.choice.code == "same_view"
-    kinds = ["heatmap-capture", "comparison-capture", "report"]
-    assert [result.kind for result in row.results] == [*kinds, "heatmap-capture", "report"]
+    kinds = ["summary-capture", "comparison-capture", "report"]
+    assert [result.kind for result in row.results] == [*kinds, "summary-capture", "report"]
     assert {result.uid for result in row.results[3:]} == first  # the newest answer stands first
     jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
     assert {delivery_job(current, "pacs", n) for n in (1, 2)} <= jobs

@@ -15,7 +15,7 @@ from service import Service, StoreScp, free_port, wait_for
 
 pytestmark = pytest.mark.xdist_group("fetching")
 
-ANSWER = ["heatmap-capture", "report"]
+ANSWER = ["summary-capture", "report"]
 COMPARED = ["comparison-capture", *ANSWER]
 EXTRA = """
 [[destinations]]

@@ -38,7 +38,7 @@ from inference.film import (
     read_film,
     view_of,
 )
-from inference.grayscale import window
+from inference.grayscale import Window, window
 
 LOSSLESS = [
     ImplicitVRLittleEndian,
@@ -206,11 +206,11 @@ def test_rescale_and_window_are_applied_in_this_order():
 )
 def test_windows_follow_the_formulas_of_the_standard(function, expected):
     values = np.array([-128.0, 0.0, 128.0, 256.0])
-    assert np.allclose(window(values, 128, 256, function), expected)
+    assert np.allclose(window(values, Window(128, 256, function)), expected)
 
 
 def test_a_window_of_width_one_is_a_threshold():
-    assert window(np.array([9.0, 10.0]), 10, 1).tolist() == [0, 1]
+    assert window(np.array([9.0, 10.0]), Window(10, 1)).tolist() == [0, 1]
 
 
 def lut_item(entries, first: int, bits: int) -> Dataset:

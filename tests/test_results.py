@@ -107,16 +107,16 @@ def states(ds):
 
 
 def test_a_film_without_a_prior_is_answered_with_a_picture_and_a_report():
-    assert set(read_back(answer())) == {"heatmap-capture", "report"}
+    assert set(read_back(answer())) == {"summary-capture", "report"}
 
 
 def test_a_film_with_a_prior_is_also_answered_with_a_comparison():
     kinds = set(read_back(answer(prior=prior_film())))
-    assert kinds == {"heatmap-capture", "comparison-capture", "report"}
+    assert kinds == {"summary-capture", "comparison-capture", "report"}
 
 
 def test_only_what_the_settings_ask_for_is_made():
-    off = {"heatmap_capture": False, "comparison_capture": False}
+    off = {"summary_capture": False, "comparison_capture": False}
     settings = ResultSettings.model_validate(off)
     assert [o.kind for o in make_objects(answer(prior=prior_film()), settings)] == ["report"]
 
@@ -275,7 +275,7 @@ def test_a_derived_uid_is_a_valid_uuid_derived_uid_and_stable():
 def test_captures_say_what_they_are_and_what_they_were_made_from():
     source, prior = received(), prior_film()
     made = read_back(answer(source, prior=prior))
-    for kind in ("heatmap-capture", "comparison-capture"):
+    for kind in ("summary-capture", "comparison-capture"):
         ds = made[kind]
         assert ds.SOPClassUID == SecondaryCaptureImageStorage
         assert ds.BurnedInAnnotation == "YES"
@@ -328,7 +328,7 @@ def test_a_picture_of_a_lossy_film_is_lossy():
         LossyImageCompressionRatio="12.5",
         LossyImageCompressionMethod="ISO_10918_1",
     )
-    ds = read_back(answer(source))["heatmap-capture"]
+    ds = read_back(answer(source))["summary-capture"]
     assert ds.LossyImageCompression == "01"
     assert (ds.LossyImageCompressionRatio, ds.LossyImageCompressionMethod) == (
         12.5,
@@ -555,7 +555,7 @@ def test_dciodvfy_finds_nothing_wrong_with_none_or_all_positive(found, comparabl
 
 
 def test_dciodvfy_would_see_an_invalid_object(tmp_path):
-    ds = read_back(answer())["heatmap-capture"]
+    ds = read_back(answer())["summary-capture"]
     del ds.ConversionType
     assert complaints(ds, tmp_path)
 

@@ -24,7 +24,7 @@ port = {port}
 first_retry_s = 0.5
 longest_retry_s = 1
 """
-KINDS = {"heatmap-capture", "report"}
+KINDS = {"summary-capture", "report"}
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_the_demonstration_shows_findings_comparison_and_files(tiny_bundle, tmp_
     assert "Pleural thickening" in done.stdout
     names = {path.name for path in out.iterdir()}
     assert {"current-comparison-capture.png", "current-report.dcm"} <= names
-    prior = dcmread(out / "earlier-heatmap-capture.dcm")
+    prior = dcmread(out / "earlier-summary-capture.dcm")
     assert "SIMULATED" in prior.StudyDescription
 
 
@@ -229,7 +229,7 @@ def test_analysing_without_network_gives_the_same_objects(service, philips_film,
     for one, other in zip(alone["film"]["findings"], film["findings"], strict=True):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
     assert (tmp_path / "findings.json").is_file()
-    assert (tmp_path / "RG1_UNCR-heatmap-capture.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "RG1_UNCR-summary-capture.png").read_bytes().startswith(b"\x89PNG")
     report = dcmread(tmp_path / "RG1_UNCR-report.dcm")
     assert report.StudyInstanceUID == dcmread(philips_film).StudyInstanceUID
 

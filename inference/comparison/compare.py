@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inference.comparison.align import Alignment, align, at_working_size, pixel_ratio
 from inference.comparison.change import changes, unknown
-from inference.comparison.heatmaps import heatmap_differences
+from inference.comparison.heatmaps import compare_heatmaps
 from inference.comparison.null import Null
 from inference.comparison.result import Comparison, FindingChange
 from inference.comparison.structural import AlignedPair, difference, quality, similarity
@@ -70,6 +70,7 @@ def compare(
     if alignment.inverted:
         said.append(INVERTED)
         null = None  # the network has read one of them as it was never taught to
+    differences, same_places = compare_heatmaps(current_prediction, prior_prediction, alignment)
     return replace(
         undecided,
         comparable=True,
@@ -77,7 +78,8 @@ def compare(
         ssim=similarity(pair),
         lungs=where,
         structural=difference(pair, where),
-        heatmap_differences=heatmap_differences(current_prediction, prior_prediction, alignment),
+        heatmap_differences=differences,
+        same_places=same_places,
         changes=changes(
             current_prediction,
             prior_prediction,
@@ -109,6 +111,7 @@ def _undecided(pair: AlignedPair, changes: tuple[FindingChange, ...]) -> Compari
         lungs=np.ones(pair.overlap.shape, dtype=np.bool_),
         structural=nothing,
         heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
+        same_places=np.zeros(len(FINDINGS), dtype=np.bool_),
         changes=changes,
     )
 

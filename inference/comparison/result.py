@@ -68,6 +68,8 @@ class Comparison:
     heatmap_differences
         (14, h, w) signed, in [-1, 1]: current minus aligned prior heat map, each weighted by
         its finding's probability.
+    same_places
+        (14,): whether the finding's maps point at one place on both films.
     changes
         One per finding, in the order of `FINDINGS`.
     """
@@ -82,6 +84,7 @@ class Comparison:
     lungs: npt.NDArray[np.bool_]
     structural: FloatArray
     heatmap_differences: FloatArray
+    same_places: npt.NDArray[np.bool_]
     changes: tuple[FindingChange, ...]
 
     @property

@@ -6,6 +6,7 @@ from itertools import groupby
 from inference.findings import Change
 from scp.index.rows import FilmRow, FindingRow
 from scp.index.schema import DeliveryState, FilmState
+from scp.results.kinds import KINDS
 
 LABEL = "AI result, for research use only: not for diagnosis"
 
@@ -20,11 +21,7 @@ STATES = {
     FilmState.FETCHED: "fetched as a prior, not answered",
 }
 
-KINDS = {
-    "heatmap-capture": "Heat maps",
-    "comparison-capture": "Comparison with the prior",
-    "report": "Structured report",
-}
+KIND_WORDS = {kind.name: kind.says for kind in KINDS}
 
 
 def local(moment: datetime | None) -> str:
@@ -49,7 +46,7 @@ def percent(probability: float | None, digits: int = 0) -> str:
 
 def kind(name: str) -> str:
     """Return what a result is, for a reader."""
-    return KINDS.get(name, name.replace("_", " ").replace("-", " ").capitalize())
+    return KIND_WORDS.get(name, name.replace("_", " ").replace("-", " ").capitalize())
 
 
 def size(size_bytes: int) -> str:

@@ -144,3 +144,13 @@ def save_result(
         )
     )
     return True
+
+
+def newest_result(session: Session, instance: Instance, kind: str) -> Result | None:
+    """Return the object of this kind that answered a film last, if any did."""
+    return session.scalars(
+        select(Result)
+        .where(Result.instance_id == instance.id, Result.kind == kind)
+        .order_by(Result.id.desc())
+        .limit(1)
+    ).one_or_none()

@@ -1,50 +1,132 @@
 """What is to be said of one film, and one object that says it."""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from pydicom.dataset import Dataset
 
-from inference.comparison import Comparison
+from inference.comparison import Comparison, FindingChange
 from inference.film import Film
-from inference.findings import Prediction
+from inference.findings import ModelIdentity, Prediction
+from inference.regions import Outlines
 from scp.results.identity import Product
+
+
+class Statement(Protocol):
+    """What each object needs to know of what it states, be it findings or that there are none."""
+
+    @property
+    def source(self) -> Dataset:
+        """Header of the film, as received; pixels are not needed."""
+
+    @property
+    def prior(self) -> Dataset | None:
+        """Header of the earlier film that it was compared with."""
+
+    @property
+    def answered_at(self) -> dt.datetime:
+        """When the film was read.
+
+        Every date and time in the objects is taken from it, so that the same statement always
+        makes the same bytes. With a zone, it is written in the zone that the source states, else
+        in its own.
+        """
+
+    @property
+    def product(self) -> Product:
+        """Which software speaks."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """Which weights speak."""
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What else another object would differ by."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """All that was found on one film.
+    """All that was found on one film: a `Statement`.
 
     Attributes
     ----------
-    source, prior_source
-        Header of the current and of the prior film, as received; pixels are not needed.
-        A comparison needs ``prior_source``.
+    outlines
+        Where each finding is, in pixels of the film; None where that is not shown.
     notes
         What limits the reading, one sentence each, no patient identifiers.
-    answered_at
-        When the film was read; every date and time in the objects is taken from it, so that the
-        same answer always makes the same bytes. With a zone, it is written in the zone that the
-        source states, else in its own.
+    prior_source
+        Header of the prior film, as received. A comparison needs it.
+    followed
+        Tracking UIDs of the prior's report by label: a finding at the same place keeps its own.
     """
 
     source: Dataset
     film: Film
     prediction: Prediction
+    outlines: Outlines
     notes: tuple[str, ...]
     answered_at: dt.datetime
     product: Product
     prior_source: Dataset | None = None
     comparison: Comparison | None = None
+    followed: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.comparison is not None and self.prior_source is None:
             raise ValueError("an answer with a comparison needs the header of the prior film")
 
+    @property
+    def model(self) -> ModelIdentity:
+        """Which weights spoke."""
+        return self.prediction.model
+
+    @property
+    def prior(self) -> Dataset | None:
+        """The header of the film that was compared."""
+        return None if self.comparison is None else self.prior_source
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """Notes, and which findings go on."""
+        return (*self.notes, *sorted(self.followed.items()))
+
+    def change(self, finding: int) -> FindingChange | None:
+        """Return what has become of a finding; None without a comparable prior."""
+        if self.comparison is None or not self.comparison.comparable:
+            return None
+        return self.comparison.changes[finding]
+
+
+@dataclass(frozen=True, eq=False)
+class NotAnalysed:
+    """That a film was not read, and why: a `Statement`.
+
+    ``reason`` is a word for machines, ``detail`` a sentence for people, without the patient.
+    """
+
+    source: Dataset
+    reason: str
+    detail: str
+    answered_at: dt.datetime
+    product: Product
+    model: ModelIdentity
+
+    @property
+    def prior(self) -> None:
+        """Nothing was compared."""
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """The reason."""
+        return (self.reason, self.detail)
+
 
 @dataclass(frozen=True, eq=False)
 class ResultObject:
-    """One DICOM object; ``kind`` is heatmap-capture, comparison-capture or report."""
+    """One DICOM object; ``kind`` is the name of a `scp.results.kinds.Kind`."""
 
     kind: str
     ds: Dataset

@@ -10,45 +10,64 @@ import datetime as dt
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian
 
+from inference.closeup import draw_closeup
 from inference.colours import Rgb
-from inference.drawing import Caption, draw_comparison, draw_findings
-from inference.film import View
+from inference.drawing import Caption, draw_comparison, draw_findings, ranked
+from inference.film import view_of
+from inference.findings import FINDINGS
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
+from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY, Kind
 from scp.results.settings import ResultSettings
-
-HEATMAP, COMPARISON = "heatmap-capture", "comparison-capture"
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SUBTRACTION = Code("113062", "DCM", "Pixel by pixel subtraction")
 ORIENTATIONS = frozenset("LRAPHF")
 
 
-def heatmap_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
-    """Make the picture of the film with its heat maps and the table of findings."""
-    envelope = Envelope(answer, HEATMAP)
+def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
+    """Make the picture of the film with its strongest heat maps and the table of findings."""
     rgb = draw_findings(
         answer.film,
         answer.prediction,
-        caption=Caption(answer.film.view, study_day(envelope.current)),
+        answer.outlines,
+        caption=_caption(answer),
         software=str(answer.product),
+        prior=_prior_caption(answer),
         comparison=answer.comparison,
         notes=(*answer.notes, *_comparison_note(answer)),
         settings=settings.drawing,
-        regions=settings.regions,
     )
-    model = answer.prediction.model
-    ds = _capture(
-        envelope,
-        rgb,
-        settings,
-        number=settings.first_series_number,
-        description="AI chest X-ray findings (RUO)",
-        derivation=f"Class activation maps of {model.name} {model.version} over the film",
-    )
-    return ResultObject(HEATMAP, ds)
+    envelope = Envelope(answer, SUMMARY, settings)
+    return _made(SUMMARY, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))
+
+
+def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
+    """Make a picture of each of the strongest positive findings, in one series.
+
+    Findings whose maps are withheld have none: there is nothing to show.
+    """
+    found = answer.prediction
+    mapped = found.positive & ~found.withheld
+    strongest = [i for i in ranked(found) if mapped[i]][: settings.finding_captures]
+    envelope = Envelope(answer, CLOSEUP, settings)
+    made = []
+    for number, i in enumerate(strongest, start=1):
+        rgb = draw_closeup(
+            answer.film,
+            found,
+            i,
+            answer.outlines[i],
+            caption=_caption(answer),
+            software=str(answer.product),
+            prior=_prior_caption(answer),
+            change=answer.change(i),
+            settings=settings.drawing,
+        )
+        derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
+        made.append(_made(CLOSEUP, _capture(envelope, rgb, derivation, number)))
+    return made
 
 
 def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
@@ -59,30 +78,24 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
     ValueError
         If the answer has no comparison.
     """
-    envelope = Envelope(answer, COMPARISON)
-    if answer.comparison is None or envelope.prior is None:
+    prior = _prior_caption(answer)
+    if answer.comparison is None or prior is None:
         raise ValueError("a comparison capture needs an answer with a comparison")
     rgb = draw_comparison(
         answer.film,
         answer.comparison,
-        current=Caption(answer.film.view, study_day(envelope.current)),
-        prior=Caption(_stated_view(envelope.prior), study_day(envelope.prior)),
+        current=_caption(answer),
+        prior=prior,
         software=str(answer.product),
-        model=answer.prediction.model,
+        model=answer.model,
         notes=answer.notes,
         settings=settings.drawing,
     )
-    ds = _capture(
-        envelope,
-        rgb,
-        settings,
-        number=settings.first_series_number + 1,
-        description="AI chest X-ray comparison (RUO)",
-        derivation="Current film compared with the prior film moved onto it",
-    )
+    envelope = Envelope(answer, COMPARISON, settings)
+    ds = _capture(envelope, rgb, "Current film compared with the prior film moved onto it")
     if answer.comparison.comparable:
         ds.DerivationCodeSequence = [hd.sr.CodedConcept.from_code(SUBTRACTION)]
-    return ResultObject(COMPARISON, ds)
+    return _made(COMPARISON, ds)
 
 
 def study_day(header: Dataset) -> dt.date | None:
@@ -91,6 +104,24 @@ def study_day(header: Dataset) -> dt.date | None:
         return dt.datetime.strptime(str(header.get("StudyDate") or ""), "%Y%m%d").date()
     except ValueError:
         return None
+
+
+def _made(kind: Kind, ds: Dataset) -> ResultObject:
+    return ResultObject(kind.name, ds)
+
+
+def _maps_of(answer: Answer) -> str:
+    return f"class activation maps of {answer.model.name} {answer.model.version}"
+
+
+def _caption(answer: Answer) -> Caption:
+    return Caption(answer.film.view, study_day(answer.source))
+
+
+def _prior_caption(answer: Answer) -> Caption | None:
+    if answer.prior is None:
+        return None
+    return Caption(view_of(answer.prior)[0], study_day(answer.prior))
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:
@@ -102,21 +133,8 @@ def _comparison_note(answer: Answer) -> tuple[str, ...]:
     return (f"Not comparable with the prior film: {answer.comparison.reason}",)
 
 
-def _stated_view(header: Dataset) -> View:
-    stated = str(header.get("ViewPosition") or "").strip().upper()
-    return View(stated) if stated in (View.PA, View.AP) else View.UNKNOWN
-
-
-def _capture(
-    envelope: Envelope,
-    rgb: Rgb,
-    settings: ResultSettings,
-    *,
-    number: int,
-    description: str,
-    derivation: str,
-) -> Dataset:
-    current = envelope.current
+def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> Dataset:
+    current, settings = envelope.current, envelope.settings
     ds: Dataset = hd.sc.SCImage(
         pixel_array=rgb,
         photometric_interpretation="RGB",
@@ -124,23 +142,23 @@ def _capture(
         coordinate_system="PATIENT",
         patient_orientation=("L", "F"),  # replaced below; the argument takes single letters only
         study_instance_uid=current.StudyInstanceUID,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        **envelope.arguments(number, description),
+        transfer_syntax_uid=envelope.kind.transfer_syntax,
+        **envelope.arguments(number),
     )
     envelope.seal(ds)
     envelope.refer(ds)
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     ds.ConversionType = "WSD"
-    product = envelope.answer.product
+    product = envelope.statement.product
     ds.SecondaryCaptureDeviceManufacturer = product.manufacturer
     ds.SecondaryCaptureDeviceManufacturerModelName = product.model_name
     ds.SecondaryCaptureDeviceSoftwareVersions = product.version
-    ds.PatientOrientation = _orientation(current)
+    ds.PatientOrientation = orientation(current)
     ds.BodyPartExamined = current.get("BodyPartExamined") or "CHEST"
     ds.BurnedInAnnotation = "YES"
     ds.RecognizableVisualFeatures = "NO"
     ds.ImageComments = settings.drawing.label
-    ds.DerivationDescription = derivation
+    ds.DerivationDescription = derivation[0].upper() + derivation[1:]
     sources = [reference(film) for film in envelope.films]
     for item in sources:
         item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(SOURCE_IMAGE)]
@@ -149,7 +167,7 @@ def _capture(
     return ds
 
 
-def _orientation(header: Dataset) -> list[str] | str:
+def orientation(header: Dataset) -> list[str] | str:
     """Return the source's orientation; empty (Type 2C) where it states none."""
     stated = header.get("PatientOrientation") or ""
     values = [str(value) for value in stated] if not isinstance(stated, str) else []

@@ -10,8 +10,10 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from scp.results.answer import Answer
+from scp.results.answer import Statement
 from scp.results.identity import UTF8, derive_uid, prepare_source
+from scp.results.kinds import Kind
+from scp.results.settings import ResultSettings
 
 
 class Envelope:
@@ -23,13 +25,12 @@ class Envelope:
         Prepared headers (`prepare_source`); no prior unless the films were compared.
     """
 
-    def __init__(self, answer: Answer, kind: str) -> None:
-        self.answer = answer
+    def __init__(self, statement: Statement, kind: Kind, settings: ResultSettings) -> None:
+        self.statement = statement
         self.kind = kind
-        self.current = prepare_source(answer.source)
-        self.prior = None
-        if answer.comparison is not None and answer.prior_source is not None:
-            self.prior = prepare_source(answer.prior_source)
+        self.settings = settings
+        self.current = prepare_source(statement.source)
+        self.prior = None if statement.prior is None else prepare_source(statement.prior)
 
     @property
     def films(self) -> list[Dataset]:
@@ -37,28 +38,29 @@ class Envelope:
         return [self.current] if self.prior is None else [self.current, self.prior]
 
     def uid(self, *what: object) -> UID:
-        """Derive a UID; other weights, software, prior or notes make another object."""
-        model = self.answer.prediction.model
-        who = (self.answer.product.version, model.name, model.version, model.sha256)
+        """Derive a UID; other weights, software, prior, notes or settings make another object."""
+        said, model = self.statement, self.statement.model
+        who = (said.product.version, model.name, model.version, model.sha256)
         films = (film.SOPInstanceUID for film in self.films)
-        return derive_uid(*films, *who, self.kind, *what, *self.answer.notes)
+        how = self.settings.model_dump_json()
+        return derive_uid(*films, *who, self.kind.name, *what, *said.said, how)
 
-    def arguments(self, number: int, description: str) -> dict[str, Any]:
+    def arguments(self, instance_number: int = 1) -> dict[str, Any]:
         """Return what each of highdicom's constructors takes.
 
         The patient's name is not among it: highdicom prints odd names into warnings.
         """
-        product, moment = self.answer.product, self.moment
+        product, moment = self.statement.product, self.moment
         return {
             "series_instance_uid": self.uid("series"),
-            "series_number": number,
-            "sop_instance_uid": self.uid("instance"),
-            "instance_number": 1,
+            "series_number": self.settings.first_series_number + self.kind.place,
+            "sop_instance_uid": self.uid("instance", instance_number),
+            "instance_number": instance_number,
             "manufacturer": product.manufacturer,
             "manufacturer_model_name": product.model_name,
             "software_versions": product.version,
             "device_serial_number": product.serial,
-            "series_description": description,
+            "series_description": self.kind.title,
             "series_date": moment.date(),
             "series_time": moment.time(),
             "specific_character_set": UTF8,
@@ -68,7 +70,7 @@ class Envelope:
     @property
     def moment(self) -> dt.datetime:
         """When the film was read, in whole seconds, in the zone that the source states."""
-        moment = self.answer.answered_at.replace(microsecond=0)
+        moment = self.statement.answered_at.replace(microsecond=0)
         offset = self._offset
         if moment.tzinfo is not None and offset is not None:
             moment = moment.astimezone(offset)
@@ -84,7 +86,7 @@ class Envelope:
         return dt.timezone(dt.timedelta(minutes=-minutes if match[1] == "-" else minutes))
 
     def _equipment(self) -> hd.ContributingEquipment:
-        product, model = self.answer.product, self.answer.prediction.model
+        product, model = self.statement.product, self.statement.model
         return hd.ContributingEquipment(
             manufacturer=product.manufacturer,
             purpose_of_reference=codes.DCM.ProcessingEquipment,
@@ -92,19 +94,21 @@ class Envelope:
             software_versions=(product.version, f"{model.name} {model.version}"[:64]),
             device_serial_number=product.serial,
             contribution_datetime=self.moment,
-            contribution_description="Findings read by machine",
+            contribution_description="Film read by machine",
         )
 
     def seal(self, ds: Dataset) -> None:
         """Write patient and study as the source has them, and one moment everywhere."""
         ds.copy_patient_and_study_information(self.current)
         date, time = self.moment.strftime("%Y%m%d"), self.moment.strftime("%H%M%S")
-        for kind in ("Series", "Content", "InstanceCreation"):
-            setattr(ds, f"{kind}Date", date)
-            setattr(ds, f"{kind}Time", time)
+        # a presentation state has a moment of creation in place of one of content (C.11.10)
+        content = "PresentationCreation" if self.kind.modality == "PR" else "Content"
+        for moment in ("Series", content, "InstanceCreation"):
+            setattr(ds, f"{moment}Date", date)
+            setattr(ds, f"{moment}Time", time)
         for item in ds.ContributingEquipmentSequence:  # highdicom adds itself, at "now"
             item.ContributionDateTime = date + time
-        if self._offset is not None and self.answer.answered_at.tzinfo is not None:
+        if self._offset is not None and self.statement.answered_at.tzinfo is not None:
             ds.TimezoneOffsetFromUTC = self.current.TimezoneOffsetFromUTC
         institution = self.current.get("InstitutionName")
         if institution:
@@ -125,6 +129,26 @@ class Envelope:
             study.StudyInstanceUID = other[0].StudyInstanceUID
             study.ReferencedSeriesSequence = _by_series(other)
             ds.StudiesContainingOtherReferencedInstancesSequence = [study]
+
+
+def stand_in(film: Dataset) -> Dataset:
+    """Return what highdicom needs of a film, without the patient.
+
+    highdicom judges names and dates and prints them into warnings; `Envelope.seal` writes the
+    source's own afterwards. Modality OT keeps it from reading elements that a CR may lack.
+    """
+    made = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(made, keyword, film[keyword].value)
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        setattr(made, keyword, "")
+    for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(made, keyword, "")
+    for keyword in ("Rows", "Columns"):
+        if keyword in film:
+            setattr(made, keyword, film[keyword].value)
+    made.Modality, made.SamplesPerPixel = "OT", 1
+    return made
 
 
 def reference(film: Dataset) -> Dataset:

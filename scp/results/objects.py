@@ -5,8 +5,10 @@ import io
 from pydicom.dataset import Dataset
 
 from scp.results.answer import Answer, ResultObject
-from scp.results.captures import comparison_capture, heatmap_capture
+from scp.results.captures import comparison_capture, finding_captures, summary_capture
+from scp.results.presentation import has_outlines, presentation_state
 from scp.results.report import report
+from scp.results.segmentation import findings_with_maps, label_map, segmentation
 from scp.results.settings import ResultSettings
 
 
@@ -15,14 +17,24 @@ def make_objects(answer: Answer, settings: ResultSettings) -> list[ResultObject]
 
     The same answer and settings make the same UIDs and the same bytes. The comparison capture
     exists only with a comparison; films that are not comparable have one too, and it says so.
+    What shows a place exists only where there is one.
     """
     made = []
-    if settings.heatmap_capture:
-        made.append(heatmap_capture(answer, settings))
+    if settings.summary_capture:
+        made.append(summary_capture(answer, settings))
+    made += finding_captures(answer, settings)
     if settings.comparison_capture and answer.comparison is not None:
         made.append(comparison_capture(answer, settings))
     if settings.report:
         made.append(report(answer, settings))
+    # a presentation state is for grey films only: a scanned one may be stored in colour
+    grey = answer.source.get("SamplesPerPixel", 1) == 1
+    if settings.presentation_state and has_outlines(answer) and grey:
+        made.append(presentation_state(answer, settings))
+    if settings.segmentation and findings_with_maps(answer):
+        made.append(segmentation(answer, settings))
+    if settings.label_map and has_outlines(answer):
+        made.append(label_map(answer, settings))
     return made
 
 

@@ -1,8 +1,18 @@
 """Which objects are made, and how they look."""
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.settings import DrawingSettings, RegionSettings
+
+
+class ReportClass(StrEnum):
+    """The SOP classes that a report may have; the content is the same."""
+
+    COMPREHENSIVE_3D = "comprehensive-3d"
+    COMPREHENSIVE = "comprehensive"
+    ENHANCED = "enhanced"
 
 
 class ResultSettings(BaseModel):
@@ -10,18 +20,54 @@ class ResultSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    heatmap_capture: bool = Field(
+    summary_capture: bool = Field(
         default=True,
         description="a colour picture of the film with heat maps and all findings; every viewer "
         "shows it",
+    )
+    finding_captures: int = Field(
+        default=2,
+        ge=0,
+        le=14,
+        description="pictures of single findings at most, the most probable first, each with the "
+        "place enlarged; 1.4 MB each",
     )
     comparison_capture: bool = Field(
         default=True, description="a colour picture of what has changed since the prior film"
     )
     report: bool = Field(
         default=True,
-        description="a structured report (Comprehensive 3D SR, TID 1500) with outlines that a "
-        "viewer lays over the film",
+        description="a structured report (TID 1500) with outlines that a viewer lays over the film",
+    )
+    report_class: ReportClass = Field(
+        default=ReportClass.COMPREHENSIVE_3D,
+        description='"comprehensive-3d", "comprehensive" or "enhanced": the SOP class of reports, '
+        "for a PACS that refuses the first; the content is the same",
+    )
+    adoptable_outlines: bool = Field(
+        default=False,
+        description="let OHIF offer the report's outlines to the reader as measurements of their "
+        "own; off, they stay the machine's",
+    )
+    presentation_state: bool = Field(
+        default=True,
+        description="outlines and labels as a presentation state (GSPS), which a viewer can switch "
+        "off; only with outlines",
+    )
+    segmentation: bool = Field(
+        default=False,
+        description="the heat maps of positive findings as a fractional segmentation, for "
+        "algorithms; OHIF cannot show it",
+    )
+    label_map: bool = Field(
+        default=False,
+        description="the outlined regions as a label map segmentation that OHIF draws; it states "
+        "an orientation in space that a film does not have",
+    )
+    not_analysed: bool = Field(
+        default=False,
+        description="a short report for each film that was not analysed or failed, which says why; "
+        "also for laterals and whatever else is sent here",
     )
     first_series_number: int = Field(
         default=9001,

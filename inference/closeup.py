@@ -1,0 +1,115 @@
+"""One finding on a page of its own: the film with its map, and the place enlarged.
+
+The enlarged part carries no paint: there the reader sees what the map points at.
+"""
+
+import numpy as np
+
+from inference.canvas import GREY, WHITE, YELLOW, Canvas, stroke
+from inference.colours import Rgb
+from inference.comparison import FindingChange
+from inference.drawing import Caption, interval
+from inference.film import Film
+from inference.findings import FINDINGS, FloatArray, Prediction
+from inference.panels import Panel, heat_legend, percent
+from inference.pictures import STROKE_WIDTH, grey, heat_over, scaled
+from inference.settings import DrawingSettings
+
+# layout in units of 1/1500 of the long edge that is set: letters are those of the other pages,
+# and a page needs a third of their bytes
+WIDTH, HEADER, WORDS, BODY, LEGEND = 720, 42, 74, 412, 132
+MARGIN, GAP = 12, 8
+FILM_SHARE = 0.58  # of the width; the rest is for the enlarged part
+CONTEXT = 1.8  # the enlarged part's edges, as multiples of the outline's
+LEAST = 0.2  # of the film's edges: less is more enlarged than a film bears
+
+
+def draw_closeup(
+    film: Film,
+    prediction: Prediction,
+    finding: int,
+    ring: FloatArray | None,
+    *,
+    caption: Caption,
+    software: str,
+    prior: Caption | None = None,
+    change: FindingChange | None = None,
+    settings: DrawingSettings | None = None,
+) -> Rgb:
+    """Draw one positive finding.
+
+    Parameters
+    ----------
+    finding
+        Index in `FINDINGS`.
+    ring
+        Its outline in pixels of the film; None: the map singles nothing out, nothing is enlarged.
+    prior, change
+        The earlier film and what has become of the finding since; None when not compared.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8.
+    """
+    settings = settings or DrawingSettings()
+    unit = settings.long_edge_px / 1500
+    page = Canvas(round(WIDTH * unit), round((HEADER + WORDS + BODY + LEGEND) * unit), unit)
+    edge, width = page.px(MARGIN), page.px(WIDTH - 2 * MARGIN)
+    page.text(edge, page.px(10), settings.label, 20, YELLOW, width=page.px(WIDTH * 0.66))
+    page.text(edge, page.px(13), software, 16, GREY, width=width, align="right")
+    name, probability = FINDINGS[finding].name, percent(prediction.probabilities[finding])
+    said = f"{name} {probability}: POSITIVE, threshold {percent(prediction.thresholds[finding])}"
+    page.text(edge, page.px(HEADER), said, 24, YELLOW, width=width)
+    about = f"Chest X-ray {caption}. {_change(caption, prior, change)}"
+    page.text(edge, page.px(HEADER + 38), about, 18, WHITE, width=width)
+    _draw_pictures(page, film, prediction.heatmaps[finding], ring)
+    top = page.px(HEADER + WORDS + BODY)
+    panel = Panel(page, 0, top, page.px(WIDTH), top + page.px(LEGEND))
+    heat_legend(panel)
+    return page.done()
+
+
+def _change(caption: Caption, prior: Caption | None, change: FindingChange | None) -> str:
+    if prior is None or change is None:
+        return "Change: not known"
+    day = prior.day.isoformat() if prior.day else "a film without a date"
+    return f"Change: {change.said} since {day}{interval(caption, prior)}"
+
+
+def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArray | None) -> None:
+    top, rows = page.px(HEADER + WORDS), page.px(BODY)
+    room = page.px(FILM_SHARE * WIDTH)
+    plain = grey(film.pixels, room, rows)
+    on_picture = None if ring is None else scaled(ring, film.pixels.shape, plain.shape)
+    picture = heat_over(plain, [heatmap], [on_picture], page.unit)
+    left = (room - picture.shape[1]) // 2
+    if ring is None:
+        page.paste(picture, left, top)
+        return
+    place = _place(ring, film.pixels.shape, rows / (page.px(WIDTH) - room - page.px(GAP)))
+    frame = scaled(_corners(place), film.pixels.shape, plain.shape)
+    page.paste(stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2), left, top)
+    enlarged = grey(film.pixels[place], page.px(WIDTH) - room - page.px(GAP), rows)
+    page.paste(enlarged, room + page.px(GAP), top)
+
+
+def _place(ring: FloatArray, shape: tuple[int, ...], tall: float) -> tuple[slice, slice]:
+    """Return the rows and columns to enlarge; ``tall`` is how high the room for them is to wide."""
+    low, high = ring.min(axis=0), ring.max(axis=0)  # x, y
+    width, height = np.maximum(CONTEXT * (high - low), LEAST * np.array(shape[1::-1]))
+    width, height = max(width, height / tall), max(height, width * tall)
+    x, y = (low + high) / 2
+    return _span(y, height, shape[0]), _span(x, width, shape[1])
+
+
+def _span(middle: float, length: float, available: int) -> slice:
+    """Return a range of this length around the middle, moved to stay inside."""
+    length = min(max(1, round(length)), available)
+    first = min(max(0, round(middle - length / 2)), available - length)
+    return slice(first, first + length)
+
+
+def _corners(place: tuple[slice, slice]) -> FloatArray:
+    (top, bottom), (left, right) = ((one.start, one.stop) for one in place)
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    return np.array(corners, np.float32)

@@ -1,0 +1,65 @@
+"""The coded concepts of reports, and the content items that carry them.
+
+Which codes are verified, and how: docs/design.md, "codes".
+"""
+
+from highdicom import sr
+from highdicom.sr import RelationshipTypeValues as Relation
+from pydicom.sr.coding import Code
+
+from inference.findings import PRIVATE_SCHEME, Change, Concept
+
+ENGLISH = Code("en-US", "RFC5646", "English (United States)")
+CHEST_XRAY = Code("399208008", "SCT", "Plain chest X-ray")
+
+PRESENCE = Code("121052", "DCM", "Presence of property")
+PRESENT = Code("52101004", "SCT", "Present")
+ABSENT = Code("272519000", "SCT", "Absent")
+UNDETERMINED = Code("373068000", "SCT", "Undetermined")
+
+FINDING = Code("121071", "DCM", "Finding")
+CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
+COMMENT = Code("121106", "DCM", "Comment")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+
+SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
+WITH_FINDINGS = Code("111242", "DCM", "All algorithms succeeded; with findings")
+WITHOUT_FINDINGS = Code("111241", "DCM", "All algorithms succeeded; without findings")
+NOT_DONE = Code("111245", "DCM", "No algorithms succeeded; without findings")
+
+ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
+ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
+ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+
+# DICOM's dictionaries know a change of size, not of a finding's certainty: those stay private.
+DIFFERENCE = Code("111049", "DCM", "Qualitative Difference")
+CHANGES = {
+    Change.NEW: Code("129721008", "SCT", "New finding"),
+    Change.INCREASED: Code("increased", PRIVATE_SCHEME, "Finding more certain than before"),
+    Change.UNCHANGED: Code("129723006", "SCT", "No significant changes in the finding"),
+    Change.DECREASED: Code("decreased", PRIVATE_SCHEME, "Finding less certain than before"),
+    Change.RESOLVED: Code("resolved", PRIVATE_SCHEME, "Finding no longer present"),
+    Change.UNCERTAIN: UNDETERMINED,
+}
+
+
+def code_of(concept: Concept) -> Code:
+    """Return a finding's or site's concept as a code."""
+    return Code(concept.value, concept.scheme, concept.meaning)
+
+
+def text(name: Code, value: str) -> sr.TextContentItem:
+    """Make an item that says something in words."""
+    return sr.TextContentItem(name, value, Relation.CONTAINS)
+
+
+def coded(name: Code, value: Code) -> sr.CodeContentItem:
+    """Make an item that says something in a code."""
+    return sr.CodeContentItem(name, value, Relation.CONTAINS)
+
+
+def container(name: Code) -> sr.ContainerContentItem:
+    """Make an empty container."""
+    return sr.ContainerContentItem(name=name, relationship_type=Relation.CONTAINS)

@@ -1,0 +1,142 @@
+"""Outlines and labels over the film as a presentation state, which a viewer can switch off.
+
+It also fixes how the film's greys are shown: those of our pictures, in the right polarity. A
+presentation state replaces the film's own window and polarity, so one without them would show an
+inverted or washed-out film.
+
+References
+----------
+PS3.3 A.33.1 (Grayscale Softcopy Presentation State), C.11.6, C.11.8; PS3.4 N.2.
+"""
+
+from collections.abc import Iterator
+
+import highdicom as hd
+from highdicom import pr
+from pydicom.dataset import Dataset
+
+from inference.findings import FINDINGS, FloatArray
+from inference.grayscale import Window
+from scp.results.answer import Answer, ResultObject
+from scp.results.envelope import Envelope, stand_in
+from scp.results.kinds import PRESENTATION_STATE
+from scp.results.measurements import label_of
+from scp.results.settings import ResultSettings
+from scp.results.tracking import tracking_uid
+
+_LAYER = "AI_FINDINGS"
+_YELLOW = hd.color.CIELabColor(85, -5, 75)
+
+# share of the film: the box in which a label is written
+_LABEL_WIDTH, _LABEL_HEIGHT = 0.3, 0.03
+
+
+def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject:
+    """Make the presentation state of a grey film with at least one outline.
+
+    Raises
+    ------
+    ValueError
+        If no finding has an outline.
+    """
+    if not has_outlines(answer):
+        raise ValueError("a presentation state needs an outline")
+    envelope = Envelope(answer, PRESENTATION_STATE, settings)
+    film = stand_in(envelope.current)
+    layer = pr.GraphicLayer(
+        layer_name=_LAYER, order=1, description="AI findings", display_color=_YELLOW
+    )
+    annotation = pr.GraphicAnnotation(
+        referenced_images=[film],
+        graphic_layer=layer,
+        graphic_objects=list(_lines(answer)),
+        text_objects=list(_labels(answer)),
+    )
+    inverse = answer.source.PhotometricInterpretation == "MONOCHROME1"
+    ds: Dataset = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[film],
+        content_label=_LAYER,
+        content_description="Outlines of AI findings",
+        content_creator_name="",
+        graphic_annotations=[annotation],
+        graphic_layers=[layer],
+        presentation_lut_transformation=hd.PresentationLUTTransformation(
+            presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
+        ),
+        **envelope.arguments(),
+    )
+    _copy_modality_lut(ds, envelope.current)
+    ds.SoftcopyVOILUTSequence = [_voi_lut(answer, envelope.current)]
+    ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
+    envelope.seal(ds)
+    return ResultObject(PRESENTATION_STATE.name, ds)
+
+
+def has_outlines(answer: Answer) -> bool:
+    """Say whether there is anything to lay over the film."""
+    return any(ring is not None for ring in answer.outlines)
+
+
+def _outlined(answer: Answer) -> Iterator[tuple[int, FloatArray]]:
+    for i, ring in enumerate(answer.outlines):
+        if ring is not None:
+            yield i, ring
+
+
+def _lines(answer: Answer) -> Iterator[pr.GraphicObject]:
+    for i, ring in _outlined(answer):
+        yield pr.GraphicObject(
+            graphic_type=pr.GraphicTypeValues.POLYLINE,
+            graphic_data=ring,
+            units=pr.AnnotationUnitsValues.PIXEL,
+            tracking_id=f"AI {FINDINGS[i].name}",
+            tracking_uid=tracking_uid(answer, i),
+        )
+
+
+def _labels(answer: Answer) -> Iterator[pr.TextObject]:
+    """Write each label above its outline, where none is yet."""
+    taken: list[tuple[float, float]] = []
+    rows, columns = answer.film.pixels.shape
+    width, height = _LABEL_WIDTH * columns, _LABEL_HEIGHT * rows
+    for i, ring in _outlined(answer):
+        left = min(max(0.0, float(ring[:, 0].min())), columns - width)
+        top = min(max(0.0, float(ring[:, 1].min()) - 1.2 * height), rows - height)
+        while any(abs(left - x) < width and abs(top - y) < height for x, y in taken):
+            top = (top + height) % (rows - height)
+        taken.append((left, top))
+        yield pr.TextObject(
+            text_value=label_of(answer, i),
+            units=pr.AnnotationUnitsValues.PIXEL,
+            bounding_box=(left, top, left + width, top + height),
+            text_justification="LEFT",
+            tracking_id=f"AI {FINDINGS[i].name}",
+            tracking_uid=tracking_uid(answer, i),
+        )
+
+
+def _copy_modality_lut(ds: Dataset, film: Dataset) -> None:
+    """Keep how stored values become modality values: a film's own is not used beside a state's."""
+    for keyword in ("ModalityLUTSequence", "RescaleIntercept", "RescaleSlope", "RescaleType"):
+        if keyword in film:
+            setattr(ds, keyword, film[keyword].value)
+
+
+def _voi_lut(answer: Answer, film: Dataset) -> Dataset:
+    """Return the window that made our pictures, or the VOI LUT of the film that did."""
+    item = Dataset()
+    window = answer.film.window
+    if window is None:
+        item.VOILUTSequence = film.VOILUTSequence[:1]
+        return item
+    centre, width, function = _as_linear(window)
+    item.WindowCenter, item.WindowWidth = f"{centre:.10g}", f"{width:.10g}"
+    item.VOILUTFunction = function
+    return item
+
+
+def _as_linear(window: Window) -> tuple[float, float, str]:
+    """Write LINEAR_EXACT as LINEAR, which every viewer knows (PS3.3 C.11.2.1.2)."""
+    if window.function == "LINEAR_EXACT":
+        return window.centre + 0.5, window.width + 1, "LINEAR"
+    return window.centre, window.width, "SIGMOID" if window.function == "SIGMOID" else "LINEAR"

@@ -1,0 +1,164 @@
+"""Heat maps and regions as segmentations, for algorithms and for viewers that draw them.
+
+References
+----------
+PS3.3 A.51 (Segmentation), A.90 (Label Map Segmentation), C.8.20.
+"""
+
+from collections.abc import Sequence
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+from highdicom import seg
+from PIL import Image, ImageDraw
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from inference.findings import FINDINGS
+from inference.pictures import STROKES
+from inference.regions import resize
+from scp.results.answer import Answer, ResultObject
+from scp.results.captures import orientation
+from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
+from scp.results.envelope import Envelope, stand_in
+from scp.results.kinds import LABEL_MAP, SEGMENTATION
+from scp.results.settings import ResultSettings
+from scp.results.tracking import tracking_uid
+
+FULL_SCALE = 255  # Maximum Fractional Value: what a map's 1 is stored as
+
+
+def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
+    """Make the heat maps of all positive findings that have one, one fractional segment each.
+
+    A value of `FULL_SCALE` marks what spoke most for the finding; it is no probability of anything
+    at that place. Each map is resized from the network's grid to the pixels of the film.
+
+    Raises
+    ------
+    ValueError
+        If no positive finding has a map.
+    """
+    mapped = findings_with_maps(answer)
+    if not mapped:
+        raise ValueError("a segmentation needs a heat map")
+    rows, columns = answer.film.pixels.shape
+    maps = [np.clip(resize(answer.prediction.heatmaps[i], rows, columns), 0, 1) for i in mapped]
+    envelope = Envelope(answer, SEGMENTATION, settings)
+    ds = seg.Segmentation(
+        source_images=[_still(envelope.current)],
+        pixel_array=np.stack(maps, axis=-1)[None],  # (1, rows, columns, segments)
+        segmentation_type="FRACTIONAL",
+        fractional_type="OCCUPANCY",
+        max_fractional_value=FULL_SCALE,
+        segment_descriptions=_segments(answer, mapped),
+        transfer_syntax_uid=SEGMENTATION.transfer_syntax,
+        content_label="AI_HEAT_MAPS",
+        content_description="Class activation maps, 255 is most",
+        content_creator_name="",
+        omit_empty_frames=False,
+        **envelope.arguments(),
+    )
+    return _finished(SEGMENTATION.name, ds, envelope)
+
+
+def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
+    """Make the outlined regions, as OHIF draws them; where two overlap, the more probable is kept.
+
+    OHIF wants an orientation and a spacing, which a film does not have: it is given the axes of the
+    picture, and the spacing at the detector or 1 mm.
+
+    Raises
+    ------
+    ValueError
+        If no finding has an outline.
+    """
+    outlined = [i for i, ring in enumerate(answer.outlines) if ring is not None]
+    if not outlined:
+        raise ValueError("a label map needs an outline")
+    envelope = Envelope(answer, LABEL_MAP, settings)
+    ds = seg.Segmentation(
+        source_images=[_still(envelope.current)],
+        pixel_array=_labelled(answer, outlined)[None],
+        segmentation_type="LABELMAP",
+        segment_descriptions=_segments(answer, outlined),
+        transfer_syntax_uid=LABEL_MAP.transfer_syntax,
+        content_label="AI_REGIONS",
+        content_description="Outlined regions of AI findings",
+        content_creator_name="",
+        omit_empty_frames=False,
+        **envelope.arguments(),
+    )
+    # highdicom describes a background; OHIF would list it and shift every colour by one
+    ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentNumber]
+    ds.SharedFunctionalGroupsSequence = [_plane(answer)]
+    return _finished(LABEL_MAP.name, ds, envelope)
+
+
+def findings_with_maps(answer: Answer) -> list[int]:
+    """Return the positive findings whose maps are not withheld, by index."""
+    mapped = answer.prediction.positive & ~answer.prediction.withheld
+    return [int(i) for i in np.flatnonzero(mapped)]
+
+
+def _labelled(answer: Answer, outlined: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Fill the outlines with the numbers of their segments; (rows, columns)."""
+    rows, columns = answer.film.pixels.shape
+    page = Image.new("L", (columns, rows))
+    pen = ImageDraw.Draw(page)
+    by_probability = sorted(
+        enumerate(outlined, start=1), key=lambda one: answer.prediction.probabilities[one[1]]
+    )
+    for number, i in by_probability:
+        ring = answer.outlines[i]
+        if ring is not None:
+            pen.polygon([(x - 0.5, y - 0.5) for x, y in ring.tolist()], fill=number)
+    return np.asarray(page)
+
+
+def _segments(answer: Answer, findings: Sequence[int]) -> list[seg.SegmentDescription]:
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=answer.model.name, family=ARTIFICIAL_INTELLIGENCE, version=answer.model.version
+    )
+    made = []
+    for number, i in enumerate(findings, start=1):
+        finding = FINDINGS[i]
+        segment = seg.SegmentDescription(
+            segment_number=number,
+            segment_label=f"AI {finding.name}",
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=code_of(finding.code),
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+            tracking_uid=tracking_uid(answer, i),
+            tracking_id=f"AI {finding.name}",
+            anatomic_regions=[code_of(finding.site)],
+        )
+        colour, _ = STROKES[(number - 1) % len(STROKES)]
+        segment.RecommendedDisplayCIELabValue = list(hd.color.CIELabColor.from_rgb(*colour).value)
+        made.append(segment)
+    return made
+
+
+def _still(film: Dataset) -> Dataset:
+    """Return what highdicom needs of a film, with the layout that its frames have."""
+    made = stand_in(film)
+    made.Modality = "DX"
+    return made
+
+
+def _plane(answer: Answer) -> Dataset:
+    measures, plane, item = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = [f"{mm:.6g}" for mm in answer.film.spacing_mm or (1, 1)]
+    measures.SliceThickness = "1"
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    item.PixelMeasuresSequence, item.PlaneOrientationSequence = [measures], [plane]
+    return item
+
+
+def _finished(kind: str, ds: Dataset, envelope: Envelope) -> ResultObject:
+    ds.PatientOrientation = orientation(envelope.current)
+    ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
+    envelope.seal(ds)
+    return ResultObject(kind, ds)
