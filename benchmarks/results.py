@@ -7,6 +7,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from films import chest, make_film_ds
 from invented import comparison, everything_positive, prediction
 
-from inference.film import Film, View
+from inference.film import read_film
+from inference.findings import Prediction
+from inference.regions import outlines
 from scp.results.answer import Answer
-from scp.results.captures import comparison_capture, summary_capture
+from scp.results.captures import comparison_capture, finding_captures, summary_capture
 from scp.results.identity import Product
 from scp.results.objects import make_objects, to_bytes
+from scp.results.presentation import presentation_state
 from scp.results.report import report
+from scp.results.segmentation import label_map, segmentation
 from scp.results.settings import ResultSettings
 
 ROWS, COLUMNS = 2500, 2048
@@ -42,38 +47,49 @@ def main() -> int:
     pixels = chest(ROWS, COLUMNS)
     source = make_film_ds(pixels)
     prior = make_film_ds(pixels, study_date="20230102")
-    settings = ResultSettings()
+    film = read_film(source)
     kept = True
     for name, found in (("2 positive", prediction()), ("14 positive", everything_positive())):
-        one = Answer(
-            source,
-            Film(pixels, View.PA),
-            found,
-            ("The film is an AP film.",),
-            dt.datetime(2024, 1, 2, 11, 0),
-            Product("0.1.0", "benchmark"),
-            prior,
-            comparison(rows=320, columns=262),
-        )
-        kept &= measure(name, one, settings)
+
+        def one(found: Prediction = found) -> Answer:
+            return Answer(
+                source,
+                replace(film),  # nothing of an earlier answer is at hand
+                found,
+                outlines(found, film.pixels.shape),
+                ("The film is an AP film.",),
+                dt.datetime(2024, 1, 2, 11, 0),
+                Product("0.1.0", "benchmark"),
+                prior,
+                comparison(rows=320, columns=262),
+            )
+
+        kept &= measure(name, one, ResultSettings())
     return 0 if kept else 1
 
 
-def measure(name: str, one: Answer, settings: ResultSettings) -> bool:
+def measure(name: str, answer: Callable[[], Answer], settings: ResultSettings) -> bool:
+    """Print what each step takes, and whether all that is made by default keeps the limits."""
+    one = answer()
     made = make_objects(one, settings)
     stages = {
-        "heat-map capture": lambda: summary_capture(one, settings),
+        "outlines": lambda: outlines(one.prediction, one.film.pixels.shape),
+        "summary capture": lambda: summary_capture(one, settings),
+        "finding captures": lambda: finding_captures(one, settings),
         "comparison capture": lambda: comparison_capture(one, settings),
         "report": lambda: report(one, settings),
+        "presentation state": lambda: presentation_state(one, settings),
         "encoding": lambda: [to_bytes(o.ds) for o in made],
+        "(segmentation)": lambda: segmentation(one, settings),
+        "(label map)": lambda: label_map(one, settings),
     }
-    total = core_ms(lambda: [to_bytes(o.ds) for o in make_objects(one, settings)])
+    total = core_ms(lambda: [to_bytes(o.ds) for o in make_objects(answer(), settings)])
     megabytes = sum(len(to_bytes(o.ds)) for o in made) / 1e6
     print(f"{name}, {ROWS} x {COLUMNS}, with a prior")
     for stage, work in stages.items():
         ms = core_ms(work)
         print(f"  {stage:20s} {ms:7.1f} ms  {100 * ms / total:5.1f} %")
-    print(f"  {'all':20s} {total:7.1f} ms  (limit {LIMIT_MS} ms)")
+    print(f"  {'all':20s} {total:7.1f} ms  (limit {LIMIT_MS} ms)   () is off by default")
     print(f"  {'size':20s} {megabytes:7.2f} MB  (limit {LIMIT_MB} MB)")
     return total <= LIMIT_MS and megabytes <= LIMIT_MB
 

@@ -75,8 +75,8 @@ class Canvas:
         A line that is too long gets smaller, to 70 % of its size, then loses its end to "...".
         """
         text, font = self.fitted(text, size, width)
-        left = width - round(font.getlength(text))
-        shift = {"left": 0, "center": left // 2, "right": left}[align]
+        left = 0 if align == "left" else width - round(font.getlength(text))
+        shift = left // 2 if align == "center" else left
         self.pen.text((x + shift, y), text, font=font, fill=colour)
 
     def fitted(self, text: str, size: float, width: int) -> tuple[str, Font]:

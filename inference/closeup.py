@@ -79,7 +79,7 @@ def _change(caption: Caption, prior: Caption | None, change: FindingChange | Non
 def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArray | None) -> None:
     top, rows = page.px(HEADER + WORDS), page.px(BODY)
     room = page.px(FILM_SHARE * WIDTH)
-    plain = grey(film.pixels, room, rows)
+    plain = grey(film.eight_bits, room, rows)
     on_picture = None if ring is None else scaled(ring, film.pixels.shape, plain.shape)
     picture = heat_over(plain, [heatmap], [on_picture], page.unit)
     left = (room - picture.shape[1]) // 2
@@ -89,7 +89,7 @@ def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArr
     place = _place(ring, film.pixels.shape, rows / (page.px(WIDTH) - room - page.px(GAP)))
     frame = scaled(_corners(place), film.pixels.shape, plain.shape)
     page.paste(stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2), left, top)
-    enlarged = grey(film.pixels[place], page.px(WIDTH) - room - page.px(GAP), rows)
+    enlarged = grey(film.eight_bits[place], page.px(WIDTH) - room - page.px(GAP), rows)
     page.paste(enlarged, room + page.px(GAP), top)
 
 

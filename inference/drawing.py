@@ -82,7 +82,7 @@ def draw_findings(
     order = ranked(prediction)
     mapped = prediction.positive & ~prediction.withheld
     shown = [i for i in order if mapped[i]][: settings.most_findings]
-    picture = grey(film.pixels, _room(page), page.px(BODY))
+    picture = grey(film.eight_bits, _room(page), page.px(BODY))
     maps = [prediction.heatmaps[i] for i in shown]
     rings = [_on(picture, film, outlines[i]) for i in shown]
     picture = heat_over(picture, maps, rings, page.unit)
@@ -142,7 +142,7 @@ def draw_comparison(
         _draw_quarters(page, film, comparison, current, prior)
         _comparison_panel(panel, comparison, notes)
     else:
-        _centre(page, grey(film.pixels, _room(page), page.px(BODY)))
+        _centre(page, grey(film.eight_bits, _room(page), page.px(BODY)))
         panel.gap(16)
         panel.paragraph(f"Not comparable: {comparison.reason}", 26, YELLOW)
         panel.gap(8)

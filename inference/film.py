@@ -1,6 +1,7 @@
 """A received DICOM object, or a picture of a training set -> a decoded X-ray."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "NotAFilm",
     "View",
     "body_part_of",
+    "eight_bits",
     "film_from_picture",
     "film_from_pixels",
     "read_film",
@@ -55,6 +57,16 @@ class Film:
     view: View = View.UNKNOWN
     spacing_mm: tuple[float, float] | None = None
     window: Window | None = None
+
+    @cached_property
+    def eight_bits(self) -> npt.NDArray[np.uint8]:
+        """The pixels from 0 to 255, for pictures; made once."""
+        return eight_bits(self.pixels)
+
+
+def eight_bits(pixels: FloatArray) -> npt.NDArray[np.uint8]:
+    """Round pixels in [0, 1] to 8 bits."""
+    return (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def read_film(ds: Dataset) -> Film:

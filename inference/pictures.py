@@ -10,7 +10,7 @@ from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
 from inference.comparison.structural import MARK
 from inference.findings import FloatArray
-from inference.regions import resize
+from inference.regions import GRID, resize
 
 # how the outlines of the first, second and third finding look: colour, dash in units
 STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
@@ -23,11 +23,10 @@ FAINT = 0.15  # a smaller difference is not painted
 DIMMED = 0.5  # the film under a difference, so that both signs of it stand out
 
 
-def grey(pixels: FloatArray, columns: int, rows: int) -> Rgb:
-    """Scale a film in [0, 1] into a box, keeping its shape: (h, w, 3)."""
-    height, width = fitted_size(pixels.shape, columns, rows)
-    eight = (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    small = Image.fromarray(eight).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
+def grey(eight: npt.NDArray[np.uint8], columns: int, rows: int) -> Rgb:
+    """Scale a film of 8 bits into a box, keeping its shape: (h, w, 3)."""
+    size = fitted_size(eight.shape, columns, rows)[::-1]
+    small = Image.fromarray(eight).resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
     return np.repeat(np.asarray(small)[..., None], 3, axis=-1)
 
 
@@ -52,8 +51,8 @@ def heat_over(
     if not heatmaps:
         return film
     rows, columns = film.shape[:2]
-    heat = np.max([resize(heatmap, rows, columns) for heatmap in heatmaps], axis=0)
-    heat = np.clip(heat, 0, 1)  # (rows, columns)
+    finer = [resize(heatmap, *fitted_size(film.shape, GRID, GRID)) for heatmap in heatmaps]
+    heat = np.clip(resize(np.max(finer, axis=0), rows, columns), 0, 1)  # (rows, columns)
     opacity = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)  # below 0.3 the film stays bare
     picture = _paint(film, heat, heat_table(), opacity)
     for ring, (colour, dash) in zip(rings, STROKES, strict=False):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from inference.canvas import GREY, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
-from inference.film import Film
+from inference.film import Film, eight_bits
 from inference.findings import FINDINGS
 from inference.pictures import difference_over, fitted_size, grey
 from inference.regions import resize
@@ -32,11 +32,11 @@ def film_plates(
 
     Only of films that are comparable. All three have the current film's shape.
     """
-    plain = grey(film.pixels, columns, rows)
+    plain = grey(film.eight_bits, columns, rows)
     aligned = resize(comparison.prior, *fitted_size(film.pixels.shape, columns, rows))
     return (
         Plate(f"Current: {current}", plain),
-        Plate(f"Prior, aligned: {prior}", grey(aligned, columns, rows)),
+        Plate(f"Prior, aligned: {prior}", grey(eight_bits(aligned), columns, rows)),
         Plate(
             "Structural difference",
             difference_over(plain, comparison.structural, comparison.overlap),
@@ -52,7 +52,7 @@ def heat_plates(
 
     A finding whose map is withheld, or shows nothing inside of what both films show, has none.
     """
-    plain = grey(film.pixels, columns, rows)
+    plain = grey(film.eight_bits, columns, rows)
     changes, differences = comparison.changes, comparison.heatmap_differences
     mapped = [i for i in changed(comparison) if differences[i].any()]
     strongest = sorted(mapped, key=lambda i: -abs(changes[i].current - changes[i].prior))

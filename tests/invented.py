@@ -4,7 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.comparison import Comparison, FindingChange
+from inference.drawing import draw_findings
 from inference.findings import FINDINGS, LABELS, Change, ModelIdentity, Prediction
+from inference.regions import outlines
 
 MODEL = ModelIdentity("invented-net", "1.2.0", "ab12" * 16)
 
@@ -70,3 +72,8 @@ def comparison(
         same_places=np.array([f.label == "Effusion" for f in FINDINGS]),
         changes=changes,
     )
+
+
+def drawn(film, found, **words):
+    """Draw findings with the outlines of their own maps."""
+    return draw_findings(film, found, outlines(found, film.pixels.shape), **words)

@@ -3,12 +3,12 @@ import datetime as dt
 import numpy as np
 import pytest
 from films import chest
-from invented import MODEL, comparison, everything_positive, prediction
+from invented import MODEL, comparison, drawn, everything_positive, prediction
 from skimage.color import rgb2lab
 
 from inference.canvas import Canvas, plain
 from inference.colours import difference_table, heat_table
-from inference.drawing import Caption, draw_comparison, draw_findings
+from inference.drawing import Caption, draw_comparison
 from inference.film import Film, View
 from inference.settings import DrawingSettings
 
@@ -31,18 +31,18 @@ def coloured(rgb):
 
 
 def test_a_film_without_positive_findings_is_drawn_without_any_colour(written):
-    rgb = draw_findings(FILM, prediction({}), **WORDS)
+    rgb = drawn(FILM, prediction({}), **WORDS)
     assert not coloured(film_area(rgb)).any()
     assert "No finding at or above its threshold" in written
 
 
 def test_a_strong_heat_map_below_the_threshold_is_not_drawn():
     below = prediction({"Nodule": (0.29, 0.75, 0.35, 0.06)})
-    assert not coloured(film_area(draw_findings(FILM, below, **WORDS))).any()
+    assert not coloured(film_area(drawn(FILM, below, **WORDS))).any()
 
 
 def test_the_map_lies_where_the_finding_is():
-    rgb = draw_findings(FILM, prediction({"Nodule": (0.9, 0.75, 0.35, 0.06)}), **WORDS)
+    rgb = drawn(FILM, prediction({"Nodule": (0.9, 0.75, 0.35, 0.06)}), **WORDS)
     rows, columns = np.nonzero(coloured(film_area(rgb)))
     height, width = 558, 558 * 200 / 250
     left = (564 - width) / 2
@@ -51,13 +51,13 @@ def test_the_map_lies_where_the_finding_is():
 
 
 def test_the_corners_of_the_film_stay_as_they_are():
-    nowhere = draw_findings(FILM, prediction({}), **WORDS)
+    nowhere = drawn(FILM, prediction({}), **WORDS)
     corners = {
         "Nodule": (0.9, 0.02, 0.02, 0.2),
         "Mass": (0.9, 0.98, 0.02, 0.2),
         "Effusion": (0.9, 0.02, 0.98, 0.2),
     }
-    rgb = draw_findings(FILM, prediction(corners), **WORDS)
+    rgb = drawn(FILM, prediction(corners), **WORDS)
     left, width, height = 59, 446, 558
     for x in (left, left + width - 44):
         for y in (33, 33 + height - 55):
@@ -67,7 +67,7 @@ def test_the_corners_of_the_film_stay_as_they_are():
 
 
 def test_the_table_says_probability_threshold_result_and_change_of_all_findings(written):
-    draw_findings(FILM, prediction(), comparison=comparison(), **WORDS)
+    drawn(FILM, prediction(), comparison=comparison(), **WORDS)
     for k in range(14):
         start = written.index("Change") + 1 + 5 * k
         name, probability, threshold, result, change = written[start : start + 5]
@@ -81,7 +81,7 @@ def test_the_table_says_probability_threshold_result_and_change_of_all_findings(
 
 
 def test_what_is_burned_in_names_label_software_model_and_date(written):
-    draw_findings(FILM, prediction(), **WORDS)
+    drawn(FILM, prediction(), **WORDS)
     text = "\n".join(written)
     assert "AI RESULT - FOR RESEARCH USE ONLY" in text
     assert "hilum 0.1.0" in text
@@ -91,8 +91,8 @@ def test_what_is_burned_in_names_label_software_model_and_date(written):
 
 def test_at_most_the_strongest_three_findings_are_drawn():
     one = DrawingSettings(long_edge_px=900, most_findings=1)
-    single = draw_findings(FILM, prediction(), **(WORDS | {"settings": one}))
-    alone = draw_findings(FILM, prediction({"Nodule": (0.93, 0.75, 0.35, 0.06)}), **WORDS)
+    single = drawn(FILM, prediction(), **(WORDS | {"settings": one}))
+    alone = drawn(FILM, prediction({"Nodule": (0.93, 0.75, 0.35, 0.06)}), **WORDS)
     assert (film_area(single) == film_area(alone)).all()
 
 
@@ -132,11 +132,9 @@ def test_more_opaque_is_orange_and_less_is_blue():
 def test_films_of_every_shape_are_drawn_at_the_size_that_is_set(shape):
     film = Film(np.linspace(0, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape))
     notes = ("a note of many words " * 20, "x" * 400, "another", "one more") * 2
-    drawn = draw_findings(
-        film, everything_positive(), comparison=comparison(), notes=notes, **WORDS
-    )
+    found = drawn(film, everything_positive(), comparison=comparison(), notes=notes, **WORDS)
     compared = draw_comparison(film, comparison(), settings=SMALL, notes=notes, **PAIR)
-    for rgb in (drawn, compared):
+    for rgb in (found, compared):
         assert rgb.shape == (590, 900, 3)
         assert rgb.dtype == np.uint8
 

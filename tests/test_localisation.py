@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from films import chest
-from invented import comparison, prediction
+from invented import comparison, drawn, prediction
 from PIL import Image
 from test_model import bright_patch_network
 from test_results import answer, named, read_back, states
 from typer.testing import CliRunner
 
 from inference.bundle import load_bundle
-from inference.drawing import Caption, draw_comparison, draw_findings
+from inference.drawing import Caption, draw_comparison
 from inference.engine import Engine
 from inference.film import Film
 from inference.findings import LABELS, WITHHELD
@@ -435,18 +435,18 @@ def painted(rgb):
 
 def test_the_picture_says_positive_and_that_the_map_is_withheld(written):
     words = {"caption": Caption(), "software": "hilum 0.1.0", "settings": SMALL}
-    rgb = draw_findings(FILM, without_map(FIRST), **words)
+    rgb = drawn(FILM, without_map(FIRST), **words)
     text = " ".join(written)
     assert written.count("POSITIVE") == 2
     assert "2 of 14 findings at or above the threshold" in text
     assert f"Note: {FIRST}: {WITHHELD}." in text
-    alone = draw_findings(FILM, prediction({SECOND: BLOBS[SECOND]}), **words)
+    alone = drawn(FILM, prediction({SECOND: BLOBS[SECOND]}), **words)
     assert (painted(rgb) == painted(alone)).all()
 
 
 def test_a_picture_whose_only_positive_finding_has_no_map_is_bare_and_has_no_legend(written):
     only = without_map(FIRST, {FIRST: BLOBS[FIRST]})
-    rgb = draw_findings(FILM, only, caption=Caption(), software="hilum", settings=SMALL)
+    rgb = drawn(FILM, only, caption=Caption(), software="hilum", settings=SMALL)
     assert not painted(rgb).any()
     assert WITHHELD in " ".join(written)
     assert "Colour:" not in " ".join(written)

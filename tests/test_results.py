@@ -18,6 +18,8 @@ from pydicom.uid import (
 
 from inference.film import Film, View
 from inference.findings import FINDINGS, ModelIdentity, Prediction
+from inference.grayscale import Window
+from inference.regions import outlines
 from scp.results.answer import Answer
 from scp.results.identity import Product, derive_uid, prepare_source
 from scp.results.objects import make_objects, to_bytes
@@ -61,10 +63,12 @@ def answer(source=None, *, found=None, prior=None, compared=None, notes=(), at=A
     source = received() if source is None else source
     if prior is not None and compared is None:
         compared = comparison()
+    found = prediction() if found is None else found
     return Answer(
         source,
-        Film(PIXELS, View.PA),
-        prediction() if found is None else found,
+        Film(PIXELS, View.PA, window=Window(2048, 4096)),
+        found,
+        outlines(found, PIXELS.shape),
         notes,
         at,
         product,

@@ -13,11 +13,15 @@ import numpy.typing as npt
 from highdicom import seg
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import get_encoder
+from pydicom.pixels.utils import as_pixel_options
 from pydicom.sr.codedict import codes
 
+from inference.film import eight_bits
 from inference.findings import FINDINGS
-from inference.pictures import STROKES
-from inference.regions import resize
+from inference.pictures import STROKES, fitted_size
+from inference.regions import GRID, resize
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import orientation
 from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
@@ -33,7 +37,8 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     """Make the heat maps of all positive findings that have one, one fractional segment each.
 
     A value of `FULL_SCALE` marks what spoke most for the finding; it is no probability of anything
-    at that place. Each map is resized from the network's grid to the pixels of the film.
+    at that place. Each map is resized from the network's grid to the pixels of the film, because a
+    segment without a frame of reference has the pixels of its source (PS3.3 C.8.20.2).
 
     Raises
     ------
@@ -43,14 +48,12 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     mapped = findings_with_maps(answer)
     if not mapped:
         raise ValueError("a segmentation needs a heat map")
-    rows, columns = answer.film.pixels.shape
-    maps = [np.clip(resize(answer.prediction.heatmaps[i], rows, columns), 0, 1) for i in mapped]
     envelope = Envelope(answer, SEGMENTATION, settings)
     ds = seg.Segmentation(
-        source_images=[_still(envelope.current)],
-        pixel_array=np.stack(maps, axis=-1)[None],  # (1, rows, columns, segments)
+        source_images=[_still(envelope.current, shape=(1, 1))],
+        pixel_array=np.zeros((1, 1, 1, len(mapped)), np.float32),
         segmentation_type="FRACTIONAL",
-        fractional_type="OCCUPANCY",
+        fractional_type="PROBABILITY",
         max_fractional_value=FULL_SCALE,
         segment_descriptions=_segments(answer, mapped),
         transfer_syntax_uid=SEGMENTATION.transfer_syntax,
@@ -60,6 +63,9 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
         omit_empty_frames=False,
         **envelope.arguments(),
     )
+    # Only now: highdicom takes 0.1 s and more to check and convert a map of 5 million pixels
+    ds.Rows, ds.Columns = answer.film.pixels.shape
+    ds.PixelData = encapsulate([_encoded(_frame(answer, i), ds) for i in mapped])
     return _finished(SEGMENTATION.name, ds, envelope)
 
 
@@ -79,7 +85,7 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
         raise ValueError("a label map needs an outline")
     envelope = Envelope(answer, LABEL_MAP, settings)
     ds = seg.Segmentation(
-        source_images=[_still(envelope.current)],
+        source_images=[_still(envelope.current, answer.film.pixels.shape)],
         pixel_array=_labelled(answer, outlined)[None],
         segmentation_type="LABELMAP",
         segment_descriptions=_segments(answer, outlined),
@@ -100,6 +106,20 @@ def findings_with_maps(answer: Answer) -> list[int]:
     """Return the positive findings whose maps are not withheld, by index."""
     mapped = answer.prediction.positive & ~answer.prediction.withheld
     return [int(i) for i in np.flatnonzero(mapped)]
+
+
+def _frame(answer: Answer, finding: int) -> npt.NDArray[np.uint8]:
+    """Resize a map to the film: (rows, columns), from 0 to `FULL_SCALE`."""
+    shape = answer.film.pixels.shape
+    fine = resize(answer.prediction.heatmaps[finding], *fitted_size(shape, GRID, GRID))
+    page = Image.fromarray(eight_bits(fine)).resize(shape[::-1], Image.Resampling.BICUBIC)
+    return np.asarray(page)
+
+
+def _encoded(frame: npt.NDArray[np.uint8], ds: Dataset) -> bytes:
+    layout = as_pixel_options(ds) | {"number_of_frames": 1}
+    encoder = get_encoder(SEGMENTATION.transfer_syntax)
+    return encoder.encode(frame, encoding_plugin="pylibjpeg", **layout)
 
 
 def _labelled(answer: Answer, outlined: Sequence[int]) -> npt.NDArray[np.uint8]:
@@ -141,10 +161,10 @@ def _segments(answer: Answer, findings: Sequence[int]) -> list[seg.SegmentDescri
     return made
 
 
-def _still(film: Dataset) -> Dataset:
-    """Return what highdicom needs of a film, with the layout that its frames have."""
+def _still(film: Dataset, shape: tuple[int, ...]) -> Dataset:
+    """Return what highdicom needs of a film of this shape."""
     made = stand_in(film)
-    made.Modality = "DX"
+    made.Rows, made.Columns = shape
     return made
 
 
