@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from inference.decoding import NotAFilm, stored_pixels
 from inference.findings import FloatArray
-from inference.grayscale import Window, displayed
+from inference.grayscale import Lut, Window, displayed
 from inference.header import numbers
 from inference.projection import BodyPart, View, body_part_of, view_of
 
@@ -49,14 +49,14 @@ class Film:
         The projection.
     spacing_mm
         (row, column) distance of pixel centres at the detector, or None where absent or zero.
-    window
-        What made the greys of the modality values; None: the file's first VOI LUT, or a picture.
+    voi
+        What made the greys of the modality values; None: a picture that has none.
     """
 
     pixels: FloatArray
     view: View = View.UNKNOWN
     spacing_mm: tuple[float, float] | None = None
-    window: Window | None = None
+    voi: Window | Lut | None = None
 
     @cached_property
     def eight_bits(self) -> npt.NDArray[np.uint8]:
@@ -83,8 +83,8 @@ def read_film(ds: Dataset) -> Film:
         When it has no pixels, several frames, true colour, or cannot be decoded.
     """
     stored, photometric = stored_pixels(ds)
-    pixels, window = displayed(stored, photometric, ds)
-    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), window)
+    pixels, voi = displayed(stored, photometric, ds)
+    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), voi)
 
 
 def film_from_picture(path: Path) -> Film:

@@ -37,9 +37,27 @@ class Window:
     function: str = "LINEAR"
 
 
+@dataclass(frozen=True, eq=False)
+class Lut:
+    """A look-up table: its entries, the first value that is mapped, and the bits of an entry."""
+
+    entries: npt.NDArray[np.float64]
+    first: float
+    bits: int
+
+    def look_up(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map values; those below the first or above the last entry take that entry."""
+        index = np.clip(np.rint(values - self.first), 0, len(self.entries) - 1).astype(np.intp)
+        return self.entries[index]
+
+    def grey(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map values to [0, 1]."""
+        return np.clip(self.look_up(values) / (2.0**self.bits - 1), 0, 1)
+
+
 def displayed(
     stored: StoredPixels, photometric: str, ds: Dataset
-) -> tuple[FloatArray, Window | None]:
+) -> tuple[FloatArray, Window | Lut]:
     """Apply modality LUT, VOI and polarity.
 
     Polarity follows the photometric interpretation alone. For DX, Presentation LUT Shape INVERSE
@@ -50,7 +68,7 @@ def displayed(
     -------
     tuple
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
-        image. And the window that made the greys; None where the file's first VOI LUT did.
+        image. And what made the greys: a window, or the file's first VOI LUT.
     """
     values = _every_value(stored.dtype)
     modality = _modality(values, ds)
@@ -75,8 +93,8 @@ def _every_value(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
 def _modality(values: npt.NDArray[np.float64], ds: Dataset) -> npt.NDArray[np.float64]:
     """Apply the Modality LUT Sequence, or rescale (PS3.3 C.11.1)."""
     for item in items(ds, "ModalityLUTSequence"):
-        if lut := _read_lut(item, ds):
-            return _look_up(values, *lut[:2])
+        if lut := read_lut(item, ds):
+            return lut.look_up(values)
     slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
     return values * (slope or 1.0) + (intercept or 0.0)
 
@@ -118,12 +136,12 @@ def _inner(varying: npt.NDArray[np.bool_]) -> slice:
 
 def _voi(
     modality: npt.NDArray[np.float64], sample: npt.NDArray[np.float64], ds: Dataset
-) -> tuple[npt.NDArray[np.float64], Window | None]:
-    """Return the grey in [0, 1] of each modality value, and the window that makes it."""
+) -> tuple[npt.NDArray[np.float64], Window | Lut]:
+    """Return the grey in [0, 1] of each modality value, and what makes it."""
     for item in items(ds, "VOILUTSequence")[:1]:
-        lut = _read_lut(item, ds)
-        if lut and _plausible(_look_up(sample, *lut[:2]) / lut[2]):
-            return np.clip(_look_up(modality, *lut[:2]) / lut[2], 0, 1), None
+        lut = read_lut(item, ds)
+        if lut and _plausible(lut.grey(sample)):
+            return lut.grey(modality), lut
     chosen = _window(modality, sample, ds)
     return window(modality, chosen), chosen
 
@@ -172,8 +190,8 @@ def _plausible(sample: npt.NDArray[np.float64]) -> bool:
     return bool(inside >= PLAUSIBLE_INSIDE and high - low >= PLAUSIBLE_SPREAD)
 
 
-def _read_lut(item: Dataset, ds: Dataset) -> tuple[npt.NDArray[np.float64], float, float] | None:
-    """Read a LUT item: its entries, the first value mapped, and its full scale.
+def read_lut(item: Dataset, ds: Dataset) -> Lut | None:
+    """Read a LUT item of a data set.
 
     None when descriptor and data do not fit each other (PS3.3 C.11.1.1.1 and C.11.2.1.1).
     """
@@ -190,12 +208,4 @@ def _read_lut(item: Dataset, ds: Dataset) -> tuple[npt.NDArray[np.float64], floa
     entries = np.array(data, dtype=np.float64).ravel()
     if not 8 <= bits <= 16 or len(entries) < count:
         return None
-    return entries[:count], first, 2.0**bits - 1
-
-
-def _look_up(
-    values: npt.NDArray[np.float64], entries: npt.NDArray[np.float64], first: float
-) -> npt.NDArray[np.float64]:
-    """Map values; those below the first or above the last entry take that entry."""
-    index = np.clip(np.rint(values - first), 0, len(entries) - 1).astype(np.intp)
-    return entries[index]
+    return Lut(entries[:count], first, bits)

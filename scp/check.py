@@ -3,12 +3,13 @@
 import json
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from pydicom.uid import UID
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
@@ -17,9 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from scp.archive import Archive
 from scp.config import Settings, load_settings
 from scp.dimse.retrieve import see_services
-from scp.dimse.sender import DestinationSettings, Unreachable, echo
+from scp.dimse.sender import DestinationSettings, Unreachable, echo, refused
 from scp.errors import HilumError, ServiceError
 from scp.index.database import open_database
+from scp.results.kinds import Kind, kinds_made
 from scp.roles import open_socket
 
 
@@ -152,10 +154,22 @@ def _priors(settings: Settings) -> str:
 
 def _destination(settings: Settings, destination: DestinationSettings) -> str:
     where = f"{destination.ae_title}@{destination.host}:{destination.port}"
+    ourselves = settings.receiver.ae_title
+    kinds = list(kinds_made(settings.results))
+    sent = sorted({(str(kind.sop_class), str(kind.transfer_syntax)) for kind in kinds})
     try:
-        echo(destination, settings.receiver.ae_title)
+        echo(destination, ourselves)
+        not_taken = refused(destination, ourselves, sent)
     except Unreachable as error:
-        raise ServiceError(
-            f"{error}: is it running, and does it know {settings.receiver.ae_title}?"
-        ) from error
-    return f"{where} answers C-ECHO"
+        raise ServiceError(f"{error}: is it running, and does it know {ourselves}?") from error
+    if not_taken:
+        raise ServiceError(f"{where} does not take {'; '.join(_named(not_taken, kinds))}")
+    return f"{where} answers C-ECHO and takes all that is sent"
+
+
+def _named(not_taken: Iterable[tuple[str, str]], kinds: Sequence[Kind]) -> Iterator[str]:
+    """Name what a destination does not take, and the keys that switch it off here."""
+    for sop_class, syntax in not_taken:
+        keys = [kind.setting for kind in kinds if kind.sop_class == sop_class]
+        name, how = UID(sop_class).name, UID(syntax).name
+        yield f"{name} as {how}: have it accepted there, or switch off [results] {', '.join(keys)}"

@@ -69,11 +69,15 @@ class Bench:
         with Session(self.ground.engine) as session:
             return session.scalars(select(Result.path)).all()
 
-    def report(self, row):
-        """What the report of a film's newest answer says in words, as a receiver reads it."""
-        uid = next(result.uid for result in row.results if result.kind == "report")
+    def result(self, row, kind):
+        """The newest object of a kind that answers a film, as a receiver reads it."""
+        uid = next(result.uid for result in row.results if result.kind == kind)
         (path,) = self.ground.archive.data_dir.rglob(f"{uid}.dcm")
-        return [e.value for e in dcmread(path).iterall() if e.keyword == "TextValue"]
+        return dcmread(path)
+
+    def report(self, row, kind="report"):
+        """What the report of a film's newest answer says in words."""
+        return [e.value for e in self.result(row, kind).iterall() if e.keyword == "TextValue"]
 
     def files(self):
         return {
@@ -88,6 +92,7 @@ def open_bench(folder, bundle):
         data_dir=folder,
         archive={"reserve_mb": 0},
         inference={"bundle": str(bundle), "device": "cpu"},
+        results={"finding_captures": 0, "presentation_state": False},  # the fewest, the fastest
         destinations=(DestinationSettings(name="pacs", ae_title="PACS", host="::1", port=1),),
     )
     with open_ground(settings) as ground, worker_role.open_reader(settings) as reader:

@@ -2,7 +2,7 @@
 
 import pytest
 from bench import open_bench
-from films import make_film_ds
+from films import chest, make_film_ds
 from pydicom import dcmread
 from pydicom.uid import JPEG2000Lossless
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from scp.index import deliveries, films
 from scp.index.schema import Analysis, Comparison, Delivery, FilmState, Result
 from scp.queue import again_job, delivery_job, film_job
 from scp.results.identity import Product
+from scp.results.tracking import tracked
 from scp.roles import now
 
 
@@ -144,6 +145,87 @@ def test_each_film_has_one_job_in_the_queue(bench):
     bench.take(make_film_ds())
     jobs = [job.workflow_id for job in bench.ground.jobs.unfinished()]
     assert jobs == [film_job(uid)]
+
+
+# -- silence is not "normal"
+
+
+@pytest.fixture
+def outspoken(bench):
+    """A bench at a site that wants to be told of films that were not analysed."""
+    wanted = bench.answerer.reader.results.model_copy(update={"not_analysed": True})
+    bench.answerer.reader.results = wanted
+    return bench
+
+
+def test_a_film_that_is_not_analysed_leaves_no_object_unless_it_is_asked_for(bench):
+    row = bench.answer(bench.take(make_film_ds(view="LL")))
+    assert (row.state, row.results) == (FilmState.NOT_ANALYSED, ())
+
+
+def test_a_site_may_be_told_in_the_study_that_a_film_was_not_analysed_and_why(outspoken):
+    ds = make_film_ds(view="LL")
+    row = outspoken.answer(outspoken.take(ds))
+    assert row.state is FilmState.NOT_ANALYSED
+    made = outspoken.result(row, "not-analysed")
+    assert made.StudyInstanceUID == ds.StudyInstanceUID
+    assert f"NOT ANALYSED: {row.detail}" in outspoken.report(row, "not-analysed")
+    assert [d.destination for d in row.results[0].deliveries] == ["pacs"]
+    jobs = {job.workflow_id for job in outspoken.ground.jobs.unfinished()}
+    assert delivery_job(ds.SOPInstanceUID, "pacs", 1) in jobs
+
+
+def test_what_is_said_twice_of_a_film_that_was_not_analysed_is_one_object(outspoken):
+    uid = outspoken.take(make_film_ds(view="LL"))
+    outspoken.answer(uid)
+    before = outspoken.files()
+    assert len(outspoken.answer(uid).results) == 1
+    assert outspoken.files() == before
+
+
+def test_a_site_may_be_told_in_the_study_that_a_film_failed(outspoken):
+    uid = outspoken.take(make_film_ds())
+    outspoken.answerer.state_failure(uid, "ReadFailed")
+    row = outspoken.row(uid)
+    assert row.state is FilmState.FAILED
+    assert any("could not answer" in text for text in outspoken.report(row, "not-analysed"))
+
+
+def test_a_film_whose_file_is_gone_is_stated_as_failed_even_without_an_object(outspoken):
+    uid = outspoken.take(make_film_ds())
+    with Session(outspoken.ground.engine) as session:
+        outspoken.ground.archive.path(films.film(session, uid).path).unlink()
+    outspoken.answerer.state_failure(uid, "FileNotFoundError")
+    assert (outspoken.row(uid).state, outspoken.row(uid).results) == (FilmState.FAILED, ())
+
+
+# -- findings are followed
+
+
+def followed(bench, row):
+    return tracked(bench.result(row, "report"))
+
+
+def test_a_finding_keeps_its_identifier_from_film_to_film(bench):
+    pixels = chest(seed=3)
+    days = ("20220101", "20230101", "20240101")
+    rows = [bench.answer(bench.take(make_film_ds(pixels, study_date=day))) for day in days]
+    first, second, third = (followed(bench, row) for row in rows)
+    assert first
+    assert first == second == third  # the same picture points at the same places
+
+
+def test_a_report_that_is_gone_begins_new_identifiers(bench):
+    pixels = chest(seed=3)
+    earlier = bench.answer(bench.take(make_film_ds(pixels, study_date="20220101")))
+    before = followed(bench, earlier)
+    uid = next(result.uid for result in earlier.results if result.kind == "report")
+    (path,) = bench.ground.archive.data_dir.rglob(f"{uid}.dcm")
+    path.unlink()
+    row = bench.answer(bench.take(make_film_ds(pixels, study_date="20230101")))
+    assert row.state is FilmState.ANSWERED
+    assert set(followed(bench, row)) == set(before)
+    assert not set(followed(bench, row).values()) & set(before.values())
 
 
 # -- which prior

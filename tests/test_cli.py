@@ -169,6 +169,20 @@ def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
     assert "does it know HILUM?" in wrong["destination pacs"]
 
 
+def test_check_names_what_a_destination_does_not_take_and_the_key_that_switches_it_off(config):
+    with Pacs([SecondaryCaptureImageStorage, Comprehensive3DSRStorage]) as pacs:
+        path = config(
+            f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\n'
+            f"port = {pacs.port}\n"
+        )
+        done = hilum("check", "--json", "--config", path)
+        off = hilum("check", "--json", "--config", path, HILUM_RESULTS__PRESENTATION_STATE="false")
+    (wrong,) = (item["text"] for item in json.loads(done.stdout) if not item["good"])
+    assert "does not take Grayscale Softcopy Presentation State Storage" in wrong
+    assert "[results] presentation_state" in wrong
+    assert off.returncode == 0, off.stdout
+
+
 def test_check_says_what_is_wrong_with_a_configuration_that_cannot_be_read(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("[receiver]\nprot = 1", encoding="utf-8")

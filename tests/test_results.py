@@ -2,6 +2,7 @@ import datetime as dt
 import io
 import subprocess
 import warnings
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -10,26 +11,33 @@ import pytest
 from films import chest, coded, make_film_ds
 from invented import comparison, everything_positive, prediction
 from peers import require_peer
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     SecondaryCaptureImageStorage,
 )
+from skimage.draw import polygon2mask
 
 from inference.film import Film, View
-from inference.findings import FINDINGS, ModelIdentity, Prediction
-from inference.grayscale import Window
-from inference.regions import outlines
-from scp.results.answer import Answer
+from inference.findings import FINDINGS, LABELS, ModelIdentity, Prediction
+from inference.grayscale import Lut, Window, read_lut
+from inference.regions import outlines, resize
+from scp.results.answer import Answer, NotAnalysed
 from scp.results.identity import Product, derive_uid, prepare_source
+from scp.results.kinds import KINDS, NOT_ANALYSED
 from scp.results.objects import make_objects, to_bytes
+from scp.results.report import not_analysed_report
 from scp.results.settings import ResultSettings
+from scp.results.tracking import tracked
 
 ROWS, COLUMNS = 250, 200
 PIXELS = chest(ROWS, COLUMNS)
 PRODUCT = Product(version="0.1.0", serial="device-1")
 AT = dt.datetime(2024, 1, 2, 11, 22, 33, 456789)
-SETTINGS = ResultSettings.model_validate({"drawing": {"long_edge_px": 900}})
+SMALL = {"drawing": {"long_edge_px": 900}}
+SETTINGS = ResultSettings.model_validate(SMALL)
+EVERYTHING = ResultSettings.model_validate(SMALL | {"segmentation": True, "label_map": True})
 
 JAPANESE = {
     "charset": ["", "ISO 2022 IR 87"],
@@ -59,14 +67,24 @@ def prior_film(**arguments):
     return received(study_date="20230102", **arguments)
 
 
-def answer(source=None, *, found=None, prior=None, compared=None, notes=(), at=AT, product=PRODUCT):
+def answer(
+    source=None,
+    *,
+    found=None,
+    prior=None,
+    compared=None,
+    notes=(),
+    at=AT,
+    product=PRODUCT,
+    followed=None,
+):
     source = received() if source is None else source
     if prior is not None and compared is None:
         compared = comparison()
     found = prediction() if found is None else found
     return Answer(
         source,
-        Film(PIXELS, View.PA, window=Window(2048, 4096)),
+        Film(PIXELS, View.PA, voi=Window(2048, 4096)),
         found,
         outlines(found, PIXELS.shape),
         notes,
@@ -74,15 +92,18 @@ def answer(source=None, *, found=None, prior=None, compared=None, notes=(), at=A
         product,
         prior,
         compared,
+        followed or {},
     )
 
 
-def read_back(one):
-    """What a receiver reads of every object, by kind."""
-    return {
-        made.kind: pydicom.dcmread(io.BytesIO(to_bytes(made.ds)))
-        for made in make_objects(one, SETTINGS)
-    }
+def read_back(one, settings=None):
+    """What a receiver reads of every object, by kind; a second of a kind is "kind-2"."""
+    read = {}
+    for made in make_objects(one, settings or SETTINGS):
+        number = made.ds.InstanceNumber
+        name = made.kind if number == 1 else f"{made.kind}-{number}"
+        read[name] = pydicom.dcmread(io.BytesIO(to_bytes(made.ds)))
+    return read
 
 
 def tree(ds, depth=0):
@@ -110,19 +131,36 @@ def states(ds):
 # -- which objects ---------------------------------------------------------------------------
 
 
-def test_a_film_without_a_prior_is_answered_with_a_picture_and_a_report():
-    assert set(read_back(answer())) == {"summary-capture", "report"}
+ALONE = ["summary-capture", "finding-capture", "finding-capture-2", "report", "presentation-state"]
+
+
+def test_a_film_without_a_prior_is_answered_with_pictures_a_report_and_outlines():
+    assert list(read_back(answer())) == ALONE
 
 
 def test_a_film_with_a_prior_is_also_answered_with_a_comparison():
-    kinds = set(read_back(answer(prior=prior_film())))
-    assert kinds == {"summary-capture", "comparison-capture", "report"}
+    assert set(read_back(answer(prior=prior_film()))) == {*ALONE, "comparison-capture"}
 
 
-def test_only_what_the_settings_ask_for_is_made():
-    off = {"summary_capture": False, "comparison_capture": False}
-    settings = ResultSettings.model_validate(off)
-    assert [o.kind for o in make_objects(answer(prior=prior_film()), settings)] == ["report"]
+def test_a_film_without_findings_has_no_object_that_shows_a_place():
+    made = read_back(answer(found=prediction({})), EVERYTHING)
+    assert list(made) == ["summary-capture", "report"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not NOT_ANALYSED])
+def test_each_kind_can_be_had_alone(kind):
+    off = {"finding_captures": 0} | {
+        other.setting: False for other in KINDS if other.setting != "finding_captures"
+    }
+    settings = ResultSettings.model_validate(SMALL | off | {kind.setting: True})
+    made = make_objects(answer(prior=prior_film()), settings)
+    assert [o.kind for o in made] == [kind.name]
+    (ds,) = (o.ds for o in made)
+    assert (ds.SOPClassUID, ds.Modality) == (kind.sop_class, kind.modality)
+    assert ds.file_meta.TransferSyntaxUID == kind.transfer_syntax
+    assert ds.SeriesNumber == 9001 + kind.place
+    assert ds.SeriesDescription == kind.title
+    assert len(kind.title) <= 64
 
 
 def test_a_comparison_without_the_header_of_the_prior_is_refused():
@@ -229,7 +267,7 @@ def test_no_pixels_private_elements_or_other_bulk_are_copied():
 
 def test_the_same_answer_makes_the_same_bytes():
     one, other = (
-        [to_bytes(o.ds) for o in make_objects(answer(prior=prior_film()), SETTINGS)]
+        [to_bytes(o.ds) for o in make_objects(answer(prior=prior_film()), EVERYTHING)]
         for _ in range(2)
     )
     assert one == other
@@ -260,10 +298,11 @@ def test_another_model_software_prior_or_film_makes_other_uids():
     assert len({base["report"], *reports}) == 6
 
 
-def test_every_object_has_its_own_series():
-    made = read_back(answer(prior=prior_film())).values()
-    assert len({ds.SeriesInstanceUID for ds in made}) == 3
-    assert [ds.SeriesNumber for ds in made] == [9001, 9002, 9003]
+def test_every_kind_of_object_has_its_own_series():
+    made = read_back(answer(prior=prior_film()), EVERYTHING).values()
+    assert len({ds.SeriesInstanceUID for ds in made}) == 7
+    assert [ds.SeriesNumber for ds in made] == [9001, 9002, 9002, 9003, 9004, 9005, 9006, 9007]
+    assert len({ds.SOPInstanceUID for ds in made}) == 8
 
 
 def test_a_derived_uid_is_a_valid_uuid_derived_uid_and_stable():
@@ -311,8 +350,9 @@ def test_a_prior_of_the_same_study_is_referred_to_in_it():
 
 
 def test_every_time_is_the_time_of_the_answer():
-    for ds in read_back(answer(prior=prior_film())).values():
-        for kind in ("Series", "Content", "InstanceCreation"):
+    for ds in read_back(answer(prior=prior_film()), EVERYTHING).values():
+        content = "PresentationCreation" if ds.Modality == "PR" else "Content"
+        for kind in ("Series", content, "InstanceCreation"):
             assert (ds[f"{kind}Date"].value, ds[f"{kind}Time"].value) == ("20240102", "112233")
         for item in ds.ContributingEquipmentSequence:
             assert item.ContributionDateTime == "20240102112233"
@@ -322,7 +362,7 @@ def test_a_time_with_a_zone_is_written_in_the_zone_of_the_source():
     source = received(TimezoneOffsetFromUTC="+0900")
     at = dt.datetime(2024, 1, 2, 20, 0, tzinfo=dt.UTC)
     for ds in read_back(answer(source, at=at)).values():
-        assert (ds.ContentDate, ds.ContentTime) == ("20240103", "050000")
+        assert (ds.SeriesDate, ds.SeriesTime) == ("20240103", "050000")
         assert ds.TimezoneOffsetFromUTC == "+0900"
 
 
@@ -473,6 +513,219 @@ def test_nothing_of_the_patient_is_in_what_is_no_identity():
             del ds[keyword]
         assert b"ecret" not in to_bytes(ds)
         assert b"SECRET" not in to_bytes(ds)
+
+
+# -- one finding, followed ---------------------------------------------------------------------
+
+
+def test_a_finding_at_the_same_place_keeps_the_identifier_of_the_priors_report():
+    known = {"Effusion": "2.25.1", "Nodule": "2.25.2"}  # the effusion is where it was
+    one = answer(prior=prior_film(), followed=known)
+    made = read_back(one, EVERYTHING)
+    ours = tracked(made["report"])
+    assert ours["Effusion"] == "2.25.1"
+    assert ours["Nodule"] == tracked(read_back(answer())["report"])["Nodule"] != "2.25.2"
+    (annotation,) = made["presentation-state"].GraphicAnnotationSequence
+    drawn = {item.TrackingID: item.TrackingUID for item in annotation.GraphicObjectSequence}
+    assert drawn == {"AI Effusion": ours["Effusion"], "AI Nodule": ours["Nodule"]}
+    for kind in ("segmentation", "label-map"):
+        segments = {item.TrackingID: item.TrackingUID for item in made[kind].SegmentSequence}
+        assert segments == drawn
+
+
+def test_an_answer_that_follows_other_findings_is_another_object():
+    prior = prior_film()
+    one, other = (answer(prior=prior, followed={"Effusion": uid}) for uid in ("2.25.1", "2.25.2"))
+    assert not set(uids(one).values()) & set(uids(other).values())
+
+
+def test_a_reports_identifiers_are_read_only_from_its_measurements():
+    assert tracked(read_back(answer(found=prediction({})))["report"]) == {}
+    assert tracked(received()) == {}
+
+
+# -- the report's class and layout --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "uid"),
+    [
+        ("comprehensive-3d", "1.2.840.10008.5.1.4.1.1.88.34"),
+        ("comprehensive", "1.2.840.10008.5.1.4.1.1.88.33"),
+        ("enhanced", "1.2.840.10008.5.1.4.1.1.88.22"),
+    ],
+)
+def test_the_reports_class_can_be_chosen_and_its_content_stays_the_same(name, uid):
+    settings = ResultSettings.model_validate(SMALL | {"report_class": name})
+    ds = read_back(answer(), settings)["report"]
+    assert ds.SOPClassUID == uid
+    words = [item.get("TextValue") for _, item in tree(ds)]
+    assert words == [item.get("TextValue") for _, item in tree(read_back(answer())["report"])]
+
+
+def test_outlines_are_the_readers_to_take_over_only_where_the_site_says_so():
+    for adoptable in (False, True):
+        settings = ResultSettings.model_validate(SMALL | {"adoptable_outlines": adoptable})
+        ds = read_back(answer(), settings)["report"]
+        names = [item.TextValue for item in named(ds, "112039")]
+        assert all(name.startswith("Cornerstone3DTools") is adoptable for name in names)
+
+
+def test_a_group_says_what_has_become_of_its_finding():
+    groups = named(read_back(answer(prior=prior_film()))["report"], "125007")
+    said = {
+        item.ConceptCodeSequence[0].CodeMeaning
+        for group in groups
+        for item in group.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == "111049"
+    }
+    assert said == {"New finding", "Finding less certain than before"}
+
+
+# -- not analysed -------------------------------------------------------------------------------
+
+LATERAL = NotAnalysed(
+    received(), "lateral", "The film is a lateral view.", AT, PRODUCT, prediction().model
+)
+
+
+def test_a_film_that_was_not_analysed_has_no_finding_absent():
+    ds = not_analysed_report(LATERAL, SETTINGS).ds
+    assert set(states(ds).values()) == {"Undetermined"}
+    assert len(states(ds)) == 14
+    assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == "111245"
+    words = [item.TextValue for item in named(ds, "121106")]
+    assert "NOT ANALYSED: The film is a lateral view." in words
+    assert words[0] == SETTINGS.drawing.label
+    assert "NOT ANALYSED" in ds.SeriesDescription
+
+
+def test_a_report_of_what_was_not_analysed_keeps_the_rules_that_ohif_needs():
+    ds = not_analysed_report(LATERAL, SETTINGS).ds
+    assert not named(ds, "125007")
+    assert len(named(ds, "126200")) == 1
+    top = [item.ConceptNameCodeSequence[0].CodeValue for item in ds.ContentSequence]
+    assert top.count("126010") == 1
+
+
+def test_another_reason_is_another_object():
+    other = replace(LATERAL, reason="blank", detail="The film is blank.")
+    one, two = (not_analysed_report(said, SETTINGS).ds for said in (LATERAL, other))
+    assert one.SOPInstanceUID != two.SOPInstanceUID
+
+
+# -- outlines over the film ---------------------------------------------------------------------
+
+
+def outlines_over(source, film, **more):
+    found = prediction()
+    one = replace(answer(source, found=found, **more), film=film)
+    return read_back(one)["presentation-state"]
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")]
+)
+def test_outlines_keep_the_polarity_and_greys_of_the_film(photometric, shape):
+    source = received(photometric=photometric, RescaleSlope="2", RescaleIntercept="-7")
+    ds = outlines_over(source, Film(PIXELS, View.PA, voi=Window(2048, 4096)))
+    assert ds.PresentationLUTShape == shape
+    assert (ds.RescaleSlope, ds.RescaleIntercept) == (2, -7)
+    (voi,) = ds.SoftcopyVOILUTSequence
+    assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == (2048, 4096, "LINEAR")
+
+
+@pytest.mark.parametrize(
+    ("window", "written"),
+    [
+        (Window(100, 50, "LINEAR_EXACT"), (100.5, 51, "LINEAR")),
+        (Window(100, 50, "SIGMOID"), (100, 50, "SIGMOID")),
+        (Window(100, 50, "odd"), (100, 50, "LINEAR")),
+    ],
+)
+def test_a_window_is_written_as_viewers_know_it(window, written):
+    (voi,) = outlines_over(received(), Film(PIXELS, voi=window)).SoftcopyVOILUTSequence
+    assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == written
+
+
+@pytest.mark.parametrize(("count", "first"), [(4096, 0), (4096, -5), (65536, 0), (65536, -32768)])
+def test_a_voi_lut_of_the_film_is_kept(count, first):
+    lut = Lut(np.linspace(0, 65535, count), first, 16)
+    (voi,) = outlines_over(received(), Film(PIXELS, voi=lut)).SoftcopyVOILUTSequence
+    kept = read_lut(voi.VOILUTSequence[0], voi)
+    assert (kept.first, kept.bits) == (first, 16)
+    assert (kept.entries == np.floor(lut.entries)).all()
+    assert "WindowCenter" not in voi
+
+
+def test_a_modality_lut_of_the_film_is_kept():
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [4, 0, 16])
+    item.add_new("LUTData", "US", [3, 2, 1, 0])
+    item.ModalityLUTType = "OD"
+    source = received(ModalityLUTSequence=[item], RescaleSlope=None, RescaleIntercept=None)
+    ds = outlines_over(source, Film(PIXELS, voi=Window(2, 4)))
+    (kept,) = ds.ModalityLUTSequence
+    assert kept.ModalityLUTType == "OD"
+    assert read_lut(kept, ds).entries.tolist() == [3, 2, 1, 0]
+    assert "RescaleSlope" not in ds
+
+
+def test_labels_stay_on_the_film_and_off_each_other():
+    ds = read_back(answer(found=everything_positive()))["presentation-state"]
+    (annotation,) = ds.GraphicAnnotationSequence
+    assert len(annotation.TextObjectSequence) == len(annotation.GraphicObjectSequence) == 14
+    boxes = [
+        (*text.BoundingBoxTopLeftHandCorner, *text.BoundingBoxBottomRightHandCorner)
+        for text in annotation.TextObjectSequence
+    ]
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= COLUMNS
+        assert 0 <= top < bottom <= ROWS
+    apart = [
+        a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        for k, a in enumerate(boxes)
+        for b in boxes[:k]
+    ]
+    assert all(apart)
+    said = [text.UnformattedTextValue for text in annotation.TextObjectSequence]
+    assert "Nodule 65 % (AI)" in said
+
+
+def test_a_film_stored_in_colour_has_no_presentation_state():
+    source = received(sop_class=SecondaryCaptureImageStorage)
+    source.SamplesPerPixel = 3
+    assert "presentation-state" not in read_back(answer(source))
+
+
+# -- regions for algorithms ---------------------------------------------------------------------
+
+
+def test_a_segmentation_is_the_heat_maps_on_the_films_own_pixels():
+    found = prediction()
+    ds = read_back(answer(found=found), EVERYTHING)["segmentation"]
+    assert (ds.Rows, ds.Columns, ds.NumberOfFrames) == (ROWS, COLUMNS, 2)
+    assert (ds.SegmentationType, ds.MaximumFractionalValue) == ("FRACTIONAL", 255)
+    frames = ds.pixel_array / 255
+    for item, frame in zip(ds.SegmentSequence, frames, strict=True):
+        (i,) = [k for k, f in enumerate(FINDINGS) if item.SegmentLabel == f"AI {f.name}"]
+        assert np.abs(frame - resize(found.heatmaps[i], ROWS, COLUMNS).clip(0, 1)).max() < 0.02
+
+
+def test_a_label_map_fills_the_outlines_and_the_more_probable_finding_lies_on_top():
+    found = prediction({"Mass": (0.6, 0.5, 0.5, 0.2), "Nodule": (0.9, 0.5, 0.5, 0.1)})
+    ds = read_back(answer(found=found), EVERYTHING)["label-map"]
+    labels = {item.SegmentNumber: item.SegmentLabel for item in ds.SegmentSequence}
+    page = ds.pixel_array
+    assert labels == {1: "AI Mass", 2: "AI Nodule"}
+    assert labels[page[ROWS // 2, COLUMNS // 2]] == "AI Nodule"
+    assert labels[page[ROWS // 2, COLUMNS // 2 + 35]] == "AI Mass"
+    assert page[0, 0] == 0
+    inside = [
+        polygon2mask((ROWS, COLUMNS), outlines(found, PIXELS.shape)[LABELS.index(label)][:, ::-1])
+        for label in ("Mass", "Nodule")
+    ]
+    assert np.mean((page > 0) == np.logical_or(*inside)) > 0.99
 
 
 # -- validity --------------------------------------------------------------------------------

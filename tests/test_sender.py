@@ -22,7 +22,15 @@ from pydicom.uid import (
 from service import StoreScp, free_port, wait_for
 
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.sender import DestinationSettings, Object, Unreachable, describe, echo, send
+from scp.dimse.sender import (
+    DestinationSettings,
+    Object,
+    Unreachable,
+    describe,
+    echo,
+    refused,
+    send,
+)
 
 DX = DigitalXRayImageStorageForPresentation
 SR = Comprehensive3DSRStorage
@@ -259,6 +267,14 @@ def test_echo_is_content_with_success_only(film_file):
         port = pacs.port
     with pytest.raises(Unreachable):
         echo(to(port), "HILUM")
+
+
+def test_what_a_destination_does_not_take_can_be_asked_before_anything_is_sent():
+    wanted = [(str(kind), str(ExplicitVRLittleEndian)) for kind in (CAPTURE, SR)]
+    with Pacs([CAPTURE]) as pacs:
+        assert refused(to(pacs.port), "HILUM", wanted) == wanted[1:]
+    with Pacs([CAPTURE, SR]) as pacs:
+        assert refused(to(pacs.port), "HILUM", wanted) == []
 
 
 def test_a_file_is_described_by_its_meta_information(film_file):

@@ -147,6 +147,26 @@ def echo(destination: DestinationSettings, calling_ae_title: str) -> None:
             raise Unreachable("C-ECHO was not answered with Success")
 
 
+def refused(
+    destination: DestinationSettings, calling_ae_title: str, contexts: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return which pairs of SOP class and transfer syntax a destination does not take.
+
+    Raises
+    ------
+    Unreachable
+        No association.
+    """
+    wanted = [(Verification, ""), *contexts]
+    with _association(destination, calling_ae_title, wanted) as association:
+        taken = {
+            (str(context.abstract_syntax), str(syntax))
+            for context in association.accepted_contexts
+            for syntax in context.transfer_syntax
+        }
+    return [context for context in contexts if context not in taken]
+
+
 @contextmanager
 def _association(
     destination: DestinationSettings, calling_ae_title: str, contexts: Sequence[tuple[str, str]]

@@ -1,10 +1,13 @@
 """The kinds of objects that answer a film: what each is, and where it stands in the study."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
     RLELossless,
@@ -12,8 +15,17 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from scp.results.settings import ReportClass, ResultSettings
+
 # Label Map Segmentation Storage (PS3.6, since 2024d), which pydicom does not name
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
+
+
+REPORT_CLASSES = {
+    ReportClass.COMPREHENSIVE_3D: Comprehensive3DSRStorage,
+    ReportClass.COMPREHENSIVE: ComprehensiveSRStorage,
+    ReportClass.ENHANCED: EnhancedSRStorage,
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ COMPARISON = _capture(
 )
 REPORT = Kind(
     "report",
-    Comprehensive3DSRStorage,  # or what `report_class` names
+    Comprehensive3DSRStorage,  # or another of REPORT_CLASSES
     "SR",
     ExplicitVRLittleEndian,
     "report",
@@ -121,3 +133,12 @@ KINDS = (
     LABEL_MAP,
     NOT_ANALYSED,
 )
+
+
+def kinds_made(settings: ResultSettings) -> Iterator[Kind]:
+    """Return the kinds of objects that these settings ask for, reports in the class they name."""
+    for kind in KINDS:
+        if getattr(settings, kind.setting):
+            is_report = kind.sop_class in REPORT_CLASSES.values()
+            chosen = REPORT_CLASSES[settings.report_class] if is_report else kind.sop_class
+            yield replace(kind, sop_class=chosen)

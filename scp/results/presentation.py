@@ -16,7 +16,8 @@ from highdicom import pr
 from pydicom.dataset import Dataset
 
 from inference.findings import FINDINGS, FloatArray
-from inference.grayscale import Window
+from inference.grayscale import Lut, Window, read_lut
+from inference.header import items, number, text
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import PRESENTATION_STATE
@@ -65,8 +66,9 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
         ),
         **envelope.arguments(),
     )
-    _copy_modality_lut(ds, envelope.current)
-    ds.SoftcopyVOILUTSequence = [_voi_lut(answer, envelope.current)]
+    _copy_modality_lut(ds, answer.source)
+    if answer.film.voi is not None:
+        ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]
     ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
     envelope.seal(ds)
     return ResultObject(PRESENTATION_STATE.name, ds)
@@ -117,26 +119,45 @@ def _labels(answer: Answer) -> Iterator[pr.TextObject]:
 
 def _copy_modality_lut(ds: Dataset, film: Dataset) -> None:
     """Keep how stored values become modality values: a film's own is not used beside a state's."""
-    for keyword in ("ModalityLUTSequence", "RescaleIntercept", "RescaleSlope", "RescaleType"):
-        if keyword in film:
-            setattr(ds, keyword, film[keyword].value)
+    for item in items(film, "ModalityLUTSequence"):
+        lut = read_lut(item, film)
+        if lut is not None:
+            kept = _lut_item(lut)
+            kept.ModalityLUTType = text(item, "ModalityLUTType") or "US"
+            ds.ModalityLUTSequence = [kept]
+            return
+    slope, intercept = number(film, "RescaleSlope"), number(film, "RescaleIntercept")
+    if slope is not None or intercept is not None:
+        ds.RescaleSlope, ds.RescaleIntercept = _ds(slope or 1), _ds(intercept or 0)
+        ds.RescaleType = text(film, "RescaleType") or "US"
 
 
-def _voi_lut(answer: Answer, film: Dataset) -> Dataset:
-    """Return the window that made our pictures, or the VOI LUT of the film that did."""
+def _voi_lut(voi: Window | Lut) -> Dataset:
+    """Return what made the greys of our pictures."""
+    made = Dataset()
+    if isinstance(voi, Lut):
+        made.VOILUTSequence = [_lut_item(voi)]
+    else:
+        exact = voi.function == "LINEAR_EXACT"  # written as LINEAR, which every viewer knows
+        made.WindowCenter = _ds(voi.centre + 0.5 if exact else voi.centre)
+        made.WindowWidth = _ds(voi.width + 1 if exact else voi.width)
+        made.VOILUTFunction = "SIGMOID" if voi.function == "SIGMOID" else "LINEAR"
+    return made
+
+
+def _lut_item(lut: Lut) -> Dataset:
     item = Dataset()
-    window = answer.film.window
-    if window is None:
-        item.VOILUTSequence = film.VOILUTSequence[:1]
-        return item
-    centre, width, function = _as_linear(window)
-    item.WindowCenter, item.WindowWidth = f"{centre:.10g}", f"{width:.10g}"
-    item.VOILUTFunction = function
+    # the count has 16 bits, and is unsigned even where the first value makes it SS (C.11.1.1.1)
+    count = len(lut.entries) % 2**16
+    if lut.first < 0:
+        signed = count - 2**16 if count >= 2**15 else count
+        item.add_new("LUTDescriptor", "SS", [signed, int(lut.first), lut.bits])
+    else:
+        item.add_new("LUTDescriptor", "US", [count, int(lut.first), lut.bits])
+    item.add_new("LUTData", "OW", lut.entries.astype("<u2").tobytes())
     return item
 
 
-def _as_linear(window: Window) -> tuple[float, float, str]:
-    """Write LINEAR_EXACT as LINEAR, which every viewer knows (PS3.3 C.11.2.1.2)."""
-    if window.function == "LINEAR_EXACT":
-        return window.centre + 0.5, window.width + 1, "LINEAR"
-    return window.centre, window.width, "SIGMOID" if window.function == "SIGMOID" else "LINEAR"
+def _ds(number: float) -> str:
+    """Write a number as a decimal string: 16 characters at most (PS3.5 6.2)."""
+    return f"{number:.9g}"

@@ -178,6 +178,9 @@ def _plane(answer: Answer) -> Dataset:
 
 
 def _finished(kind: str, ds: Dataset, envelope: Envelope) -> ResultObject:
+    uid = envelope.uid("dimensions")  # highdicom makes one up
+    for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
     ds.PatientOrientation = orientation(envelope.current)
     ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
     envelope.seal(ds)
