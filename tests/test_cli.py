@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from network import Pacs
+from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 from typer.main import get_group
 from typer.testing import CliRunner
 
