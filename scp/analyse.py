@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from scp.answering import Answerer
 from scp.archive import Archive
-from scp.commands import NOT_A_DEVICE, files_in, outcome_of, progress
+from scp.commands import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
 from scp.dashboard.words import senders
@@ -114,11 +114,11 @@ def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Pat
         film = film_row(session, uid)
         if film is None:
             raise ServiceError(f"film {uid} is no longer in the index")
-        files = [result_file(session, result.uid) for result in film.results]
+        found = (result_file(session, result.uid) for result in film.results)
+        files = [file for file in found if file is not None]
     written: list[str] = []
-    for file in files:
-        if file is not None:
-            written += _copy(ground.archive, file, out / f"{source.stem}-{file.kind}.dcm")
+    for name, file in zip(numbered(file.kind for file in files), files, strict=True):
+        written += _copy(ground.archive, file, out / f"{source.stem}-{name}.dcm")
     return Analysed(str(source), outcome_of(film), film, tuple(written))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -116,3 +117,13 @@ def _answers(
     except Unreachable as error:
         for item in objects[given:]:
             yield Sent(item.sop_instance_uid, None, str(error))
+
+
+def numbered(kinds: Iterable[str]) -> list[str]:
+    """Return names for files: the second object of a kind is "kind-2", and so on."""
+    seen: Counter[str] = Counter()
+    names = []
+    for kind in kinds:
+        seen[kind] += 1
+        names.append(kind if seen[kind] == 1 else f"{kind}-{seen[kind]}")
+    return names

@@ -23,7 +23,7 @@ from rich.table import Table
 from skimage.transform import SimilarityTransform, warp
 
 from inference.findings import FloatArray
-from scp.commands import NOT_A_DEVICE, outcome_of, progress
+from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress
 from scp.config import Settings
 from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
 from scp.errors import DUPLICATE_SOP_INSTANCE, HilumError, ServiceError
@@ -144,10 +144,11 @@ def _get(url: str) -> bytes:
 def _fetch(url: str, row: FilmRow, prefix: Path) -> list[Path]:
     """Fetch a film's results, and a PNG of those that are pictures."""
     fetched = []
-    for result in row.results:
+    names = numbered(result.kind for result in row.results)
+    for name, result in zip(names, row.results, strict=True):
         endings = (".dcm", ".png") if result.kind.endswith("capture") else (".dcm",)
         for ending in endings:
-            path = prefix.with_name(f"{prefix.name}-{result.kind}{ending}")
+            path = prefix.with_name(f"{prefix.name}-{name}{ending}")
             path.write_bytes(_get(f"{url}/results/{result.uid}{ending}"))
             fetched.append(path)
     return fetched
