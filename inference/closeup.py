@@ -20,8 +20,8 @@ from inference.settings import DrawingSettings
 WIDTH, HEADER, WORDS, BODY, LEGEND = 720, 42, 74, 412, 132
 MARGIN, GAP = 12, 8
 FILM_SHARE = 0.58  # of the width; the rest is for the enlarged part
-CONTEXT = 1.8  # the enlarged part's edges, as multiples of the outline's
-LEAST = 0.2  # of the film's edges: less is more enlarged than a film bears
+CONTEXT = 1.25  # the enlarged part's edges, as multiples of the outline's
+LEAST = 0.25  # of the film's edges: less is more enlarged than a film bears
 
 
 def draw_closeup(

@@ -1,7 +1,7 @@
 """The 14 findings of ChestX-ray14, what a network says of them, and what has changed.
 
 Codes were verified against the DICOM dictionaries and independent public code bases
-(docs/design.md, "codes"). References: Wang et al., ChestX-ray8, CVPR 2017; PS3.16 CID 6102 ff.
+(docs/results.md). References: Wang et al., ChestX-ray8, CVPR 2017; PS3.16 CID 6102 ff.
 """
 
 from dataclasses import dataclass

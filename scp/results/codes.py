@@ -1,6 +1,6 @@
 """The coded concepts of reports, and the content items that carry them.
 
-Which codes are verified, and how: docs/design.md, "codes".
+Which codes are verified, and how: docs/results.md.
 """
 
 from highdicom import sr

@@ -1,6 +1,6 @@
 """The findings that have a place: one measurement group each, with region and certainty.
 
-The layout is the one that OHIF draws (docs/design.md, "OHIF"): the region hangs below the number,
+The layout is the one that OHIF draws (docs/results.md): the region hangs below the number,
 and what is written beside it on the film is the comment.
 
 References

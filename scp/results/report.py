@@ -1,6 +1,6 @@
 """Findings as a structured report: TID 1500 Measurement Report.
 
-Two rules come from viewers (docs/design.md, "OHIF"): a measurement group without a region takes
+Two rules come from viewers (docs/results.md): a measurement group without a region takes
 OHIF down when the report is opened, and so does a report without the containers Image Library
 and Imaging Measurements. Findings that have no region therefore stand in the container
 Qualitative Evaluations only, as all 14 do, and an Imaging Measurements container without groups
