@@ -16,6 +16,7 @@ from databases import (
     sqlite_template,
 )
 from labelled import finished_run, labelled_films
+from orthanc import orthanc
 from pynetdicom import _config
 from tiny import make_tiny_bundle
 
@@ -28,6 +29,7 @@ __all__ = [  # fixtures
     "finished_run",
     "labelled_films",
     "migrated_url",
+    "orthanc",
     "postgresql_server",
     "postgresql_template",
     "sqlite_template",

@@ -66,6 +66,7 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     # Only now: highdicom takes 0.1 s and more to check and convert a map of 5 million pixels
     ds.Rows, ds.Columns = answer.film.pixels.shape
     ds.PixelData = encapsulate([_encoded(_frame(answer, i), ds) for i in mapped])
+    ds.SharedFunctionalGroupsSequence = [_measures(answer)]
     return _finished(SEGMENTATION.name, ds, envelope)
 
 
@@ -168,13 +169,28 @@ def _still(film: Dataset, shape: tuple[int, ...]) -> Dataset:
     return made
 
 
-def _plane(answer: Answer) -> Dataset:
-    measures, plane, item = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing = [f"{mm:.6g}" for mm in answer.film.spacing_mm or (1, 1)]
+def _measures(answer: Answer) -> Dataset:
+    """Return what all frames share; without it OHIF's whole page breaks, even where it draws none.
+
+    A film whose spacing is not stated has none here either, but the one element that is left out
+    least: the thickness of its only slice.
+    """
+    measures, shared = Dataset(), Dataset()
+    if answer.film.spacing_mm is not None:
+        measures.PixelSpacing = [f"{mm:.6g}" for mm in answer.film.spacing_mm]
     measures.SliceThickness = "1"
+    shared.PixelMeasuresSequence = [measures]
+    return shared
+
+
+def _plane(answer: Answer) -> Dataset:
+    """Return `_measures` with an orientation, and with a spacing whatever is stated."""
+    shared, plane = _measures(answer), Dataset()
+    if answer.film.spacing_mm is None:
+        shared.PixelMeasuresSequence[0].PixelSpacing = ["1", "1"]
     plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    item.PixelMeasuresSequence, item.PlaneOrientationSequence = [measures], [plane]
-    return item
+    shared.PlaneOrientationSequence = [plane]
+    return shared
 
 
 def _finished(kind: str, ds: Dataset, envelope: Envelope) -> ResultObject:

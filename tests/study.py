@@ -1,0 +1,86 @@
+"""A study as a PACS has it after hilum has answered: film, prior, and every kind of object."""
+
+import datetime as dt
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from films import made_uid
+from invented import prediction
+from pydicom import FileDataset, dcmread
+
+from inference.bundle import default_bundle, load_bundle
+from inference.comparison.compare import compare
+from inference.film import read_film
+from inference.regions import outlines
+from scp.results.answer import Answer, NotAnalysed, ResultObject
+from scp.results.identity import Product
+from scp.results.objects import make_objects, to_bytes
+from scp.results.report import not_analysed_report
+from scp.results.settings import ResultSettings
+
+EVERYTHING = {"segmentation": True, "label_map": True, "not_analysed": True}
+# where the film of pydicom-data shows round shadows, and where it shows none
+NOW = {"Nodule": (0.93, 0.799, 0.438, 0.04), "Mass": (0.97, 0.791, 0.601, 0.045)}
+BEFORE = {"Mass": (0.95, 0.8, 0.61, 0.045)}
+
+
+@dataclass(frozen=True)
+class Study:
+    """The current film, the earlier one of another study, and what answers the current one."""
+
+    film: FileDataset
+    prior: FileDataset
+    objects: list[ResultObject]
+
+    def made(self, kind: str):
+        """The first object of a kind."""
+        return next(made.ds for made in self.objects if made.kind == kind)
+
+
+def make_study(path: Path, **settings) -> Study:
+    """Answer the real film at ``path`` by invented findings; the patient is made up."""
+    film = _film(path, "20260115")
+    prior = _film(path, "20250610")
+    prior.PixelData = np.roll(prior.pixel_array, (25, -30), (0, 1)).tobytes()
+    now, before = prediction(NOW), prediction(BEFORE)
+    current, earlier = read_film(film), read_film(prior)
+    null = load_bundle(default_bundle()).metadata.hilum.null
+    product, at = Product("0.1.0", "HILUM"), dt.datetime(2026, 1, 15, 10, 20)
+    answer = Answer(
+        film,
+        current,
+        now,
+        outlines(now, current.pixels.shape),
+        ("A note on the film.",),
+        at,
+        product,
+        prior,
+        compare(current, earlier, now, before, null=null),
+    )
+    wanted = ResultSettings.model_validate(EVERYTHING | settings)
+    refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)
+    objects = [*make_objects(answer, wanted), not_analysed_report(refused, wanted)]
+    return Study(film, prior, objects)
+
+
+def received(ds) -> FileDataset:
+    """Return an object as a receiver reads it."""
+    return dcmread(io.BytesIO(to_bytes(ds)))
+
+
+def _film(path: Path, day: str) -> FileDataset:
+    ds = dcmread(path)
+    del ds[0xFFFC0000:]  # trailing padding
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate = "Test^Film", "TEST-VIEWER", "19600101"
+    ds.ReferringPhysicianName = "Referring^Doctor"
+    ds.StudyDescription, ds.SeriesDescription = "XR CHEST PA", "Chest PA"
+    for kind in ("Study", "Series", "Acquisition", "Content"):
+        setattr(ds, f"{kind}Date", day)
+    ds.StudyInstanceUID = made_uid("viewer", "study", day)
+    ds.SeriesInstanceUID = made_uid("viewer", "series", day)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid("viewer", "film", day)
+    del ds.PixelSpacing  # 0 by 0: no viewer can draw it
+    ds.ImagerPixelSpacing = ["0.2", "0.2"]
+    return ds
