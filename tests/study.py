@@ -39,12 +39,12 @@ class Study:
         return next(made.ds for made in self.objects if made.kind == kind)
 
 
-def make_study(path: Path, **settings) -> Study:
+def make_study(path: Path, found=None, *, name: str = "viewer", **settings) -> Study:
     """Answer the real film at ``path`` by invented findings; the patient is made up."""
-    film = _film(path, "20260115")
-    prior = _film(path, "20250610")
+    film = _film(path, "20260115", name)
+    prior = _film(path, "20250610", name)
     prior.PixelData = np.roll(prior.pixel_array, (25, -30), (0, 1)).tobytes()
-    now, before = prediction(NOW), prediction(BEFORE)
+    now, before = prediction(NOW if found is None else found), prediction(BEFORE)
     current, earlier = read_film(film), read_film(prior)
     null = load_bundle(default_bundle()).metadata.hilum.null
     product, at = Product("0.1.0", "HILUM"), dt.datetime(2026, 1, 15, 10, 20)
@@ -70,7 +70,7 @@ def received(ds) -> FileDataset:
     return dcmread(io.BytesIO(to_bytes(ds)))
 
 
-def _film(path: Path, day: str) -> FileDataset:
+def _film(path: Path, day: str, name: str) -> FileDataset:
     ds = dcmread(path)
     del ds[0xFFFC0000:]  # trailing padding
     ds.PatientName, ds.PatientID, ds.PatientBirthDate = "Test^Film", "TEST-VIEWER", "19600101"
@@ -78,9 +78,9 @@ def _film(path: Path, day: str) -> FileDataset:
     ds.StudyDescription, ds.SeriesDescription = "XR CHEST PA", "Chest PA"
     for kind in ("Study", "Series", "Acquisition", "Content"):
         setattr(ds, f"{kind}Date", day)
-    ds.StudyInstanceUID = made_uid("viewer", "study", day)
-    ds.SeriesInstanceUID = made_uid("viewer", "series", day)
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid("viewer", "film", day)
+    ds.StudyInstanceUID = made_uid(name, "study", day)
+    ds.SeriesInstanceUID = made_uid(name, "series", day)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid(name, "film", day)
     del ds.PixelSpacing  # 0 by 0: no viewer can draw it
     ds.ImagerPixelSpacing = ["0.2", "0.2"]
     return ds

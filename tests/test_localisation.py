@@ -476,7 +476,7 @@ def test_the_report_says_present_gives_no_region_and_says_why():
     assert not any(WITHHELD in text for text in said[1:])
 
 
-def test_a_report_of_withheld_findings_only_has_an_empty_container_of_measurements():
+def test_a_report_of_withheld_findings_only_shows_no_place():
     only = without_map(FIRST, {FIRST: BLOBS[FIRST]})
     ds = read_back(answer(found=only))["report"]
     assert not named(ds, "125007")

@@ -403,7 +403,7 @@ def test_the_report_is_a_preliminary_unverified_research_report():
 
 @pytest.mark.parametrize(
     ("found", "groups"),
-    [(prediction({}), 0), (prediction(), 2), (everything_positive(), 14)],
+    [(prediction({}), 1), (prediction(), 2), (everything_positive(), 14)],
     ids=["none", "two", "all"],
 )
 def test_the_report_keeps_the_rules_that_ohif_needs(found, groups):
@@ -421,7 +421,7 @@ def test_the_report_keeps_the_rules_that_ohif_needs(found, groups):
         (image,) = region.ContentSequence
         assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
         here = {item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence}
-        assert {"112039", "112040", "121071", "363698007", "121106"} <= here
+        assert {"112039", "112040", "121071", "121106"} <= here
 
 
 def test_an_outline_in_the_report_lies_on_the_finding_in_pixels_of_the_film():
@@ -435,13 +435,26 @@ def test_an_outline_in_the_report_lies_on_the_finding_in_pixels_of_the_film():
     assert group.ContentSequence[-1].TextValue == "Nodule 93 % (AI)"
 
 
+def test_a_film_without_outlines_has_one_group_that_says_so_around_the_film():
+    ds = read_back(answer(found=prediction({})))["report"]
+    (group,) = named(ds, "125007")
+    assert group.ContentSequence[-1].TextValue == "No finding at or above its threshold (AI)"
+    (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    assert number.MeasuredValueSequence[0].NumericValue == 14
+    points = np.reshape(number.ContentSequence[0].GraphicData, (-1, 2))
+    assert (points[0] == points[-1]).all()
+    assert points.min(axis=0) == pytest.approx((0.01 * COLUMNS, 0.01 * ROWS))
+    assert points.max(axis=0) == pytest.approx((0.99 * COLUMNS, 0.99 * ROWS))
+
+
 def test_a_positive_finding_that_the_map_does_not_localise_has_no_group():
     found = prediction()
     flat = Prediction(
         found.probabilities, found.thresholds, np.ones_like(found.heatmaps), found.model
     )
     ds = read_back(answer(found=flat))["report"]
-    assert not named(ds, "125007")
+    (group,) = named(ds, "125007")
+    assert group.ContentSequence[-1].TextValue == "2 findings without a place: see the report (AI)"
     assert list(states(ds).values()).count("Present") == 2
 
 
@@ -596,13 +609,16 @@ def test_a_film_that_was_not_analysed_has_no_finding_absent():
     assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == "111245"
     words = [item.TextValue for item in named(ds, "121106")]
     assert "NOT ANALYSED: The film is a lateral view." in words
-    assert words[0] == SETTINGS.drawing.label
+    assert SETTINGS.drawing.label in words
     assert "NOT ANALYSED" in ds.SeriesDescription
 
 
 def test_a_report_of_what_was_not_analysed_keeps_the_rules_that_ohif_needs():
     ds = not_analysed_report(LATERAL, SETTINGS).ds
-    assert not named(ds, "125007")
+    (group,) = named(ds, "125007")
+    assert group.ContentSequence[-1].TextValue.startswith("NOT ANALYSED (AI): The film is a lat")
+    (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    assert number.MeasuredValueSequence[0].NumericValue == 0
     assert len(named(ds, "126200")) == 1
     top = [item.ConceptNameCodeSequence[0].CodeValue for item in ds.ContentSequence]
     assert top.count("126010") == 1

@@ -18,6 +18,11 @@ def study(philips_film):
 
 
 @pytest.fixture(scope="module")
+def normal(philips_film):
+    return make_study(philips_film, {}, name="normal", finding_captures=0, comparison_capture=False)
+
+
+@pytest.fixture(scope="module")
 def viewer(study, orthanc):
     orthanc.store([study.film, study.prior, *(made.ds for made in study.objects)])
     with open_viewer(orthanc.http_port, empty(SHOTS)) as viewer:
@@ -69,7 +74,23 @@ def test_a_label_map_is_drawn_over_the_film(opened, study):
     opened.shot("label-map")
 
 
-@pytest.mark.parametrize("kind", ["presentation-state", "segmentation", "not-analysed"])
+def test_what_was_not_analysed_is_said_on_the_film(opened, study):
+    opened.open_series(study.made("not-analysed").SeriesDescription)
+    opened.texts("NOT ANALYSED (AI): The film is a lateral view.")
+    assert opened.is_whole()
+    opened.shot("not-analysed")
+
+
+def test_that_nothing_was_found_is_said_on_the_film(viewer, normal, orthanc):
+    orthanc.store([normal.film, *(made.ds for made in normal.objects)])
+    viewer.open(normal.film.StudyInstanceUID)
+    viewer.open_series(normal.made("report").SeriesDescription)
+    viewer.texts("No finding at or above its threshold (AI)")
+    assert viewer.is_whole()
+    viewer.shot("report-of-no-finding")
+
+
+@pytest.mark.parametrize("kind", ["presentation-state", "segmentation"])
 def test_what_ohif_does_not_draw_leaves_the_page_whole(kind, opened, study):
     opened.open_series(study.made(kind).SeriesDescription)
     assert opened.is_whole()

@@ -23,6 +23,11 @@ COMMENT = Code("121106", "DCM", "Comment")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
 
+# OHIF shows a number of 0 as its unit: so two names for 14 instead of one for 14 and 0
+LOOKED_FOR = Code("looked-for", PRIVATE_SCHEME, "Findings looked for")
+NOT_LOOKED_FOR = Code("not-looked-for", PRIVATE_SCHEME, "Findings not looked for")
+FINDINGS_COUNTED = Code("{findings}", "UCUM", "findings")
+
 SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
 WITH_FINDINGS = Code("111242", "DCM", "All algorithms succeeded; with findings")
 WITHOUT_FINDINGS = Code("111241", "DCM", "All algorithms succeeded; without findings")

@@ -1,5 +1,8 @@
 """The findings that have a place: one measurement group each, with region and certainty.
 
+A report without any such finding has one group whose region is the frame of the film, for a report
+without a region takes OHIF down.
+
 The layout is the one that OHIF draws (docs/results.md): the region hangs below the number,
 and what is written beside it on the film is the comment.
 
@@ -8,11 +11,14 @@ References
 PS3.16 TID 1501, TID 300, TID 320, TID 4019.
 """
 
+import numpy as np
 from highdicom import sr
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from inference.findings import FINDINGS, FloatArray
-from scp.results.answer import Answer
+from scp.results.answer import Answer, Statement
 from scp.results.codes import (
     ALGORITHM_NAME,
     ALGORITHM_PARAMETERS,
@@ -22,13 +28,17 @@ from scp.results.codes import (
     CHANGES,
     COMMENT,
     DIFFERENCE,
+    LOOKED_FOR,
     PRESENCE,
     PRESENT,
+    WITH_FINDINGS,
+    WITHOUT_FINDINGS,
     code_of,
     container,
     text,
 )
 from scp.results.envelope import Envelope
+from scp.results.identity import derive_uid
 from scp.results.tracking import tracking_uid
 
 # by this name OHIF knows an outline that a reader may take over as a measurement of their own
@@ -36,15 +46,68 @@ _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 
 
 def measurements(answer: Answer, envelope: Envelope) -> sr.ContainerContentItem:
-    """Make the container of all findings that have an outline; there may be none."""
-    made = container(codes.DCM.ImagingMeasurements)
+    """Make the container of all findings that have an outline, or of the outcome of the film."""
     groups = sr.ContentSequence()
     for i, ring in enumerate(answer.outlines):
         if ring is not None:
             groups.extend(_group(answer, envelope, i, ring))
-    if groups:
-        made.ContentSequence = groups
+    return _filled(groups) if groups else outcome(envelope, *_outcome(answer), len(FINDINGS))
+
+
+def outcome(
+    envelope: Envelope, what: Code, comment: str, looked_for: int
+) -> sr.ContainerContentItem:
+    """Make the container of a report without outlines: one group, around the whole film.
+
+    Without a group where the film's size is not stated.
+    """
+    film, said = envelope.current, envelope.statement
+    if not (film.get("Rows") and film.get("Columns")):
+        return container(codes.DCM.ImagingMeasurements)
+    number = sr.Measurement(
+        name=LOOKED_FOR,
+        value=looked_for,
+        unit=codes.UCUM.NoUnits,
+        referenced_coordinates=[_region(film, _frame(film.Rows, film.Columns))],
+    )
+    uid = derive_uid("outcome", said.source.SOPInstanceUID, said.model.sha256)
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier="AI outcome"),
+        finding_type=what,
+        algorithm_id=_algorithm(said),
+        measurements=[number],
+    )
+    group[0].ContentSequence.append(text(COMMENT, comment))
+    return _filled(group)
+
+
+def _outcome(answer: Answer) -> tuple[Code, str]:
+    count = int(answer.prediction.positive.sum())
+    if not count:
+        return WITHOUT_FINDINGS, "No finding at or above its threshold (AI)"
+    said = "1 finding" if count == 1 else f"{count} findings"
+    return WITH_FINDINGS, f"{said} without a place: see the report (AI)"
+
+
+def _frame(rows: int, columns: int) -> FloatArray:
+    """Return the edge of a film, a little inside, closed; (5, 2) as outlines are."""
+    x, y = 0.01 * columns, 0.01 * rows
+    right, bottom = columns - x, rows - y
+    return np.round([(x, y), (right, y), (right, bottom), (x, bottom), (x, y)], 2)
+
+
+def _filled(groups: sr.ContentSequence) -> sr.ContainerContentItem:
+    made = container(codes.DCM.ImagingMeasurements)
+    made.ContentSequence = groups
     return made
+
+
+def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
+    return sr.CoordinatesForMeasurement(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=ring,
+        source_image=sr.SourceImageForRegion.from_source_image(film),
+    )
 
 
 def label_of(answer: Answer, finding: int) -> str:
@@ -66,16 +129,12 @@ def _group(
     answer: Answer, envelope: Envelope, i: int, ring: FloatArray
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     finding = FINDINGS[i]
-    coordinates = sr.CoordinatesForMeasurement(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=ring,
-        source_image=sr.SourceImageForRegion.from_source_image(envelope.current),
-    )
     certainty = sr.Measurement(
         name=CERTAINTY,
         value=round(100 * float(answer.prediction.probabilities[i]), 1),
         unit=codes.UCUM.Percent,
-        referenced_coordinates=[coordinates],  # the NUM's only child: OHIF reads no list here
+        # the NUM's only child: OHIF reads no list here
+        referenced_coordinates=[_region(envelope.current, ring)],
     )
     identifier = _ADOPTABLE if envelope.settings.adoptable_outlines else f"AI {finding.name}"
     group = sr.MeasurementsAndQualitativeEvaluations(
@@ -100,15 +159,15 @@ def _evaluations(answer: Answer, i: int) -> list[sr.QualitativeEvaluation]:
     return said
 
 
-def _algorithm(answer: Answer) -> sr.AlgorithmIdentification:
+def _algorithm(said: Statement) -> sr.AlgorithmIdentification:
     return sr.AlgorithmIdentification(
-        name=answer.model.name,
-        version=answer.model.version,
-        parameters=[_bundle(answer)],
-        manufacturer=answer.product.manufacturer,
+        name=said.model.name,
+        version=said.model.version,
+        parameters=[_bundle(said)],
+        manufacturer=said.product.manufacturer,
         family=ARTIFICIAL_INTELLIGENCE,
     )
 
 
-def _bundle(answer: Answer) -> str:
-    return f"bundle SHA-256 {answer.model.sha256}"
+def _bundle(said: Statement) -> str:
+    return f"bundle SHA-256 {said.model.sha256}"

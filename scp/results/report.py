@@ -1,10 +1,9 @@
 """Findings as a structured report: TID 1500 Measurement Report.
 
-Two rules come from viewers (docs/results.md): a measurement group without a region takes
-OHIF down when the report is opened, and so does a report without the containers Image Library
-and Imaging Measurements. Findings that have no region therefore stand in the container
-Qualitative Evaluations only, as all 14 do, and an Imaging Measurements container without groups
-stays there empty.
+Two rules come from viewers (docs/results.md): a measurement group without a region takes OHIF down
+when the report is opened, and so does a report without a group. Findings that have no region
+therefore stand in the container Qualitative Evaluations only, as all 14 do, and a report without
+an outline has one group around the whole film.
 
 References
 ----------
@@ -20,12 +19,12 @@ from pydicom.sr.codedict import codes
 
 from inference.findings import PRIVATE_SCHEME
 from scp.results.answer import Answer, NotAnalysed, ResultObject
-from scp.results.codes import CHEST_XRAY, ENGLISH, container
+from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE
 from scp.results.envelope import Envelope, stand_in
 from scp.results.evaluations import evaluations, not_analysed_evaluations
 from scp.results.identity import Product, derive_uid
 from scp.results.kinds import NOT_ANALYSED, REPORT
-from scp.results.measurements import measurements
+from scp.results.measurements import measurements, outcome
 from scp.results.settings import ReportClass, ResultSettings
 
 _CLASSES = {
@@ -48,10 +47,11 @@ def report(answer: Answer, settings: ResultSettings) -> ResultObject:
 
 def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> ResultObject:
     """Make a report that says that a film was not read, and why."""
-    ds = _document(Envelope(statement, NOT_ANALYSED, settings))
-    ds.ContentSequence.append(container(codes.DCM.ImagingMeasurements))
-    label = settings.drawing.label
-    ds.ContentSequence.append(not_analysed_evaluations(statement, label))
+    envelope = Envelope(statement, NOT_ANALYSED, settings)
+    ds = _document(envelope)
+    comment = f"NOT ANALYSED (AI): {statement.detail}"
+    ds.ContentSequence.append(outcome(envelope, NOT_DONE, comment, 0))
+    ds.ContentSequence.append(not_analysed_evaluations(statement, settings.drawing.label))
     return ResultObject(NOT_ANALYSED.name, ds)
 
 
