@@ -479,6 +479,7 @@ def test_the_report_says_present_gives_no_region_and_says_why():
 def test_a_report_of_withheld_findings_only_shows_no_place():
     only = without_map(FIRST, {FIRST: BLOBS[FIRST]})
     ds = read_back(answer(found=only))["report"]
-    assert not named(ds, "125007")
+    (group,) = named(ds, "125007")
+    assert group.ContentSequence[-1].TextValue.startswith("1 finding without a place")
     assert len(named(ds, "126010")) == 1
     assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == "111242"

@@ -618,7 +618,8 @@ def test_a_report_of_what_was_not_analysed_keeps_the_rules_that_ohif_needs():
     (group,) = named(ds, "125007")
     assert group.ContentSequence[-1].TextValue.startswith("NOT ANALYSED (AI): The film is a lat")
     (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
-    assert number.MeasuredValueSequence[0].NumericValue == 0
+    assert number.ConceptNameCodeSequence[0].CodeMeaning == "Findings not looked for"
+    assert number.MeasuredValueSequence[0].NumericValue == 14
     assert len(named(ds, "126200")) == 1
     top = [item.ConceptNameCodeSequence[0].CodeValue for item in ds.ContentSequence]
     assert top.count("126010") == 1

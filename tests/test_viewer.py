@@ -76,7 +76,8 @@ def test_a_label_map_is_drawn_over_the_film(opened, study):
 
 def test_what_was_not_analysed_is_said_on_the_film(opened, study):
     opened.open_series(study.made("not-analysed").SeriesDescription)
-    opened.texts("NOT ANALYSED (AI): The film is a lateral view.")
+    said = opened.texts("NOT ANALYSED (AI): The film is a lateral view.")
+    assert "Findings not looked for: 14.00 {findings}" in said
     assert opened.is_whole()
     opened.shot("not-analysed")
 

@@ -28,6 +28,7 @@ from scp.results.codes import (
     CHANGES,
     COMMENT,
     DIFFERENCE,
+    FINDINGS_COUNTED,
     LOOKED_FOR,
     PRESENCE,
     PRESENT,
@@ -51,12 +52,10 @@ def measurements(answer: Answer, envelope: Envelope) -> sr.ContainerContentItem:
     for i, ring in enumerate(answer.outlines):
         if ring is not None:
             groups.extend(_group(answer, envelope, i, ring))
-    return _filled(groups) if groups else outcome(envelope, *_outcome(answer), len(FINDINGS))
+    return _filled(groups) if groups else outcome(envelope, *_outcome(answer), LOOKED_FOR)
 
 
-def outcome(
-    envelope: Envelope, what: Code, comment: str, looked_for: int
-) -> sr.ContainerContentItem:
+def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.ContainerContentItem:
     """Make the container of a report without outlines: one group, around the whole film.
 
     Without a group where the film's size is not stated.
@@ -65,9 +64,9 @@ def outcome(
     if not (film.get("Rows") and film.get("Columns")):
         return container(codes.DCM.ImagingMeasurements)
     number = sr.Measurement(
-        name=LOOKED_FOR,
-        value=looked_for,
-        unit=codes.UCUM.NoUnits,
+        name=counted,
+        value=len(FINDINGS),
+        unit=FINDINGS_COUNTED,
         referenced_coordinates=[_region(film, _frame(film.Rows, film.Columns))],
     )
     uid = derive_uid("outcome", said.source.SOPInstanceUID, said.model.sha256)

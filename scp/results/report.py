@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 
 from inference.findings import PRIVATE_SCHEME
 from scp.results.answer import Answer, NotAnalysed, ResultObject
-from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE
+from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE, NOT_LOOKED_FOR
 from scp.results.envelope import Envelope, stand_in
 from scp.results.evaluations import evaluations, not_analysed_evaluations
 from scp.results.identity import Product, derive_uid
@@ -50,7 +50,7 @@ def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> Res
     envelope = Envelope(statement, NOT_ANALYSED, settings)
     ds = _document(envelope)
     comment = f"NOT ANALYSED (AI): {statement.detail}"
-    ds.ContentSequence.append(outcome(envelope, NOT_DONE, comment, 0))
+    ds.ContentSequence.append(outcome(envelope, NOT_DONE, comment, NOT_LOOKED_FOR))
     ds.ContentSequence.append(not_analysed_evaluations(statement, settings.drawing.label))
     return ResultObject(NOT_ANALYSED.name, ds)
 
