@@ -13,7 +13,7 @@ from inference.comparison import Comparison
 from inference.film import read_film
 from inference.findings import Prediction
 from inference.regions import outlines
-from scp.results.answer import Answer, NotAnalysed
+from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product
 from scp.results.kinds import KINDS
 from scp.results.objects import make_objects, to_bytes
@@ -57,7 +57,7 @@ CHARACTER_SETS: dict[str, dict[str, Any]] = {
     "latin-3": {"charset": "ISO_IR 109", "patient_name": "Ĉapek^Ĝoĵo"},
     "latin-4": {"charset": "ISO_IR 110", "patient_name": "Bērziņš^Jānis"},
     "latin-5": {"charset": "ISO_IR 148", "patient_name": "Çavuşoğlu^Şule"},
-    "greek": {"charset": "ISO_IR 126", "patient_name": "Διονυσιος"},
+    "greek": {"charset": "ISO_IR 126", "patient_name": "Διονυσιου^Αθηνα"},
     "arabic": {"charset": "ISO_IR 127", "patient_name": "قباني^لنزار"},
     "hebrew": {"charset": "ISO_IR 138", "patient_name": "שרון^דבורה"},
     "thai": {"charset": "ISO_IR 166", "patient_name": "สมชาย^ใจดี"},
@@ -97,12 +97,8 @@ def answers(
     compared: Comparison | None = None,
     notes: tuple[str, ...] = (),
     **settings: Any,
-) -> list[tuple[str, Dataset]]:
-    """Decode a film, make every object that can answer it, and read them back: kind and object.
-
-    The last one is the report of a film that was not analysed. ``settings`` go on top of
-    `EVERYTHING`.
-    """
+) -> list[ResultObject]:
+    """Decode a film, and make every object that answers it; ``settings`` replace `EVERYTHING`'s."""
     film, found = read_film(source), found or prediction()
     if prior is not None and compared is None:
         compared = comparison()
@@ -118,17 +114,15 @@ def answers(
         prior_source=prior,
         comparison=compared,
     )
-    made = [(one.kind, read_back(one.ds)) for one in make_objects(answer, asked)]
-    return [*made, not_analysed(source, **settings)]
+    return make_objects(answer, asked)
 
 
-def not_analysed(source: Dataset, **settings: Any) -> tuple[str, Dataset]:
-    """Make the report of a film that was not analysed, and read it back."""
+def not_analysed(source: Dataset, **settings: Any) -> ResultObject:
+    """Make the report of a film that was not analysed."""
     asked = ResultSettings.model_validate(EVERYTHING | settings)
     model = prediction().model
     statement = NotAnalysed(source, "not_frontal", "The view is lateral.", AT, PRODUCT, model)
-    one = not_analysed_report(statement, asked)
-    return one.kind, read_back(one.ds)
+    return not_analysed_report(statement, asked)
 
 
 def read_back(ds: Dataset) -> FileDataset:
