@@ -4,6 +4,7 @@ import datetime as dt
 import io
 from typing import Any
 
+import numpy as np
 import pydicom
 from films import chest, make_film_ds
 from invented import comparison, prediction
@@ -31,6 +32,8 @@ EVERYTHING = {
     "finding_captures": 1,
     "drawing": {"long_edge_px": 900},
 }
+
+NO_PICTURES = {"summary_capture": False, "finding_captures": 0, "comparison_capture": False}
 
 JAPANESE = {
     "charset": ["", "ISO 2022 IR 87"],
@@ -87,6 +90,17 @@ def received(**arguments: Any) -> FileDataset:
 def prior_film(**arguments: Any) -> FileDataset:
     """Read back a film of a year before."""
     return received(study_date="20230102", **arguments)
+
+
+def lut(count: int, first: int, kind: str = "", power: float = 1.5) -> Dataset:
+    """Make an item of a VOI LUT, or of a Modality LUT of a kind, with 16-bit entries."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [count, first, 16])
+    entries = np.linspace(0, 1, count) ** power * 65535
+    item.add_new("LUTData", "OW", entries.astype("<u2").tobytes())
+    if kind:
+        item.ModalityLUTType = kind
+    return item
 
 
 def answers(

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from answers import PIXELS, answers, sent
+from answers import NO_PICTURES, PIXELS, answers, lut, sent
 from pydicom import dcmread
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -17,10 +16,7 @@ from inference.film import read_film
 from scp.results.objects import to_bytes
 
 CR, DX = ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation
-ONLY_OUTLINES = {
-    **{"summary_capture": False, "finding_captures": 0, "report": False},
-    **{"segmentation": False, "label_map": False},
-}
+ONLY_OUTLINES = NO_PICTURES | {"report": False, "segmentation": False, "label_map": False}
 TOLERANCE = 1.5 / 255  # DCMTK shows 256 greys
 
 
@@ -47,13 +43,6 @@ def check_chest(picture):
     lungs = [grey(x, y) for x in (0.28, 0.72) for y in (0.35, 0.5)]
     dense = [grey(0.5, 0.3), grey(0.56, 0.63), grey(0.5, 0.9)]
     assert max(lungs) + 0.15 < min(dense)
-
-
-def lut(entries, bits):
-    item = Dataset()
-    item.add_new("LUTDescriptor", "US", [len(entries), 0, bits])
-    item.add_new("LUTData", "OW", np.asarray(entries, "<u2").tobytes())
-    return item
 
 
 NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
@@ -83,10 +72,10 @@ FILMS = {
         **{"pixels": 1 - PIXELS, "RescaleSlope": "-1", "RescaleIntercept": "4095"},
         **NO_WINDOW,
     },
-    "voi-lut": {"VOILUTSequence": [lut(np.linspace(0, 1, 4096) ** 1.5 * 65535, 16)], **NO_WINDOW},
-    "8-bit-voi-lut": {"VOILUTSequence": [lut(np.linspace(0, 255, 4096), 8)], **NO_WINDOW},
+    "voi-lut": {"VOILUTSequence": [lut(4096, 0)], **NO_WINDOW},
+    "signed-voi-lut": {"signed": True, "VOILUTSequence": [lut(4096, -2048)], **NO_WINDOW},
     "modality-lut": {
-        "ModalityLUTSequence": [lut(np.sqrt(np.linspace(0, 1, 4096)) * 65535, 16)],
+        "ModalityLUTSequence": [lut(4096, 0, "OD", power=0.5)],
         **{"RescaleSlope": None, "RescaleIntercept": None, "RescaleType": None, **NO_WINDOW},
     },
     "big-endian": {"transfer_syntax": ExplicitVRBigEndian},

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from peers import require_jar, require_peer
 from PIL import Image
 from pydicom import Dataset
-from pydicom.uid import UID, SegmentationStorage
+from pydicom.uid import SegmentationStorage
 
+from scp.results.identity import ALWAYS_THERE
+from scp.results.kinds import LabelMapSegmentationStorage
 from scp.results.objects import to_bytes
-
-LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
 
 # dciodvfy must say this of a private code, which it cannot know
 _PRIVATE_CODE = re.compile("^Warning .* - Unrecognized defined term = <99HILUM>$")
@@ -74,43 +74,55 @@ def dciodvfy(path: Path) -> list[str]:
 def complaints(ds: Dataset, folder: Path, inherited: Collection[str] = ()) -> list[str]:
     """Return what the validators say of an object of ours, but for what must be said.
 
-    ``inherited`` is what `dciodvfy` says of the source: a warning (never an error) that the
-    patient's own attributes raise there (a name of one word, no Patient ID) stands on every
-    object that keeps them.
+    ``inherited`` is what `dciodvfy` says of the source. A warning that the patient's own attributes
+    raise there (a name of one word) stands on every object that keeps them. An error is no excuse,
+    but in what says who and which study it is of: that stays as the sender knows it, because
+    another Patient ID or Accession Number files the object elsewhere.
     """
     path = folder / "object.dcm"
     data, patterns = to_bytes(ds), [_PRIVATE_CODE]
-    if ds.SOPClassUID == LABEL_MAP:
-        data = data.replace(LABEL_MAP.encode(), SegmentationStorage.encode())
+    if ds.SOPClassUID == LabelMapSegmentationStorage:
+        data = data.replace(LabelMapSegmentationStorage.encode(), SegmentationStorage.encode())
         patterns += _LABEL_MAP_DIFFERS
     path.write_bytes(data)
     said = [line for line in dciodvfy(path) if not _is_allowed(line, patterns)]
-    said = [line for line in said if not (line.startswith("Warning") and line in inherited)]
-    if ds.Modality == "SR":
-        said += dsrdump(path)
-    if ds.Modality == "PR":
-        said += dcmpschk(ds, path)
+    said = [line for line in said if not (line in inherited and _may_be_inherited(line))]
+    if ds.Modality in ("SR", "PR"):
+        path.write_bytes(to_bytes(_of_a_plain_patient(ds)))
+        said += (dsrdump if ds.Modality == "SR" else dcmpschk)(path)
     return said
 
 
+def _of_a_plain_patient(ds: Dataset) -> Dataset:
+    """Return an object of a patient and a study that DCMTK does not stumble on.
+
+    `dcmpschk` takes UTF-8 for control characters and refuses an empty name, which is valid (Type
+    2). What is odd there has been judged by dicom3tools.
+    """
+    plain = Dataset(ds)
+    plain.file_meta = ds.file_meta
+    for keyword in ALWAYS_THERE:
+        setattr(plain, keyword, "ASCII^Name" if keyword.endswith("Name") else "")
+    return plain
+
+
+def _may_be_inherited(line: str) -> bool:
+    return line.startswith("Warning") or any(f"</{name}(" in line for name in ALWAYS_THERE)
+
+
 def dsrdump(path: Path) -> list[str]:
-    """Return every error and warning of DCMTK's reader of structured reports."""
+    """Return what DCMTK's reader of reports finds; also that it does not print the findings."""
     # says nothing of the report: it cannot check the values of UTF-8
     known = "W: The VR checker does not support this Specific Character Set: ISO_IR 192"
-    lines = _dcmtk([require_peer("dsrdump"), "-Ee", str(path)])
-    return [line for line in lines if line != known]
+    done = _run([require_peer("dsrdump"), "-Ee", str(path)])
+    lines = [line for line in _logged(done) if line != known]
+    printed = "CAD Processing and Findings Summary" in done.stdout
+    return lines if printed else [*lines, "not printed"]
 
 
-def dcmpschk(ds: Dataset, path: Path) -> list[str]:
-    """Return what DCMTK's check of presentation states finds; also that it did not pass.
-
-    The patient gets a name in ASCII: the check takes UTF-8 for control characters, and refuses
-    an empty name, which is valid (Type 2).
-    """
-    named = Dataset(ds)
-    named.file_meta, named.PatientName = ds.file_meta, "ASCII^Name"
-    path.write_bytes(to_bytes(named))
-    lines = _dcmtk([require_peer("dcmpschk"), str(path)])
+def dcmpschk(path: Path) -> list[str]:
+    """Return what DCMTK's check of presentation states finds; also that it did not pass."""
+    lines = _logged(_run([require_peer("dcmpschk"), str(path)]))
     passed = "W: Test passed." in lines
     lines = [line for line in lines if line not in (f"W: Testing: {path}", "W: Test passed.")]
     return lines if passed else [*lines, "not passed"]
@@ -154,11 +166,10 @@ def _is_allowed(line: str, patterns: Iterable[re.Pattern[str]]) -> bool:
     return any(pattern.search(line) for pattern in patterns)
 
 
-def _dcmtk(command: list[str]) -> list[str]:
-    """Run one of DCMTK's programs; return what it logs, which goes to stderr."""
-    done = _run(command)
-    ended = [] if done.returncode == 0 else [f"exit status {done.returncode}"]
-    return [*done.stderr.splitlines(), *ended]
+def _logged(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what a program of DCMTK logs, and that it failed."""
+    failed = [] if done.returncode == 0 else [f"exit status {done.returncode}"]
+    return [*done.stderr.splitlines(), *failed]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
