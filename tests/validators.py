@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from peers import require_jar, require_peer
 from PIL import Image
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import SegmentationStorage
 
 from scp.results.identity import ALWAYS_THERE
@@ -87,20 +87,20 @@ def complaints(ds: Dataset, folder: Path, inherited: Collection[str] = ()) -> li
     path.write_bytes(data)
     said = [line for line in dciodvfy(path) if not _is_allowed(line, patterns)]
     said = [line for line in said if not (line in inherited and _may_be_inherited(line))]
-    if ds.Modality in ("SR", "PR"):
-        path.write_bytes(to_bytes(_of_a_plain_patient(ds)))
-        said += (dsrdump if ds.Modality == "SR" else dcmpschk)(path)
+    by_dcmtk = {"SR": dsrdump, "PR": dcmpschk}.get(ds.Modality)
+    if by_dcmtk and by_dcmtk(path):
+        path.write_bytes(to_bytes(_of_a_plain_patient(path)))
+        said += by_dcmtk(path)
     return said
 
 
-def _of_a_plain_patient(ds: Dataset) -> Dataset:
-    """Return an object of a patient and a study that DCMTK does not stumble on.
+def _of_a_plain_patient(path: Path) -> Dataset:
+    """Read an object as one of a patient and a study that DCMTK does not stumble on.
 
     `dcmpschk` takes UTF-8 for control characters and refuses an empty name, which is valid (Type
     2). What is odd there has been judged by dicom3tools.
     """
-    plain = Dataset(ds)
-    plain.file_meta = ds.file_meta
+    plain = dcmread(path)
     for keyword in ALWAYS_THERE:
         setattr(plain, keyword, "ASCII^Name" if keyword.endswith("Name") else "")
     return plain
