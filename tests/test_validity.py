@@ -121,10 +121,10 @@ NEEDED_TO_DECODE = {
     *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated"),
     *("BitsStored", "PixelRepresentation", "PixelData"),
 }
-# each attribute that a class of film has here, and the first class that has it
+# each attribute that a class of film has here, and a class that has it: CR before DX before SC
 ATTRIBUTES = {
     element.keyword: sop_class
-    for sop_class in (SC, CR, DX)
+    for sop_class in (SC, DX, CR)
     for element in make_film_ds(rows=8, columns=8, issuer="HOSPITAL", sop_class=sop_class)
     if element.keyword not in NEEDED_TO_REFER
 }
