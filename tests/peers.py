@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,16 @@ def require_peer(name: str) -> str:
     path = shutil.which(name)
     if path is not None:
         return path
-    reason = f"{name} is not installed"
+    return _missing(f"{name} is not installed")
+
+
+def require_jar(name: str) -> str:
+    """Return the path of a Java archive as Debian installs them, or do as `require_peer` does."""
+    path = Path("/usr/share/java") / name
+    return str(path) if path.is_file() else _missing(f"{name} is not installed")
+
+
+def _missing(reason: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,6 +1,5 @@
 import datetime as dt
 import io
-import subprocess
 import warnings
 from dataclasses import replace
 
@@ -8,13 +7,20 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from films import chest, coded, make_film_ds
+from answers import (
+    AT,
+    COLUMNS,
+    JAPANESE,
+    PIXELS,
+    PRODUCT,
+    ROWS,
+    prior_film,
+    received,
+)
+from films import chest, coded
 from invented import comparison, everything_positive, prediction
-from peers import require_peer
 from pydicom.dataset import Dataset
 from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
     SecondaryCaptureImageStorage,
 )
 from skimage.draw import polygon2mask
@@ -31,40 +37,9 @@ from scp.results.report import not_analysed_report
 from scp.results.settings import ResultSettings
 from scp.results.tracking import tracked
 
-ROWS, COLUMNS = 250, 200
-PIXELS = chest(ROWS, COLUMNS)
-PRODUCT = Product(version="0.1.0", serial="device-1")
-AT = dt.datetime(2024, 1, 2, 11, 22, 33, 456789)
 SMALL = {"drawing": {"long_edge_px": 900}}
 SETTINGS = ResultSettings.model_validate(SMALL)
 EVERYTHING = ResultSettings.model_validate(SMALL | {"segmentation": True, "label_map": True})
-
-JAPANESE = {
-    "charset": ["", "ISO 2022 IR 87"],
-    "patient_name": "Yamada^Tarou=山田^太郎=やまだ^たろう",
-}
-KOREAN = {"charset": ["", "ISO 2022 IR 149"], "patient_name": "Hong^Gildong=洪^吉洞=홍^길동"}
-CHINESE = {"charset": "GB18030", "patient_name": "Wang^XiaoDong=王^小东"}
-RUSSIAN = {"charset": "ISO_IR 144", "patient_name": "Люкceмбypг^Роза"}
-GERMAN = {"charset": "ISO_IR 100", "patient_name": "Müller^Jürgen"}
-NONE_STATED = {"charset": "ISO_IR 100", "patient_name": "Müller^Jürgen", "drop_charset": True}
-
-
-def received(*, drop_charset=False, pixels=PIXELS, **arguments):
-    """A film as it comes from the wire: encoded, and read back."""
-    ds = make_film_ds(pixels, **arguments)
-    out = io.BytesIO()
-    ds.save_as(out, enforce_file_format=True)
-    data = out.getvalue()
-    if drop_charset:  # keep the 8-bit bytes, lose the name of their character set
-        start = data.index(b"\x08\x00\x05\x00CS")
-        length = 8 + int.from_bytes(data[start + 6 : start + 8], "little")
-        data = data[:start] + data[start + length :]
-    return pydicom.dcmread(io.BytesIO(data))
-
-
-def prior_film(**arguments):
-    return received(study_date="20230102", **arguments)
 
 
 def answer(
@@ -169,16 +144,6 @@ def test_a_comparison_without_the_header_of_the_prior_is_refused():
 
 
 # -- identity --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name", [JAPANESE, KOREAN, CHINESE, RUSSIAN, GERMAN, NONE_STATED], ids=lambda n: str(n)[:30]
-)
-def test_the_patients_name_arrives_letter_for_letter(name):
-    source = received(**name, StudyDescription="XR CHEST")
-    for ds in read_back(answer(source, prior=prior_film())).values():
-        assert ds.PatientName == name["patient_name"]
-        assert ds.SpecificCharacterSet == "ISO_IR 192"
 
 
 def test_patient_and_study_are_those_of_the_current_film_never_of_the_prior():
@@ -743,108 +708,3 @@ def test_a_label_map_fills_the_outlines_and_the_more_probable_finding_lies_on_to
         for label in ("Mass", "Nodule")
     ]
     assert np.mean((page > 0) == np.logical_or(*inside)) > 0.99
-
-
-# -- validity --------------------------------------------------------------------------------
-
-CR, DX = ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation
-EMPTY_TYPE_2 = dict.fromkeys(
-    (
-        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate"),
-        *("StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientOrientation"),
-    )
-)
-SOURCES = {
-    "dx": {"sop_class": DX},
-    "cr": {"sop_class": CR},
-    "dx-mono1": {"sop_class": DX, "photometric": "MONOCHROME1"},
-    "cr-mono1": {"sop_class": CR, "photometric": "MONOCHROME1"},
-    "sc": {"sop_class": SecondaryCaptureImageStorage},
-    "no-orientation": {"PatientOrientation": None},
-    "odd-orientation": {"PatientOrientation": ["L", "FR"]},
-    "no-spacing": {"ImagerPixelSpacing": None},
-    "zero-spacing": {"PixelSpacing": ["0", "0"]},
-    "no-body-part": {"BodyPartExamined": None, "sop_class": CR},
-    "no-type-2": {"sop_class": CR, **EMPTY_TYPE_2},
-    "odd-sex": {"PatientSex": "U"},
-    "empty-id": {"patient_id": ""},
-    "one-word-name": {"patient_name": "SINGLE"},
-    "lossy": {
-        "LossyImageCompression": "01",
-        "LossyImageCompressionRatio": "12.5",
-        "LossyImageCompressionMethod": "ISO_10918_1",
-    },
-    "zone": {"TimezoneOffsetFromUTC": "+0900"},
-    "japanese": JAPANESE,
-    "korean": KOREAN,
-    "chinese": CHINESE,
-    "russian": RUSSIAN,
-    "latin1": GERMAN,
-    "no-charset": NONE_STATED,
-}
-
-
-def complaints(ds, folder, source=None):
-    """What dciodvfy says of an object, but for two kinds of warnings.
-
-    A private code must raise one, and what the patient's own attributes raise on the source
-    (a name of one word, no PatientID) they raise on every object that keeps them.
-    """
-    path = folder / "object.dcm"
-    path.write_bytes(to_bytes(ds))
-    done = subprocess.run(
-        [require_peer("dciodvfy"), "-new", str(path)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    lines = (done.stdout + done.stderr).splitlines()
-    inherited = [] if source is None else complaints(source, folder)
-    return [
-        line
-        for line in lines
-        if line.startswith(("Error", "Warning", "Abort"))
-        and not line.endswith("Unrecognized defined term = <99HILUM>")
-        and not (line.startswith("Warning") and line in inherited)
-    ]
-
-
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("with_prior", [False, True], ids=["alone", "compared"])
-def test_dciodvfy_finds_nothing_wrong(source, with_prior, tmp_path):
-    ds = received(**SOURCES[source])
-    prior = prior_film(**SOURCES[source]) if with_prior else None
-    for kind, made in read_back(answer(ds, prior=prior)).items():
-        assert complaints(made, tmp_path, ds) == [], kind
-
-
-@pytest.mark.parametrize("found", [prediction({}), everything_positive()], ids=["none", "all"])
-@pytest.mark.parametrize("comparable", [True, False], ids=["comparable", "not-comparable"])
-def test_dciodvfy_finds_nothing_wrong_with_none_or_all_positive(found, comparable, tmp_path):
-    compared = comparison(comparable=comparable, reason="another view")
-    one = answer(found=found, prior=prior_film(), compared=compared, notes=("A note.",))
-    for kind, made in read_back(one).items():
-        assert complaints(made, tmp_path) == [], kind
-
-
-def test_dciodvfy_would_see_an_invalid_object(tmp_path):
-    ds = read_back(answer())["summary-capture"]
-    del ds.ConversionType
-    assert complaints(ds, tmp_path)
-
-
-@pytest.mark.parametrize("found", [prediction({}), prediction()], ids=["none", "two"])
-def test_dcmtk_prints_the_report(found, tmp_path):
-    path = tmp_path / "report.dcm"
-    path.write_bytes(to_bytes(read_back(answer(found=found, prior=prior_film()))["report"]))
-    done = subprocess.run(
-        [require_peer("dsrdump"), "-Ee", str(path)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    assert done.returncode == 0
-    assert "CAD Processing and Findings Summary" in done.stdout
-    assert not [line for line in done.stderr.splitlines() if line.startswith(("E:", "F:"))]
