@@ -36,7 +36,7 @@ ALWAYS_THERE = (
 )
 
 # Elsewhere a value that breaks its representation's rule is left out: receivers refuse it.
-_JUDGED = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM"})
+_JUDGED = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM"})
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def _readable(ds: Dataset, tag: BaseTag) -> DataElement | None:
     try:
         element = ds[tag]
         value = _decoded(element)
+        if element.VR == "SQ" and not value:
+            return None  # most sequences may be absent, but not empty
         if element.VR in _JUDGED and element.keyword not in ALWAYS_THERE:
             for one in value if element.VM > 1 else [value]:
                 validate_value(element.VR, str(one), config.RAISE)

@@ -38,7 +38,7 @@ from scp.results.codes import (
     container,
     text,
 )
-from scp.results.envelope import Envelope
+from scp.results.envelope import Envelope, stand_in
 from scp.results.identity import derive_uid
 from scp.results.tracking import tracking_uid
 
@@ -105,7 +105,7 @@ def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
     return sr.CoordinatesForMeasurement(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
         graphic_data=ring,
-        source_image=sr.SourceImageForRegion.from_source_image(film),
+        source_image=sr.SourceImageForRegion.from_source_image(stand_in(film)),
     )
 
 

@@ -93,9 +93,22 @@ def _frame(envelope: Envelope) -> Dataset:
     content.append(
         sr.CodeContentItem(codes.DCM.ProcedureReported, CHEST_XRAY, Relation.HAS_CONCEPT_MOD)
     )
-    content.extend(sr.ImageLibrary([stand_in(envelope.current)]))
+    content.extend(_image_library(stand_in(envelope.current)))
     root.ContentSequence = content
     return root
+
+
+def _image_library(film: Dataset) -> sr.ImageLibrary:
+    """List the film, without a size where it states none."""
+    if "Rows" in film and "Columns" in film:
+        return sr.ImageLibrary([film])
+    film.Rows = film.Columns = 1  # highdicom wants a size
+    library = sr.ImageLibrary([film])
+    (group,) = library[0].ContentSequence
+    for item in group.ContentSequence:
+        said = item.get("ContentSequence") or []
+        item.ContentSequence = [about for about in said if about.ValueType != "NUM"]
+    return library
 
 
 def _observer(product: Product) -> sr.ObservationContext:
