@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup serve demo test test-gpu check format lock clean
+.PHONY: help setup serve demo test test-gpu ohif check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,19 @@ test: $(STAMP)  ## all tests
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+# the prebuilt viewer, which the tests open answered studies in
+OHIF := @ohif/app@3.13.2
+OHIF_SHA512 := WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA==
+
+ohif: .peers/ohif/package/dist/index.html  ## fetch the OHIF viewer for the tests, by npm
+
+.peers/ohif/package/dist/index.html:
+	mkdir -p .peers/ohif
+	cd .peers/ohif && npm pack --silent $(OHIF) >/dev/null
+	test "$$(openssl dgst -sha512 -binary .peers/ohif/*.tgz | base64 -w 0)" = "$(OHIF_SHA512)"
+	tar -xzf .peers/ohif/*.tgz -C .peers/ohif && rm .peers/ohif/*.tgz
+	touch $@
 
 check: $(STAMP)  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -202,6 +202,30 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
     raise typer.Exit(check_all(config, as_json=json))
 
 
+@app.command(rich_help_panel="Operate")
+def conformance(
+    config: Config = CONFIG,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Make the tables of this page anew, by the defaults, and print none."),
+    ] = None,
+) -> None:
+    """Print the tables of the DICOM conformance statement, as this configuration makes them.
+
+    For the administrator of the PACS; the statement itself is docs/conformance.md.
+    """
+    from scp.conformance import filled, statement
+
+    with _errors_to_exit_code():
+        if page is None:
+            typer.echo(statement(_load(config, "conformance", quiet=True)))
+        else:
+            from scp.config import Settings
+
+            text = page.read_text(encoding="utf-8")
+            page.write_text(filled(text, Settings()), encoding="utf-8")
+
+
 @queue_app.command("list")
 def queue_list(config: Config = CONFIG, json: Json = False) -> None:
     """List what waits, runs, or stopped without success."""

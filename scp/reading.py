@@ -143,8 +143,11 @@ class Reader:
     def not_analysed(
         self, path: Path, reason: str, detail: str, stated_at: datetime
     ) -> list[ResultObject]:
-        """Make the report that says why a film was not analysed, where it is asked for."""
-        if not self.results.not_analysed:
+        """Make the report that says why a film was not analysed, where it is asked for.
+
+        Of results of ours that come back there is none: it would be an answer to an answer.
+        """
+        if not self.results.not_analysed or reason == Reason.OWN_RESULT:
             return []
         header = dcmread(path, stop_before_pixels=True)
         model = self.engine.identity

@@ -39,10 +39,13 @@ class Study:
         return next(made.ds for made in self.objects if made.kind == kind)
 
 
-def make_study(path: Path, found=None, *, name: str = "viewer", **settings) -> Study:
-    """Answer the real film at ``path`` by invented findings; the patient is made up."""
-    film = _film(path, "20260115", name)
-    prior = _film(path, "20250610", name)
+def make_study(path: Path, found=None, *, name="viewer", header=None, **settings) -> Study:
+    """Answer the real film at ``path`` by invented findings; the patient is made up.
+
+    ``header`` holds elements by keyword that both films have besides; None takes one away.
+    """
+    film = _film(path, "20260115", name, header or {})
+    prior = _film(path, "20250610", name, header or {})
     prior.PixelData = np.roll(prior.pixel_array, (25, -30), (0, 1)).tobytes()
     now, before = prediction(NOW if found is None else found), prediction(BEFORE)
     current, earlier = read_film(film), read_film(prior)
@@ -70,7 +73,7 @@ def received(ds) -> FileDataset:
     return dcmread(io.BytesIO(to_bytes(ds)))
 
 
-def _film(path: Path, day: str, name: str) -> FileDataset:
+def _film(path: Path, day: str, name: str, header) -> FileDataset:
     ds = dcmread(path)
     del ds[0xFFFC0000:]  # trailing padding
     ds.PatientName, ds.PatientID, ds.PatientBirthDate = "Test^Film", "TEST-VIEWER", "19600101"
@@ -83,4 +86,9 @@ def _film(path: Path, day: str, name: str) -> FileDataset:
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid(name, "film", day)
     del ds.PixelSpacing  # 0 by 0: no viewer can draw it
     ds.ImagerPixelSpacing = ["0.2", "0.2"]
+    for keyword, value in header.items():
+        if value is None:
+            ds.pop(keyword, None)
+        else:
+            setattr(ds, keyword, value)
     return ds

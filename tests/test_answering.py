@@ -175,6 +175,11 @@ def test_a_site_may_be_told_in_the_study_that_a_film_was_not_analysed_and_why(ou
     assert delivery_job(ds.SOPInstanceUID, "pacs", 1) in jobs
 
 
+def test_a_result_of_ours_that_comes_back_is_not_answered_again(outspoken):
+    row = outspoken.answer(outspoken.take(make_film_ds(Manufacturer="hilum")))
+    assert (row.reason, row.results) == (Reason.OWN_RESULT, ())
+
+
 def test_what_is_said_twice_of_a_film_that_was_not_analysed_is_one_object(outspoken):
     uid = outspoken.take(make_film_ds(view="LL"))
     outspoken.answer(uid)

@@ -163,7 +163,7 @@ def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> 
     for item in sources:
         item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(SOURCE_IMAGE)]
     ds.SourceImageSequence = sources
-    _hand_on_loss(ds, envelope.films)
+    hand_on_loss(ds, envelope.films)
     return ds
 
 
@@ -175,7 +175,7 @@ def orientation(header: Dataset) -> list[str] | str:
     return values if valid else ""
 
 
-def _hand_on_loss(ds: Dataset, films: list[Dataset]) -> None:
+def hand_on_loss(ds: Dataset, films: list[Dataset]) -> None:
     """Say "lossy" of a picture that was made from a lossy one (PS3.3 C.7.6.1.1.5)."""
     lossy = [film for film in films if film.get("LossyImageCompression") == "01"]
     ds.LossyImageCompression = "01" if lossy else "00"

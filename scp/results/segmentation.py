@@ -23,7 +23,7 @@ from inference.findings import FINDINGS
 from inference.pictures import STROKES, fitted_size
 from inference.regions import GRID, resize
 from scp.results.answer import Answer, ResultObject
-from scp.results.captures import orientation
+from scp.results.captures import hand_on_loss, orientation
 from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
@@ -199,5 +199,6 @@ def _finished(kind: str, ds: Dataset, envelope: Envelope) -> ResultObject:
         item.DimensionOrganizationUID = uid
     ds.PatientOrientation = orientation(envelope.current)
     ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
+    hand_on_loss(ds, [envelope.current])
     envelope.seal(ds)
     return ResultObject(kind, ds)
