@@ -12,7 +12,7 @@ from inference.drawing import Caption, interval
 from inference.film import Film
 from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.panels import Panel, heat_legend, percent
-from inference.pictures import STROKE_WIDTH, grey, heat_over, scaled
+from inference.pictures import STROKE_WIDTH, grey, heat_over, keep_corners, scaled
 from inference.settings import DrawingSettings
 
 # layout in units of 1/1500 of the long edge that is set: letters are those of the other pages,
@@ -88,7 +88,8 @@ def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArr
         return
     place = _place(ring, film.pixels.shape, rows / (page.px(WIDTH) - room - page.px(GAP)))
     frame = scaled(_corners(place), film.pixels.shape, plain.shape)
-    page.paste(stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2), left, top)
+    framed = stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2)
+    page.paste(keep_corners(framed, plain), left, top)
     enlarged = grey(film.eight_bits[place], page.px(WIDTH) - room - page.px(GAP), rows)
     page.paste(enlarged, room + page.px(GAP), top)
 

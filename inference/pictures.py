@@ -59,7 +59,7 @@ def heat_over(
         if ring is not None:
             dash_px = None if dash is None else dash * unit
             picture = stroke(picture, ring, colour, STROKE_WIDTH * unit, dash=dash_px)
-    return _keep_corners(picture, film)
+    return keep_corners(picture, film)
 
 
 def scaled(ring: FloatArray, film: Sequence[int], picture: Sequence[int]) -> FloatArray:
@@ -84,7 +84,7 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
     values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
     opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - FAINT) / (MARK - FAINT), 0, 1)
     painted = _paint(dark, (values + 1) / 2, difference_table(), opacity)
-    return _keep_corners(painted, dark)
+    return keep_corners(painted, dark)
 
 
 def dimmed(film: Rgb) -> Rgb:
@@ -93,7 +93,8 @@ def dimmed(film: Rgb) -> Rgb:
     return dark
 
 
-def _keep_corners(picture: Rgb, film: Rgb) -> Rgb:
+def keep_corners(picture: Rgb, film: Rgb) -> Rgb:
+    """Give a picture the corners of the bare film: the left and right markers are there."""
     kept = picture.copy()
     y, x = (max(1, round(CORNER * n)) for n in film.shape[:2])
     for rows in (slice(None, y), slice(-y, None)):

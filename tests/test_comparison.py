@@ -3,6 +3,7 @@ import pytest
 from films import chest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invented import blob
 from pydicom import dcmread
 from skimage.transform import SimilarityTransform, resize, warp
 
@@ -229,6 +230,41 @@ def test_heat_maps_are_moved_with_the_film_and_weighted_by_probability():
     assert not result.heatmap_differences[1:].any()
     grown = compare(film(picture), film(picture), prediction(0.8, there), prediction(0.5, here))
     assert grown.heatmap_differences[0].max() == pytest.approx(0.8, abs=0.05)
+
+
+def pointing(x, y, width=0.06):
+    """A prediction whose maps all point at one place, as fractions of the film."""
+    return prediction(heatmaps=np.repeat(blob(28, 28, x, y, width)[None], 14, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("current", "prior", "same"),
+    [
+        (pointing(0.7, 0.4), pointing(0.7, 0.4), True),
+        (pointing(0.7, 0.4), pointing(0.72, 0.42), True),
+        (pointing(0.7, 0.4, 0.12), pointing(0.72, 0.45, 0.05), True),  # it has grown
+        (pointing(0.7, 0.4), pointing(0.3, 0.4), False),
+        (pointing(0.7, 0.4), prediction(), False),
+        (prediction(), prediction(), False),
+    ],
+    ids=["same", "near", "grown", "other side", "no map before", "no map at all"],
+)
+def test_it_is_said_whether_a_finding_is_where_it_was(current, prior, same):
+    one = film(chest(512, 448))
+    found = compare(one, one, current, prior, null=null())
+    assert (found.same_places == same).all()
+
+
+def test_a_finding_that_was_moved_with_the_film_is_where_it_was():
+    picture = chest(512, 448)
+    moved = film(np.roll(picture, 90, axis=1)[:, 90:])  # its left edge is gone
+    before = pointing(0.7, 0.4)
+    there = pointing(0.7 * 448 / 358, 0.4)  # where the place lies on what is left
+    here = pointing(0.45, 0.4)
+    for current, same in ((there, True), (here, False)):
+        found = compare(moved, film(picture), current, before, null=null())
+        assert found.comparable
+        assert (found.same_places == same).all()
 
 
 def test_maps_are_zero_outside_the_overlap():

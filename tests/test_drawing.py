@@ -7,9 +7,12 @@ from invented import MODEL, comparison, drawn, everything_positive, prediction
 from skimage.color import rgb2lab
 
 from inference.canvas import Canvas, plain
+from inference.closeup import draw_closeup
 from inference.colours import difference_table, heat_table
 from inference.drawing import Caption, draw_comparison
 from inference.film import Film, View
+from inference.findings import LABELS
+from inference.regions import outlines
 from inference.settings import DrawingSettings
 
 FILM = Film(chest(250, 200), View.PA)
@@ -137,6 +140,57 @@ def test_films_of_every_shape_are_drawn_at_the_size_that_is_set(shape):
     for rgb in (found, compared):
         assert rgb.shape == (590, 900, 3)
         assert rgb.dtype == np.uint8
+
+
+def closeup(found, label, **words):
+    i = LABELS.index(label)
+    rings = outlines(found, FILM.pixels.shape)
+    return draw_closeup(FILM, found, i, rings[i], **(WORDS | words))
+
+
+def test_a_single_finding_is_shown_with_its_map_and_with_its_place_enlarged_and_unpainted():
+    rgb = closeup(prediction({"Nodule": (0.9, 0.75, 0.35, 0.06)}), "Nodule")
+    assert rgb.shape == (396, 432, 3)
+    film, enlarged = rgb[70:317, :250].astype(int), rgb[70:317, 256:].astype(int)
+    assert coloured(film).any()
+    assert not coloured(enlarged).any()
+    rows, columns = enlarged.shape[:2]
+    middle = enlarged[rows // 2 - 20 : rows // 2 + 20, columns // 2 - 20 : columns // 2 + 20]
+    place = FILM.pixels[int(0.35 * 250) - 6 : int(0.35 * 250) + 6, 150 - 6 : 150 + 6]
+    assert middle.mean() == pytest.approx(255 * place.mean(), abs=8)
+
+
+def test_a_single_finding_says_probability_threshold_and_change(written):
+    change = comparison().changes[LABELS.index("Nodule")]
+    closeup(prediction(), "Nodule", prior=PRIOR, change=change)
+    assert "Nodule 93.0 %: POSITIVE, threshold 30.0 %" in written
+    said = "Chest X-ray 2025-01-02, PA. Change: new (99 %) since 2024-01-02, 366 days earlier"
+    assert said in written
+    assert WORDS["settings"].label in written
+    closeup(prediction(), "Nodule")
+    assert "Chest X-ray 2025-01-02, PA. Change: not known" in written
+
+
+def test_a_finding_without_a_place_is_shown_without_an_enlarged_part():
+    flat = prediction()
+    flat.heatmaps[LABELS.index("Nodule")] = 1
+    rgb = closeup(flat, "Nodule")
+    assert not rgb[70:317, 256:].any()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5)])
+@pytest.mark.parametrize("width", [0.02, 0.1, 0.4])
+def test_the_corners_of_a_single_findings_film_stay_as_they_are(place, width):
+    found = prediction({"Mass": (0.9, *place, width)})
+    bare = prediction({"Mass": (0.9, *place, width)})
+    bare.heatmaps[:] = 0
+    rgb, without = closeup(found, "Mass"), closeup(bare, "Mass")
+    rows, columns = 247, 198
+    left = (251 - columns) // 2
+    for y in (70, 70 + rows - 24):
+        for x in (left, left + columns - 19):
+            part = (slice(y, y + 24), slice(x, x + 19))
+            assert (rgb[part] == without[part]).all()
 
 
 def test_text_stays_inside_its_width_however_long_it_is():
