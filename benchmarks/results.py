@@ -1,12 +1,13 @@
-"""Time and size of all result objects of one 2500 x 2048 film, on one core, beside their limits.
+"""Time and size of all result objects of one film, on one core, beside their limits.
 
 Run from the repository root: python -m benchmarks.results
 """
 
+import argparse
 import datetime as dt
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,26 @@ from scp.results.report import report
 from scp.results.segmentation import label_map, segmentation
 from scp.results.settings import ResultSettings
 
-ROWS, COLUMNS = 2500, 2048
-LIMIT_MS, LIMIT_MB = 400, 12
-REPEATS = 7
+LIMIT_MS, LIMIT_MB = 400, 12  # for 2500 x 2048
 
 
-def core_ms(work: Callable[[], Any]) -> float:
+def core_ms(work: Callable[[], Any], repeats: int) -> float:
     """Processor time of this thread in ms, best of some: other load does not count."""
     best = float("inf")
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         start = time.thread_time()
         work()
         best = min(best, time.thread_time() - start)
     return 1e3 * best
 
 
-def main() -> int:
-    pixels = chest(ROWS, COLUMNS)
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2500)
+    parser.add_argument("--columns", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=7)
+    chosen = parser.parse_args(arguments)
+    pixels = chest(chosen.rows, chosen.columns)
     source = make_film_ds(pixels)
     prior = make_film_ds(pixels, study_date="20230102")
     film = read_film(source)
@@ -64,11 +68,14 @@ def main() -> int:
                 comparison(rows=320, columns=262),
             )
 
-        kept &= measure(name, one, ResultSettings())
+        title = f"{name}, {chosen.rows} x {chosen.columns}, with a prior"
+        kept &= measure(title, one, ResultSettings(), chosen.repeats)
     return 0 if kept else 1
 
 
-def measure(name: str, answer: Callable[[], Answer], settings: ResultSettings) -> bool:
+def measure(
+    title: str, answer: Callable[[], Answer], settings: ResultSettings, repeats: int
+) -> bool:
     """Print what each step takes, and whether all that is made by default keeps the limits."""
     one = answer()
     made = make_objects(one, settings)
@@ -83,11 +90,11 @@ def measure(name: str, answer: Callable[[], Answer], settings: ResultSettings) -
         "(segmentation)": lambda: segmentation(one, settings),
         "(label map)": lambda: label_map(one, settings),
     }
-    total = core_ms(lambda: [to_bytes(o.ds) for o in make_objects(answer(), settings)])
+    total = core_ms(lambda: [to_bytes(o.ds) for o in make_objects(answer(), settings)], repeats)
     megabytes = sum(len(to_bytes(o.ds)) for o in made) / 1e6
-    print(f"{name}, {ROWS} x {COLUMNS}, with a prior")
+    print(title)
     for stage, work in stages.items():
-        ms = core_ms(work)
+        ms = core_ms(work, repeats)
         print(f"  {stage:20s} {ms:7.1f} ms  {100 * ms / total:5.1f} %")
     print(f"  {'all':20s} {total:7.1f} ms  (limit {LIMIT_MS} ms)   () is off by default")
     print(f"  {'size':20s} {megabytes:7.2f} MB  (limit {LIMIT_MB} MB)")

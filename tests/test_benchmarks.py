@@ -1,4 +1,4 @@
-"""Each benchmark of the comparison runs, in a short form; what it prints is not judged here."""
+"""Benchmarks of comparison and results run, in a short form; what it prints is not judged here."""
 
 import csv
 import sys
@@ -8,7 +8,7 @@ import pytest
 from film_lists import write_film_list
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import alignment, comparison, opacities
+from benchmarks import alignment, comparison, opacities, results
 
 
 @pytest.fixture
@@ -44,3 +44,11 @@ def test_a_comparison_is_timed_stage_by_stage(films, capsys):
     for stage in ("align", "lung fields", "difference", "SSIM"):
         assert f"  {stage}" in printed
     assert "another patient" in printed
+
+
+def test_all_results_of_a_film_are_timed_and_weighed(capsys):
+    results.main(["--rows", "250", "--columns", "200", "--repeats", "1"])
+    printed = capsys.readouterr().out
+    assert "14 positive, 250 x 200, with a prior" in printed
+    for stage in ("summary capture", "finding captures", "report", "presentation state", "size"):
+        assert f"  {stage}" in printed
