@@ -23,11 +23,22 @@ PATIENCE_S = 60
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
+# as an administrator would write it: films that come from elsewhere go on to hilum
+ROUTING = """
+function OnStoredInstance(instance, tags, metadata, origin)
+   if (tags.Modality == 'CR' or tags.Modality == 'DX') and tags.Manufacturer ~= 'hilum' then
+      SendToModality(instance, 'hilum')
+   end
+end
+"""
+
+
 @dataclass
 class Orthanc:
-    """Orthanc as PACS."""
+    """Orthanc as PACS; with ``routes_to`` it sends films on to that port."""
 
     folder: Path
+    routes_to: int | None = None
     dicom_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
 
@@ -99,7 +110,13 @@ class Orthanc:
             return False
 
     def _configuration(self) -> dict[str, object]:
-        return {
+        routing: dict[str, object] = {}
+        if self.routes_to is not None:
+            script = self.folder / "routing.lua"
+            script.write_text(ROUTING)
+            routing["LuaScripts"] = [str(script)]
+            routing["DicomModalities"] = {"hilum": ["HILUM", "127.0.0.1", self.routes_to]}
+        return routing | {
             "Name": "hilum's tests",
             "StorageDirectory": str(self.folder),
             "IndexDirectory": str(self.folder),

@@ -93,10 +93,14 @@ PresentationContexts = Contexts
 """
 
 
+# a picture and a report, and the comparison: what storescp's profile takes, and the fastest
+FEWEST_RESULTS = "[results]\nfinding_captures = 0\npresentation_state = false\n"
+
+
 class Service:
     """`hilum serve` in a folder of its own, on free ports."""
 
-    def __init__(self, folder: Path, bundle: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, bundle: Path, extra: str = FEWEST_RESULTS) -> None:
         self.folder = folder
         self.config = folder / "config.toml"
         self.config.write_text(

@@ -11,7 +11,7 @@ from films import make_film_ds
 from network import save
 from pydicom import dcmread
 from qrscp import QrScp
-from service import Service, StoreScp, free_port, wait_for
+from service import FEWEST_RESULTS, Service, StoreScp, free_port, wait_for
 
 pytestmark = pytest.mark.xdist_group("fetching")
 
@@ -40,7 +40,7 @@ def peers(tmp_path_factory, tiny_bundle):
         QrScp(tmp_path_factory.mktemp("pacs"), receiver_port) as pacs,
         StoreScp(tmp_path_factory.mktemp("viewer") / "received") as viewer,
     ):
-        extra = EXTRA.format(store_port=viewer.port, pacs_port=pacs.port)
+        extra = FEWEST_RESULTS + EXTRA.format(store_port=viewer.port, pacs_port=pacs.port)
         service = Service(folder, tiny_bundle, extra)
         text = service.config.read_text().replace("port = 0", f"port = {receiver_port}", 1)
         service.config.write_text(text)

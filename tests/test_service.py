@@ -11,7 +11,7 @@ import pytest
 from films import make_film_ds
 from peers import require_peer
 from pydicom import dcmread
-from service import Service, StoreScp, wait_for
+from service import FEWEST_RESULTS, Service, StoreScp, wait_for
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -43,7 +43,7 @@ def late_pacs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, tiny_bundle, pacs, late_pacs):
-    extra = "[gate]\naccept_secondary_capture = true\n[priors]\nsettle_s = 0\n"
+    extra = "[gate]\naccept_secondary_capture = true\n[priors]\nsettle_s = 0\n" + FEWEST_RESULTS
     for name, scp in (("pacs", pacs), ("late", late_pacs)):
         extra += DESTINATION.format(name=name, port=scp.port)
     with Service(tmp_path_factory.mktemp("service"), tiny_bundle, extra) as running:
