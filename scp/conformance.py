@@ -17,7 +17,7 @@ from inference.findings import FINDINGS, PRIVATE_SCHEME
 from scp import errors
 from scp.config import Settings
 from scp.dimse.peers import TRANSFER_SYNTAXES, Peer
-from scp.dimse.query import FIND
+from scp.dimse.query import FIND, KEYS
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.retrieve import GET, MOVE
 from scp.dimse.sender import DestinationSettings
@@ -166,6 +166,11 @@ def _fields(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str]
         yield f"`[[{table}]] {name}`", default, field.description or ""
 
 
+def _query_keys(_: Settings) -> str:
+    rows = ((level, key, how) for level, keys in KEYS.items() for key, how in keys.items())
+    return _table(("Level", "Key", "Matching"), rows)
+
+
 def _private_codes(_: Settings) -> str:
     said = [value for value in vars(codes).values() if isinstance(value, Code)]
     said += [*codes.CHANGES.values(), *(codes.code_of(finding.code) for finding in FINDINGS)]
@@ -201,6 +206,7 @@ TABLES: dict[str, Callable[[Settings], str]] = {
     "statuses": _statuses,
     "sent": _sent,
     "report_classes": _report_classes,
+    "query_keys": _query_keys,
     "parameters": _parameters,
     "findings": _findings,
     "private_codes": _private_codes,

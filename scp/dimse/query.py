@@ -34,6 +34,31 @@ FIND = UID(StudyRootQueryRetrieveInformationModelFind)
 MOST_MATCHES = 1000
 _PENDING = (0xFF00, 0xFF01)  # PS3.4 Table C.4-1
 
+# the keys of each level (PS3.4 C.6.2.1) and how they are matched (C.2.2.2); universal: asked for
+UNIVERSAL = "universal"
+KEYS = {
+    "STUDY": {
+        "PatientID": "single value",
+        "IssuerOfPatientID": "single value; universal where the film names no issuer",
+        "StudyDate": "range",
+        "StudyTime": UNIVERSAL,
+        "StudyInstanceUID": UNIVERSAL,
+        "ModalitiesInStudy": UNIVERSAL,
+    },
+    "SERIES": {
+        "StudyInstanceUID": "single value",
+        "SeriesInstanceUID": UNIVERSAL,
+        "Modality": UNIVERSAL,
+        "Manufacturer": UNIVERSAL,
+    },
+    "IMAGE": {
+        "StudyInstanceUID": "single value",
+        "SeriesInstanceUID": "single value",
+        "SOPInstanceUID": UNIVERSAL,
+        "SOPClassUID": UNIVERSAL,
+    },
+}
+
 
 def find_priors(
     settings: PriorsSettings,
@@ -116,9 +141,6 @@ class _Search:
             PatientID=patient.patient_id,
             IssuerOfPatientID=patient.issuer,
             StudyDate=f"{_years_before(day, self.settings.years):%Y%m%d}-{day:%Y%m%d}",
-            StudyTime="",
-            StudyInstanceUID="",
-            ModalitiesInStudy="",
         )
         studies = {}
         for match in self._matches(identifier):
@@ -163,9 +185,7 @@ class _Search:
 
     def _images(self, study_uid: str) -> Iterator[Image]:
         """Yield the films of a study."""
-        identifier = _identifier(
-            "SERIES", StudyInstanceUID=study_uid, SeriesInstanceUID="", Modality="", Manufacturer=""
-        )
+        identifier = _identifier("SERIES", StudyInstanceUID=study_uid)
         for match in self._below(identifier, "SeriesInstanceUID"):
             if text(match, "Modality") not in self.modalities:
                 self.dropped[Dropped.OTHER_MODALITY] += 1
@@ -175,13 +195,7 @@ class _Search:
                 yield from self._images_of_series(study_uid, text(match, "SeriesInstanceUID"))
 
     def _images_of_series(self, study_uid: str, series_uid: str) -> Iterator[Image]:
-        identifier = _identifier(
-            "IMAGE",
-            StudyInstanceUID=study_uid,
-            SeriesInstanceUID=series_uid,
-            SOPInstanceUID="",
-            SOPClassUID="",
-        )
+        identifier = _identifier("IMAGE", StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
         for match in self._below(identifier, "SOPInstanceUID"):
             sop_class = text(match, "SOPClassUID")  # optional: absent where not supported
             if sop_class and sop_class not in self.sop_classes:
@@ -226,10 +240,11 @@ class _Search:
         return matches
 
 
-def _identifier(level: str, **keys: str) -> Dataset:
-    """Return a request identifier (PS3.4 C.4.1.1.3); an empty key asks for the value."""
+def _identifier(level: str, **by: str) -> Dataset:
+    """Return a request identifier (PS3.4 C.4.1.1.3) with all `KEYS`; those not given are empty."""
     ds = Dataset()
     ds.QueryRetrieveLevel = level
+    keys = dict.fromkeys(KEYS[level], "") | by
     for keyword, value in keys.items():
         setattr(ds, keyword, value)
     if not all(value.isascii() for value in keys.values()):
