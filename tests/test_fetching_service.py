@@ -15,7 +15,7 @@ from service import FEWEST_RESULTS, Service, StoreScp, free_port, wait_for
 
 pytestmark = pytest.mark.xdist_group("fetching")
 
-ANSWER = ["summary-capture", "report"]
+ANSWER = ["report", "summary-capture"]
 COMPARED = ["comparison-capture", *ANSWER]
 EXTRA = """
 [[destinations]]

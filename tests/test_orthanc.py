@@ -28,6 +28,11 @@ def stored(study, orthanc):
     return orthanc
 
 
+def test_tests_that_share_a_peer_run_in_one_process(request):
+    if hasattr(request.config, "workerinput"):  # under pytest-xdist, which shows it in the name
+        assert request.node.nodeid.endswith("@viewer")
+
+
 def test_the_study_has_every_kind_of_object(study):
     assert {made.kind for made in study.objects} == {kind.name for kind in KINDS}
 
