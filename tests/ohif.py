@@ -205,6 +205,17 @@ class Viewer:
         """Say yes to what OHIF asks about an object that was opened."""
         self.page.locator("[data-cy=yes-hydrate-btn]").first.click(timeout=1000 * PATIENCE_S)
 
+    def measurements(self, wanted: str) -> None:
+        """Open the list of the reader's own measurements, and wait until it has one."""
+        self.page.locator("[data-cy=trackedMeasurements-btn]").first.click()
+        body = self.page.locator("body")
+
+        def there() -> bool:
+            self.page.wait_for_timeout(200)
+            return wanted in body.inner_text()
+
+        wait_for(there, f"{wanted!r} among the measurements", PATIENCE_S)
+
     def is_whole(self) -> bool:
         """Say whether the page stands, some time after the last thing was asked of it."""
         self.page.wait_for_timeout(2500)

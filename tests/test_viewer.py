@@ -17,9 +17,18 @@ def study(philips_film):
     return make_study(philips_film)
 
 
+FEW = {"finding_captures": 0, "comparison_capture": False, "segmentation": False}
+
+
 @pytest.fixture(scope="module")
 def normal(philips_film):
-    return make_study(philips_film, {}, name="normal", finding_captures=0, comparison_capture=False)
+    return make_study(philips_film, {}, name="normal", report_class="enhanced", **FEW)
+
+
+@pytest.fixture(scope="module")
+def adoptable(philips_film):
+    wanted = {"adoptable_outlines": True, "report_class": "comprehensive"}
+    return make_study(philips_film, name="adoptable", **wanted, **FEW)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +73,17 @@ def test_the_report_lays_outlines_and_their_findings_over_the_film(opened, study
     assert opened.is_whole()
     opened.shot("report")
     assert opened.errors == []
+
+
+def test_outlines_can_be_taken_over_where_the_site_says_so(viewer, adoptable, orthanc):
+    orthanc.store([adoptable.film, *(made.ds for made in adoptable.objects)])
+    viewer.open(adoptable.film.StudyInstanceUID)
+    viewer.open_series(adoptable.made("report").SeriesDescription)
+    viewer.texts(NODULE)
+    viewer.answer_yes()
+    viewer.measurements(NODULE)
+    assert viewer.is_whole()
+    viewer.shot("report-taken-over")
 
 
 def test_a_label_map_is_drawn_over_the_film(opened, study):
