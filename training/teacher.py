@@ -90,7 +90,9 @@ def _components(grids: torch.Tensor) -> torch.Tensor:
     sampled = torch.randperm(len(grids), generator=generator)[:_SAMPLED]
     cells = grids[sampled].float().movedim(1, -1).flatten(0, 2)  # (cells, 1280)
     centre = cells.mean(dim=0)
-    variances, axes = torch.linalg.eigh(torch.cov((cells - centre).T))  # ascending
+    # in float64: with few films most variances are 0, and a single-threaded MKL said nan of two
+    variances, axes = torch.linalg.eigh(torch.cov((cells - centre).T).double())  # ascending
+    variances, axes = variances.float(), axes.float()
     axes = axes[:, -COMPONENTS:] / variances[-COMPONENTS:].clamp(min=1e-6) ** 0.25
     scale = ((cells - centre) @ axes).std()
     reduced = [
