@@ -16,6 +16,7 @@ from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from inference.gate import Refusal
+from inference.header import MALFORMED
 from scp.again import ask_again
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
@@ -76,13 +77,12 @@ class Answerer:
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network; return whether there is something to answer."""
         started = monotonic()
-        path = self._path(film_uid)
-        read = self.reader.read(path)
+        read = self.reader.read(self._path(film_uid))
         if isinstance(read, Refusal):
             reason, detail = read.reason.value, read.detail
-            objects = self.reader.not_analysed(path, reason, detail, self._received_at(film_uid))
+            objects = self._statement(film_uid, reason, detail)
             self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
-            log.info("not read", film=film_uid, refused=reason, duration_s=_since(started))
+            log.info("read", film=film_uid, refused=reason, duration_s=_since(started))
             return False
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
@@ -90,7 +90,7 @@ class Answerer:
             _save(session, instance, read, self.now())
             films.set_outcome(instance, FilmState.ANALYSED, self.now())
             ask_again(session, self.jobs, instance, self.settle_s)
-        log.info("read", film=film_uid, duration_s=_since(started))
+        log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
 
     def write(self, film_uid: str) -> None:
@@ -167,14 +167,22 @@ class Answerer:
 
     def state_failure(self, film_uid: str, reason: str) -> None:
         """Say that a film could not be answered although it might be."""
-        try:
-            path, at = self._path(film_uid), self._received_at(film_uid)
-            objects = self.reader.not_analysed(path, reason, _FAILED, at)
-        except Exception as error:  # whatever it is may be what made the film fail
-            log.warning("no report of the failure", film=film_uid, error=type(error).__name__)
-            objects = []
+        objects = self._statement(film_uid, reason, _FAILED)
         detail = f"{_FAILED}; its log says why. Try again: hilum queue retry"
         self._state(film_uid, FilmState.FAILED, reason, detail, objects)
+
+    def _statement(self, film_uid: str, reason: str, detail: str) -> list[ResultObject]:
+        """Make the report that there is no answer, where it is asked for and can be made.
+
+        The broad ``except`` is meant: the report must not keep the outcome from being stated, and
+        whatever fails here may be what made the film fail.
+        """
+        try:
+            path, at = self._path(film_uid), self._received_at(film_uid)
+            return self.reader.not_analysed(path, reason, detail, at)
+        except Exception as error:
+            log.warning("no report of it", film=film_uid, error=type(error).__name__)
+            return []
 
     def _state(
         self,
@@ -249,10 +257,9 @@ class Answerer:
             return {}
         try:
             return tracked(dcmread(self.archive.path(report.path)))
-        except (OSError, InvalidDicomError) as error:  # a finding that begins anew is no error
-            log.warning(
-                "prior's report cannot be read", prior=prior_uid, error=type(error).__name__
-            )
+        except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
+            kind = type(error).__name__
+            log.warning("prior's report cannot be read", prior=prior_uid, error=kind)
             return {}
 
     def _received_at(self, film_uid: str) -> datetime:
