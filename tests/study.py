@@ -1,7 +1,6 @@
 """A study as a PACS has it after hilum has answered: film, prior, and every kind of object."""
 
 import datetime as dt
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from inference.film import read_film
 from inference.regions import outlines
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product
-from scp.results.objects import make_objects, to_bytes
+from scp.results.objects import make_objects
 from scp.results.report import not_analysed_report
 from scp.results.settings import ResultSettings
 
@@ -66,11 +65,6 @@ def make_study(path: Path, found=None, *, name="viewer", header=None, **settings
     refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)
     objects = [*make_objects(answer, wanted), not_analysed_report(refused, wanted)]
     return Study(film, prior, objects)
-
-
-def received(ds) -> FileDataset:
-    """Return an object as a receiver reads it."""
-    return dcmread(io.BytesIO(to_bytes(ds)))
 
 
 def _film(path: Path, day: str, name: str, header) -> FileDataset:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from answers import read_back
 from golden import as_golden, difference, golden_path, load_golden
 from PIL import Image
-from study import make_study, received
+from study import make_study
 
 from scp.results.kinds import KINDS
 
@@ -40,7 +41,7 @@ def test_the_study_has_every_kind_of_object(study):
 def test_what_is_read_back_is_what_was_sent(study, stored):
     for made in study.objects:
         back = stored.read_back(made.ds)
-        assert back == received(made.ds), made.kind
+        assert back == read_back(made.ds), made.kind
         assert back.file_meta.TransferSyntaxUID == made.ds.file_meta.TransferSyntaxUID
 
 
@@ -77,4 +78,4 @@ def test_the_archive_shows_what_hilum_drew(study, stored):
     for made in study.objects:
         if made.kind in CAPTURES:
             shown = np.asarray(stored.rendered(made.ds))
-            assert (shown == received(made.ds).pixel_array).all(), made.kind
+            assert (shown == read_back(made.ds).pixel_array).all(), made.kind
