@@ -6,6 +6,8 @@ Make it anew: python tests/attributes.py
 import re
 from pathlib import Path
 
+import numpy as np
+from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from scp.results.kinds import KINDS
@@ -13,8 +15,10 @@ from scp.results.kinds import KINDS
 PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
 MARKED = re.compile(r"(<!-- from the objects -->\n).*?(<!-- end -->)", re.DOTALL)
 
-# what a film need not say, and what hilum then leaves out of some kind of object
+# what a film need not say
 OFTEN_ABSENT = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"),
+    *("AccessionNumber", "StudyID", "ReferringPhysicianName"),
     *("Modality", "PatientOrientation", "InstitutionName", "StudyDescription", "PatientAge"),
     *("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "RescaleType"),
     *("IssuerOfPatientID", "ImagerPixelSpacing", "BodyPartExamined", "TimezoneOffsetFromUTC"),
@@ -28,6 +32,8 @@ SAID = {
     "PatientSex": "film; empty where it is none of M, F, O",
     "PatientOrientation": "film; empty where it states none",
     "BodyPartExamined": "film, else CHEST",
+    "ModalityLUTSequence": "film, if it has one",
+    "TimezoneOffsetFromUTC": "film",
     "RescaleSlope": "film",
     "RescaleIntercept": "film",
     "RescaleType": "film, else US",
@@ -67,25 +73,34 @@ SAID = {
 }
 
 
-def attribute_table(full, bare, film) -> str:
-    """Return the table of objects by kind, of a film that says much and of one that does not."""
+def attribute_table(variants, film) -> str:
+    """Return the table of objects by kind, of several films; ``film`` is the one that says most."""
     kinds = [kind.name for kind in KINDS]
-    keywords = {element.keyword for made in full.values() for element in made if element.keyword}
+    all_made = [ds for variant in variants for ds in variant.values()]
+    keywords = {element.keyword for ds in all_made for element in ds if element.keyword}
     lines = ["| Attribute | Tag | " + " | ".join(kinds) + " | Value |"]
     lines.append("| --- " * (len(kinds) + 3) + "|")
     for keyword in sorted(keywords, key=tag_for_keyword):
         tag = tag_for_keyword(keyword)
-        there = [_there(full[kind], bare[kind], keyword) for kind in kinds]
-        value = _source(keyword, [made for made in full.values() if keyword in made], film)
+        there = [_there([v[kind] for v in variants if kind in v], keyword) for kind in kinds]
+        said_most = [ds for ds in variants[0].values() if keyword in ds]
+        value = _source(keyword, said_most or [ds for ds in all_made if keyword in ds], film)
         cells = [keyword, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", *there, value]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _there(full, bare, keyword: str) -> str:
-    if keyword not in full:
+def _there(made, keyword: str) -> str:
+    """Return the presence of a value as PS3.2 has it; "" in objects that never have it."""
+    having = [ds for ds in made if keyword in ds]
+    if not having:
         return ""
-    return "A" if keyword in bare else "C"
+    if len(having) < len(made):
+        return "ANAP"
+    empty = [
+        ds[keyword].is_empty or (ds[keyword].VR == "SQ" and not ds[keyword].value) for ds in made
+    ]
+    return "EMPTY" if all(empty) else "VNAP" if any(empty) else "ALWAYS"
 
 
 def _source(keyword: str, made, film) -> str:
@@ -103,8 +118,12 @@ def _source(keyword: str, made, film) -> str:
     return ", ".join(f"`{value}`" for value in sorted(values))
 
 
-def make_both():
-    """Return objects by kind, of a film that says much and of one that does not; and the first."""
+def make_variants():
+    """Return objects by kind, of films that differ in what they say; and the one that says most.
+
+    They say much; little; much, with no prior; much, with one that is not comparable; and have
+    a modality LUT in place of a rescale.
+    """
     import data_store
     from study import make_study
 
@@ -116,15 +135,24 @@ def make_both():
         "RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US",
         "BodyPartExamined": "CHEST", "PatientOrientation": ["L", "F"], "AccessionNumber": "A1",
     }  # fmt: skip
-    full = make_study(path, header=stated)
-    bare = make_study(path, header=dict.fromkeys(OFTEN_ABSENT))
-    by_kind = ({made.kind: made.ds for made in study.objects} for study in (full, bare))
-    return (*by_kind, full.film)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [2**15, 0, 16])
+    table.add_new("LUTData", "OW", np.arange(2**15, dtype="<u2").tobytes())
+    table.ModalityLUTType = "US"
+    rescaled = dict.fromkeys(("RescaleSlope", "RescaleIntercept", "RescaleType"))
+    studies = [
+        make_study(path, header=stated),
+        make_study(path, header=dict.fromkeys(OFTEN_ABSENT)),
+        make_study(path, header=stated, compared=False),
+        make_study(path, header=stated, apart="the films do not overlap"),
+        make_study(path, header=stated | rescaled | {"ModalityLUTSequence": [table]}),
+    ]
+    return [{made.kind: made.ds for made in one.objects} for one in studies], studies[0].film
 
 
 def renewed(page: str) -> str:
     """Return a page with the table made anew."""
-    return MARKED.sub(lambda mark: mark[1] + attribute_table(*make_both()) + mark[2], page)
+    return MARKED.sub(lambda mark: mark[1] + attribute_table(*make_variants()) + mark[2], page)
 
 
 if __name__ == "__main__":

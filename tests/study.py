@@ -1,7 +1,7 @@
 """A study as a PACS has it after hilum has answered: film, prior, and every kind of object."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +38,13 @@ class Study:
         return next(made.ds for made in self.objects if made.kind == kind)
 
 
-def make_study(path: Path, found=None, *, name="viewer", header=None, **settings) -> Study:
+def make_study(
+    path: Path, found=None, *, name="viewer", header=None, compared=True, apart="", **settings
+) -> Study:
     """Answer the real film at ``path`` by invented findings; the patient is made up.
 
     ``header`` holds elements by keyword that both films have besides; None takes one away.
+    ``apart`` is why the films are not comparable, if they are not to be.
     """
     film = _film(path, "20260115", name, header or {})
     prior = _film(path, "20250610", name, header or {})
@@ -49,7 +52,10 @@ def make_study(path: Path, found=None, *, name="viewer", header=None, **settings
     now, before = prediction(NOW if found is None else found), prediction(BEFORE)
     current, earlier = read_film(film), read_film(prior)
     null = load_bundle(default_bundle()).metadata.hilum.null
-    product, at = Product("0.1.0", "HILUM"), dt.datetime(2026, 1, 15, 10, 20)
+    product, at = Product("0.1.0", "HILUM"), dt.datetime(2026, 1, 15, 10, 20, tzinfo=dt.UTC)
+    comparison = compare(current, earlier, now, before, null=null) if compared else None
+    if apart:
+        comparison = replace(comparison, comparable=False, reason=apart)
     answer = Answer(
         film,
         current,
@@ -59,7 +65,7 @@ def make_study(path: Path, found=None, *, name="viewer", header=None, **settings
         at,
         product,
         prior,
-        compare(current, earlier, now, before, null=null),
+        comparison,
     )
     wanted = ResultSettings.model_validate(EVERYTHING | settings)
     refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)
