@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from films import made_uid
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
@@ -121,8 +122,8 @@ def _source(keyword: str, made, film) -> str:
 def make_variants():
     """Return objects by kind, of films that differ in what they say; and the one that says most.
 
-    They say much; little; much, with no prior; much, with one that is not comparable; and have
-    a modality LUT in place of a rescale.
+    They say much; little; much, with no prior, with one that is not comparable, with one of the
+    same study; and have a modality LUT in place of a rescale.
     """
     import data_store
     from study import make_study
@@ -145,6 +146,7 @@ def make_variants():
         make_study(path, header=dict.fromkeys(OFTEN_ABSENT)),
         make_study(path, header=stated, compared=False),
         make_study(path, header=stated, apart="the films do not overlap"),
+        make_study(path, header=stated | {"StudyInstanceUID": made_uid("one study")}),
         make_study(path, header=stated | rescaled | {"ModalityLUTSequence": [table]}),
     ]
     return [{made.kind: made.ds for made in one.objects} for one in studies], studies[0].film
