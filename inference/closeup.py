@@ -13,6 +13,7 @@ from inference.film import Film
 from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.panels import Panel, heat_legend, percent
 from inference.pictures import STROKE_WIDTH, grey, heat_over, keep_corners, scaled
+from inference.regions import rectangle
 from inference.settings import DrawingSettings
 
 # layout in units of 1/1500 of the long edge that is set: letters are those of the other pages,
@@ -80,14 +81,14 @@ def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArr
     top, rows = page.px(HEADER + WORDS), page.px(BODY)
     room = page.px(FILM_SHARE * WIDTH)
     plain = grey(film.eight_bits, room, rows)
-    on_picture = None if ring is None else scaled(ring, film.pixels.shape, plain.shape)
-    picture = heat_over(plain, [heatmap], [on_picture], page.unit)
+    picture = heat_over(plain, [heatmap], [ring], film.pixels.shape, page.unit)
     left = (room - picture.shape[1]) // 2
     if ring is None:
         page.paste(picture, left, top)
         return
     place = _place(ring, film.pixels.shape, rows / (page.px(WIDTH) - room - page.px(GAP)))
-    frame = scaled(_corners(place), film.pixels.shape, plain.shape)
+    edges = rectangle(place[1].start, place[0].start, place[1].stop, place[0].stop)
+    frame = scaled(edges, film.pixels.shape, plain.shape)
     framed = stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2)
     page.paste(keep_corners(framed, plain), left, top)
     enlarged = grey(film.eight_bits[place], page.px(WIDTH) - room - page.px(GAP), rows)
@@ -108,9 +109,3 @@ def _span(middle: float, length: float, available: int) -> slice:
     length = min(max(1, round(length)), available)
     first = min(max(0, round(middle - length / 2)), available - length)
     return slice(first, first + length)
-
-
-def _corners(place: tuple[slice, slice]) -> FloatArray:
-    (top, bottom), (left, right) = ((one.start, one.stop) for one in place)
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    return np.array(corners, np.float32)

@@ -11,7 +11,7 @@ from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, View
-from inference.findings import FINDINGS, WITHHELD, FloatArray, ModelIdentity, Prediction
+from inference.findings import FINDINGS, WITHHELD, ModelIdentity, Prediction
 from inference.panels import (
     Panel,
     changes_table,
@@ -19,7 +19,7 @@ from inference.panels import (
     findings_table,
     heat_legend,
 )
-from inference.pictures import dimmed, grey, heat_over, scaled
+from inference.pictures import dimmed, grey, heat_over
 from inference.plates import Plate, changed, film_plates, heat_plates
 from inference.regions import Outlines
 from inference.settings import DrawingSettings
@@ -79,13 +79,12 @@ def draw_findings(
     """
     settings = settings or DrawingSettings()
     page, panel = _page(settings, software)
-    order = ranked(prediction)
-    mapped = prediction.positive & ~prediction.withheld
-    shown = [i for i in order if mapped[i]][: settings.most_findings]
+    order = _ranked(prediction)
+    shown = prediction.mapped[: settings.most_findings]
     picture = grey(film.eight_bits, _room(page), page.px(BODY))
     maps = [prediction.heatmaps[i] for i in shown]
-    rings = [_on(picture, film, outlines[i]) for i in shown]
-    picture = heat_over(picture, maps, rings, page.unit)
+    rings = [outlines[i] for i in shown]
+    picture = heat_over(picture, maps, rings, film.pixels.shape, page.unit)
     _centre(page, picture)
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
@@ -173,7 +172,7 @@ def _centre(page: Canvas, picture: Rgb) -> None:
     page.paste(picture, (_room(page) - picture.shape[1]) // 2, page.px(HEADER))
 
 
-def ranked(prediction: Prediction) -> list[int]:
+def _ranked(prediction: Prediction) -> list[int]:
     """Return all findings by index: positive ones first, the more probable first."""
     p, positive = prediction.probabilities, prediction.positive
     return sorted(range(len(FINDINGS)), key=lambda i: (not positive[i], -p[i]))
@@ -195,10 +194,6 @@ def _compared_with(current: Caption, prior: Caption | None, comparison: Comparis
         return "No earlier film was compared: nothing is said of change"
     said = "Change since" if comparison.comparable else "NOT comparable with"
     return f"{said} the film of {prior}{interval(current, prior)}"
-
-
-def _on(picture: Rgb, film: Film, ring: FloatArray | None) -> FloatArray | None:
-    return None if ring is None else scaled(ring, film.pixels.shape, picture.shape)
 
 
 def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:

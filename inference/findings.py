@@ -125,6 +125,12 @@ class Prediction:
         withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))
         return withheld
 
+    @property
+    def mapped(self) -> list[int]:
+        """The positive findings that have a map, by index: the most probable first."""
+        there = np.flatnonzero(self.positive & ~self.withheld)
+        return sorted(map(int, there), key=lambda i: -self.probabilities[i])
+
 
 class Change(StrEnum):
     """What became of a finding since the prior film."""

@@ -37,7 +37,11 @@ def fitted_size(shape: Sequence[int], columns: int, rows: int) -> tuple[int, int
 
 
 def heat_over(
-    film: Rgb, heatmaps: Sequence[FloatArray], rings: Sequence[FloatArray | None], unit: float
+    film: Rgb,
+    heatmaps: Sequence[FloatArray],
+    rings: Sequence[FloatArray | None],
+    shape: Sequence[int],
+    unit: float,
 ) -> Rgb:
     """Lay heat maps and their outlines over a film; no maps, no paint.
 
@@ -46,7 +50,7 @@ def heat_over(
     heatmaps
         (h, w) each, in [0, 1].
     rings
-        Outline of each map, (n, 2) in pixels of this picture, or None.
+        Outline of each map, (n, 2) in pixels of the film of this ``shape``, or None.
     """
     if not heatmaps:
         return film
@@ -58,7 +62,8 @@ def heat_over(
     for ring, (colour, dash) in zip(rings, STROKES, strict=False):
         if ring is not None:
             dash_px = None if dash is None else dash * unit
-            picture = stroke(picture, ring, colour, STROKE_WIDTH * unit, dash=dash_px)
+            drawn = scaled(ring, shape, film.shape)
+            picture = stroke(picture, drawn, colour, STROKE_WIDTH * unit, dash=dash_px)
     return keep_corners(picture, film)
 
 

@@ -34,11 +34,15 @@ def outlines(
 
     None of findings that are not positive, whose map is withheld, or singles nothing out.
     """
-    mapped = prediction.positive & ~prediction.withheld
-    return tuple(
-        outline(prediction.heatmaps[i], shape[0], shape[1], settings) if mapped[i] else None
-        for i in range(len(FINDINGS))
-    )
+    found: list[FloatArray | None] = [None] * len(FINDINGS)
+    for i in prediction.mapped:
+        found[i] = outline(prediction.heatmaps[i], shape[0], shape[1], settings)
+    return tuple(found)
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> FloatArray:
+    """Return the edges of a rectangle as an outline: (5, 2), closed."""
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)])
 
 
 def outline(

@@ -21,7 +21,7 @@ from scp.dimse.retrieve import see_services
 from scp.dimse.sender import DestinationSettings, Unreachable, echo, refused
 from scp.errors import HilumError, ServiceError
 from scp.index.database import open_database
-from scp.results.kinds import Kind, kinds_made
+from scp.results.kinds import Kind, class_name, kinds_made
 from scp.roles import open_socket
 
 
@@ -171,5 +171,5 @@ def _named(not_taken: Iterable[tuple[str, str]], kinds: Sequence[Kind]) -> Itera
     """Name what a destination does not take, and the keys that switch it off here."""
     for sop_class, syntax in not_taken:
         keys = [kind.setting for kind in kinds if kind.sop_class == sop_class]
-        name, how = UID(sop_class).name, UID(syntax).name
+        name, how = class_name(sop_class), UID(syntax).name
         yield f"{name} as {how}: have it accepted there, or switch off [results] {', '.join(keys)}"

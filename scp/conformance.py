@@ -22,7 +22,7 @@ from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.retrieve import GET, MOVE
 from scp.dimse.sender import DestinationSettings
 from scp.results import codes
-from scp.results.kinds import KINDS, REPORT_CLASSES, kinds_made
+from scp.results.kinds import KINDS, REPORT_CLASSES, class_name, kinds_made
 from scp.results.settings import ResultSettings
 
 _MARKED = re.compile(r"(<!-- from the code: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -35,7 +35,6 @@ _ANSWERS = (
         "hilum's own fault, such as a database that is away: send again",
     ),
 )
-_NAMES = {UID("1.2.840.10008.5.1.4.1.1.66.7"): "Label Map Segmentation Storage"}
 
 
 def filled(page: str, settings: Settings) -> str:
@@ -64,7 +63,7 @@ def _services(settings: Settings) -> str:
     for model in _retrieval(settings):
         roles.setdefault(model, set()).add("SCU")
     rows = (
-        (_name(uid), f"`{uid}`", *("yes" if role in said else "no" for role in ("SCU", "SCP")))
+        (class_name(uid), f"`{uid}`", *("yes" if role in said else "no" for role in ("SCU", "SCP")))
         for uid, said in roles.items()
     )
     return _table(("SOP Class", "UID", "SCU", "SCP"), rows)
@@ -77,27 +76,25 @@ def _retrieval(settings: Settings) -> tuple[UID, ...]:
 
 def _accepted(settings: Settings) -> str:
     taken = accepted_sop_classes(secondary_captures=settings.gate.accept_secondary_capture)
-    rows = ((_name(UID(uid)), f"`{uid}`", "all of the next table") for uid in taken)
-    uncompressed = ", ".join(_name(UID(syntax)) for syntax in DEFAULT_TRANSFER_SYNTAXES)
-    verification = (_name(UID(Verification)), f"`{Verification}`", uncompressed)
+    rows = ((class_name(UID(uid)), f"`{uid}`", "all of the next table") for uid in taken)
+    uncompressed = ", ".join(class_name(UID(syntax)) for syntax in DEFAULT_TRANSFER_SYNTAXES)
+    verification = (class_name(UID(Verification)), f"`{Verification}`", uncompressed)
     return _table(("SOP Class", "UID", "Transfer Syntaxes"), [verification, *rows])
 
 
 def _transfer_syntaxes(_: Settings) -> str:
-    rows = ((_name(syntax), f"`{syntax}`") for syntax in TRANSFER_SYNTAXES)
+    rows = ((class_name(syntax), f"`{syntax}`") for syntax in TRANSFER_SYNTAXES)
     return _table(("Transfer Syntax", "UID"), rows)
 
 
 def _statuses(_: Settings) -> str:
-    refusals = ((kind.status, kind.__name__, _words(kind)) for kind in _refusals())
+    refusals = (
+        (kind.status, kind.__name__, _words(kind)) for kind in errors.Refused.__subclasses__()
+    )
     rows = (
         (f"0x{status:04X}", name, words) for status, name, words in sorted((*_ANSWERS, *refusals))
     )
     return _table(("Status", "Name", "When"), rows)
-
-
-def _refusals() -> list[type[errors.Refused]]:
-    return errors.Refused.__subclasses__()
 
 
 def _words(kind: type) -> str:
@@ -109,9 +106,9 @@ def _sent(settings: Settings) -> str:
     rows = (
         (
             kind.says,
-            _name(made.get(kind.name, kind).sop_class),
+            class_name(made.get(kind.name, kind).sop_class),
             f"`{made.get(kind.name, kind).sop_class}`",
-            _name(kind.transfer_syntax),
+            class_name(kind.transfer_syntax),
             kind.modality,
             str(settings.results.first_series_number + kind.place),
             f"`{kind.setting}`: {'on' if kind.name in made else 'off'}",
@@ -126,7 +123,7 @@ def _report_classes(settings: Settings) -> str:
     rows = (
         (
             f'`"{name}"`',
-            _name(uid),
+            class_name(uid),
             f"`{uid}`",
             "chosen" if name is settings.results.report_class else "",
         )
@@ -187,10 +184,6 @@ def _findings(_: Settings) -> str:
         for finding in FINDINGS
     )
     return _table(("Finding", "Code", "Finding Site"), rows)
-
-
-def _name(uid: UID) -> str:
-    return _NAMES.get(uid, uid.name)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from inference.comparison import Comparison, FindingChange
 from inference.film import Film
-from inference.findings import ModelIdentity, Prediction
+from inference.findings import FloatArray, ModelIdentity, Prediction
 from inference.regions import Outlines
 from scp.results.identity import Product
 
@@ -92,6 +92,11 @@ class Answer:
     def said(self) -> tuple[object, ...]:
         """Notes, and which findings go on."""
         return (*self.notes, *sorted(self.followed.items()))
+
+    @property
+    def outlined(self) -> list[tuple[int, FloatArray]]:
+        """The findings that have an outline, by index, each with it."""
+        return [(i, ring) for i, ring in enumerate(self.outlines) if ring is not None]
 
     def change(self, finding: int) -> FindingChange | None:
         """Return what has become of a finding; None without a comparable prior."""

@@ -13,12 +13,12 @@ from pydicom.sr.coding import Code
 
 from inference.closeup import draw_closeup
 from inference.colours import Rgb
-from inference.drawing import Caption, draw_comparison, draw_findings, ranked
+from inference.drawing import Caption, draw_comparison, draw_findings
 from inference.film import view_of
 from inference.findings import FINDINGS
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
-from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY, Kind
+from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY
 from scp.results.settings import ResultSettings
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
@@ -40,7 +40,7 @@ def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
         settings=settings.drawing,
     )
     envelope = Envelope(answer, SUMMARY, settings)
-    return _made(SUMMARY, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))
+    return ResultObject(SUMMARY.name, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))
 
 
 def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
@@ -49,8 +49,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
     Findings whose maps are withheld have none: there is nothing to show.
     """
     found = answer.prediction
-    mapped = found.positive & ~found.withheld
-    strongest = [i for i in ranked(found) if mapped[i]][: settings.finding_captures]
+    strongest = found.mapped[: settings.finding_captures]
     envelope = Envelope(answer, CLOSEUP, settings)
     made = []
     for number, i in enumerate(strongest, start=1):
@@ -66,7 +65,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
-        made.append(_made(CLOSEUP, _capture(envelope, rgb, derivation, number)))
+        made.append(ResultObject(CLOSEUP.name, _capture(envelope, rgb, derivation, number)))
     return made
 
 
@@ -95,7 +94,7 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
     ds = _capture(envelope, rgb, "Current film compared with the prior film moved onto it")
     if answer.comparison.comparable:
         ds.DerivationCodeSequence = [hd.sr.CodedConcept.from_code(SUBTRACTION)]
-    return _made(COMPARISON, ds)
+    return ResultObject(COMPARISON.name, ds)
 
 
 def study_day(header: Dataset) -> dt.date | None:
@@ -104,10 +103,6 @@ def study_day(header: Dataset) -> dt.date | None:
         return dt.datetime.strptime(str(header.get("StudyDate") or ""), "%Y%m%d").date()
     except ValueError:
         return None
-
-
-def _made(kind: Kind, ds: Dataset) -> ResultObject:
-    return ResultObject(kind.name, ds)
 
 
 def _maps_of(answer: Answer) -> str:
@@ -154,7 +149,7 @@ def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> 
     ds.SecondaryCaptureDeviceManufacturerModelName = product.model_name
     ds.SecondaryCaptureDeviceSoftwareVersions = product.version
     ds.PatientOrientation = orientation(current)
-    ds.BodyPartExamined = current.get("BodyPartExamined") or "CHEST"
+    ds.BodyPartExamined = envelope.body_part
     ds.BurnedInAnnotation = "YES"
     ds.RecognizableVisualFeatures = "NO"
     ds.ImageComments = settings.drawing.label

@@ -65,6 +65,9 @@ def coded(name: Code, value: Code) -> sr.CodeContentItem:
     return sr.CodeContentItem(name, value, Relation.CONTAINS)
 
 
-def container(name: Code) -> sr.ContainerContentItem:
-    """Make an empty container."""
-    return sr.ContainerContentItem(name=name, relationship_type=Relation.CONTAINS)
+def container(name: Code, items: sr.ContentSequence | None = None) -> sr.ContainerContentItem:
+    """Make a container of items, or an empty one."""
+    made = sr.ContainerContentItem(name=name, relationship_type=Relation.CONTAINS)
+    if items is not None:
+        made.ContentSequence = items
+    return made

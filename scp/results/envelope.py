@@ -37,6 +37,11 @@ class Envelope:
         """The current film first: an object belongs to the study of the first one."""
         return [self.current] if self.prior is None else [self.current, self.prior]
 
+    @property
+    def body_part(self) -> str:
+        """What the film says it shows; the gate has let nothing else through than a chest."""
+        return self.current.get("BodyPartExamined") or "CHEST"
+
     def uid(self, *what: object) -> UID:
         """Derive a UID; other weights, software, prior, notes or settings make another object."""
         said, model = self.statement, self.statement.model

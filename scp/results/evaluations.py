@@ -47,7 +47,7 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     items.extend(_said_of_the_prior(answer))
     items.extend(text(COMMENT, note) for note in answer.notes)
     items.extend(algorithm_items(answer))
-    return _filled(items)
+    return container(QUALITATIVE_EVALUATIONS, items)
 
 
 def not_analysed_evaluations(statement: NotAnalysed, label: str) -> sr.ContainerContentItem:
@@ -58,13 +58,7 @@ def not_analysed_evaluations(statement: NotAnalysed, label: str) -> sr.Container
     items.append(text(COMMENT, f"NOT ANALYSED: {statement.detail}"))
     items.append(text(COMMENT, "Nothing is said of this film. It was not found to be normal."))
     items.extend(coded(code_of(finding.code), UNDETERMINED) for finding in FINDINGS)
-    return _filled(items)
-
-
-def _filled(items: sr.ContentSequence) -> sr.ContainerContentItem:
-    made = container(QUALITATIVE_EVALUATIONS)
-    made.ContentSequence = items
-    return made
+    return container(QUALITATIVE_EVALUATIONS, items)
 
 
 def _presence(answer: Answer) -> Iterator[sr.CodeContentItem]:

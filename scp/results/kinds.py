@@ -135,6 +135,13 @@ KINDS = (
 )
 
 
+def class_name(uid: str) -> str:
+    """Return what a SOP class is called (PS3.6)."""
+    if uid == LabelMapSegmentationStorage:
+        return "Label Map Segmentation Storage"
+    return UID(uid).name
+
+
 def kinds_made(settings: ResultSettings) -> Iterator[Kind]:
     """Return the kinds of objects that these settings ask for, reports in the class they name."""
     for kind in KINDS:

@@ -18,6 +18,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from inference.findings import FINDINGS, FloatArray
+from inference.regions import rectangle
 from scp.results.answer import Answer, Statement
 from scp.results.codes import (
     ALGORITHM_NAME,
@@ -40,7 +41,7 @@ from scp.results.codes import (
 )
 from scp.results.envelope import Envelope, stand_in
 from scp.results.identity import derive_uid
-from scp.results.tracking import tracking_uid
+from scp.results.tracking import tracking_identifier, tracking_uid
 
 # by this name OHIF knows an outline that a reader may take over as a measurement of their own
 _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
@@ -48,11 +49,12 @@ _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 
 def measurements(answer: Answer, envelope: Envelope) -> sr.ContainerContentItem:
     """Make the container of all findings that have an outline, or of the outcome of the film."""
+    if not answer.outlined:
+        return outcome(envelope, *_outcome(answer), LOOKED_FOR)
     groups = sr.ContentSequence()
-    for i, ring in enumerate(answer.outlines):
-        if ring is not None:
-            groups.extend(_group(answer, envelope, i, ring))
-    return _filled(groups) if groups else outcome(envelope, *_outcome(answer), LOOKED_FOR)
+    for i, ring in answer.outlined:
+        groups.extend(_group(answer, envelope, i, ring))
+    return container(codes.DCM.ImagingMeasurements, groups)
 
 
 def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.ContainerContentItem:
@@ -77,7 +79,7 @@ def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.C
         measurements=[number],
     )
     group[0].ContentSequence.append(text(COMMENT, comment))
-    return _filled(group)
+    return container(codes.DCM.ImagingMeasurements, group)
 
 
 def _outcome(answer: Answer) -> tuple[Code, str]:
@@ -91,14 +93,7 @@ def _outcome(answer: Answer) -> tuple[Code, str]:
 def _frame(rows: int, columns: int) -> FloatArray:
     """Return the edge of a film, a little inside, closed; (5, 2) as outlines are."""
     x, y = 0.01 * columns, 0.01 * rows
-    right, bottom = columns - x, rows - y
-    return np.round([(x, y), (right, y), (right, bottom), (x, bottom), (x, y)], 2)
-
-
-def _filled(groups: sr.ContentSequence) -> sr.ContainerContentItem:
-    made = container(codes.DCM.ImagingMeasurements)
-    made.ContentSequence = groups
-    return made
+    return np.round(rectangle(x, y, columns - x, rows - y), 2)
 
 
 def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
@@ -135,7 +130,7 @@ def _group(
         # the NUM's only child: OHIF reads no list here
         referenced_coordinates=[_region(envelope.current, ring)],
     )
-    identifier = _ADOPTABLE if envelope.settings.adoptable_outlines else f"AI {finding.name}"
+    identifier = _ADOPTABLE if envelope.settings.adoptable_outlines else tracking_identifier(i)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=tracking_uid(answer, i), identifier=identifier

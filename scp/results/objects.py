@@ -6,9 +6,9 @@ from pydicom.dataset import Dataset
 
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import comparison_capture, finding_captures, summary_capture
-from scp.results.presentation import has_outlines, presentation_state
+from scp.results.presentation import presentation_state
 from scp.results.report import report
-from scp.results.segmentation import findings_with_maps, label_map, segmentation
+from scp.results.segmentation import label_map, segmentation
 from scp.results.settings import ResultSettings
 
 
@@ -29,11 +29,11 @@ def make_objects(answer: Answer, settings: ResultSettings) -> list[ResultObject]
         made.append(report(answer, settings))
     # a presentation state is for grey films only: a scanned one may be stored in colour
     grey = answer.source.get("SamplesPerPixel", 1) == 1
-    if settings.presentation_state and has_outlines(answer) and grey:
+    if settings.presentation_state and answer.outlined and grey:
         made.append(presentation_state(answer, settings))
-    if settings.segmentation and findings_with_maps(answer):
+    if settings.segmentation and answer.prediction.mapped:
         made.append(segmentation(answer, settings))
-    if settings.label_map and has_outlines(answer):
+    if settings.label_map and answer.outlined:
         made.append(label_map(answer, settings))
     return made
 

@@ -15,7 +15,6 @@ import highdicom as hd
 from highdicom import pr
 from pydicom.dataset import Dataset
 
-from inference.findings import FINDINGS, FloatArray
 from inference.grayscale import Lut, Window, read_lut
 from inference.header import items, number, text
 from scp.results.answer import Answer, ResultObject
@@ -23,7 +22,7 @@ from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
 from scp.results.settings import ResultSettings
-from scp.results.tracking import tracking_uid
+from scp.results.tracking import tracking_identifier, tracking_uid
 
 _LAYER = "AI_FINDINGS"
 _YELLOW = hd.color.CIELabColor(85, -5, 75)
@@ -40,7 +39,7 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     ValueError
         If no finding has an outline.
     """
-    if not has_outlines(answer):
+    if not answer.outlined:
         raise ValueError("a presentation state needs an outline")
     envelope = Envelope(answer, PRESENTATION_STATE, settings)
     film = stand_in(envelope.current)
@@ -69,29 +68,18 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     _copy_modality_lut(ds, answer.source)
     if answer.film.voi is not None:
         ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]
-    ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
+    ds.BodyPartExamined = envelope.body_part
     envelope.seal(ds)
     return ResultObject(PRESENTATION_STATE.name, ds)
 
 
-def has_outlines(answer: Answer) -> bool:
-    """Say whether there is anything to lay over the film."""
-    return any(ring is not None for ring in answer.outlines)
-
-
-def _outlined(answer: Answer) -> Iterator[tuple[int, FloatArray]]:
-    for i, ring in enumerate(answer.outlines):
-        if ring is not None:
-            yield i, ring
-
-
 def _lines(answer: Answer) -> Iterator[pr.GraphicObject]:
-    for i, ring in _outlined(answer):
+    for i, ring in answer.outlined:
         yield pr.GraphicObject(
             graphic_type=pr.GraphicTypeValues.POLYLINE,
             graphic_data=ring,
             units=pr.AnnotationUnitsValues.PIXEL,
-            tracking_id=f"AI {FINDINGS[i].name}",
+            tracking_id=tracking_identifier(i),
             tracking_uid=tracking_uid(answer, i),
         )
 
@@ -101,7 +89,7 @@ def _labels(answer: Answer) -> Iterator[pr.TextObject]:
     taken: list[tuple[float, float]] = []
     rows, columns = answer.film.pixels.shape
     width, height = _LABEL_WIDTH * columns, _LABEL_HEIGHT * rows
-    for i, ring in _outlined(answer):
+    for i, ring in answer.outlined:
         left = min(max(0.0, float(ring[:, 0].min())), columns - width)
         top = min(max(0.0, float(ring[:, 1].min()) - 1.2 * height), rows - height)
         while any(abs(left - x) < width and abs(top - y) < height for x, y in taken):
@@ -112,7 +100,7 @@ def _labels(answer: Answer) -> Iterator[pr.TextObject]:
             units=pr.AnnotationUnitsValues.PIXEL,
             bounding_box=(left, top, left + width, top + height),
             text_justification="LEFT",
-            tracking_id=f"AI {FINDINGS[i].name}",
+            tracking_id=tracking_identifier(i),
             tracking_uid=tracking_uid(answer, i),
         )
 

@@ -6,6 +6,7 @@ PS3.3 A.51 (Segmentation), A.90 (Label Map Segmentation), C.8.20.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -28,7 +29,7 @@ from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
 from scp.results.settings import ResultSettings
-from scp.results.tracking import tracking_uid
+from scp.results.tracking import tracking_identifier, tracking_uid
 
 FULL_SCALE = 255  # Maximum Fractional Value: what a map's 1 is stored as
 
@@ -45,29 +46,26 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     ValueError
         If no positive finding has a map.
     """
-    mapped = findings_with_maps(answer)
+    mapped = sorted(answer.prediction.mapped)
     if not mapped:
         raise ValueError("a segmentation needs a heat map")
     envelope = Envelope(answer, SEGMENTATION, settings)
-    ds = seg.Segmentation(
-        source_images=[_still(envelope.current, shape=(1, 1))],
-        pixel_array=np.zeros((1, 1, 1, len(mapped)), np.float32),
+    ds = _made(
+        answer,
+        envelope,
+        mapped,
+        np.zeros((1, 1, 1, len(mapped)), np.float32),
         segmentation_type="FRACTIONAL",
         fractional_type="PROBABILITY",
         max_fractional_value=FULL_SCALE,
-        segment_descriptions=_segments(answer, mapped),
-        transfer_syntax_uid=SEGMENTATION.transfer_syntax,
         content_label="AI_HEAT_MAPS",
         content_description="Class activation maps, 255 is most",
-        content_creator_name="",
-        omit_empty_frames=False,
-        **envelope.arguments(),
     )
     # Only now: highdicom takes 0.1 s and more to check and convert a map of 5 million pixels
     ds.Rows, ds.Columns = answer.film.pixels.shape
     ds.PixelData = encapsulate([_encoded(_frame(answer, i), ds) for i in mapped])
     ds.SharedFunctionalGroupsSequence = [_measures(answer)]
-    return _finished(SEGMENTATION.name, ds, envelope)
+    return _finished(ds, envelope)
 
 
 def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
@@ -81,32 +79,45 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     ValueError
         If no finding has an outline.
     """
-    outlined = [i for i, ring in enumerate(answer.outlines) if ring is not None]
-    if not outlined:
+    if not answer.outlined:
         raise ValueError("a label map needs an outline")
     envelope = Envelope(answer, LABEL_MAP, settings)
-    ds = seg.Segmentation(
-        source_images=[_still(envelope.current, answer.film.pixels.shape)],
-        pixel_array=_labelled(answer, outlined)[None],
+    ds = _made(
+        answer,
+        envelope,
+        [i for i, _ in answer.outlined],
+        _labelled(answer)[None],
         segmentation_type="LABELMAP",
-        segment_descriptions=_segments(answer, outlined),
-        transfer_syntax_uid=LABEL_MAP.transfer_syntax,
         content_label="AI_REGIONS",
         content_description="Outlined regions of AI findings",
-        content_creator_name="",
-        omit_empty_frames=False,
-        **envelope.arguments(),
     )
     # highdicom describes a background; OHIF would list it and shift every colour by one
     ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentNumber]
     ds.SharedFunctionalGroupsSequence = [_plane(answer)]
-    return _finished(LABEL_MAP.name, ds, envelope)
+    return _finished(ds, envelope)
 
 
-def findings_with_maps(answer: Answer) -> list[int]:
-    """Return the positive findings whose maps are not withheld, by index."""
-    mapped = answer.prediction.positive & ~answer.prediction.withheld
-    return [int(i) for i in np.flatnonzero(mapped)]
+def _made(
+    answer: Answer,
+    envelope: Envelope,
+    findings: Sequence[int],
+    pixels: npt.NDArray[Any],
+    **kind: Any,
+) -> Dataset:
+    """Make a segmentation of one film; ``pixels`` (1, rows, columns[, segments])."""
+    film = stand_in(envelope.current)
+    film.Rows, film.Columns = pixels.shape[1:3]
+    ds: Dataset = seg.Segmentation(
+        source_images=[film],
+        pixel_array=pixels,
+        segment_descriptions=_segments(answer, findings),
+        transfer_syntax_uid=envelope.kind.transfer_syntax,
+        content_creator_name="",
+        omit_empty_frames=False,
+        **kind,
+        **envelope.arguments(),
+    )
+    return ds
 
 
 def _frame(answer: Answer, finding: int) -> npt.NDArray[np.uint8]:
@@ -123,18 +134,15 @@ def _encoded(frame: npt.NDArray[np.uint8], ds: Dataset) -> bytes:
     return encoder.encode(frame, encoding_plugin="pylibjpeg", **layout)
 
 
-def _labelled(answer: Answer, outlined: Sequence[int]) -> npt.NDArray[np.uint8]:
+def _labelled(answer: Answer) -> npt.NDArray[np.uint8]:
     """Fill the outlines with the numbers of their segments; (rows, columns)."""
     rows, columns = answer.film.pixels.shape
     page = Image.new("L", (columns, rows))
     pen = ImageDraw.Draw(page)
-    by_probability = sorted(
-        enumerate(outlined, start=1), key=lambda one: answer.prediction.probabilities[one[1]]
-    )
-    for number, i in by_probability:
-        ring = answer.outlines[i]
-        if ring is not None:
-            pen.polygon([(x - 0.5, y - 0.5) for x, y in ring.tolist()], fill=number)
+    numbered = enumerate(answer.outlined, start=1)
+    by_probability = sorted(numbered, key=lambda one: answer.prediction.probabilities[one[1][0]])
+    for number, (_, ring) in by_probability:
+        pen.polygon([(x - 0.5, y - 0.5) for x, y in ring.tolist()], fill=number)
     return np.asarray(page)
 
 
@@ -147,25 +155,18 @@ def _segments(answer: Answer, findings: Sequence[int]) -> list[seg.SegmentDescri
         finding = FINDINGS[i]
         segment = seg.SegmentDescription(
             segment_number=number,
-            segment_label=f"AI {finding.name}",
+            segment_label=tracking_identifier(i),
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=code_of(finding.code),
             algorithm_type="AUTOMATIC",
             algorithm_identification=algorithm,
             tracking_uid=tracking_uid(answer, i),
-            tracking_id=f"AI {finding.name}",
+            tracking_id=tracking_identifier(i),
             anatomic_regions=[code_of(finding.site)],
         )
         colour, _ = STROKES[(number - 1) % len(STROKES)]
         segment.RecommendedDisplayCIELabValue = list(hd.color.CIELabColor.from_rgb(*colour).value)
         made.append(segment)
-    return made
-
-
-def _still(film: Dataset, shape: tuple[int, ...]) -> Dataset:
-    """Return what highdicom needs of a film of this shape."""
-    made = stand_in(film)
-    made.Rows, made.Columns = shape
     return made
 
 
@@ -193,12 +194,12 @@ def _plane(answer: Answer) -> Dataset:
     return shared
 
 
-def _finished(kind: str, ds: Dataset, envelope: Envelope) -> ResultObject:
+def _finished(ds: Dataset, envelope: Envelope) -> ResultObject:
     uid = envelope.uid("dimensions")  # highdicom makes one up
     for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid
     ds.PatientOrientation = orientation(envelope.current)
-    ds.BodyPartExamined = envelope.current.get("BodyPartExamined") or "CHEST"
+    ds.BodyPartExamined = envelope.body_part
     hand_on_loss(ds, [envelope.current])
     envelope.seal(ds)
-    return ResultObject(kind, ds)
+    return ResultObject(envelope.kind.name, ds)

@@ -34,6 +34,11 @@ def tracking_uid(answer: Answer, finding: int) -> UID:
     return derive_uid("tracking", *parts)
 
 
+def tracking_identifier(finding: int) -> str:
+    """Return the words beside a Tracking UID: "AI Nodule"."""
+    return f"AI {FINDINGS[finding].name}"
+
+
 def tracked(report: Dataset) -> dict[str, str]:
     """Read the Tracking UIDs of a report of ours, by label."""
     found = {}
