@@ -76,14 +76,14 @@ def _retrieval(settings: Settings) -> tuple[UID, ...]:
 
 def _accepted(settings: Settings) -> str:
     taken = accepted_sop_classes(secondary_captures=settings.gate.accept_secondary_capture)
-    rows = ((class_name(UID(uid)), f"`{uid}`", "all of the next table") for uid in taken)
-    uncompressed = ", ".join(class_name(UID(syntax)) for syntax in DEFAULT_TRANSFER_SYNTAXES)
-    verification = (class_name(UID(Verification)), f"`{Verification}`", uncompressed)
+    rows = ((class_name(uid), f"`{uid}`", "all of the next table") for uid in taken)
+    uncompressed = ", ".join(UID(syntax).name for syntax in DEFAULT_TRANSFER_SYNTAXES)
+    verification = (class_name(Verification), f"`{Verification}`", uncompressed)
     return _table(("SOP Class", "UID", "Transfer Syntaxes"), [verification, *rows])
 
 
 def _transfer_syntaxes(_: Settings) -> str:
-    rows = ((class_name(syntax), f"`{syntax}`") for syntax in TRANSFER_SYNTAXES)
+    rows = ((syntax.name, f"`{syntax}`") for syntax in TRANSFER_SYNTAXES)
     return _table(("Transfer Syntax", "UID"), rows)
 
 
@@ -108,7 +108,7 @@ def _sent(settings: Settings) -> str:
             kind.says,
             class_name(made.get(kind.name, kind).sop_class),
             f"`{made.get(kind.name, kind).sop_class}`",
-            class_name(kind.transfer_syntax),
+            kind.transfer_syntax.name,
             kind.modality,
             str(settings.results.first_series_number + kind.place),
             f"`{kind.setting}`: {'on' if kind.name in made else 'off'}",

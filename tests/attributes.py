@@ -6,9 +6,8 @@ Make it anew: python tests/attributes.py
 import re
 from pathlib import Path
 
-import numpy as np
-from films import made_uid
-from pydicom import Dataset
+from answers import lut
+from films import made_uid, philips_cr
 from pydicom.datadict import tag_for_keyword
 
 from scp.results.kinds import KINDS
@@ -125,10 +124,9 @@ def make_variants():
     They say much; little; much, with no prior, with one that is not comparable, with one of the
     same study; and have a modality LUT in place of a rescale.
     """
-    import data_store
     from study import make_study
 
-    path = Path(data_store.__file__).parent / "data" / "RG1_UNCR.dcm"
+    path = philips_cr()
     stated = {
         "TimezoneOffsetFromUTC": "+0100", "IssuerOfPatientID": "HOSP", "PatientAge": "066Y",
         "LossyImageCompression": "01", "LossyImageCompressionRatio": "10",
@@ -136,10 +134,6 @@ def make_variants():
         "RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US",
         "BodyPartExamined": "CHEST", "PatientOrientation": ["L", "F"], "AccessionNumber": "A1",
     }  # fmt: skip
-    table = Dataset()
-    table.add_new("LUTDescriptor", "US", [2**15, 0, 16])
-    table.add_new("LUTData", "OW", np.arange(2**15, dtype="<u2").tobytes())
-    table.ModalityLUTType = "US"
     rescaled = dict.fromkeys(("RescaleSlope", "RescaleIntercept", "RescaleType"))
     studies = [
         make_study(path, header=stated),
@@ -147,7 +141,7 @@ def make_variants():
         make_study(path, header=stated, compared=False),
         make_study(path, header=stated, apart="the films do not overlap"),
         make_study(path, header=stated | {"StudyInstanceUID": made_uid("one study")}),
-        make_study(path, header=stated | rescaled | {"ModalityLUTSequence": [table]}),
+        make_study(path, header=stated | rescaled | {"ModalityLUTSequence": [lut(2**15, 0, "US")]}),
     ]
     return [{made.kind: made.ds for made in one.objects} for one in studies], studies[0].film
 

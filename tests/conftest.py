@@ -15,6 +15,7 @@ from databases import (
     postgresql_template,
     sqlite_template,
 )
+from films import philips_cr
 from labelled import finished_run, labelled_films
 from orthanc import orthanc
 from pynetdicom import _config
@@ -60,9 +61,7 @@ def tiny_bundle(tmp_path_factory):
 @pytest.fixture(scope="session")
 def philips_film():
     """The real Philips CR film of the package pydicom-data."""
-    import data_store
-
-    return Path(data_store.__file__).parent / "data" / "RG1_UNCR.dcm"
+    return philips_cr()
 
 
 @pytest.fixture(autouse=True)

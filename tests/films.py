@@ -4,6 +4,8 @@ The same arguments always make the same object, byte for byte, so a resend is a 
 """
 
 import hashlib
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,11 @@ def chest(rows: int = 256, columns: int = 224, *, seed: int = 0) -> npt.NDArray[
     picture += rng.normal(0, 0.004, picture.shape)
     made: npt.NDArray[np.float32] = np.clip(picture, 0, 1).astype(np.float32)
     return made
+
+
+def philips_cr() -> Path:
+    """Return the real Philips CR film of the package pydicom-data."""
+    return Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
 
 
 def made_uid(*parts: object) -> UID:

@@ -32,11 +32,11 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def renew() -> None:
-    import data_store
+    from films import philips_cr
     from study import make_study
 
     FOLDER.mkdir(exist_ok=True)
-    study = make_study(Path(data_store.__file__).parent / "data" / "RG1_UNCR.dcm")
+    study = make_study(philips_cr())
     for kind in ("summary-capture", "finding-capture", "comparison-capture"):
         picture = as_golden(Image.fromarray(study.made(kind).pixel_array))
         picture.save(golden_path(kind), optimize=True)

@@ -172,9 +172,10 @@ class Viewer:
 
     def drawn(self, count: int = 1, *, coloured: bool | None = None) -> list[dict[str, float]]:
         """Wait until so many pictures are drawn and stand still; return all that are there."""
-        before: list[list[dict[str, float]]] = [[]]
+        before: list[dict[str, float]] = []
 
         def standing_still() -> list[dict[str, float]]:
+            nonlocal before
             self.page.wait_for_timeout(300)  # lets the page go on
             now = self.page.evaluate(PICTURES)
             there = [
@@ -182,7 +183,7 @@ class Viewer:
                 for one in now
                 if one["spread"] > 12 and coloured in (None, one["coloured"] > 0.002)
             ]
-            still, before[0] = now == before[0], now
+            still, before = now == before, now
             return now if still and len(there) >= count else []
 
         return wait_for(standing_still, f"{count} pictures, coloured: {coloured}", PATIENCE_S)

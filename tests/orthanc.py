@@ -85,7 +85,8 @@ class Orthanc:
 
     def read_back(self, ds: Dataset) -> FileDataset:
         """Return what Orthanc gives to one who asks for an object."""
-        answer = self.http.get(f"/instances/{self._id(ds)}/file").raise_for_status()
+        (found,) = self.find(ds.SOPInstanceUID)
+        answer = self.http.get(f"/instances/{found}/file").raise_for_status()
         return dcmread(io.BytesIO(answer.content))
 
     def rendered(self, ds: Dataset) -> Image.Image:
@@ -97,10 +98,10 @@ class Orthanc:
         answer = self.http.get(path, headers={"Accept": "image/png"}).raise_for_status()
         return Image.open(io.BytesIO(answer.content)).convert("RGB")
 
-    def _id(self, ds: Dataset) -> str:
-        query = {"Level": "Instance", "Query": {"SOPInstanceUID": str(ds.SOPInstanceUID)}}
-        (found,) = self.http.post("/tools/find", json=query).raise_for_status().json()
-        return found
+    def find(self, uid: str) -> list[str]:
+        """Return Orthanc's own names of what it has under a SOP Instance UID."""
+        query = {"Level": "Instance", "Query": {"SOPInstanceUID": str(uid)}}
+        return self.http.post("/tools/find", json=query).raise_for_status().json()
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, (self.folder / "orthanc.log").read_text()[-2000:]

@@ -93,6 +93,14 @@ PresentationContexts = Contexts
 """
 
 
+def destination(port: int, name: str = "pacs", ae_title: str = "PACS") -> str:
+    """Write a destination on this machine, which is tried again soon."""
+    return (
+        f'[[destinations]]\nname = "{name}"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\n'
+        f"port = {port}\nfirst_retry_s = 0.5\nlongest_retry_s = 1\n"
+    )
+
+
 # a picture and a report, and the comparison: what storescp's profile takes, and the fastest
 FEWEST_RESULTS = "[results]\nfinding_captures = 0\npresentation_state = false\n"
 

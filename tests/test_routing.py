@@ -6,19 +6,9 @@ import httpx
 import pytest
 from films import make_film_ds
 from orthanc import Orthanc
-from service import Service, free_port, wait_for
+from service import Service, destination, free_port, wait_for
 
 pytestmark = pytest.mark.xdist_group("viewer")
-
-DESTINATION = """
-[[destinations]]
-name = "pacs"
-ae_title = "ORTHANC"
-host = "127.0.0.1"
-port = {port}
-first_retry_s = 0.5
-longest_retry_s = 1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +16,7 @@ def loop(tmp_path_factory, tiny_bundle):
     """hilum with every kind of object on, and Orthanc that routes to it."""
     port = free_port()
     results = "[results]\nsegmentation = true\nlabel_map = true\nnot_analysed = true\n"
-    extra = results + DESTINATION.format(port=port)
+    extra = results + destination(port, ae_title="ORTHANC")
     with (
         Service(tmp_path_factory.mktemp("service"), tiny_bundle, extra) as service,
         Orthanc(tmp_path_factory.mktemp("pacs"), service.dicom_port, port) as pacs,
@@ -57,11 +47,7 @@ def test_a_film_that_the_pacs_has_received_is_answered_in_its_study(loop):
     assert ("SR", "AI chest X-ray report (RUO)") in found
     assert ("OT", "AI chest X-ray findings (RUO)") in found
     for result in film["results"]:
-        answer = pacs.http.post(
-            "/tools/find",
-            json={"Level": "Instance", "Query": {"SOPInstanceUID": result["uid"]}},
-        )
-        assert len(answer.json()) == 1, result["kind"]
+        assert len(pacs.find(result["uid"])) == 1, result["kind"]
 
 
 def test_what_comes_back_to_the_pacs_is_not_sent_on_again(loop):

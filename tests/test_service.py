@@ -11,19 +11,10 @@ import pytest
 from films import make_film_ds
 from peers import require_peer
 from pydicom import dcmread
-from service import FEWEST_RESULTS, Service, StoreScp, wait_for
+from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
 
 pytestmark = pytest.mark.xdist_group("service")
 
-DESTINATION = """
-[[destinations]]
-name = "{name}"
-ae_title = "PACS"
-host = "127.0.0.1"
-port = {port}
-first_retry_s = 0.5
-longest_retry_s = 1
-"""
 KINDS = {"summary-capture", "report"}
 
 
@@ -45,7 +36,7 @@ def late_pacs(tmp_path_factory):
 def service(tmp_path_factory, tiny_bundle, pacs, late_pacs):
     extra = "[gate]\naccept_secondary_capture = true\n[priors]\nsettle_s = 0\n" + FEWEST_RESULTS
     for name, scp in (("pacs", pacs), ("late", late_pacs)):
-        extra += DESTINATION.format(name=name, port=scp.port)
+        extra += destination(scp.port, name)
     with Service(tmp_path_factory.mktemp("service"), tiny_bundle, extra) as running:
         yield running
 
