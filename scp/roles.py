@@ -165,18 +165,23 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     import uvicorn  # noqa: PLC0415
 
     from scp.dashboard.app import make_app  # noqa: PLC0415
+    from scp.dashboard.site import Site  # noqa: PLC0415
 
     with open_ground(settings) as ground:
-        app = make_app(
+        site = Site(
             ground.engine,
             ground.archive,
+            ground.jobs,
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_S)
+                make_app(site),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=int(DRAIN_S),
             )
         )
         # in a thread, uvicorn leaves the signals to us

@@ -19,9 +19,11 @@ from sqlalchemy.orm import Session
 
 from inference.findings import Change
 from scp.archive import Archive
+from scp.dashboard import site as dashboard
 from scp.dashboard.app import make_app
 from scp.dashboard.settings import DashboardSettings
 from scp.index.schema import DeliveryState, FilmState, Result
+from scp.queue import Jobs
 
 CSP = "default-src 'self'"
 
@@ -49,7 +51,11 @@ class Site:
 
 @contextlib.contextmanager
 def served(engine, archive, destinations=("PACS_A",), **settings):
-    app = make_app(engine, archive, DashboardSettings(**settings), destinations, lambda: NOW)
+    jobs = Jobs(engine)
+    site = dashboard.Site(
+        engine, archive, jobs, DashboardSettings(**settings), destinations, lambda: NOW
+    )
+    app = make_app(site)
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -69,6 +75,7 @@ def served(engine, archive, destinations=("PACS_A",), **settings):
         server.should_exit = True
         thread.join(20)
         listening.close()
+        jobs.close()
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, valid_uid
+from scp.archive import valid_uid
 from scp.dashboard.page import NotHere
 from scp.dashboard.pictures import MAX_WIDTH, MIN_WIDTH, NoPicture, is_picture, png_of
+from scp.dashboard.site import Site
 from scp.errors import Unreadable
 from scp.index.rows import ResultFile
 from scp.index.worklist import result_file
@@ -18,7 +19,7 @@ from scp.index.worklist import result_file
 _KEPT = "private, max-age=31536000, immutable"
 
 
-def router(engine: sa.Engine, archive: Archive) -> APIRouter:
+def router(site: Site) -> APIRouter:
     """Return the addresses of results. No part of an address ever becomes part of a path."""
     routes = APIRouter(include_in_schema=False)
 
@@ -28,14 +29,14 @@ def router(engine: sa.Engine, archive: Archive) -> APIRouter:
         uid: str,
         width: Annotated[int | None, Query(ge=MIN_WIDTH, le=MAX_WIDTH)] = None,
     ) -> Response:
-        result = _find(engine, uid)
+        result = _find(site.engine, uid)
         if not is_picture(result.sop_class_uid):
             raise NotHere(f"A {result.kind} is no picture. Its DICOM file: /results/{uid}.dcm")
         headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": _KEPT}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         try:
-            data = png_of(archive.path(result.path), width)
+            data = png_of(site.archive.path(result.path), width)
         except FileNotFoundError as error:
             raise _lost(uid) from error
         except NoPicture as error:
@@ -44,8 +45,8 @@ def router(engine: sa.Engine, archive: Archive) -> APIRouter:
 
     @routes.get("/results/{uid}.dcm")
     def file(uid: str) -> Response:
-        result = _find(engine, uid)
-        path = archive.path(result.path)
+        result = _find(site.engine, uid)
+        path = site.archive.path(result.path)
         if not path.is_file():
             raise _lost(uid)
         headers = {"ETag": f'"{result.sha256}"', "Cache-Control": _KEPT}

@@ -1,11 +1,8 @@
 """What machines ask: is it alive, is it ready, how much, and the films as JSON."""
 
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -13,15 +10,15 @@ from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
 from scp import observe
-from scp.archive import Archive
 from scp.dashboard.page import NotHere
+from scp.dashboard.site import Site
 from scp.index.counts import Counts, counts
 from scp.index.rows import FilmRow
 from scp.index.schema import FilmState
 from scp.index.worklist import film_row, worklist
 
 
-def router(engine: sa.Engine, archive: Archive, clock: Callable[[], datetime]) -> APIRouter:
+def router(site: Site) -> APIRouter:
     """Return the addresses that probes, Prometheus and scripts read."""
     routes = APIRouter()
 
@@ -33,7 +30,7 @@ def router(engine: sa.Engine, archive: Archive, clock: Callable[[], datetime]) -
     @routes.get("/readyz", response_class=JSONResponse)
     def ready() -> JSONResponse:
         """Say whether films sent now will be taken and read: 200, or 503 with what is wrong."""
-        readiness = observe.readiness(engine, archive, clock())
+        readiness = observe.readiness(site.engine, site.archive, site.clock())
         checks = [asdict(check) for check in readiness.checks]
         status = "ready" if readiness.ready else "not ready"
         return JSONResponse({"status": status, "checks": checks}, 200 if readiness.ready else 503)
@@ -41,13 +38,13 @@ def router(engine: sa.Engine, archive: Archive, clock: Callable[[], datetime]) -
     @routes.get("/metrics")
     def metrics() -> Response:
         """Return sums for Prometheus; no UID and no patient."""
-        text = observe.metrics(engine, archive, clock())
+        text = observe.metrics(site.engine, site.archive, site.clock())
         return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @routes.get("/api/counts")
     def numbers() -> Counts:
         """Count the whole index."""
-        with Session(engine) as session:
+        with Session(site.engine) as session:
             return counts(session)
 
     @routes.get("/api/films")
@@ -58,7 +55,7 @@ def router(engine: sa.Engine, archive: Archive, clock: Callable[[], datetime]) -
         dead_letters: bool = False,
     ) -> list[FilmRow]:
         """Return films, newest received first."""
-        with Session(engine) as session:
+        with Session(site.engine) as session:
             return worklist(
                 session, limit=limit, before=before, state=state, dead_letters=dead_letters
             )
@@ -66,7 +63,7 @@ def router(engine: sa.Engine, archive: Archive, clock: Callable[[], datetime]) -
     @routes.get("/api/films/{uid}")
     def film(uid: str) -> FilmRow:
         """Return one film by its SOP Instance UID."""
-        with Session(engine) as session:
+        with Session(site.engine) as session:
             row = film_row(session, uid)
         if row is None:
             raise NotHere("No film of this SOP Instance UID was received.")

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
 from scp.dashboard import words
+from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
 from scp.index.schema import DeliveryState, FilmState
 
@@ -29,6 +30,8 @@ HEADERS = {
 }
 # the pages name patients: no shared computer keeps them
 NOT_KEPT = "no-store"
+
+PLACES = (("/", "Films"), ("/queue", "Queue"), ("/system", "System"))
 
 
 class NotHere(Exception):
@@ -55,6 +58,7 @@ def templates() -> Jinja2Templates:
         "gone": words.gone,
         "most_telling": words.most_telling,
         "is_picture": is_picture,
+        "places": PLACES,
         "FilmState": FilmState,
         "DeliveryState": DeliveryState,
     }
@@ -81,6 +85,10 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
     @app.exception_handler(NotHere)
     def not_here(request: Request, error: NotHere) -> Response:
         return problem(request, 404, "Not here", str(error))
+
+    @app.exception_handler(NotAllowed)
+    def not_allowed(request: Request, error: NotAllowed) -> Response:
+        return problem(request, 403, "Not allowed", str(error))
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:

@@ -1,0 +1,25 @@
+"""One film and all that became of it."""
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from scp.dashboard.page import NotHere
+from scp.dashboard.site import Site
+from scp.index.worklist import film_row, study_rows
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses of one film."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/films/{uid}")
+    def film(request: Request, uid: str) -> Response:
+        with Session(site.engine) as session:
+            row = film_row(session, uid)
+            if row is None:
+                text = "No film of this SOP Instance UID was received. All films: the first page."
+                raise NotHere(text)
+            others = [other for other in study_rows(session, row.study_uid) if other.uid != uid]
+            return site.page(request, session, "film.html", film=row, others=others)
+
+    return routes

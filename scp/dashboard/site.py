@@ -1,0 +1,68 @@
+"""What every page stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+from fastapi import Request, Response
+from fastapi.templating import Jinja2Templates
+from sqlalchemy.orm import Session
+
+from scp import observe
+from scp.archive import Archive
+from scp.audit import Audit
+from scp.dashboard import page
+from scp.dashboard.access import person_of
+from scp.dashboard.settings import DashboardSettings
+from scp.index.counts import counts
+from scp.queue import Jobs
+
+
+@dataclass(frozen=True)
+class Site:
+    """One dashboard.
+
+    Attributes
+    ----------
+    engine
+        The index.
+    archive
+        Where films and results lie.
+    jobs
+        The queue, for what operators ask of it.
+    settings
+        How much a page shows and how often it looks.
+    destinations
+        Names of the configured destinations; without any, the page says so.
+    clock
+        Returns the moment, with a time zone.
+    """
+
+    engine: sa.Engine
+    archive: Archive
+    jobs: Jobs
+    settings: DashboardSettings
+    destinations: tuple[str, ...]
+    clock: Callable[[], datetime]
+    audit: Audit = field(init=False)
+    pages: Jinja2Templates = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
+        object.__setattr__(self, "pages", page.templates())
+        self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
+
+    def page(
+        self, request: Request, session: Session, template: str, status: int = 200, **found: object
+    ) -> Response:
+        """Return a page with what stands around every page."""
+        now = self.clock()
+        around = {
+            "now": now,
+            "person": person_of(request),
+            "roles": observe.roles(session, now),
+            "problems": observe.readiness(self.engine, self.archive, now).problems,
+            "counts": counts(session),
+        }
+        return self.pages.TemplateResponse(request, template, around | found, status)
