@@ -31,7 +31,8 @@ from inference.bundle import default_bundle, load_bundle
 from inference.comparison.align import Alignment, align, at_working_size, on_grid
 from inference.comparison.compare import FindsLungs, lung_fields
 from inference.comparison.local import blur, tensor
-from inference.comparison.structural import MARK, SMOOTH_SHARE, AlignedPair, difference
+from inference.comparison.result import MARK
+from inference.comparison.structural import SMOOTH_SHARE, AlignedPair, difference
 from training.data import read_picture
 from training.film_pairs import FilmPair, read_pairs
 from training.records import Source

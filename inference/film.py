@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from inference.decoding import NotAFilm, stored_pixels
 from inference.findings import FloatArray
-from inference.grayscale import Lut, Window, displayed
+from inference.grayscale import Greys, Lut, Window, displayed, greys
 from inference.header import numbers
 from inference.projection import BodyPart, View, body_part_of, view_of
 
@@ -27,6 +27,7 @@ __all__ = [
     "film_from_picture",
     "film_from_pixels",
     "read_film",
+    "read_greys",
     "view_of",
 ]
 
@@ -85,6 +86,17 @@ def read_film(ds: Dataset) -> Film:
     stored, photometric = stored_pixels(ds)
     pixels, voi = displayed(stored, photometric, ds)
     return Film(pixels, view_of(ds)[0], _spacing_mm(ds), voi)
+
+
+def read_greys(ds: Dataset) -> Greys:
+    """Decode one grey image with all the values that it has.
+
+    Raises
+    ------
+    NotAFilm
+        As `read_film`.
+    """
+    return greys(*stored_pixels(ds), ds)
 
 
 def film_from_picture(path: Path) -> Film:

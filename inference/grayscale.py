@@ -55,6 +55,23 @@ class Lut:
         return np.clip(self.look_up(values) / (2.0**self.bits - 1), 0, 1)
 
 
+@dataclass(frozen=True, eq=False)
+class Greys:
+    """A film with all the greys that it has, for a window that a reader chooses.
+
+    Attributes
+    ----------
+    values
+        (rows, columns) uint8 or uint16: in the order of the modality values, or in the opposite
+        one, so that more is dense. Padding is 0.
+    shown
+        (256,) or (65536,) uint8: the grey of each value, as hilum itself reads the film.
+    """
+
+    values: npt.NDArray[np.unsignedinteger[Any]]
+    shown: npt.NDArray[np.uint8]
+
+
 def displayed(
     stored: StoredPixels, photometric: str, ds: Dataset
 ) -> tuple[FloatArray, Window | Lut]:
@@ -70,17 +87,45 @@ def displayed(
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
         image. And what made the greys: a window, or the file's first VOI LUT.
     """
+    table, chosen, _ = _table(stored, photometric, ds)
+    film: FloatArray = table.astype(np.float32)[_patterns(stored)]
+    return film, chosen
+
+
+def greys(stored: StoredPixels, photometric: str, ds: Dataset) -> Greys:
+    """Keep every value, with the greys that `displayed` gives them."""
+    table, _, padding = _table(stored, photometric, ds)
+    patterns = _patterns(stored)
+    order = np.arange(table.size, dtype=patterns.dtype)
+    if np.issubdtype(stored.dtype, np.signedinteger):
+        order ^= patterns.dtype.type(table.size // 2)  # the lowest of all is a pattern's high bit
+    film = np.flatnonzero(~padding)
+    if table[film[order[film].argmax()]] < table[film[order[film].argmin()]]:
+        order = patterns.dtype.type(table.size - 1) - order
+    shown = np.empty(table.size, dtype=np.uint8)
+    shown[order] = np.rint(table * 255)
+    order = np.where(padding, patterns.dtype.type(0), order)
+    return Greys(order[patterns], shown)
+
+
+def _patterns(stored: StoredPixels) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Return the stored values as the bit patterns that tables are looked up by."""
+    return stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
+
+
+def _table(
+    stored: StoredPixels, photometric: str, ds: Dataset
+) -> tuple[npt.NDArray[np.float64], Window | Lut, npt.NDArray[np.bool_]]:
+    """Return the grey in [0, 1] of every bit pattern, what makes it, and which patterns pad."""
     values = _every_value(stored.dtype)
     modality = _modality(values, ds)
     padding = _padding(values, ds)
-    unsigned = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
-    sample = _exposed_field(unsigned, modality, padding)
+    sample = _exposed_field(_patterns(stored), modality, padding)
     table, chosen = _voi(modality, sample, ds)
     if photometric == "MONOCHROME1":
         table = 1 - table
     table[padding] = 0
-    film: FloatArray = table.astype(np.float32)[unsigned]
-    return film, chosen
+    return table, chosen, padding
 
 
 def _every_value(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:

@@ -8,9 +8,11 @@ from PIL import Image
 
 from inference.canvas import CYAN, GREEN, WHITE, Colour, stroke
 from inference.colours import Rgb, blend, colour_of, difference_table, heat_table
-from inference.comparison.structural import MARK
+from inference.comparison.result import MARK
 from inference.findings import FloatArray
 from inference.regions import GRID, resize
+
+Rgba = npt.NDArray[np.uint8]
 
 # how the outlines of the first, second and third finding look: colour, dash in units
 STROKES: tuple[tuple[Colour, float | None], ...] = ((CYAN, None), (GREEN, 12), (WHITE, 5))
@@ -57,14 +59,47 @@ def heat_over(
     rows, columns = film.shape[:2]
     finer = [resize(heatmap, *fitted_size(film.shape, GRID, GRID)) for heatmap in heatmaps]
     heat = np.clip(resize(np.max(finer, axis=0), rows, columns), 0, 1)  # (rows, columns)
-    opacity = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)  # below 0.3 the film stays bare
-    picture = _paint(film, heat, heat_table(), opacity)
+    picture = _paint(film, heat, heat_table(), heat_opacity(heat))
     for ring, (colour, dash) in zip(rings, STROKES, strict=False):
         if ring is not None:
             dash_px = None if dash is None else dash * unit
             drawn = scaled(ring, shape, film.shape)
             picture = stroke(picture, drawn, colour, STROKE_WIDTH * unit, dash=dash_px)
     return keep_corners(picture, film)
+
+
+def heat_opacity(heat: FloatArray) -> FloatArray:
+    """Return how thick a heat map in [0, 1] is painted; below 0.3 the film stays bare."""
+    opacity: FloatArray = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)
+    return opacity
+
+
+def difference_opacity(signed: FloatArray) -> FloatArray:
+    """Return how thick a difference in [-1, 1] is painted; a faint one not at all."""
+    opacity: FloatArray = np.clip((np.abs(signed) - FAINT) / (MARK - FAINT), 0, 1)
+    return DIFFERENCE_OPACITY * opacity
+
+
+def heat_layer(heatmap: FloatArray, shape: Sequence[int]) -> Rgba:
+    """Return a heat map to be laid over a film of this shape by somebody else: (h, w, 4).
+
+    Fully opaque where the map is strongest: the reader says how much of it is to be seen.
+    """
+    heat = np.clip(resize(heatmap, *fitted_size(shape, GRID, GRID)), 0, 1)
+    return _layer(colour_of(heat, heat_table()), heat_opacity(heat) / MAP_OPACITY)
+
+
+def difference_layer(signed: FloatArray) -> Rgba:
+    """Return a difference in [-1, 1] to be laid over a film by somebody else: (h, w, 4)."""
+    values = np.clip(signed, -1, 1)
+    colours = colour_of((values + 1) / 2, difference_table())
+    return _layer(colours, difference_opacity(values) / DIFFERENCE_OPACITY)
+
+
+def _layer(colours: Rgb, opacity: FloatArray) -> Rgba:
+    alpha = np.rint(255 * opacity).astype(np.uint8)[..., None]
+    painted = np.concatenate([colours, alpha], axis=-1)
+    return keep_corners(painted, np.zeros_like(painted))
 
 
 def scaled(ring: FloatArray, film: Sequence[int], picture: Sequence[int]) -> FloatArray:
@@ -87,8 +122,7 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
     rows, columns = film.shape[:2]
     dark = dimmed(film)
     values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
-    opacity = DIFFERENCE_OPACITY * np.clip((np.abs(values) - FAINT) / (MARK - FAINT), 0, 1)
-    painted = _paint(dark, (values + 1) / 2, difference_table(), opacity)
+    painted = _paint(dark, (values + 1) / 2, difference_table(), difference_opacity(values))
     return keep_corners(painted, dark)
 
 

@@ -58,6 +58,8 @@ def comparison(
     differences = np.zeros((14, rows, columns), np.float32)
     differences[LABELS.index("Nodule")] = 0.9 * blob(rows, columns, 0.75, 0.35, 0.06)
     film = np.random.default_rng(3).random((rows, columns), dtype=np.float32)
+    down = ((np.arange(rows) + 0.5) / rows).astype(np.float32)[:, None]
+    across = ((np.arange(columns) + 0.5) / columns).astype(np.float32)
     return Comparison(
         comparable=comparable,
         reason=reason,
@@ -67,6 +69,8 @@ def comparison(
         prior=film[:, ::-1],
         overlap=np.ones((rows, columns), np.bool_),
         lungs=np.ones((rows, columns), np.bool_),
+        places=np.stack(np.broadcast_arrays(1 - across, down)),
+        inverted=False,
         structural=0.8 * blob(rows, columns, 0.75, 0.35, 0.05),
         heatmap_differences=differences,
         same_places=np.array([f.label == "Effusion" for f in FINDINGS]),

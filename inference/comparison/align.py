@@ -102,6 +102,11 @@ class Alignment:
         laid = moved(self.matrix, points(self.shape))
         return laid if self.bend is None else laid + self.bend.on(self.shape)
 
+    @property
+    def shares(self) -> FloatArray:
+        """(2, h, w): `places` as shares of the prior's width and height, inside it in [0, 1]."""
+        return np.asarray(((self._grid[0] + 1) / 2).permute(2, 0, 1).numpy())
+
     @cached_property
     def _grid(self) -> torch.Tensor:
         return spanned(self.places, self.prior_shape)

@@ -61,7 +61,7 @@ def compare(
         What else limits the comparison, known to the caller and not to the films.
     """
     alignment, pair = _laid(current, prior)
-    undecided = _undecided(pair, unknown(current_prediction, prior_prediction))
+    undecided = _undecided(alignment, pair, unknown(current_prediction, prior_prediction))
     refusal = _not_comparable(current, prior, alignment, undecided.quality)
     if refusal:
         return replace(undecided, reason=refusal)
@@ -97,7 +97,9 @@ def _laid(current: Film, prior: Film) -> tuple[Alignment, AlignedPair]:
     return alignment, AlignedPair(shown, alignment.move(before), alignment.overlap)
 
 
-def _undecided(pair: AlignedPair, changes: tuple[FindingChange, ...]) -> Comparison:
+def _undecided(
+    alignment: Alignment, pair: AlignedPair, changes: tuple[FindingChange, ...]
+) -> Comparison:
     """Return the pair with its quality, and nothing concluded from it."""
     nothing = np.zeros(pair.overlap.shape, dtype=np.float32)
     return Comparison(
@@ -109,6 +111,8 @@ def _undecided(pair: AlignedPair, changes: tuple[FindingChange, ...]) -> Compari
         prior=pair.prior,
         overlap=pair.overlap,
         lungs=np.ones(pair.overlap.shape, dtype=np.bool_),
+        places=alignment.shares,
+        inverted=alignment.inverted,
         structural=nothing,
         heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),
         same_places=np.zeros(len(FINDINGS), dtype=np.bool_),

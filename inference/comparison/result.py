@@ -7,6 +7,10 @@ import numpy.typing as npt
 
 from inference.findings import Change, FloatArray
 
+MARK = 0.6
+"""Structural difference from which a place is marked. A pair of films without change has one such
+place on average, and three in five have none (benchmarks/opacities.py)."""
+
 
 @dataclass(frozen=True)
 class FindingChange:
@@ -62,6 +66,11 @@ class Comparison:
         (h, w) bool: where both films have a field.
     lungs
         (h, w) bool: the lung fields of either film; all of it when the bundle cannot tell.
+    places
+        (2, h, w): where each pixel of the current film lies on the prior, x and y as shares of its
+        width and height; outside [0, 1] where the prior has no field.
+    inverted
+        Whether bright and dark are exchanged between the films.
     structural
         (h, w) signed, in [-1, 1], 0 outside ``lungs`` and ``overlap``: above 0 more opaque than
         before, below 0 more lucent.
@@ -82,6 +91,8 @@ class Comparison:
     prior: FloatArray
     overlap: npt.NDArray[np.bool_]
     lungs: npt.NDArray[np.bool_]
+    places: FloatArray
+    inverted: bool
     structural: FloatArray
     heatmap_differences: FloatArray
     same_places: npt.NDArray[np.bool_]

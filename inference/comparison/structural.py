@@ -23,10 +23,6 @@ SMOOTH_SHARE = 1 / 72  # finer than the smallest nodule worth a look
 STEADY = 0.06  # grey levels in [0, 1]: structure fainter than that is not scaled to fit
 MOST_GAIN = 3.0  # contrast of one film over that of the other
 
-MARK = 0.6
-"""Difference from which a place is marked. A pair of films without change has one such place on
-average, and three in five have none (benchmarks/opacities.py)."""
-
 
 @dataclass(frozen=True, eq=False)
 class AlignedPair:
