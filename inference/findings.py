@@ -141,3 +141,7 @@ class Change(StrEnum):
     DECREASED = "decreased"
     RESOLVED = "resolved"
     UNCERTAIN = "uncertain"
+
+
+CALLED = (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
+"""The words that name a change."""

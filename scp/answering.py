@@ -40,7 +40,7 @@ _FAILED = "hilum could not answer this film"
 
 
 @dataclass(frozen=True, eq=False)
-class _Analysed:
+class Analysed:
     """A film, what was said of it, and when."""
 
     film_uid: str
@@ -96,7 +96,7 @@ class Answerer:
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, and ask for their delivery."""
         started = monotonic()
-        current = self._analysed(film_uid)
+        current = self.analysed(film_uid)
         if isinstance(current, Refusal):
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
         choice, prior = self._prior(film_uid)
@@ -201,7 +201,7 @@ class Answerer:
             films.set_outcome(instance, state, self.now(), reason, detail)
             ask_again(session, self.jobs, instance, self.settle_s)
 
-    def _prior(self, film_uid: str) -> tuple[Choice, _Analysed | None]:
+    def _prior(self, film_uid: str) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
         with Session(self.engine) as session:
             instance = films.film(session, film_uid)
@@ -211,7 +211,7 @@ class Answerer:
         choice, prior = self._best(current, known)
         return replace(choice, notes=(*choice.notes, *note)), prior
 
-    def _best(self, current: Candidate, known: list[Candidate]) -> tuple[Choice, _Analysed | None]:
+    def _best(self, current: Candidate, known: list[Candidate]) -> tuple[Choice, Analysed | None]:
         passed: list[str] = []
         while True:
             choice = choose(current, known, passed)
@@ -224,16 +224,16 @@ class Answerer:
                 return choice, prior
             passed.append(choice.prior.uid)
 
-    def _if_readable(self, film_uid: str) -> _Analysed | None:
+    def _if_readable(self, film_uid: str) -> Analysed | None:
         """Return an earlier film with what is said of it; None when it cannot be read now."""
         try:
-            prior = self._analysed(film_uid)
+            prior = self.analysed(film_uid)
         except OSError as error:  # its file is gone: that is no fault of the current film
             log.warning("prior cannot be read", prior=film_uid, error=error.strerror)
             return None
-        return prior if isinstance(prior, _Analysed) else None
+        return prior if isinstance(prior, Analysed) else None
 
-    def _analysed(self, film_uid: str) -> _Analysed | Refusal:
+    def analysed(self, film_uid: str) -> Analysed | Refusal:
         """Return a film with what our model says of it, asking only if it was never asked."""
         opened = self.reader.open(self._path(film_uid))
         if isinstance(opened, Refusal):
@@ -245,7 +245,7 @@ class Answerer:
                 read = Read(opened, self.reader.engine.read(opened.film))
                 row = _save(session, instance, read, self.now())
             session.flush()
-            return _Analysed(
+            return Analysed(
                 film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
             )
 

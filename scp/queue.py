@@ -23,6 +23,8 @@ FILMS = "films"
 COMPARISONS = "comparisons"
 # priors that are asked for once more: a PACS that is slow holds up nothing else
 FETCHES = "fetches"
+# pairs that a reader has asked for and waits to see
+PAIRS = "pairs"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 _ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
@@ -63,6 +65,17 @@ def fetch_of(job_id: str) -> str | None:
     """Return for which film a job fetches priors; None for another kind of job."""
     kind, _, rest = job_id.partition(":")
     return rest.partition(":")[0] if kind == "fetch" else None
+
+
+def pair_job(film_uid: str, prior_uid: str) -> str:
+    """Return the id of the job that compares a film with an earlier one that a reader chose."""
+    return f"pair:{film_uid}:{prior_uid}"
+
+
+def pair_of(job_id: str) -> str | None:
+    """Return which film a job compares for a reader; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "pair" else None
 
 
 def delivery_of(job_id: str) -> tuple[str, str]:
@@ -110,6 +123,14 @@ class Jobs:
         if delay_s:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def compare_pair(self, film_uid: str, prior_uid: str) -> None:
+        """Ask for a comparison that a reader waits for; what was compared before, once more."""
+        job_id = pair_job(film_uid, prior_uid)
+        if self.status(job_id) is None:
+            self._client.enqueue(_options("compare_pair", PAIRS, job_id), film_uid, prior_uid)
+        else:
+            self.retry(job_id, PAIRS)
 
     def fetch_priors(self, session: Session, film_uid: str, attempt: int, delay_s: float) -> None:
         """Ask for another attempt at a film's priors, in the caller's transaction.

@@ -165,6 +165,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     import uvicorn  # noqa: PLC0415
 
     from scp.dashboard.app import make_app  # noqa: PLC0415
+    from scp.dashboard.card import read_card  # noqa: PLC0415
     from scp.dashboard.site import Site  # noqa: PLC0415
 
     with open_ground(settings) as ground:
@@ -175,6 +176,8 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
+            results=settings.results,
+            card=read_card(settings.inference.bundle),
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -193,6 +196,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             ground,
             Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}),
         )
+        site.stopping.set()
         server.should_exit = True
         thread.join(DRAIN_S + 1)
         log.info("stopped")

@@ -30,6 +30,7 @@ from scp.queue import (
     COMPARISONS,
     FETCHES,
     FILMS,
+    PAIRS,
     WORKFLOW_VERSION,
     delivery_queue,
     film_of,
@@ -167,7 +168,7 @@ def _launch(ground: Ground, name: str) -> None:
         polling_interval_sec=_POLL_S,
         on_conflict="always_update",
     )
-    for queue in (COMPARISONS, FETCHES):
+    for queue in (COMPARISONS, FETCHES, PAIRS):
         DBOS.register_queue(
             queue,
             worker_concurrency=1,

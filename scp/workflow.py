@@ -10,6 +10,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 from scp.answering import Answerer
 from scp.delivery import Deliverer
 from scp.fetching import Fetcher
+from scp.pairs import compare_pair
 from scp.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,11 @@ class Worker(DBOSConfiguredInstance):
             log.exception("not answered again", film=film_uid)
             raise
 
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.compare_pair", max_recovery_attempts=_MOST_RECOVERIES)
+    def compare_pair(self, film_uid: str, prior_uid: str) -> None:
+        """Compare a film with an earlier one that a reader chose; its answer stands."""
+        self.compare(film_uid, prior_uid)
+
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.fetch_priors", max_recovery_attempts=_MOST_RECOVERIES)
     def fetch_priors(self, film_uid: str, attempt: int) -> None:
         """Ask the PACS again; what comes asks for the films' new answers itself."""
@@ -82,6 +88,11 @@ class Worker(DBOSConfiguredInstance):
     def write_again(self, film_uid: str) -> None:
         """Write the answer once more, unless its prior is still the best."""
         self.answerer.write_again(film_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def compare(self, film_uid: str, prior_uid: str) -> None:
+        """Compare two films, and remember what is to be seen of it."""
+        compare_pair(self.answerer, film_uid, prior_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def state_failure(self, film_uid: str, reason: str) -> None:

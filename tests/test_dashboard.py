@@ -72,6 +72,7 @@ def served(engine, archive, destinations=("PACS_A",), **settings):
         ) as browser:
             yield Site(engine, archive, browser)
     finally:
+        site.stopping.set()
         server.should_exit = True
         thread.join(20)
         listening.close()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from inference.findings import Change, FloatArray
+from inference.findings import CALLED, Change, FloatArray
 
 MARK = 0.6
 """Structural difference from which a place is marked. A pair of films without change has one such
@@ -34,7 +34,7 @@ class FindingChange:
     @property
     def called(self) -> bool:
         """Whether a change is named."""
-        return self.change in (Change.NEW, Change.INCREASED, Change.DECREASED, Change.RESOLVED)
+        return self.change in CALLED
 
     @property
     def said(self) -> str:

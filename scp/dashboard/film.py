@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
+from scp.index.pictures import newest_prediction
 from scp.index.worklist import film_row, study_rows
 
 
@@ -20,6 +21,15 @@ def router(site: Site) -> APIRouter:
                 text = "No film of this SOP Instance UID was received. All films: the first page."
                 raise NotHere(text)
             others = [other for other in study_rows(session, row.study_uid) if other.uid != uid]
-            return site.page(request, session, "film.html", film=row, others=others)
+            said = newest_prediction(session, uid)
+            return site.page(
+                request,
+                session,
+                "film.html",
+                film=row,
+                others=others,
+                mapped=[row.findings[i] for i in said.mapped] if said else [],
+                card=site.card,
+            )
 
     return routes

@@ -20,6 +20,11 @@ class DashboardSettings(BaseModel):
         le=3600,
         description="seconds between two looks at the database while a page is open",
     )
+    cache_mb: int = Field(
+        default=512,
+        ge=32,
+        description="megabytes of memory for decoded films, the last ones looked at; one takes 15",
+    )
     films_per_page: int = Field(
         default=50, ge=1, le=500, description="films on one page; older ones are a link away"
     )

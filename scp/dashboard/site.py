@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 
 import sqlalchemy as sa
 from fastapi import Request, Response
@@ -14,9 +15,11 @@ from scp.archive import Archive
 from scp.audit import Audit
 from scp.dashboard import page
 from scp.dashboard.access import person_of
+from scp.dashboard.card import Card
 from scp.dashboard.settings import DashboardSettings
 from scp.index.counts import counts
 from scp.queue import Jobs
+from scp.results.settings import ResultSettings
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Site:
         Names of the configured destinations; without any, the page says so.
     clock
         Returns the moment, with a time zone.
+    results
+        By which rule findings are outlined.
+    card
+        What the configured model says of itself.
+    stopping
+        Set when open pages are to be let go.
     """
 
     engine: sa.Engine
@@ -45,6 +54,9 @@ class Site:
     settings: DashboardSettings
     destinations: tuple[str, ...]
     clock: Callable[[], datetime]
+    results: ResultSettings = field(default_factory=ResultSettings)
+    card: Card | None = None
+    stopping: Event = field(default_factory=Event)
     audit: Audit = field(init=False)
     pages: Jinja2Templates = field(init=False)
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.comparison import Comparison as Compared
+from inference.comparison.layers import Layers
 from inference.findings import ModelIdentity, Prediction
 from scp.archive import Stored
 from scp.index.schema import (
@@ -82,8 +83,11 @@ def prediction_of(row: Analysis) -> Prediction:
 def save_comparison(
     session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
 ) -> None:
-    """Remember a comparison; the same pair again changes nothing."""
-    if _compared(session, current_id, prior_id):
+    """Remember a comparison; the same pair again changes nothing but brings missing layers."""
+    layers = Layers.of(compared).to_bytes() if compared.comparable else None
+    known = _compared(session, current_id, prior_id)
+    if known is not None:
+        known.layers = layers if known.comparable else None
         return
     session.add(
         Comparison(
@@ -103,14 +107,15 @@ def save_comparison(
                 }
                 for c in compared.changes
             ],
+            layers=layers,
             created_at=now,
         )
     )
 
 
-def _compared(session: Session, current_id: int, prior_id: int) -> bool:
+def _compared(session: Session, current_id: int, prior_id: int) -> Comparison | None:
     pair = (Comparison.current_id == current_id, Comparison.prior_id == prior_id)
-    return session.scalar(select(Comparison.id).where(*pair)) is not None
+    return session.scalars(select(Comparison).where(*pair)).one_or_none()
 
 
 def save_result(

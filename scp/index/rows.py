@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from inference.findings import Change
+from inference.findings import CALLED, Change
 from scp.index.schema import DeliveryState, FilmState
 
 
@@ -19,6 +19,17 @@ class FindingRow:
     prior_probability: float | None = None
     change: Change | None = None
     confidence: float | None = None  # as `inference.comparison.FindingChange`'s
+
+    @property
+    def called(self) -> bool:
+        """Whether a change is named."""
+        return self.change in CALLED
+
+    @property
+    def difference(self) -> float:
+        """Probability now less that on the prior, in [-1, 1]; 0 without one."""
+        before = self.prior_probability
+        return 0.0 if before is None else self.probability - before
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,11 @@ class Analysis(Base):
 
 
 class Comparison(Base):
-    """What became of each finding between two analysed films."""
+    """What became of each finding between two analysed films.
+
+    ``layers`` is what a page draws (`inference.comparison.layers`); None where nothing may be
+    drawn, and in comparisons of before there were any.
+    """
 
     __tablename__ = "comparison"
     __table_args__ = (UniqueConstraint("current_id", "prior_id"),)
@@ -172,6 +176,7 @@ class Comparison(Base):
     quality: Mapped[float]
     ssim: Mapped[float]
     changes: Mapped[list[Any]]
+    layers: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime]
     current: Mapped[Analysis] = relationship(foreign_keys=[current_id])
     prior: Mapped[Analysis] = relationship(foreign_keys=[prior_id])

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
+from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import Session, aliased, contains_eager, defer, joinedload, selectinload
 
 from inference.findings import FINDINGS, Change
 from scp.index import choices
@@ -32,6 +32,7 @@ from scp.index.schema import (
     FilmState,
     Instance,
     Patient,
+    PriorChoice,
     Result,
     Series,
     Study,
@@ -149,13 +150,26 @@ def _latest_analyses(session: Session, film_ids: Sequence[int]) -> dict[int, Ana
 
 
 def _latest_comparisons(session: Session, analysis_ids: Sequence[int]) -> dict[int, Comparison]:
-    """Return, by analysis of the current film, the latest comparison with its prior film."""
+    """Return, by analysis of the current film, the comparison with the prior it was answered with.
+
+    A reader may have had the film compared with others too.
+    """
     prior = joinedload(Comparison.prior)
+    current, earlier = aliased(Analysis), aliased(Analysis)
     rows = session.scalars(
         select(Comparison)
         .options(
             prior.defer(Analysis.heatmaps, raiseload=True),
             prior.joinedload(Analysis.instance).lazyload(Instance.series),
+        )
+        .join(earlier, Comparison.prior_id == earlier.id)
+        .join(current, Comparison.current_id == current.id)
+        .join(
+            PriorChoice,
+            and_(
+                PriorChoice.instance_id == current.instance_id,
+                PriorChoice.prior_id == earlier.instance_id,
+            ),
         )
         .where(Comparison.current_id.in_(analysis_ids))
         .order_by(Comparison.id)
@@ -208,15 +222,15 @@ def _row(
         detail=instance.detail,
         calling_ae_title=instance.calling_ae_title,
         model=f"{analysis.model_name} {analysis.model_version}" if analysis else "",
-        findings=_findings(analysis, comparison) if analysis else (),
+        findings=finding_rows(analysis, comparison) if analysis else (),
         notes=tuple(analysis.notes) if analysis else (),
-        prior=_prior(comparison) if comparison else None,
+        prior=prior_row(comparison) if comparison else None,
         results=results,
         destinations=_destinations(results),
     )
 
 
-def _findings(analysis: Analysis, comparison: Comparison | None) -> tuple[FindingRow, ...]:
+def finding_rows(analysis: Analysis, comparison: Comparison | None) -> tuple[FindingRow, ...]:
     """Return what was said of each finding, and since the prior if that film is comparable."""
     known = comparison.changes if comparison and comparison.comparable else []
     changes = {change["label"]: change for change in known}
@@ -241,7 +255,7 @@ def _findings(analysis: Analysis, comparison: Comparison | None) -> tuple[Findin
     return tuple(rows)
 
 
-def _prior(comparison: Comparison) -> PriorRow:
+def prior_row(comparison: Comparison) -> PriorRow:
     """Return which film was the prior."""
     film = comparison.prior.instance
     return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)

@@ -1,4 +1,5 @@
-// Look again every few seconds, and say so when there is no answer: an old page must not pass for a new one.
+// Look again when the server says that there is something new, and say so when it falls silent: an old
+// page must not pass for a new one.
 "use strict";
 (() => {
   const live = document.getElementById("live");
@@ -6,46 +7,72 @@
   if (!live) return;
   const periodMs = 1000 * Number(live.dataset.refreshS);
   let paused = false;
+  let looking = false;
   let answered = new Date();
+  let silence = null;
 
   function showPause() {
     const button = document.getElementById("pause");
     button.hidden = false;
     button.textContent = paused ? "Paused: go on" : "Pause";
     button.setAttribute("aria-pressed", String(paused));
-    button.onclick = () => { paused = !paused; showPause(); if (!paused) look(); };
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#pause")) return;
+    paused = !paused;
+    showPause();
+    if (!paused) look();
+  });
+
+  // what a reader has typed, opened, scrolled or selected stays; so does a viewer with its film
+  function keeps(node, next) {
+    if (node.id && node.id === next.id && node.hasAttribute("data-keep") && next.hasAttribute("data-keep")) {
+      if (node.dataset.keep !== next.dataset.keep) location.reload(); // other tools: begin anew
+      return false;
+    }
+    if (node.nodeName === "DETAILS" && node.open) next.setAttribute("open", "");
+    return true;
   }
 
   function putIn(text) {
     const next = new DOMParser().parseFromString(text, "text/html").getElementById("live");
     if (!next) throw new Error("no page");
-    const focused = document.activeElement && document.activeElement.id;
-    const scrolled = [...document.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
-    live.replaceChildren(...next.childNodes);
-    document.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
-    if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+    Idiomorph.morph(live, next, { morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: { beforeNodeMorphed: keeps } });
     showPause();
   }
 
   async function look() {
+    if (paused || looking || document.hidden) return;
+    looking = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(periodMs + 5000) });
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Hilum-Look": "again" }, signal: AbortSignal.timeout(periodMs + 5000) });
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
       if (!paused && String(getSelection()) === "") putIn(text); // a reader who is copying keeps the selection
       answered = new Date();
       lost.hidden = true;
     } catch {
-      lost.textContent = `The dashboard does not answer. What you see is as of ${answered.toLocaleTimeString()}.`;
-      lost.hidden = false;
+      saySilent();
+    } finally {
+      looking = false;
     }
   }
 
-  async function rounds() {
-    if (!paused && !document.hidden) await look();
-    setTimeout(rounds, periodMs);
+  function saySilent() {
+    lost.textContent = `The dashboard does not answer. What you see is as of ${answered.toLocaleTimeString()}.`;
+    lost.hidden = false;
   }
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) look(); });
+
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(saySilent, 2 * periodMs + 5000);
+  }
+
+  const events = new EventSource("/events");
+  events.addEventListener("hello", () => { heard(); if (!lost.hidden) look(); });
+  events.addEventListener("look", () => { heard(); look(); });
+  document.addEventListener("visibilitychange", look);
   showPause();
-  setTimeout(rounds, periodMs);
+  heard();
 })();

@@ -1,0 +1,67 @@
+"""What a model's bundle says of itself, read without loading the network."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import inference
+
+_DEFAULT = Path(inference.__file__).parent / "bundles" / "chest14"
+METADATA = Path("configs/metadata.json")  # as `inference.bundle` has it, which needs torch
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Validation films of like probability: what was said of them, and what held, in [0, 1]."""
+
+    probability: float
+    frequency: float
+    films: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's own statements; ``reliability`` by label of the finding."""
+
+    name: str
+    version: str
+    intended_use: str
+    training_data: str
+    reliability: dict[str, tuple[Bin, ...]] = field(default_factory=dict)
+
+    def is_of(self, model: str) -> bool:
+        """Say whether this is the card of a model called "name version".
+
+        A version with a site's own prevalences has another scale, and no reliability.
+        """
+        return model == f"{self.name} {self.version}"
+
+    def held(self, label: str, probability: float) -> Bin | None:
+        """Return the validation films that were given the likest probability."""
+        known = self.reliability.get(label, ())
+        return min(known, key=lambda one: abs(one.probability - probability), default=None)
+
+
+def read_card(bundle: str) -> Card | None:
+    """Return the card of a bundle's folder, or of the bundle that ships; None if it has none.
+
+    A worker that cannot load its bundle says so by itself, and better.
+    """
+    try:
+        said = json.loads(((Path(bundle) if bundle else _DEFAULT) / METADATA).read_text("utf-8"))
+        ours = said["hilum"]
+        readings = ours["readings"].items()
+        return Card(
+            said["name"],
+            said["version"],
+            said["intended_use"],
+            ours["training_data"],
+            {label: _bins(reading) for label, reading in readings},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _bins(reading: dict[str, Any]) -> tuple[Bin, ...]:
+    return tuple(Bin(**one) for one in reading.get("reliability", ()))

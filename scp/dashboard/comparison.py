@@ -1,0 +1,84 @@
+"""A film beside an earlier one of the same patient."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from inference.findings import LABELS
+from scp.dashboard.access import Viewer
+from scp.dashboard.page import NotHere
+from scp.dashboard.site import Site
+from scp.index.pictures import PairRow, earlier_rows, pair_row
+from scp.index.rows import FindingRow
+from scp.index.worklist import film_row
+from scp.queue import pair_job
+
+SEE_OTHER = 303
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses of comparisons."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/films/{uid}/compare")
+    def chosen(request: Request, uid: str) -> Response:
+        """Show the film beside the prior that it was answered with; or say why there is none."""
+        with Session(site.engine) as session:
+            film = film_row(session, uid)
+            if film is None:
+                raise NotHere("No film of this SOP Instance UID was received.")
+            if film.choice is not None and film.choice.prior_uid:
+                address = f"/films/{uid}/compare/{film.choice.prior_uid}"
+                return RedirectResponse(address, SEE_OTHER)
+            others = earlier_rows(session, uid)
+            return site.page(request, session, "no_prior.html", film=film, others=others)
+
+    @routes.get("/films/{uid}/compare/{prior_uid}")
+    def pair(request: Request, uid: str, prior_uid: str) -> Response:
+        with Session(site.engine) as session:
+            film, prior = film_row(session, uid), film_row(session, prior_uid)
+            others = earlier_rows(session, uid) if film is not None else []
+            if film is None or prior is None or prior_uid not in {other.uid for other in others}:
+                raise NotHere(
+                    "These are no film and an earlier one of the same patient. The film's own page"
+                    " says with which it can be compared."
+                )
+            compared = pair_row(session, uid, prior_uid)
+            return site.page(
+                request,
+                session,
+                "comparison.html",
+                film=film,
+                prior=prior,
+                pair=compared,
+                drawn=drawn(compared),
+                job=site.jobs.status(pair_job(uid, prior_uid)),
+                others=others,
+            )
+
+    @routes.post("/films/{uid}/compare/{prior_uid}")
+    def compare(viewer: Viewer, uid: str, prior_uid: str) -> Response:
+        """Have a worker compare two films; the page shows it when it is done."""
+        with Session(site.engine) as session:
+            if prior_uid not in {other.uid for other in earlier_rows(session, uid)}:
+                raise NotHere("The two are no film and an earlier one of the same patient.")
+        site.audit.record(viewer.name, "compared", uid, prior=prior_uid)
+        site.jobs.compare_pair(uid, prior_uid)
+        return RedirectResponse(f"/films/{uid}/compare/{prior_uid}", SEE_OTHER)
+
+    return routes
+
+
+def drawn(pair: PairRow | None) -> list[FindingRow]:
+    """Return the findings whose change can be seen on the film, the largest first.
+
+    The rule of the pictures (`inference.plates.heat_plates`).
+    """
+    if pair is None or pair.layers is None:
+        return []
+    shown = [
+        finding
+        for finding in pair.findings
+        if finding.called and pair.layers.heatmaps[LABELS.index(finding.label)].any()
+    ]
+    return sorted(shown, key=lambda finding: -abs(finding.difference))

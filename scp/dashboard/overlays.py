@@ -1,0 +1,115 @@
+"""What is laid over a film in the browser: outlines, heat maps, differences.
+
+The libraries that draw are large, and loaded when the first film is opened.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, Response
+from PIL import Image
+from pydicom import dcmread
+from sqlalchemy.orm import Session
+
+from inference.comparison.layers import Layers
+from inference.findings import FINDINGS, LABELS, Prediction
+from scp.dashboard.page import NotHere
+from scp.dashboard.pixels import find, lost
+from scp.dashboard.site import Site
+from scp.index.pictures import newest_prediction, pair_row
+
+# an answer may be replaced by a newer one under the same address
+_ASK_AGAIN = "private, no-cache"
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses of what lies over films."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/films/{uid}/overlay")
+    def overlay(uid: str) -> list[dict[str, Any]]:
+        """Return the positive findings that have a map, the most probable first, with outlines."""
+        prediction = _prediction(site, uid)
+        return outlined(site, uid, prediction) if prediction is not None else []
+
+    @routes.get("/films/{uid}/heatmaps/{label}.png")
+    def heatmap(uid: str, label: str) -> Response:
+        from inference.pictures import heat_layer  # noqa: PLC0415
+
+        prediction = _prediction(site, uid)
+        if prediction is None or _index(label) not in prediction.mapped:
+            raise NotHere(
+                f"Of {label} no heat map is shown: it is not positive, or its map is withheld."
+            )
+        return _png(heat_layer(prediction.heatmaps[_index(label)], _shape(site, uid)))
+
+    @routes.get("/films/{uid}/compare/{prior_uid}/structural.png")
+    def structural(uid: str, prior_uid: str) -> Response:
+        from inference.pictures import difference_layer  # noqa: PLC0415
+
+        return _png(difference_layer(_layers(site, uid, prior_uid).structural))
+
+    @routes.get("/films/{uid}/compare/{prior_uid}/heatmaps/{label}.png")
+    def difference(uid: str, prior_uid: str, label: str) -> Response:
+        from inference.pictures import difference_layer  # noqa: PLC0415
+
+        return _png(difference_layer(_layers(site, uid, prior_uid).heatmaps[_index(label)]))
+
+    return routes
+
+
+def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
+    """Return findings with their outlines, in pixels of the film, by the rule of the results."""
+    from inference.regions import outlines  # noqa: PLC0415
+
+    rings = outlines(prediction, _shape(site, uid), site.results.regions)
+    return [
+        {
+            "label": FINDINGS[i].label,
+            "name": FINDINGS[i].name,
+            "probability": float(prediction.probabilities[i]),
+            "outline": None if (ring := rings[i]) is None else np.round(ring, 1).tolist(),
+        }
+        for i in prediction.mapped
+    ]
+
+
+def _index(label: str) -> int:
+    if label not in LABELS:
+        raise NotHere(f"There is no finding of this name. They are {', '.join(LABELS)}.")
+    return LABELS.index(label)
+
+
+def _prediction(site: Site, uid: str) -> Prediction | None:
+    with Session(site.engine) as session:
+        return newest_prediction(session, uid)
+
+
+def _layers(site: Site, uid: str, prior_uid: str) -> Layers:
+    with Session(site.engine) as session:
+        pair = pair_row(session, uid, prior_uid)
+    if pair is None or pair.layers is None:
+        raise NotHere(
+            "Of these films no difference can be shown: they were not compared, or are not"
+            " comparable."
+        )
+    return pair.layers
+
+
+def _shape(site: Site, uid: str) -> tuple[int, int]:
+    """Return the rows and columns of a film."""
+    path = site.archive.path(find(site, uid).path)
+    try:
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
+    except FileNotFoundError as error:
+        raise lost() from error
+    return int(ds.Rows), int(ds.Columns)
+
+
+def _png(layer: npt.NDArray[np.uint8]) -> Response:
+    out = io.BytesIO()
+    Image.fromarray(layer).save(out, "PNG", compress_level=1)
+    headers = {"Cache-Control": _ASK_AGAIN}
+    return Response(out.getvalue(), media_type="image/png", headers=headers)

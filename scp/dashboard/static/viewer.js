@@ -1,0 +1,250 @@
+// A film in the browser: window, zoom, pan, and what lies over it. No library: a canvas and CSS.
+// Several stages may share one view and one window, so that two films move and brighten together.
+
+const HEADER_BYTES = 16;
+const FASTEST = 8; // largest zoom, in screen pixels per pixel of the film
+
+/** Those who want to know of a change, once in a frame of the screen. */
+class Told {
+  #listeners = [];
+  #waiting = false;
+
+  tell(listener) { this.#listeners.push(listener); }
+
+  changed() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    requestAnimationFrame(() => { this.#waiting = false; this.#listeners.forEach((listener) => listener()); });
+  }
+}
+
+/** Which part of the film is seen: zoom 1 shows all of it; x and y are the middle, in shares of it. */
+export class View extends Told {
+  zoom = 1; x = 0.5; y = 0.5;
+
+  fit() { this.zoom = 1; this.x = this.y = 0.5; this.changed(); }
+
+  /** Zoom by a factor; the point of the film at (x, y) stays where it is. */
+  zoomAt(factor, x = this.x, y = this.y) {
+    const zoom = Math.min(40, Math.max(0.5, this.zoom * factor));
+    const kept = this.zoom / zoom;
+    this.x = x + (this.x - x) * kept;
+    this.y = y + (this.y - y) * kept;
+    this.zoom = zoom;
+    this.changed();
+  }
+
+  pan(dx, dy) {
+    this.x = Math.min(1, Math.max(0, this.x + dx));
+    this.y = Math.min(1, Math.max(0, this.y + dy));
+    this.changed();
+  }
+}
+
+/** How values become greys, beside the window that hilum read the film by: level 0, width 1. */
+export class Greys extends Told {
+  level = 0; width = 1; inverted = false;
+
+  set(level, width) {
+    this.level = Math.min(1.5, Math.max(-1.5, level));
+    this.width = Math.min(4, Math.max(0.02, width));
+    this.changed();
+  }
+
+  reset() { this.inverted = false; this.set(0, 1); }
+
+  invert() { this.inverted = !this.inverted; this.changed(); }
+}
+
+/** A film's values, as `scp/dashboard/pixels.py` packs them. */
+export class Film {
+  constructor(buffer) {
+    [this.rows, this.columns, this.entries, this.bytes] = new Uint32Array(buffer, 0, 4);
+    this.shown = new Uint8Array(buffer, HEADER_BYTES, this.entries);
+    const Values = this.bytes === 1 ? Uint8Array : Uint16Array;
+    this.values = new Values(buffer, HEADER_BYTES + this.entries, this.rows * this.columns);
+    const black = this.shown[0], white = this.shown[this.entries - 1];
+    this.first = this.shown.findIndex((grey) => grey !== black);
+    this.last = this.shown.findIndex((grey) => grey === white);
+    if (this.last <= this.first) { this.first = 0; this.last = this.entries - 1; }
+  }
+
+  static async fetch(address) {
+    const answer = await fetch(address, { headers: { Accept: "application/vnd.hilum.film, application/json" } });
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    return new Film(await answer.arrayBuffer());
+  }
+
+  /** Return the colour of each value, as ImageData wants it on a little-endian machine. */
+  table(greys) {
+    const middle = (this.first + this.last) / 2, span = this.last - this.first;
+    const table = new Uint32Array(this.entries);
+    for (let value = 0; value < this.entries; value++) {
+      const asked = Math.round(middle + (value - middle - greys.level * span) / greys.width);
+      const grey = this.shown[Math.min(this.entries - 1, Math.max(0, asked))];
+      table[value] = 0xff000000 | (greys.inverted ? 255 - grey : grey) * 0x010101;
+    }
+    return table;
+  }
+
+  paint(canvas, greys) {
+    const context = canvas.getContext("2d");
+    const picture = context.createImageData(this.columns, this.rows);
+    const out = new Uint32Array(picture.data.buffer), table = this.table(greys), values = this.values;
+    for (let i = 0; i < out.length; i++) out[i] = table[values[i]];
+    context.putImageData(picture, 0, 0);
+  }
+}
+
+/** One film on the screen, with what lies over it. */
+export class Stage {
+  #drag = null;
+
+  constructor(box, view, greys) {
+    Object.assign(this, { box, view, greys });
+    this.sheet = box.querySelector(".sheet");
+    this.canvas = box.querySelector("canvas");
+    view.tell(() => this.place());
+    greys.tell(() => this.paint());
+    new ResizeObserver(() => this.place()).observe(box);
+    box.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    box.addEventListener("pointerdown", (event) => this.#down(event));
+    box.addEventListener("pointermove", (event) => this.#move(event));
+    box.addEventListener("pointerup", () => { this.#drag = null; });
+    box.addEventListener("pointercancel", () => { this.#drag = null; });
+    box.addEventListener("contextmenu", (event) => event.preventDefault());
+    box.addEventListener("dblclick", () => { view.fit(); greys.reset(); });
+  }
+
+  /** Show the film of this address; say in words what is wrong when it cannot be shown. */
+  async show(address) {
+    const said = this.box.querySelector(".said");
+    try {
+      this.film = await Film.fetch(address);
+    } catch (error) {
+      said.textContent = error.message;
+      this.box.dataset.shown = "no";
+      return false;
+    }
+    [this.canvas.width, this.canvas.height] = [this.film.columns, this.film.rows];
+    this.place();
+    this.film.paint(this.canvas, this.greys);
+    said.hidden = true;
+    this.box.dataset.shown = "yes";
+    return true;
+  }
+
+  paint() { if (this.film) this.film.paint(this.canvas, this.greys); }
+
+  /** How many screen pixels a pixel of the film takes when all of it is seen. */
+  get fitted() { return Math.min(this.box.clientWidth / this.film.columns, this.box.clientHeight / this.film.rows); }
+
+  place() {
+    if (!this.film || !this.box.clientWidth) return;
+    const scale = Math.min(this.fitted * this.view.zoom, FASTEST);
+    const [width, height] = [this.film.columns * scale, this.film.rows * scale];
+    const style = this.sheet.style;
+    style.width = `${width}px`;
+    style.height = `${height}px`;
+    style.transform = `translate(${this.box.clientWidth / 2 - this.view.x * width}px, ${this.box.clientHeight / 2 - this.view.y * height}px)`;
+    this.box.dataset.zoom = this.view.zoom.toFixed(2);
+  }
+
+  /** Lay outlines over the film; each is known by its finding's label. */
+  outline(findings) {
+    const svg = this.sheet.querySelector("svg");
+    if (!svg || !this.film) return;
+    svg.setAttribute("viewBox", `0 0 ${this.film.columns} ${this.film.rows}`);
+    svg.replaceChildren(...findings.filter((finding) => finding.outline).map((finding, i) => {
+      const path = document.createElementNS(svg.namespaceURI, "polygon");
+      path.setAttribute("points", finding.outline.map((point) => point.join(",")).join(" "));
+      path.setAttribute("class", `ring ring-${i % 3}`);
+      path.dataset.label = finding.label;
+      return path;
+    }));
+  }
+
+  /** Put one layer over the film, or none. */
+  layer(address) {
+    const image = this.sheet.querySelector("img.layer");
+    image.hidden = !address;
+    if (address && image.getAttribute("src") !== address) image.src = address;
+  }
+
+  #wheel(event) {
+    if (!this.film) return;
+    event.preventDefault();
+    const seen = this.sheet.getBoundingClientRect();
+    this.view.zoomAt(Math.exp(-event.deltaY / 400), (event.clientX - seen.left) / seen.width, (event.clientY - seen.top) / seen.height);
+  }
+
+  #down(event) {
+    if (!this.film || event.target.closest(".handle")) return;
+    const pans = event.button === 1 || event.button === 2 || event.shiftKey;
+    this.#drag = { pans, x: event.clientX, y: event.clientY, level: this.greys.level, width: this.greys.width };
+    this.box.setPointerCapture(event.pointerId);
+  }
+
+  #move(event) {
+    const drag = this.#drag;
+    if (!drag) return;
+    const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+    if (drag.pans) {
+      const seen = this.sheet.getBoundingClientRect();
+      this.view.pan(-dx / seen.width, -dy / seen.height);
+      [drag.x, drag.y] = [event.clientX, event.clientY];
+    } else {
+      // as in other viewers: right widens, down brightens
+      this.greys.set(drag.level - dy / 500, drag.width * Math.exp(dx / 300));
+    }
+  }
+}
+
+/** Let buttons with data-key be pressed by that key, unless somebody is typing. */
+export function keys(others = {}) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select")) return;
+    if (event.key.startsWith("Arrow") && event.target.closest("input")) return;
+    const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (button && !button.disabled) button.click();
+    else if (others[event.key]) others[event.key]();
+    else return;
+    event.preventDefault();
+  });
+}
+
+/** Bind the tools that every stage has: fit, zoom, invert, the sliders of the window. */
+export function tools(panel, view, greys) {
+  const of = (name) => panel.querySelector(`[name=${name}]`);
+  const acts = {
+    fit: () => { view.fit(); greys.reset(); },
+    closer: () => view.zoomAt(1.25),
+    farther: () => view.zoomAt(0.8),
+    invert: () => greys.invert(),
+  };
+  for (const [name, act] of Object.entries(acts)) of(name).addEventListener("click", act);
+  const [level, width] = [of("level"), of("width")];
+  const set = () => greys.set(-Number(level.value) / 100, Math.exp(-Number(width.value) / 50));
+  level.addEventListener("input", set);
+  width.addEventListener("input", set);
+  greys.tell(() => {
+    level.value = -100 * greys.level;
+    width.value = -50 * Math.log(greys.width);
+    of("invert").setAttribute("aria-pressed", String(greys.inverted));
+  });
+  const step = (dx, dy) => () => view.pan(dx / view.zoom, dy / view.zoom);
+  return { ArrowLeft: step(-0.05, 0), ArrowRight: step(0.05, 0), ArrowUp: step(0, -0.05), ArrowDown: step(0, 0.05) };
+}
+
+/** Bind buttons of which one at most is pressed; `act` gets the pressed one's value, or "". */
+export function oneOf(buttons, act) {
+  const press = (pressed) => {
+    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === pressed)));
+    act(pressed ? pressed.value : "");
+  };
+  buttons.forEach((button) => button.addEventListener("click", () => {
+    press(button.getAttribute("aria-pressed") === "true" ? null : button);
+  }));
+  return press;
+}

@@ -1,0 +1,127 @@
+"""What pages draw: where a film lies, what was said of it with its maps, how a pair compares."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased, undefer
+
+from inference.comparison.layers import Layers
+from inference.findings import Prediction
+from scp.index import choices
+from scp.index.films import prediction_of
+from scp.index.rows import FindingRow, PriorRow
+from scp.index.schema import Analysis, Comparison, Instance
+from scp.index.worklist import finding_rows, prior_row
+from scp.priors import rank
+
+
+@dataclass(frozen=True)
+class FilmFile:
+    """Where a received object lies: ``path`` is relative to data_dir."""
+
+    uid: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class EarlierRow:
+    """An earlier film that a film may be compared with; ``chosen``: it was answered with it."""
+
+    uid: str
+    acquired_at: datetime | None
+    view: str
+    chosen: bool
+    compared: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PairRow:
+    """How a film compares with one earlier film; without ``layers`` nothing can be drawn."""
+
+    findings: tuple[FindingRow, ...]
+    prior: PriorRow
+    quality: float
+    ssim: float
+    layers: Layers | None
+
+
+def film_file(session: Session, uid: str) -> FilmFile | None:
+    """Return where a film lies, by its SOP Instance UID, if it was received."""
+    row = session.execute(
+        select(Instance.uid, Instance.path, Instance.sha256).where(Instance.uid == uid)
+    ).one_or_none()
+    return FilmFile(*row) if row else None
+
+
+def newest_prediction(session: Session, uid: str) -> Prediction | None:
+    """Return what was said of a film last, with its maps; None before it was read."""
+    row = session.scalars(
+        select(Analysis)
+        .join(Analysis.instance)
+        .where(Instance.uid == uid)
+        .order_by(Analysis.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return prediction_of(row) if row else None
+
+
+def pair_row(session: Session, uid: str, prior_uid: str) -> PairRow | None:
+    """Return the last comparison of a film with an earlier one, if they were compared."""
+    current, prior = aliased(Analysis), aliased(Analysis)
+    film, earlier = aliased(Instance), aliased(Instance)
+    row = session.scalars(
+        select(Comparison)
+        .options(undefer(Comparison.layers))
+        .join(current, Comparison.current_id == current.id)
+        .join(prior, Comparison.prior_id == prior.id)
+        .join(film, current.instance_id == film.id)
+        .join(earlier, prior.instance_id == earlier.id)
+        .where(film.uid == uid, earlier.uid == prior_uid)
+        .order_by(Comparison.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return PairRow(
+        finding_rows(row.current, row),
+        prior_row(row),
+        row.quality,
+        row.ssim,
+        Layers.from_bytes(row.layers) if row.layers else None,
+    )
+
+
+def earlier_rows(session: Session, uid: str) -> list[EarlierRow]:
+    """Return the films that a film may be compared with, the best by the rule first."""
+    instance = session.scalars(select(Instance).where(Instance.uid == uid)).one()
+    current = choices.candidate(session, instance)
+    chosen = choices.rows(session, [instance.id]).get(instance.id)
+    compared = _compared_with(session, instance)
+    return [
+        EarlierRow(
+            other.uid,
+            other.acquired_at,
+            other.view,
+            chosen is not None and other.uid == chosen.prior_uid,
+            other.uid in compared,
+        )
+        for other in rank(current, choices.candidates(session, instance))
+    ]
+
+
+def _compared_with(session: Session, instance: Instance) -> set[str]:
+    """Return with which films a film was compared, and what is drawn of it known."""
+    current, prior = aliased(Analysis), aliased(Analysis)
+    found = session.scalars(
+        select(Instance.uid)
+        .join(prior, prior.instance_id == Instance.id)
+        .join(Comparison, Comparison.prior_id == prior.id)
+        .join(current, Comparison.current_id == current.id)
+        .where(
+            current.instance_id == instance.id,
+            ~Comparison.comparable | Comparison.layers.is_not(None),
+        )
+    )
+    return set(found)
