@@ -25,6 +25,7 @@ from scp.index.schema import (
     Base,
     Delivery,
     DeliveryState,
+    FilmFinding,
     FilmState,
     Heartbeat,
     Instance,
@@ -32,6 +33,7 @@ from scp.index.schema import (
     PriorChoice,
     Quarantined,
     Result,
+    SearchWord,
     Series,
     Study,
 )
@@ -102,29 +104,31 @@ def test_every_step_can_be_undone_and_done_again(empty):
         assert differences(connection) == []
 
 
+def inserter(connection):
+    """Return what inserts a row into a table as it is now: a filler in what is not named."""
+    old = sa.MetaData()
+    old.reflect(connection)
+    fillers = {"BIGINT": 1, "INTEGER": 1, "JSON": [], "BYTEA": b"", "BLOB": b""}
+
+    def insert(table, **values):
+        rest = {
+            c.name: fillers.get(str(c.type).split("(")[0], "")
+            for c in old.tables[table].columns
+            if not c.nullable and c.name != "id"
+        }
+        moments = dict.fromkeys((n for n in rest if n.endswith("_at")), NOW)
+        row = sa.insert(old.tables[table]).values(**(rest | moments | values))
+        return connection.execute(row).inserted_primary_key[0]
+
+    return insert
+
+
 def test_films_answered_before_keep_their_prior_and_their_job(empty):
     """From the first release's tables, filled, to the second's."""
     uids = ("1.2.1", "1.2.2", "1.2.3")
     with empty.begin() as connection:
         command.upgrade(migrations(connection), "0001")
-        old = sa.MetaData()
-        old.reflect(connection)
-
-        def insert(table, **values):
-            known = old.tables[table].columns
-            rest = {
-                c.name: {"BIGINT": 1, "INTEGER": 1, "JSON": [], "BYTEA": b"", "BLOB": b""}.get(
-                    str(c.type).split("(")[0], ""
-                )
-                for c in known
-                if not c.nullable and c.name != "id"
-            }
-            moments = dict.fromkeys((n for n in rest if n.endswith("_at")), NOW)
-            result = connection.execute(
-                sa.insert(old.tables[table]).values(**(rest | moments | values))
-            )
-            return result.inserted_primary_key[0]
-
+        insert = inserter(connection)
         study = insert("study", uid="1.2")
         series = insert("series", uid="1.3", study_id=study)
         films = [
@@ -154,6 +158,59 @@ def test_films_answered_before_keep_their_prior_and_their_job(empty):
         assert all("earlier release" in c.sentence and c.rejected == [] for c in chosen)
         jobs = {row.destination: row.job for row in session.scalars(sa.select(Delivery))}
         assert jobs == {"new": 1, "waits": 4, "done": 2, "dead": 9}
+
+
+def test_films_of_before_are_found_by_patient_id_finding_and_change(empty):
+    """From the third release's tables, filled, to the fourth's; names are in the archive."""
+    with empty.begin() as connection:
+        command.upgrade(migrations(connection), "0003")
+        insert = inserter(connection)
+        series = insert("series", uid="1.3", study_id=insert("study", uid="1.2"))
+        patient = insert("patient", patient_id="PAT-07", issuer="")
+        states = ("answered", "answered", "not analysed")
+        films = [
+            insert("instance", uid=f"1.2.{n}", series_id=series, patient_id=patient, state=state)
+            for n, state in enumerate(states)
+        ]
+        weak, strong = [0.1] * 14, [0.1, 0.9, *[0.1] * 12]
+        line = [0.5] * 14
+        insert("analysis", instance_id=films[0], probabilities=strong, thresholds=line)
+        old = insert("analysis", instance_id=films[1], probabilities=strong, thresholds=line)
+        new = insert(
+            "analysis",
+            instance_id=films[1],
+            probabilities=weak,
+            thresholds=line,
+            model_sha256="other",
+        )
+        changes = [
+            {"label": "Cardiomegaly", "change": "resolved"},
+            {"label": "Mass", "change": "unchanged"},
+        ]
+        insert(
+            "comparison",
+            current_id=new,
+            prior_id=old,
+            comparable=True,
+            changes=changes,
+            quality=1,
+            ssim=1,
+        )
+        command.upgrade(migrations(connection), "head")
+        assert differences(connection) == []
+    with Session(empty) as session:
+        rows = session.scalars(sa.select(Instance).order_by(Instance.id)).all()
+        assert [row.due_at for row in rows] == [NOW + timedelta(minutes=30)] * 2 + [None]
+        assert {row.patient_name for row in rows} == {None}
+        words = session.execute(sa.select(SearchWord.word, SearchWord.instance_id)).all()
+        assert set(words) == {(word, film) for word in ("pat", "07", "pat07") for film in films}
+        told = sa.select(FilmFinding).order_by(FilmFinding.instance_id)
+        assert [
+            (row.instance_id, row.label, row.positive, row.change) for row in session.scalars(told)
+        ] == [
+            (films[0], "Cardiomegaly", True, ""),
+            (films[1], "Cardiomegaly", False, "resolved"),
+        ]
 
 
 def test_the_steps_are_one_line_without_branches(tmp_path):

@@ -1,77 +1,27 @@
 """The index: what hilum remembers of every film, as tables.
 
-Names and birth dates are not kept: the archived objects have them. Alembic migrations in
-``migrations/`` make these tables; a test compares the two.
+Patients' names are kept, for readers search by them; birth dates are not. Neither names nor
+Patient IDs go to a log or a metric. Alembic migrations in ``migrations/`` make these tables; a
+test compares the two.
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     DateTime,
-    Enum,
     ForeignKey,
+    Index,
     LargeBinary,
-    MetaData,
+    String,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from scp.index.moments import UtcDateTime
-
-
-class FilmState(StrEnum):
-    """Where a received object stands. Every one that was sent ends in one of the last three.
-
-    FETCHED: a prior that hilum itself brought from the PACS; nobody asked for its answer.
-    """
-
-    FETCHED = "fetched"
-
-    RECEIVED = "received"
-    ANALYSED = "analysed"
-    ANSWERED = "answered"
-    NOT_ANALYSED = "not analysed"
-    FAILED = "failed"
-
-
-class DeliveryState(StrEnum):
-    """Where one result stands at one destination."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead letter"
-    CANCELLED = "cancelled"
-
-
-def _as_text(states: type[StrEnum]) -> Enum:
-    """Store a state's own word, as plain text on every database."""
-    return Enum(
-        states, native_enum=False, length=20, values_callable=lambda e: [state.value for state in e]
-    )
-
-
-class Base(DeclarativeBase):
-    """All tables of the index."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy's own way
-        datetime: UtcDateTime,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
-        FilmState: _as_text(FilmState),
-        DeliveryState: _as_text(DeliveryState),
-    }
+from scp.index.states import Base as Base  # noqa: PLC0414 -- part of the schema
+from scp.index.states import DeliveryState as DeliveryState  # noqa: PLC0414 -- part of the schema
+from scp.index.states import FilmState as FilmState  # noqa: PLC0414 -- part of the schema
 
 
 class Patient(Base):
@@ -110,11 +60,19 @@ class Instance(Base):
     """A received object, and its stated outcome.
 
     ``patient_id`` is empty without a usable Patient ID (absent, empty, several values): then
-    there is never a prior. ``acquired_at`` is the
-    sender's local time, without a zone, from the header attribute named in ``acquired_from``.
+    there is never a prior. ``acquired_at`` is the sender's local time, without a zone, from the
+    header attribute named in ``acquired_from``. ``patient_name`` and ``accession_number`` are as
+    the header has them, None where an earlier release took the film in and nobody has looked
+    since (`scp.index.reindex`). ``due_at`` is when a reader should have seen the film
+    (`scp.index.urgency`), None where nobody is asked to.
     """
 
     __tablename__ = "instance"
+    __table_args__ = (  # each in the order of the worklist, so that a page is one walk along it
+        Index("ix_instance_received_at", "received_at", "id"),
+        Index("ix_instance_state", "state", "received_at", "id"),
+        Index("ix_instance_due_at", "due_at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(unique=True)
@@ -126,17 +84,57 @@ class Instance(Base):
     sha256: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     calling_ae_title: Mapped[str]
-    received_at: Mapped[datetime] = mapped_column(index=True)
+    received_at: Mapped[datetime]
     acquired_at: Mapped[datetime | None] = mapped_column(DateTime(), index=True)
     acquired_from: Mapped[str]
     view: Mapped[str]
-    state: Mapped[FilmState] = mapped_column(index=True)
+    state: Mapped[FilmState]
     reason: Mapped[str] = mapped_column(default="")
     detail: Mapped[str] = mapped_column(default="")
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None] = mapped_column(index=True)
+    patient_name: Mapped[str | None]
+    accession_number: Mapped[str | None]
+    due_at: Mapped[datetime | None]
     series: Mapped[Series] = relationship(lazy="joined")
     analyses: Mapped[list["Analysis"]] = relationship(back_populates="instance")
     results: Mapped[list["Result"]] = relationship(back_populates="instance")
+
+
+class SearchWord(Base):
+    """A word by which a film is found: folded (`scp.index.folding`), of name, ID or accession.
+
+    Compared code point by code point, so that all words of one beginning lie side by side.
+    """
+
+    __tablename__ = "search_word"
+    __table_args__: Any = ({"sqlite_with_rowid": False},)
+
+    word: Mapped[str] = mapped_column(
+        String().with_variant(String(collation="C"), "postgresql"), primary_key=True
+    )
+    instance_id: Mapped[int] = mapped_column(
+        ForeignKey("instance.id"), primary_key=True, index=True
+    )
+
+
+class FilmFinding(Base):
+    """What the newest answer to a film says of one finding, where it says something.
+
+    A row for each positive finding, and for one that is gone; ``change`` is "" without a prior.
+    """
+
+    __tablename__ = "film_finding"
+    __table_args__: Any = (
+        Index("ix_film_finding_label", "label", "change", "instance_id"),
+        Index("ix_film_finding_positive", "label", "positive", "instance_id"),
+        Index("ix_film_finding_change", "change", "instance_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
+    label: Mapped[str] = mapped_column(primary_key=True)
+    positive: Mapped[bool]
+    change: Mapped[str]
 
 
 class Analysis(Base):
@@ -253,7 +251,7 @@ class Delivery(Base):
     job: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(default="")
-    last_attempt_at: Mapped[datetime | None]
+    last_attempt_at: Mapped[datetime | None] = mapped_column(index=True)
     next_attempt_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     result: Mapped[Result] = relationship(back_populates="deliveries")
