@@ -54,6 +54,16 @@ def capture(uid: UID, rows: int = 64, columns: int = 48) -> bytes:
     return out.getvalue()
 
 
+def maps_of(found) -> bytes:
+    """Heat maps as the index keeps them: a spot in the middle for each finding."""
+    maps = np.zeros((len(FINDINGS), 8, 8), np.float16)
+    for i, finding in enumerate(FINDINGS):
+        maps[i, 3:5, 3:5] = finding.label in found
+    out = io.BytesIO()
+    np.save(out, maps)
+    return out.getvalue()
+
+
 class Invented:
     """Puts films into one index and one archive."""
 
@@ -99,7 +109,7 @@ class Invented:
             model_sha256="a" * 64,
             probabilities=[(found or {}).get(f.label, 0.04) for f in FINDINGS],
             thresholds=[0.5] * len(FINDINGS),
-            heatmaps=b"heavy",
+            heatmaps=maps_of(found or {}),
             notes=list(notes),
             created_at=film.received_at,
         )
@@ -126,20 +136,21 @@ class Invented:
         )
         self.session.add(row)
         self.session.flush()
+        if self._choice(current.instance) is None:
+            self.choice(current.instance, prior.instance)
+
+    def _choice(self, film):
+        return self.session.scalars(
+            select(PriorChoice).where(PriorChoice.instance_id == film.id)
+        ).one_or_none()
 
     def choice(self, film, prior=None, rejected=(), limited="", notes=(), not_listed=0, why="why"):
         """``rejected``: (film, code, sentence) each."""
-        row = PriorChoice(
-            instance_id=film.id,
-            prior_id=prior.id if prior else None,
-            code="code",
-            sentence=why,
-            limited=limited,
-            notes=[{"code": "note", "sentence": note} for note in notes],
-            rejected=[{"uid": f.uid, "code": c, "sentence": s} for f, c, s in rejected],
-            not_listed=not_listed,
-            chosen_at=film.received_at,
-        )
+        row = self._choice(film) or PriorChoice(instance_id=film.id)
+        row.prior_id, row.code, row.sentence = prior.id if prior else None, "code", why
+        row.limited, row.not_listed, row.chosen_at = limited, not_listed, film.received_at
+        row.notes = [{"code": "note", "sentence": note} for note in notes]
+        row.rejected = [{"uid": f.uid, "code": c, "sentence": s} for f, c, s in rejected]
         self.session.add(row)
         self.session.flush()
 
