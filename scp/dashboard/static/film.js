@@ -21,6 +21,7 @@ if (viewer) {
   oneOf(findings, (label) => {
     stage.layer(label && `/films/${uid}/heatmaps/${label}.png`);
     stage.box.dataset.layer = label;
+    stage.single(label);
   });
   const thicker = (by) => () => { thickness.value = Number(thickness.value) + by; thicken(); };
   keys({ ...moves, "[": thicker(-10), "]": thicker(10) });

@@ -164,6 +164,11 @@ export class Stage {
     }));
   }
 
+  /** Show the outline of one finding alone, or of all without a label. */
+  single(label) {
+    for (const ring of this.sheet.querySelectorAll(".ring")) ring.classList.toggle("other", Boolean(label) && ring.dataset.label !== label);
+  }
+
   /** Put one layer over the film, or none. */
   layer(address) {
     const image = this.sheet.querySelector("img.layer");
