@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup serve demo test test-gpu ohif check format lock clean
+.PHONY: help setup serve demo test test-gpu ohif axe check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,19 @@ ohif: .peers/ohif/package/dist/index.html  ## fetch the OHIF viewer for the test
 	cd .peers/ohif && npm pack --silent $(OHIF) >/dev/null
 	echo "$(OHIF_SHA512)  $$(ls .peers/ohif/*.tgz)" | sha512sum --check --quiet
 	tar -xzf .peers/ohif/*.tgz -C .peers/ohif && rm .peers/ohif/*.tgz
+	touch $@
+
+# what judges whether everybody can use the pages
+AXE := axe-core@4.14.1
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+
+axe: .peers/axe/package/axe.min.js  ## fetch axe-core for the tests, by npm
+
+.peers/axe/package/axe.min.js:
+	mkdir -p .peers/axe
+	cd .peers/axe && npm pack --silent $(AXE) >/dev/null
+	echo "$(AXE_SHA512)  $$(ls .peers/axe/*.tgz)" | sha512sum --check --quiet
+	tar -xzf .peers/axe/*.tgz -C .peers/axe && rm .peers/axe/*.tgz
 	touch $@
 
 check: $(STAMP)  ## format, lint, types

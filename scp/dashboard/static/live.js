@@ -38,7 +38,7 @@
   function putIn(text) {
     const next = new DOMParser().parseFromString(text, "text/html").getElementById("live");
     if (!next) throw new Error("no page");
-    Idiomorph.morph(live, next, { morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: { beforeNodeMorphed: keeps } });
+    Idiomorph.morph(live, next, { morphStyle: "outerHTML", ignoreActiveValue: true, callbacks: { beforeNodeMorphed: keeps } });
     showPause();
   }
 
@@ -52,7 +52,8 @@
       if (!paused && String(getSelection()) === "") putIn(text); // a reader who is copying keeps the selection
       answered = new Date();
       lost.hidden = true;
-    } catch {
+    } catch (error) {
+      console.warn("hilum: this page could not be renewed:", error.message);
       saySilent();
     } finally {
       looking = false;

@@ -1,0 +1,306 @@
+"""The dashboard in the real Chromium, with real films. Pictures: .artefacts/pages/."""
+
+import contextlib
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import open_tab
+from films import philips_cr
+from ohif import empty
+from pydicom import dcmread
+from pydicom.uid import generate_uid
+from service import FEWEST_RESULTS, Service, destination, free_port
+
+from inference.bundle import default_bundle
+from inference.film import read_film
+from scp.demo import simulated_prior
+
+pytestmark = pytest.mark.xdist_group("pages")
+
+SHOTS = Path(__file__).parents[1] / ".artefacts" / "pages"
+POINTS = [(x / 12 + 0.04, y / 12 + 0.04) for x in range(12) for y in range(12)]
+ZOOM = "document.querySelector('.stage').dataset.zoom"
+
+
+class Clinic:
+    """A running service with a film, its prior, and a still earlier one."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        extra = FEWEST_RESULTS + destination(port)
+        self.folder = folder
+        self.service = Service(folder, default_bundle(), extra)
+        self.current = dcmread(philips_cr())
+        self.prior = simulated_prior(self.current)
+        self.oldest = again(self.prior, "19990102")
+
+    def send(self, *films) -> None:
+        """Send films one after the other, and wait for each answer."""
+        for ds in films:
+            path = self.folder / f"{ds.SOPInstanceUID}.dcm"
+            ds.save_as(path, enforce_file_format=True)
+            self.service.storescu(path)
+            self.service.outcome(ds.SOPInstanceUID)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.service.http_port}"
+
+    @property
+    def film(self) -> str:
+        return f"/films/{self.current.SOPInstanceUID}"
+
+
+def again(film, day: str):
+    """The same picture as a film of another day."""
+    other = copy.deepcopy(film)
+    for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
+        setattr(other, keyword, day)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(other, keyword, generate_uid())
+    other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
+    return other
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    clinic = Clinic(tmp_path_factory.mktemp("clinic"))
+    with clinic.service:
+        clinic.send(clinic.oldest, clinic.prior, clinic.current)
+        yield clinic
+
+
+@pytest.fixture(scope="module")
+def chromium(clinic):
+    with open_tab(clinic.address, empty(SHOTS)) as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(chromium):
+    """The browser, with nothing said of an earlier test; and nothing to complain of after this."""
+    chromium.errors.clear()
+    chromium.page.set_viewport_size({"width": 1600, "height": 1000})
+    yield chromium
+    assert chromium.errors == []
+
+
+@pytest.fixture
+def film(tab, clinic):
+    tab.open(clinic.film)
+    return tab
+
+
+@pytest.fixture
+def pair(tab, clinic):
+    tab.open(f"{clinic.film}/compare")
+    return tab
+
+
+def difference(one, other) -> float:
+    """Mean difference of two pictures, in greys."""
+    return float(np.abs(one - other).mean())
+
+
+PAGES = {
+    "worklist": "/",
+    "film": "{film}",
+    "comparison": "{film}/compare",
+    "no-prior": "/films/{oldest}/compare",
+    "quarantine": "/quarantine",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [1280, 3840])
+def test_a_page_is_accessible_fits_its_screen_and_asks_nobody_else(name, width, tab, clinic):
+    tab.page.set_viewport_size({"width": width, "height": 800 if width == 1280 else 2160})
+    tab.open(PAGES[name].format(film=clinic.film, oldest=clinic.oldest.SOPInstanceUID))
+    tab.shot(f"{name}-{width}")
+    assert tab.violations() == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.page.locator(".scroll").evaluate_all(
+        "boxes => boxes.every(box => box.scrollWidth <= box.clientWidth)"
+    )
+
+
+def test_the_film_has_the_greys_that_were_read(film, clinic):
+    read = read_film(clinic.current).eight_bits
+    rows, columns = read.shape
+    expected = np.array([read[int(y * rows), int(x * columns)] for x, y in POINTS])
+    shown = film.greys(".now", POINTS)
+    assert np.ptp(expected) > 100
+    assert np.abs(shown[:, 0] - expected).max() <= 1
+    assert (shown[:, 0] == shown[:, 2]).all()
+
+
+def test_invert_brightness_and_contrast_change_greys_and_fit_brings_them_back(film):
+    before = film.greys(".now", POINTS)[:, 0]
+    film.press("i")
+    film.until("document.querySelector('[name=invert]').getAttribute('aria-pressed') === 'true'")
+    assert (film.greys(".now", POINTS)[:, 0] == 255 - before).all()
+    film.press("i")
+    for slider in ("level", "width"):
+        film.page.locator(f"[name={slider}]").focus()
+        for _ in range(15):
+            film.page.keyboard.press("ArrowRight")
+        film.page.wait_for_timeout(100)  # a frame of the screen
+        changed = film.greys(".now", POINTS)[:, 0]
+        assert np.abs(changed - before).max() > 20, slider
+        film.press("f")
+        film.page.wait_for_timeout(100)
+        assert (film.greys(".now", POINTS)[:, 0] == before).all(), slider
+
+
+def test_a_key_lays_a_findings_map_over_the_film_and_takes_it_away(film):
+    film.until("document.querySelectorAll('.stage.now .ring').length > 0")
+    bare = film.picture(".stage.now")
+    film.press("1")
+    film.until("document.querySelector('.stage.now img.layer').complete")
+    film.until("!document.querySelector('.stage.now img.layer').hidden")
+    painted = film.picture(".stage.now")
+    assert difference(painted, bare) > 3
+    coloured = np.ptp(painted, axis=-1) > 25
+    assert coloured.mean() > np.mean(np.ptp(bare, axis=-1) > 25) + 0.01
+    film.page.locator("[name=opacity]").fill("10")
+    assert difference(film.picture(".stage.now"), bare) < difference(painted, bare)
+    film.page.locator(".stage.now").focus()
+    film.press("1")
+    assert difference(film.picture(".stage.now"), bare) < 0.5
+
+
+def test_outlines_can_be_switched_off(film):
+    film.until("document.querySelectorAll('.stage.now .ring').length > 0")
+    with_rings = film.picture(".stage.now")
+    film.press("o")
+    without = film.picture(".stage.now")
+    assert difference(with_rings, without) > 0.1
+    assert (np.ptp(without, axis=-1) <= 2).mean() > 0.99
+
+
+def test_zoom_and_pan_move_the_film_and_fit_shows_all_of_it(film):
+    whole = film.picture(".stage.now")
+    film.press("+", "+", "+", "ArrowRight", "ArrowDown")
+    film.until(f"{ZOOM} === '1.95'")
+    assert difference(film.picture(".stage.now"), whole) > 5
+    film.press("f")
+    film.until(f"{ZOOM} === '1.00'")
+    assert difference(film.picture(".stage.now"), whole) < 0.5
+
+
+def test_the_mouse_zooms_where_it_points_drags_the_window_and_moves_with_shift(film):
+    box = film.page.locator(".stage.now").bounding_box()
+    x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 3
+    before = film.greys(".now", POINTS)
+    film.page.mouse.move(x, y)
+    film.page.mouse.wheel(0, -400)
+    film.until(f"Number({ZOOM}) > 1.5")
+    zoomed = film.picture(".stage.now")
+    film.page.keyboard.down("Shift")
+    film.page.mouse.down()
+    film.page.mouse.move(x + 80, y + 40)
+    film.page.mouse.up()
+    film.page.keyboard.up("Shift")
+    film.page.wait_for_timeout(100)
+    assert difference(film.picture(".stage.now"), zoomed) > 3
+    assert (film.greys(".now", POINTS) == before).all()
+    film.page.mouse.down()
+    film.page.mouse.move(x + 80, y + 160)
+    film.page.mouse.up()
+    film.page.wait_for_timeout(100)
+    assert np.abs(film.greys(".now", POINTS) - before).max() > 20
+
+
+def test_both_films_move_together(pair):
+    pair.press("+", "+")
+    pair.until(
+        "[...document.querySelectorAll('.stage')].every(stage => stage.dataset.zoom === '1.56')"
+    )
+
+
+def test_the_prior_lies_on_the_current_film(pair):
+    """The prior was moved and turned before it was sent: as it is, it lies elsewhere."""
+    now, before = (pair.greys(stage, POINTS)[:, 0] for stage in (".now", ".before"))
+    inside = before > 0
+    assert inside.mean() > 0.8
+    assert np.median(np.abs(now - before)[inside]) < 6
+
+
+def test_swiping_shows_the_prior_left_of_the_edge(pair):
+    pair.press("s")
+    pair.until("document.getElementById('viewer').dataset.mode === 'swipe'")
+    middle = pair.picture(".stages")
+    edge = pair.page.locator("[name=edge]")
+    edge.fill("100")
+    prior = pair.picture(".stages")
+    edge.fill("0")
+    current = pair.picture(".stages")
+    third = middle.shape[1] // 3
+    assert difference(prior, current) > 1
+    assert difference(middle[60:-60, :third], prior[60:-60, :third]) < 0.5
+    assert difference(middle[60:-60, -third:], current[60:-60, -third:]) < 0.5
+    pair.page.locator(".stage.now").focus()
+    pair.press("ArrowRight")
+    assert edge.input_value() == "4"
+
+
+def test_blinking_shows_one_film_and_then_the_other(pair):
+    pair.press("b", " ")  # by hand from now on
+    pair.page.wait_for_timeout(300)  # until one film has taken the room of two
+    first = pair.picture(".stages")
+    pair.press(" ")
+    second = pair.picture(".stages")
+    assert difference(first, second) > 1
+    pair.press(" ")
+    assert difference(pair.picture(".stages"), first) < 0.5
+    pair.press("b", "b")  # and by itself
+    pair.until("document.getElementById('viewer').classList.contains('flipped')")
+    pair.until("!document.getElementById('viewer').classList.contains('flipped')")
+
+
+def test_the_structural_difference_lies_over_both_films_where_the_opacity_has_gone(pair):
+    bare = pair.picture(".stage.now")
+    pair.press("d")
+    pair.until("[...document.querySelectorAll('img.layer')].every(i => !i.hidden && i.complete)")
+    painted = pair.picture(".stage.now")
+    blue = (painted[..., 2] - painted[..., 0]) - (bare[..., 2] - bare[..., 0]) > 15
+    y, x = (where.mean() for where in np.nonzero(blue))
+    rows, columns = blue.shape
+    assert blue.sum() > 100
+    # `scp.demo` painted it at 27 % and 62 % of the prior; the film is in the middle of its stage
+    width = pair.page.locator(".stage.now .sheet").bounding_box()["width"]
+    assert abs((x - (columns - width) / 2) / width - 0.27) < 0.08
+    assert abs(y / rows - 0.62) < 0.08
+
+
+def test_another_prior_is_compared_when_a_reader_asks_and_the_answer_stays(tab, clinic):
+    tab.open(f"{clinic.film}/compare")
+    results = len(clinic.service.film(clinic.current.SOPInstanceUID)["results"])
+    tab.page.get_by_role("button", name="Compare", exact=True).first.click()
+    tab.page.wait_for_url(f"**/compare/{clinic.oldest.SOPInstanceUID}")
+    tab.until("document.getElementById('viewer').dataset.comparable === 'yes'")  # by itself
+    tab.films_shown()
+    row = clinic.service.film(clinic.current.SOPInstanceUID)
+    assert row["prior"]["uid"] == clinic.prior.SOPInstanceUID
+    assert len(row["results"]) == results
+
+
+def test_a_new_film_is_shown_by_itself_and_disturbs_no_reader(tab, clinic):
+    tab.open(clinic.film)
+    tab.press("+", "i")
+    tab.until("document.querySelector('[name=invert]').getAttribute('aria-pressed') === 'true'")
+    tab.page.evaluate("document.querySelector('.stage').kept = true")
+    as_of = tab.page.locator(".now time").inner_text()
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(contextlib.closing(tab.page.context.new_page()))
+        other.goto(tab.address)
+        newest = again(clinic.oldest, "19980102")
+        assert other.locator(f"[id='film-{newest.SOPInstanceUID}']").count() == 0
+        clinic.send(newest)
+        other.wait_for_selector(f"[id='film-{newest.SOPInstanceUID}']")
+    tab.page.bring_to_front()
+    tab.until(f"document.querySelector('.now time').innerText !== {as_of!r}")
+    assert tab.page.evaluate("document.querySelector('.stage').kept") is True
+    assert tab.page.evaluate(ZOOM) == "1.25"
