@@ -29,7 +29,8 @@
 
   async function look() {
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(periodMs + 5000) });
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Hilum-Look": "again" }, signal: AbortSignal.timeout(periodMs + 5000) });
+      if (answer.status === 401) { location.reload(); return; } // the session is over: the films leave the screen
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
       if (!paused && String(getSelection()) === "") putIn(text); // a reader who is copying keeps the selection
