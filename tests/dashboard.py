@@ -44,14 +44,13 @@ class Site:
 
 
 @contextlib.contextmanager
-def served(
-    engine, archive, destinations=("PACS_A",), clock=lambda: NOW, add=lambda app: None, **settings
-):
+def served(engine, archive, destinations=("PACS_A",), clock=lambda: NOW, add=None, **settings):
     """``add`` puts further routes into the application."""
     jobs = Jobs(engine)
     site = dashboard.Site(engine, archive, jobs, DashboardSettings(**settings), destinations, clock)
     app = make_app(site)
-    add(app)
+    if add is not None:
+        add(app)
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
