@@ -283,6 +283,15 @@ def test_an_ended_session_is_swept_when_somebody_else_logs_in(site, clock):
         assert only.user.name == "otto"
 
 
+def test_who_logs_in_again_leaves_no_session_behind(site):
+    log_in(site, "vera")
+    cookie = site.browser.cookies["hilum"]
+    log_in(site, "otto")
+    site.browser.cookies.clear()
+    site.browser.cookies["hilum"] = cookie
+    assert site.browser.get("/").status_code == 303
+
+
 def test_the_cookie_is_for_this_site_and_no_script_and_the_database_does_not_hold_it(site):
     cookie = log_in(site).headers["set-cookie"].lower()
     for word in ("hilum=", "httponly", "samesite=strict", "path=/"):

@@ -1,8 +1,13 @@
 """The audit trail: whole lines, on the disk, whoever else writes."""
 
+import fcntl
 import json
+import os
+import re
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -71,6 +76,22 @@ def test_processes_that_write_at_once_lose_and_tear_nothing(audit, tmp_path):
     for name in "abc":
         mine = [line["target"] for line in lines if line["person"] == name]
         assert mine == [str(number) for number in range(100)]
+
+
+def test_a_writer_waits_for_another_as_a_shared_folder_needs_it(audit, tmp_path):
+    audit.record("otto", "viewed", "1.2")
+    with (tmp_path / "audit" / "2026-03.jsonl").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        inode = os.fstat(other.fileno()).st_ino
+        waiting = re.compile(rf"-> FLOCK .*:{inode} ")
+        writer = threading.Thread(target=audit.record, args=("vera", "viewed", "1.3"))
+        writer.start()
+        deadline = time.monotonic() + 20
+        while writer.is_alive() and not waiting.search(Path("/proc/locks").read_text()):
+            assert time.monotonic() < deadline
+        assert [line["person"] for line in audit.lines()] == ["otto"]
+    writer.join(20)
+    assert [line["person"] for line in audit.lines()] == ["otto", "vera"]
 
 
 FULL = """

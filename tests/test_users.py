@@ -203,3 +203,17 @@ def test_the_command_reads_a_password_from_stdin_and_prints_none(config):
     assert done.returncode == 0, done.stderr
     assert "otto may log in" in done.stdout
     assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_the_dashboard_says_at_its_start_that_nobody_can_log_in_yet(config):
+    beyond = {"HILUM_DASHBOARD__HOST": "0.0.0.0", "HILUM_DASHBOARD__PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "scp.cli", "dashboard", "--config", str(config)],
+        cwd=ROOT, env=os.environ | beyond, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        first, second = process.stderr.readline(), process.stderr.readline()
+        process.terminate()
+        process.stderr.read()
+    assert "no user yet" in first
+    assert "hilum user add NAME" in first
+    assert "passwords travel in the clear" in second

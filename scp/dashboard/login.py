@@ -81,6 +81,8 @@ class Door:
 
     def enter(self, request: Request, name: str, password: str, wanted: str) -> Response:
         """Check a password; begin a session, or say that it is wrong and not why."""
+        if not self._site.settings.asks_for_login:
+            return RedirectResponse(wanted, 303)
         address = request.client.host if request.client else ""
         keys: tuple[Key, ...] = (("name", name[:64]), ("address", address))
         wait_s = self._slowed.wait_s(keys, self._site.clock())
@@ -89,7 +91,7 @@ class Door:
             answer = self.page(request, wanted, 429, error=text)
             answer.headers["Retry-After"] = str(wait_s)
             return answer
-        token = self._begin(name, password)
+        token = self._begin(name, password, request.cookies.get(self._cookie, ""))
         if token is None:
             self._slowed.failed(keys, self._site.clock())
             self._record(_NOBODY, "login failed", self._known(name), address)
@@ -118,8 +120,8 @@ class Door:
         answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that this browser keeps
         return answer
 
-    def _begin(self, name: str, password: str) -> str | None:
-        """Return a new session's token, if the password is right."""
+    def _begin(self, name: str, password: str, before: str) -> str | None:
+        """Return a new session's token, if the password is right; the browser's old one ends."""
         site = self._site
         with Session(site.engine) as session:
             user = users.find(session, name)
@@ -127,6 +129,7 @@ class Door:
         if not passwords.matches(password, password_hash) or password_hash is None:
             return None
         with Session(site.engine) as session, session.begin():
+            logins.end(session, before)
             logins.sweep(session, site.clock(), site.settings.limits)
             return logins.begin(session, name, password_hash, site.clock())
 
