@@ -12,15 +12,18 @@ from pathlib import Path
 from pydicom.uid import UID
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.config import Settings, load_settings
 from scp.dimse.retrieve import see_services
 from scp.dimse.sender import DestinationSettings, Unreachable, echo, refused
 from scp.errors import HilumError, ServiceError
+from scp.index import users
 from scp.index.database import open_database
+from scp.index.people import DashboardUser
 from scp.results.kinds import Kind, class_name, kinds_made
 from scp.roles import open_socket
 
@@ -59,6 +62,7 @@ def _checks(config: Path) -> Iterator[Checked]:
     yield _try("database", lambda: _database(settings))
     yield _try("receiver port", lambda: _receiver_port(settings))
     yield _try("dashboard port", lambda: _dashboard_port(settings))
+    yield _try("dashboard login", lambda: _dashboard_login(settings))
     yield _try("priors", lambda: _priors(settings))
     if not settings.destinations:
         yield Checked("destinations", good=True, text="none: results stay in the archive")
@@ -131,6 +135,24 @@ def _dashboard_port(settings: Settings) -> str:
             raise
         return f"hilum answers on port {port}"
     return f"{host}:{port} is free"
+
+
+def _dashboard_login(settings: Settings) -> str:
+    """Be content with a dashboard that is open to this machine alone, or that somebody can use."""
+    if not settings.dashboard.asks_for_login:
+        return "open to this machine, without a login"
+    engine = open_database(settings.database_url)
+    try:
+        made = inspect(engine).has_table(DashboardUser.__tablename__)
+        with Session(engine) as session:
+            number = users.how_many(session) if made else 0
+    finally:
+        engine.dispose()
+    if number == 0:
+        raise ServiceError("no user yet: hilum user add NAME --access operator")
+    clear = "; passwords travel in the clear: put a reverse proxy with TLS before it, and set"
+    clear += " [dashboard] behind_https = true"
+    return f"{number} may log in{'' if settings.dashboard.behind_https else clear}"
 
 
 def _says_alive(host: str, port: int) -> bool:

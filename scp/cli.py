@@ -6,18 +6,16 @@ The only place for exit codes: 0 done, 1 done but not all well, 2 wrong usage (T
 78 wrong configuration or a role that cannot start (EX_CONFIG).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from scp.errors import CANNOT_START, ConfigError, HilumError, ServiceError
-
-if TYPE_CHECKING:
-    from scp.config import Settings
+from scp.shell import CONFIG, Config, Json
+from scp.shell import errors_to_exit_code as _errors_to_exit_code
+from scp.shell import load as _load
+from scp.user_cli import audit, user_app
 
 app = typer.Typer(
     help="Reads chest X-rays beside a PACS, compares them with the prior film, and answers in the"
@@ -33,40 +31,15 @@ queue_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(queue_app, name="queue", rich_help_panel="Operate")
+app.add_typer(user_app, name="user", rich_help_panel="Operate")
+app.command("audit", rich_help_panel="Operate")(audit)
 
-Config = Annotated[
-    Path, typer.Option("--config", "-c", envvar="HILUM_CONFIG", help="The configuration file.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, not a table.")]
 Name = Annotated[
     str | None,
     typer.Option(help="A name that stays the same after a restart and differs between processes."),
 ]
 Descriptor = Annotated[int | None, typer.Option("--fd", hidden=True)]
 Supervisor = Annotated[int | None, typer.Option(hidden=True)]
-CONFIG = Path("config.toml")
-
-
-@contextmanager
-def _errors_to_exit_code() -> Iterator[None]:
-    """Print what went wrong in one sentence, and leave with the right code."""
-    try:
-        yield
-    except (ConfigError, ServiceError) as error:
-        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(CANNOT_START) from error
-    except HilumError as error:
-        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from error
-
-
-def _load(config: Path, role: str, *, quiet: bool = False) -> "Settings":
-    from scp import logs
-    from scp.config import load_settings
-
-    settings = load_settings(config)
-    logs.configure_logs(role, quiet=quiet)
-    return settings
 
 
 @app.command(rich_help_panel="Run")

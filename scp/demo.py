@@ -135,6 +135,11 @@ def _get(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=10) as answer:
             body: bytes = answer.read()
             return body
+    except urllib.error.HTTPError as error:
+        raise ServiceError(
+            f"{url} answers {error.code} {error.reason}: the demonstration needs a dashboard that"
+            ' asks for no login, [dashboard] host = "127.0.0.1"'
+        ) from error
     except urllib.error.URLError as error:
         raise ServiceError(
             f"{url} does not answer ({error.reason}): is `make serve` up?"

@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.config import Settings
+from scp.dashboard.settings import DashboardSettings
 from scp.errors import ServiceError
+from scp.index import users
 from scp.index.database import migrate, open_database
 from scp.index.heartbeats import BEAT_S, Role, beat, leave
 from scp.queue import Jobs
@@ -179,6 +181,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             results=settings.results,
             card=read_card(settings.inference.bundle),
         )
+        _say_who_may_log_in(site.settings, ground.engine)
         server = uvicorn.Server(
             uvicorn.Config(
                 make_app(site),
@@ -200,6 +203,17 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         server.should_exit = True
         thread.join(DRAIN_S + 1)
         log.info("stopped")
+
+
+def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
+    """Warn at the start of what keeps people out, or lets passwords be read."""
+    if not settings.asks_for_login:
+        return
+    with Session(engine) as session:
+        if users.how_many(session) == 0:
+            log.warning("no user yet", mend="hilum user add NAME --access operator")
+    if not settings.behind_https:
+        log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")
 
 
 def open_socket(host: str, port: int, key: str) -> socket.socket:

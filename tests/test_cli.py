@@ -5,23 +5,29 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from network import Pacs
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
+from sqlalchemy.orm import Session
 from typer.main import get_group
 from typer.testing import CliRunner
 
 from scp.cli import app
 from scp.commands import parse_address
 from scp.errors import ConfigError
+from scp.index import users
+from scp.index.database import migrate, open_database
+from scp.index.people import Access
 
 ROOT = Path(__file__).parents[1]
+GROUPS = get_group(app).commands
 COMMANDS = [
     (),
-    *((name,) for name in get_group(app).commands),
-    *(("queue", name) for name in get_group(app).commands["queue"].commands),
+    *((name,) for name in GROUPS),
+    *((group, name) for group in ("queue", "user") for name in GROUPS[group].commands),
 ]
 
 
@@ -136,7 +142,7 @@ def test_check_is_content_with_a_good_configuration(config):
     assert all(item["good"] for item in looked_at.values())
     assert set(looked_at) == {
         "configuration", "model", "disk", "database", "receiver port", "dashboard port",
-        "priors", "destinations",
+        "dashboard login", "priors", "destinations",
     }  # fmt: skip
     assert looked_at["model"]["text"].startswith("tiny 0.0.1 on ")
 
@@ -169,6 +175,30 @@ def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
     assert "is it running" in wrong["database"]
     assert "are [priors] host and port right?" in wrong["priors"]
     assert "does it know HILUM?" in wrong["destination pacs"]
+
+
+def test_check_says_who_may_log_in_and_that_passwords_travel_in_the_clear(config, tmp_path):
+    beyond = {"HILUM_DASHBOARD__HOST": "0.0.0.0"}
+
+    def login(**environment):
+        done = hilum("check", "--json", "--config", config(), **environment)
+        return next(i for i in json.loads(done.stdout) if i["what"] == "dashboard login")
+
+    assert login() == {
+        "what": "dashboard login", "good": True, "text": "open to this machine, without a login",
+    }  # fmt: skip
+    nobody = login(**beyond)
+    assert not nobody["good"]
+    assert "no user yet: hilum user add" in nobody["text"]
+    engine = open_database(f"sqlite:///{tmp_path / 'var' / 'hilum.sqlite'}")
+    migrate(engine)
+    with Session(engine) as session, session.begin():
+        users.add(session, "otto", "hash", Access.VIEWER, datetime.now(UTC))
+    engine.dispose()
+    clear = login(**beyond)
+    assert clear["good"]
+    assert clear["text"].startswith("1 may log in; passwords travel in the clear")
+    assert login(**beyond, HILUM_DASHBOARD__BEHIND_HTTPS="true")["text"] == "1 may log in"
 
 
 def test_check_names_what_a_destination_does_not_take_and_the_key_that_switches_it_off(config):

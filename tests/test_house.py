@@ -189,8 +189,9 @@ def test_commands_on_a_page_exist(page):
     code = "\n".join(re.findall(r"`[^`\n]+`|^```.*?^```", text, flags=re.M | re.S))
     assert set(re.findall(r"\bmake ([a-z-]+)", code)) <= targets
     assert set(re.findall(r"(?:bin/|[`\s])hilum (?!is ready)([a-z][a-z-]*)", code)) <= known
-    queue = set(re.findall(r"\bhilum queue ([a-z]+)", code))
-    assert queue <= set(commands["queue"].commands)
+    for group in ("queue", "user"):
+        said = set(re.findall(rf"\bhilum {group} ([a-z]+)", code))
+        assert said <= set(commands[group].commands)
 
 
 def test_the_licence_is_the_one_that_the_project_names():

@@ -8,6 +8,7 @@ from scp.dashboard import (
     files,
     film,
     live,
+    login,
     machine,
     overlays,
     page,
@@ -17,12 +18,25 @@ from scp.dashboard import (
 )
 from scp.dashboard.site import Site
 
+PARTS = (
+    login,
+    machine,
+    live,
+    files,
+    pixels,
+    overlays,
+    worklist,
+    film,
+    comparison,
+    quarantine,
+)
+
 
 def make_app(site: Site) -> FastAPI:
     """Return the dashboard as an ASGI application."""
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    page.prepare(app, site.pages)
-    access.guard(app)
-    for part in (machine, live, files, pixels, overlays, worklist, film, comparison, quarantine):
+    access.guard(app, site)
+    page.prepare(app, site.pages, https=site.settings.behind_https)
+    for part in PARTS:
         app.include_router(part.router(site))
     return app

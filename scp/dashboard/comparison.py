@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from inference.findings import LABELS
-from scp.dashboard.access import Viewer
+from scp.dashboard.access import Viewer, viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import PairRow, earlier_rows, pair_row
@@ -43,6 +43,8 @@ def router(site: Site) -> APIRouter:
                     "These are no film and an earlier one of the same patient. The film's own page"
                     " says with which it can be compared."
                 )
+            viewed(site, request, uid)
+            viewed(site, request, prior_uid)
             compared = pair_row(session, uid, prior_uid)
             return site.page(
                 request,

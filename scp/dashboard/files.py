@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from scp.archive import valid_uid
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.pictures import MAX_WIDTH, MIN_WIDTH, NoPicture, is_picture, png_of
 from scp.dashboard.site import Site
@@ -17,11 +18,15 @@ from scp.index.worklist import result_file
 
 # a result's UID is made of all that went into it; private: shared caches keep no patient's picture
 _KEPT = "private, max-age=31536000, immutable"
+# where people log in, a browser asks each time whether this one may see it
+_ASKED = "private, no-cache"
+_THUMBNAIL = 256  # pixels; the worklist is full of them, and they tell little
 
 
 def router(site: Site) -> APIRouter:
     """Return the addresses of results. No part of an address ever becomes part of a path."""
     routes = APIRouter(include_in_schema=False)
+    kept = _ASKED if site.settings.asks_for_login else _KEPT
 
     @routes.get("/results/{uid}.png")
     def picture(
@@ -32,7 +37,9 @@ def router(site: Site) -> APIRouter:
         result = _find(site.engine, uid)
         if not is_picture(result.sop_class_uid):
             raise NotHere(f"A {result.kind} is no picture. Its DICOM file: /results/{uid}.dcm")
-        headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": _KEPT}
+        headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": kept}
+        if width is None or width > _THUMBNAIL:
+            viewed(site, request, result.film_uid, result=uid)
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         try:
@@ -44,15 +51,14 @@ def router(site: Site) -> APIRouter:
         return Response(data, media_type="image/png", headers=headers)
 
     @routes.get("/results/{uid}.dcm")
-    def file(uid: str) -> Response:
+    def file(request: Request, uid: str) -> Response:
         result = _find(site.engine, uid)
         path = site.archive.path(result.path)
         if not path.is_file():
             raise _lost(uid)
-        headers = {"ETag": f'"{result.sha256}"', "Cache-Control": _KEPT}
-        return FileResponse(
-            path, media_type="application/dicom", filename=f"{result.uid}.dcm", headers=headers
-        )
+        viewed(site, request, result.film_uid, "downloaded", result=uid)
+        # its header names the patient: no browser keeps it
+        return FileResponse(path, media_type="application/dicom", filename=f"{result.uid}.dcm")
 
     return routes
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import newest_prediction
@@ -20,6 +21,7 @@ def router(site: Site) -> APIRouter:
             if row is None:
                 text = "No film of this SOP Instance UID was received. All films: the first page."
                 raise NotHere(text)
+            viewed(site, request, uid)
             others = [other for other in study_rows(session, row.study_uid) if other.uid != uid]
             said = newest_prediction(session, uid)
             return site.page(

@@ -3,13 +3,14 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
 from scp import observe
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.counts import Counts, counts
@@ -61,12 +62,13 @@ def router(site: Site) -> APIRouter:
             )
 
     @routes.get("/api/films/{uid}")
-    def film(uid: str) -> FilmRow:
+    def film(request: Request, uid: str) -> FilmRow:
         """Return one film by its SOP Instance UID."""
         with Session(site.engine) as session:
             row = film_row(session, uid)
         if row is None:
             raise NotHere("No film of this SOP Instance UID was received.")
+        viewed(site, request, uid)
         return row
 
     return routes

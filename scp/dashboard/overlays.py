@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from PIL import Image
 from pydicom import dcmread
 from sqlalchemy.orm import Session
 
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.pixels import find, lost
 from scp.dashboard.site import Site
@@ -29,15 +30,17 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/films/{uid}/overlay")
-    def overlay(uid: str) -> list[dict[str, Any]]:
+    def overlay(request: Request, uid: str) -> list[dict[str, Any]]:
         """Return the positive findings that have a map, the most probable first, with outlines."""
         prediction = _prediction(site, uid)
+        viewed(site, request, uid)
         return outlined(site, uid, prediction) if prediction is not None else []
 
     @routes.get("/films/{uid}/heatmaps/{label}.png")
-    def heatmap(uid: str, label: str) -> Response:
+    def heatmap(request: Request, uid: str, label: str) -> Response:
         from inference.pictures import heat_layer  # noqa: PLC0415
 
+        viewed(site, request, uid)
         prediction = _prediction(site, uid)
         if prediction is None or _index(label) not in prediction.mapped:
             raise NotHere(

@@ -1,6 +1,7 @@
 """The templates, the safety headers, and pages that say what went wrong."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,9 +11,11 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scp.audit import AuditFailed
 from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
@@ -22,12 +25,18 @@ _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'; object-src 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # with no-referrer, browsers would send "Origin: null" for our own forms
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+# told to browsers that came over https: never come another way, for a year
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 # the pages name patients: no shared computer keeps them
 NOT_KEPT = "no-store"
 
@@ -65,56 +74,79 @@ def templates() -> Jinja2Templates:
     return Jinja2Templates(env=env)
 
 
-def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
+class Safe:
+    """ASGI middleware: every answer gets its safety headers. It holds no answer back."""
+
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+        self._app, self._headers = app, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with headers."""
+
+        async def safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                headers.setdefault("Cache-Control", NOT_KEPT)
+            await send(message)
+
+        await self._app(scope, receive, safely)
+
+
+def problem(
+    pages: Jinja2Templates, request: Request, status: int, title: str, text: str
+) -> Response:
+    """Return a page that says what went wrong, or for scripts the same as JSON."""
+    if not wants_page(request):
+        return JSONResponse({"error": title, "detail": text}, status, HEADERS)
+    context = {"title": title, "text": text, "status": status}
+    return pages.TemplateResponse(request, "problem.html", context, status, HEADERS)
+
+
+def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     """Give every answer its safety headers, and every failure its page."""
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-
-    @app.middleware("http")
-    async def safe(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        response.headers.setdefault("Cache-Control", NOT_KEPT)
-        return response
-
-    def problem(request: Request, status: int, title: str, text: str) -> Response:
-        if not _wants_page(request):
-            return JSONResponse({"error": title, "detail": text}, status, HEADERS)
-        context = {"title": title, "text": text, "status": status}
-        return pages.TemplateResponse(request, "problem.html", context, status, HEADERS)
+    app.add_middleware(Safe, headers=HEADERS | (HTTPS_ONLY if https else {}))
+    problem_page = partial(problem, pages)
 
     @app.exception_handler(NotHere)
     def not_here(request: Request, error: NotHere) -> Response:
-        return problem(request, 404, "Not here", str(error))
+        return problem_page(request, 404, "Not here", str(error))
 
     @app.exception_handler(NotAllowed)
     def not_allowed(request: Request, error: NotAllowed) -> Response:
-        return problem(request, 403, "Not allowed", str(error))
+        return problem_page(request, 403, "Not allowed", str(error))
+
+    @app.exception_handler(AuditFailed)
+    def not_recorded(request: Request, error: AuditFailed) -> Response:
+        _LOG.error("nothing may be changed: %s", error)
+        return problem_page(request, 503, "Not now", f"Nothing was done, because {error}.")
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
         if error.status_code != 404:
-            return problem(request, error.status_code, "Not possible", str(error.detail))
+            return problem_page(request, error.status_code, "Not possible", str(error.detail))
         text = "hilum has no page of this address. The films are on the first page."
-        return problem(request, 404, "Not here", text)
+        return problem_page(request, 404, "Not here", text)
 
     @app.exception_handler(RequestValidationError)
     def misunderstood(request: Request, error: RequestValidationError) -> Response:
         told = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
-        return problem(request, 422, "The address is not understood", told)
+        return problem_page(request, 422, "The address is not understood", told)
 
     @app.exception_handler(sa.exc.SQLAlchemyError)
     def no_database(request: Request, error: sa.exc.SQLAlchemyError) -> Response:
         # the class only: the text may hold a statement with its values
         _LOG.error("the database did not answer the dashboard: %s", type(error).__name__)
         text = "The database does not answer. See that it runs and that [database] url is right;"
-        return problem(request, 503, "Not now", f"{text} this page looks again by itself.")
+        return problem_page(request, 503, "Not now", f"{text} this page looks again by itself.")
 
     @app.exception_handler(Exception)  # the outer edge; the server logs the traceback
     def broken(request: Request, error: Exception) -> Response:
         text = f"The dashboard broke ({type(error).__name__}); its log says where. Films are"
-        return problem(request, 500, "Not now", f"{text} received and read all the same.")
+        return problem_page(request, 500, "Not now", f"{text} received and read all the same.")
 
 
-def _wants_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
     """Say whether a reader asks, and not a script."""
     return "text/html" in request.headers.get("accept", "")

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from inference.comparison.layers import Layers
 from inference.film import NotAFilm, read_greys
 from inference.grayscale import Greys
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import FilmFile, film_file, pair_row
@@ -81,6 +82,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/films/{uid}/pixels")
     def pixels(request: Request, uid: str) -> Response:
         file = find(site, uid)
+        viewed(site, request, uid)
         return _answer(
             request, file.sha256, lambda: decoded.get(file.sha256, lambda: pack(read(site, file)))
         )
@@ -89,6 +91,7 @@ def router(site: Site) -> APIRouter:
     def aligned(request: Request, uid: str, prior_uid: str) -> Response:
         """Return the prior laid onto the film."""
         current, prior = find(site, uid), find(site, prior_uid)
+        viewed(site, request, prior_uid)
         with Session(site.engine) as session:
             pair = pair_row(session, uid, prior_uid)
         if pair is None or pair.layers is None:

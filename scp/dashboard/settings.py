@@ -1,6 +1,11 @@
 """How the web page is offered."""
 
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from scp.dashboard.origins import is_loopback
+from scp.index.logins import Limits
 
 
 class DashboardSettings(BaseModel):
@@ -10,8 +15,26 @@ class DashboardSettings(BaseModel):
 
     host: str = Field(
         default="127.0.0.1",
-        description="address to listen on. The page shows Patient IDs and has no login of its own:"
-        " offer it to others only through a reverse proxy that has one",
+        description="address to listen on. On this machine alone the page is open; on any other it"
+        " asks for a login (`hilum user add`)",
+    )
+    behind_https: bool = Field(
+        default=False,
+        description="a reverse proxy with TLS stands before it: it asks for a login on every"
+        " address, and browsers keep to https. Without TLS passwords travel in the clear",
+    )
+    session_hours: float = Field(
+        default=12,
+        gt=0,
+        le=168,
+        description="hours until a login ends, whatever happens",
+    )
+    idle_minutes: float = Field(
+        default=30,
+        gt=0,
+        le=1440,
+        description="minutes until a login ends in which nobody does anything; a page that looks"
+        " again by itself is nobody",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
     refresh_s: int = Field(
@@ -28,3 +51,14 @@ class DashboardSettings(BaseModel):
     films_per_page: int = Field(
         default=50, ge=1, le=500, description="films on one page; older ones are a link away"
     )
+
+    @property
+    def asks_for_login(self) -> bool:
+        """Whether a person must log in: as soon as another machine can reach the page."""
+        return self.behind_https or not is_loopback(self.host)
+
+    @property
+    def limits(self) -> Limits:
+        """How long a login lasts."""
+        whole, idle = timedelta(hours=self.session_hours), timedelta(minutes=self.idle_minutes)
+        return Limits(whole, idle)

@@ -14,7 +14,7 @@ from scp import observe
 from scp.archive import Archive
 from scp.audit import Audit
 from scp.dashboard import page
-from scp.dashboard.access import person_of
+from scp.dashboard.access import Seen, person_of
 from scp.dashboard.card import Card
 from scp.dashboard.settings import DashboardSettings
 from scp.index.counts import counts
@@ -58,6 +58,7 @@ class Site:
     card: Card | None = None
     stopping: Event = field(default_factory=Event)
     audit: Audit = field(init=False)
+    seen: Seen = field(init=False, default_factory=Seen)
     pages: Jinja2Templates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,3 +79,7 @@ class Site:
             "counts": counts(session),
         }
         return self.pages.TemplateResponse(request, template, around | found, status)
+
+    def problem(self, request: Request, status: int, title: str, text: str) -> Response:
+        """Return a page that says what went wrong, or for scripts the same as JSON."""
+        return page.problem(self.pages, request, status, title, text)

@@ -110,6 +110,7 @@ class ResultFile:
     """Where a result lies: ``path`` is relative to data_dir."""
 
     uid: str
+    film_uid: str
     kind: str
     sop_class_uid: str
     path: str

@@ -34,7 +34,7 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
-def _as_text(states: type[StrEnum]) -> Enum:
+def as_text(states: type[StrEnum]) -> Enum:
     """Store a state's own word, as plain text on every database."""
     return Enum(
         states, native_enum=False, length=20, values_callable=lambda e: [state.value for state in e]
@@ -56,6 +56,6 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[Any]: JSON,
-        FilmState: _as_text(FilmState),
-        DeliveryState: _as_text(DeliveryState),
+        FilmState: as_text(FilmState),
+        DeliveryState: as_text(DeliveryState),
     }

@@ -102,9 +102,16 @@ def study_rows(session: Session, study_uid: str) -> list[FilmRow]:
 def result_file(session: Session, uid: str) -> ResultFile | None:
     """Return where one result lies, by its SOP Instance UID, if hilum made it."""
     row = session.execute(
-        select(Result.uid, Result.kind, Result.sop_class_uid, Result.path, Result.sha256).where(
-            Result.uid == uid
+        select(
+            Result.uid,
+            Instance.uid,
+            Result.kind,
+            Result.sop_class_uid,
+            Result.path,
+            Result.sha256,
         )
+        .join(Result.instance)
+        .where(Result.uid == uid)
     ).one_or_none()
     return ResultFile(*row) if row else None
 

@@ -47,6 +47,7 @@
     looking = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Hilum-Look": "again" }, signal: AbortSignal.timeout(periodMs + 5000) });
+      if (answer.status === 401) { location.reload(); return; } // the session is over: the films leave the screen
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
       if (!paused && String(getSelection()) === "") putIn(text); // a reader who is copying keeps the selection
@@ -70,10 +71,19 @@
     silence = setTimeout(saySilent, 2 * periodMs + 5000);
   }
 
-  const events = new EventSource("/events");
-  events.addEventListener("hello", () => { heard(); if (!lost.hidden) look(); });
-  events.addEventListener("look", () => { heard(); look(); });
+  function listen() {
+    const events = new EventSource("/events");
+    events.addEventListener("hello", () => { heard(); if (!lost.hidden) look(); });
+    events.addEventListener("look", () => { heard(); look(); });
+    events.addEventListener("error", () => {
+      if (events.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      look();
+      setTimeout(listen, periodMs);
+    });
+  }
+
   document.addEventListener("visibilitychange", look);
   showPause();
   heard();
+  listen();
 })();

@@ -1,6 +1,9 @@
 // A film in the browser: window, zoom, pan, and what lies over it. No library: a canvas and CSS.
 // Several stages may share one view and one window, so that two films move and brighten together.
 
+// part of a page that was opened, which is recorded once
+export const PART = { "X-Hilum-Look": "again" };
+
 const HEADER_BYTES = 16;
 const FASTEST = 8; // largest zoom, in screen pixels per pixel of the film
 
@@ -70,7 +73,7 @@ export class Film {
   }
 
   static async fetch(address) {
-    const answer = await fetch(address, { headers: { Accept: "application/vnd.hilum.film, application/json" } });
+    const answer = await fetch(address, { headers: { Accept: "application/vnd.hilum.film, application/json", ...PART } });
     if (!answer.ok) throw new Error((await answer.json()).detail);
     return new Film(await answer.arrayBuffer());
   }

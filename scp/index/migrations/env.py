@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from scp.index import people  # noqa: F401 -- its tables
 from scp.index.schema import Base
 
 context.configure(

@@ -1,0 +1,55 @@
+"""Where a request comes from, told by its headers alone."""
+
+import ipaddress
+import re
+
+from starlette.datastructures import Headers
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # they change nothing
+_LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address, or a name in a URL, is this machine and no other."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def without_port(host: str) -> str:
+    """Return what a Host header names, without its port."""
+    return re.sub(r":\d*$", "", host)
+
+
+def other_site(method: str, headers: Headers, *, has_session: bool) -> str:
+    """Return why a request may have been made by another site's page; empty when it was not.
+
+    A browser says by ``Sec-Fetch-Site`` who made a request; over plain http to another machine it
+    does not, but then sends ``Origin``. Without both it is no browser and no page can have made
+    it; but whoever brings a browser's session is to say where from.
+
+    References
+    ----------
+    .. [1] OWASP, Cross-Site Request Forgery Prevention: Fetch Metadata headers.
+    .. [2] Go, net/http: CrossOriginProtection.
+    """
+    if method in SAFE_METHODS:
+        return ""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return "" if site in ("same-origin", "none") else "another site's page asks for it"
+    if origin is not None:
+        same = origin.partition("://")[2] == headers.get("host", "") != ""
+        return "" if same else f"the page that asks is of {origin[:100]}"
+    if has_session:
+        return "it does not say which page asks (a script sends the header Origin)"
+    return ""
+
+
+def local_path(wanted: str) -> str:
+    """Return a path on this site to go on to; the first page, if another site is meant."""
+    return wanted if _LOCAL_PATH.fullmatch(wanted) else "/"

@@ -1,0 +1,42 @@
+"""What every command of `hilum` has in common: its options, its exit codes, its configuration."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scp.errors import CANNOT_START, ConfigError, HilumError, ServiceError
+
+if TYPE_CHECKING:
+    from scp.config import Settings
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="HILUM_CONFIG", help="The configuration file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, not a table.")]
+CONFIG = Path("config.toml")
+
+
+@contextmanager
+def errors_to_exit_code() -> Iterator[None]:
+    """Print what went wrong in one sentence, and leave with the right code."""
+    try:
+        yield
+    except (ConfigError, ServiceError) as error:
+        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(CANNOT_START) from error
+    except HilumError as error:
+        typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error
+
+
+def load(config: Path, role: str, *, quiet: bool = False) -> "Settings":
+    """Read the configuration, and begin the log of a role."""
+    from scp import logs
+    from scp.config import load_settings
+
+    settings = load_settings(config)
+    logs.configure_logs(role, quiet=quiet)
+    return settings
