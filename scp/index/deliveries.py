@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from scp.index.locking import lock
@@ -103,3 +103,63 @@ def set_state(
         row.state = new
         row.next_attempt_at = None
     return len(rows)
+
+
+def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]:
+    """Make a film's dead letters to a destination pending; return them."""
+    rows = session.scalars(
+        select(Delivery)
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(
+            Instance.uid == film_uid,
+            Delivery.destination == destination,
+            Delivery.state == DeliveryState.DEAD,
+        )
+    ).all()
+    for row in rows:
+        row.state = DeliveryState.PENDING
+    return [row.id for row in rows]
+
+
+def error_of(session: Session, delivery_id: int) -> str:
+    """Return why a delivery failed last; "" when there is none, or it did not."""
+    return session.scalar(select(Delivery.last_error).where(Delivery.id == delivery_id)) or ""
+
+
+def films_with_dead(session: Session, destination: str, error: str | None, limit: int) -> list[str]:
+    """Return films with dead letters to a destination, those tried the longest ago first."""
+    found = (
+        select(Instance.uid)
+        .join(Instance.results)
+        .join(Result.deliveries)
+        .where(*_dead(destination, error))
+        .group_by(Instance.uid)
+        .order_by(func.max(Delivery.last_attempt_at), func.max(Delivery.id))
+        .limit(limit)
+    )
+    return list(session.scalars(found))
+
+
+def count_dead(session: Session, destination: str, error: str | None = None) -> int:
+    """Return how many dead letters a destination has; with ``error``, how many that failed so."""
+    return session.scalar(select(func.count(Delivery.id)).where(*_dead(destination, error))) or 0
+
+
+def discard_dead(session: Session, destination: str, error: str | None = None) -> int:
+    """Cancel the dead letters to a destination; return how many."""
+    number = count_dead(session, destination, error)
+    session.execute(
+        update(Delivery)
+        .where(*_dead(destination, error))
+        .values(state=DeliveryState.CANCELLED)
+        .execution_options(synchronize_session=False)
+    )
+    return number
+
+
+def _dead(destination: str, error: str | None) -> list[ColumnElement[bool]]:
+    wanted = [Delivery.state == DeliveryState.DEAD, Delivery.destination == destination]
+    if error is not None:
+        wanted.append(Delivery.last_error == error)
+    return wanted
