@@ -1,7 +1,6 @@
 """`hilum queue`: look at jobs, retry and cancel them."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,18 +14,8 @@ from scp.config import Settings
 from scp.index import films
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
 from scp.mending import Mending
-from scp.queue import NoSuchJob, again_of, delivery_of, fetch_of, film_of
+from scp.queue import STATE_WORDS, NoSuchJob, again_of, changed_at, delivery_of, fetch_of, film_of
 from scp.roles import Ground, now, open_ground
-
-_WORDS = {
-    "ENQUEUED": "waiting",
-    "DELAYED": "waiting for its time",
-    "PENDING": "running",
-    "ERROR": "failed",
-    "CANCELLED": "cancelled",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
-    "SUCCESS": "done",
-}
 
 
 def list_jobs(settings: Settings, *, as_json: bool) -> None:
@@ -95,11 +84,10 @@ def _require(ground: Ground, job_id: str) -> WorkflowStatus:
 
 
 def _row(job: WorkflowStatus) -> dict[str, Any]:
-    since = datetime.fromtimestamp((job.updated_at or job.created_at or 0) / 1000, UTC)
     return {
         "job": job.workflow_id,
-        "state": _WORDS.get(job.status, job.status.lower()),
-        "since": since.isoformat(timespec="seconds"),
+        "state": STATE_WORDS.get(job.status, job.status.lower()),
+        "since": changed_at(job).isoformat(timespec="seconds"),
         "why": type(job.error).__name__ if job.error is not None else "",
     }
 

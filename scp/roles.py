@@ -164,6 +164,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     """Run the dashboard on a listening socket."""
     import uvicorn  # noqa: PLC0415
 
+    from scp.dashboard.about import about  # noqa: PLC0415
     from scp.dashboard.app import make_app  # noqa: PLC0415
     from scp.dashboard.site import Site  # noqa: PLC0415
 
@@ -175,6 +176,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
+            about=about(settings),
         )
         server = uvicorn.Server(
             uvicorn.Config(

@@ -1,81 +1,18 @@
 """The web page, asked over HTTP as a browser and a script ask it."""
 
-import contextlib
 import io
 import logging
-import socket
-import threading
-import time
-from dataclasses import dataclass
 from datetime import timedelta
 
-import httpx
 import pytest
 import sqlalchemy as sa
-import uvicorn
-from invented_films import NOW, PATIENT_ID, REPORT, Invented, capture, open_index
+from dashboard import changing, served
+from invented_films import NOW, PATIENT_ID, REPORT, capture, open_index
 from PIL import Image
 from sqlalchemy.orm import Session
 
 from inference.findings import Change
-from scp.archive import Archive
-from scp.dashboard import site as dashboard
-from scp.dashboard.app import make_app
-from scp.dashboard.settings import DashboardSettings
 from scp.index.schema import DeliveryState, FilmState, Result
-from scp.queue import Jobs
-
-CSP = "default-src 'self'"
-
-
-@dataclass
-class Site:
-    """A running dashboard, its index, and a browser."""
-
-    engine: sa.Engine
-    archive: Archive
-    browser: httpx.Client
-
-    @contextlib.contextmanager
-    def invent(self):
-        with Session(self.engine) as session:
-            yield Invented(session, self.archive)
-            session.commit()
-
-    def page(self, path="/", status=200):
-        answer = self.browser.get(path)
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-security-policy"].startswith(CSP)
-        return answer.text
-
-
-@contextlib.contextmanager
-def served(engine, archive, destinations=("PACS_A",), **settings):
-    jobs = Jobs(engine)
-    site = dashboard.Site(
-        engine, archive, jobs, DashboardSettings(**settings), destinations, lambda: NOW
-    )
-    app = make_app(site)
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline, "the dashboard did not start"
-        thread.join(0.01)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    try:
-        with httpx.Client(
-            base_url=url, headers={"Accept": "text/html"}, trust_env=False, timeout=20
-        ) as browser:
-            yield Site(engine, archive, browser)
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
-        jobs.close()
 
 
 @pytest.fixture
@@ -498,11 +435,18 @@ def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
     assert site.browser.get("/docs").status_code == 404  # it would load foreign scripts
 
 
-def test_nothing_can_be_changed_over_http(site):
+# what operators ask of the queue, and nothing else
+CHANGES = {"retry", "cancel", "discard", "retry-all", "discard-all"}
+
+
+def test_nothing_but_the_fate_of_jobs_can_be_changed_over_http(site):
     with site.invent() as invented:
         uid = invented.result(invented.film()).uid
     for method in ("POST", "PUT", "DELETE"):
-        for path in ("/", "/api/films", f"/results/{uid}.dcm"):
+        for path in ("/", "/api/films", f"/results/{uid}.dcm", "/queue", "/quarantine"):
             assert site.browser.request(method, path).status_code == 405
+    for action in CHANGES:
+        assert site.browser.get(f"/queue/{action}").status_code == 405
+    assert changing(site.app) == {f"/queue/{action}" for action in CHANGES}
     with Session(site.engine) as session:
         assert session.scalars(sa.select(Result)).one().uid == uid

@@ -13,6 +13,7 @@ from scp import observe
 from scp.archive import Archive
 from scp.audit import Audit
 from scp.dashboard import page
+from scp.dashboard.about import About
 from scp.dashboard.access import person_of
 from scp.dashboard.settings import DashboardSettings
 from scp.index.counts import counts
@@ -37,6 +38,8 @@ class Site:
         Names of the configured destinations; without any, the page says so.
     clock
         Returns the moment, with a time zone.
+    about
+        What the configuration says that pages show.
     """
 
     engine: sa.Engine
@@ -45,12 +48,13 @@ class Site:
     settings: DashboardSettings
     destinations: tuple[str, ...]
     clock: Callable[[], datetime]
+    about: About = field(default_factory=About)
     audit: Audit = field(init=False)
     pages: Jinja2Templates = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
-        object.__setattr__(self, "pages", page.templates())
+        object.__setattr__(self, "pages", page.templates(self.settings.zone))
         self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
 
     def page(

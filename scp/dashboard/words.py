@@ -1,6 +1,7 @@
 """The words of the page: states as sentences, moments as local time."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from itertools import groupby
 
 from inference.findings import Change
@@ -24,9 +25,13 @@ STATES = {
 KIND_WORDS = {kind.name: kind.says for kind in KINDS}
 
 
-def local(moment: datetime | None) -> str:
-    """Return a moment in this server's local time, with its UTC offset."""
-    return moment.astimezone().isoformat(" ", "seconds") if moment else ""
+def local_in(zone: tzinfo | None) -> Callable[[datetime | None], str]:
+    """Return what writes moments in a zone, with their UTC offset; None is the server's own."""
+
+    def local(moment: datetime | None) -> str:
+        return moment.astimezone(zone).isoformat(" ", "seconds") if moment else ""
+
+    return local
 
 
 def senders(moment: datetime | None) -> str:

@@ -21,8 +21,10 @@
     if (!next) throw new Error("no page");
     const focused = document.activeElement && document.activeElement.id;
     const scrolled = [...document.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    const opened = [...live.querySelectorAll("details[open][id]")].map((box) => box.id);
     live.replaceChildren(...next.childNodes);
     document.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
+    opened.forEach((id) => { const box = document.getElementById(id); if (box) box.open = true; });
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
     showPause();
   }

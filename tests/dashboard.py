@@ -1,0 +1,92 @@
+"""A really running dashboard on an invented index, and a browser that asks it."""
+
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+import httpx
+import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
+from invented_films import NOW, Invented
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.dashboard import site as dashboard
+from scp.dashboard.about import About
+from scp.dashboard.app import make_app
+from scp.dashboard.settings import DashboardSettings
+from scp.queue import Jobs
+
+CSP = "default-src 'self'"
+
+
+@dataclass
+class Site:
+    """A running dashboard, its index, and a browser."""
+
+    engine: sa.Engine
+    archive: Archive
+    browser: httpx.Client
+    jobs: Jobs
+    app: FastAPI
+
+    @contextlib.contextmanager
+    def invent(self):
+        with Session(self.engine) as session:
+            yield Invented(session, self.archive)
+            session.commit()
+
+    def page(self, path="/", status=200):
+        answer = self.browser.get(path)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-security-policy"].startswith(CSP)
+        return answer.text
+
+
+@contextlib.contextmanager
+def served(engine, archive, destinations=("PACS_A",), about=None, **settings):
+    jobs = Jobs(engine)
+    site = dashboard.Site(
+        engine,
+        archive,
+        jobs,
+        DashboardSettings(**settings),
+        destinations,
+        lambda: NOW,
+        about or About(),
+    )
+    app = make_app(site)
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the dashboard did not start"
+        thread.join(0.01)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        with httpx.Client(
+            base_url=url, headers={"Accept": "text/html"}, trust_env=False, timeout=20
+        ) as browser:
+            yield Site(engine, archive, browser, jobs, app)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
+        jobs.close()
+
+
+def changing(app):
+    """Return the addresses of an application that do more than show."""
+    routers = [route.original_router for route in app.routes if hasattr(route, "original_router")]
+    return {
+        route.path
+        for router in routers
+        for route in router.routes
+        if set(route.methods) - {"GET", "HEAD"}
+    }
