@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from scp.dashboard import access, files, film, machine, page, quarantine, queue, worklist
+from scp.dashboard import (
+    access,
+    files,
+    film,
+    machine,
+    page,
+    patient,
+    quarantine,
+    queue,
+    system,
+    worklist,
+)
 from scp.dashboard.site import Site
 
 
@@ -11,6 +22,6 @@ def make_app(site: Site) -> FastAPI:
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     page.prepare(app, site.pages)
     access.guard(app)
-    for part in (machine, files, worklist, film, quarantine, queue):
+    for part in (machine, files, worklist, film, patient, quarantine, queue, system):
         app.include_router(part.router(site))
     return app

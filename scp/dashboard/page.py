@@ -52,8 +52,8 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters["local"] = words.local_in(zone)
-    for word in (words.senders, words.percent, words.kind, words.size, words.ago):
+    env.filters |= {"local": words.local_in(zone), "bytes": words.bytes_}
+    for word in (words.senders, words.day, words.percent, words.kind, words.size, words.ago):
         env.filters[word.__name__] = word
     env.globals |= {
         "label": words.LABEL,

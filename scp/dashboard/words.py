@@ -39,6 +39,11 @@ def senders(moment: datetime | None) -> str:
     return moment.isoformat(" ", "minutes") if moment else "not stated"
 
 
+def day(moment: datetime | None) -> str:
+    """Return a date as the sender's header has it."""
+    return f"{moment:%Y-%m-%d}" if moment else "not stated"
+
+
 def percent(probability: float | None, digits: int = 0) -> str:
     """Return a probability in [0, 1] as per cent; a small one is not rounded to nothing."""
     if probability is None:
@@ -57,6 +62,14 @@ def kind(name: str) -> str:
 def size(size_bytes: int) -> str:
     """Return a file's size."""
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def bytes_(number: int) -> str:
+    """Return a size from nothing to a whole disk."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= length:
+            return f"{number / length:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"
 
 
 def state(film: FilmRow) -> str:
