@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from scp.dashboard import access
 from scp.dashboard.about import About
 from scp.dimse.sender import DestinationSettings
-from scp.index import films
+from scp.index import deliveries, films
 from scp.index.fetches import Outcome
 from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, PriorFetch
 from scp.index.worklist import film_row
@@ -358,3 +358,20 @@ def test_the_number_of_statements_does_not_grow_with_what_is_dead(site):
 
     few = count(1)
     assert count(30) == few < 40
+
+
+def test_a_film_s_deliveries_are_looked_up_and_not_searched_for_among_all(site):
+    with site.invent() as invented:
+        uid = dead(invented)
+    asked = []
+    sa.event.listen(site.engine, "before_cursor_execute", lambda *args: asked.append(args[2:4]))
+    with Session(site.engine) as session, session.begin():
+        deliveries.outstanding(session, uid, "PACS_A")
+        deliveries.next_job(session, uid, "PACS_A")
+        deliveries.set_state(session, uid, "PACS_A", DeliveryState.DEAD, DeliveryState.PENDING)
+    looks = [look for look in asked if look[0].startswith("SELECT")]
+    assert len(looks) == 3
+    with site.engine.connect() as connection:
+        for statement, values in looks:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            assert any("(result_id=? AND destination=?)" in row[3] for row in plan), plan

@@ -29,12 +29,7 @@ def outstanding(
     wanted = (
         select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
-        .join(Result.instance)
-        .where(
-            Instance.uid == film_uid,
-            Delivery.destination == destination,
-            Delivery.state == DeliveryState.PENDING,
-        )
+        .where(*_of(film_uid, destination), Delivery.state == DeliveryState.PENDING)
         .order_by(Result.id)
     )
     if job is not None:
@@ -49,12 +44,7 @@ def next_job(session: Session, film_uid: str, destination: str) -> int:
     is never left to one that has looked already. Until the commit, nobody else gets a number.
     """
     lock(session, Instance, uid=film_uid)
-    made = session.scalar(
-        select(func.max(Delivery.job))
-        .join(Delivery.result)
-        .join(Result.instance)
-        .where(Instance.uid == film_uid, Delivery.destination == destination)
-    )
+    made = session.scalar(select(func.max(Delivery.job)).where(*_of(film_uid, destination)))
     return 1 + (made or 0)
 
 
@@ -94,10 +84,7 @@ def set_state(
 ) -> int:
     """Move a film's deliveries to one destination from one state to another; return how many."""
     rows = session.scalars(
-        select(Delivery)
-        .join(Delivery.result)
-        .join(Result.instance)
-        .where(Instance.uid == film_uid, Delivery.destination == destination, Delivery.state == old)
+        select(Delivery).where(*_of(film_uid, destination), Delivery.state == old)
     ).all()
     for row in rows:
         row.state = new
@@ -108,14 +95,7 @@ def set_state(
 def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]:
     """Make a film's dead letters to a destination pending; return them."""
     rows = session.scalars(
-        select(Delivery)
-        .join(Delivery.result)
-        .join(Result.instance)
-        .where(
-            Instance.uid == film_uid,
-            Delivery.destination == destination,
-            Delivery.state == DeliveryState.DEAD,
-        )
+        select(Delivery).where(*_of(film_uid, destination), Delivery.state == DeliveryState.DEAD)
     ).all()
     for row in rows:
         row.state = DeliveryState.PENDING
@@ -156,6 +136,16 @@ def discard_dead(session: Session, destination: str, error: str | None = None) -
         .execution_options(synchronize_session=False)
     )
     return number
+
+
+def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:
+    """Select a film's deliveries to one destination.
+
+    By the film's results and not by a join: SQLite then looks each up, and does not go through all
+    that a destination ever got.
+    """
+    results = select(Result.id).join(Result.instance).where(Instance.uid == film_uid)
+    return [Delivery.result_id.in_(results), Delivery.destination == destination]
 
 
 def _dead(destination: str, error: str | None) -> list[ColumnElement[bool]]:
