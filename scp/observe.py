@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import quantiles
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.index.counts import Counts, counts
+from scp.index.day import seconds_of
 from scp.index.fetches import Outcome
 from scp.index.heartbeats import FRESH
 from scp.index.schema import DeliveryState, FilmState, Heartbeat, Instance
@@ -276,8 +276,8 @@ def _answer_times(seconds: list[float]) -> Metric:
         f"From received to answered, the last day's films, at most {RECENT_FILMS}.",
         "summary",
     )
-    if seconds:
-        cuts = quantiles(seconds * 2, n=20, method="inclusive")  # doubled: one film is enough
-        for quantile, value in (("0.5", cuts[9]), ("0.95", cuts[18]), ("1", max(seconds))):
+    took = seconds_of(seconds)
+    if took is not None:
+        for quantile, value in (("0.5", took.p50), ("0.95", took.p95), ("1", took.longest)):
             family.add_sample("hilum_answer_seconds", {"quantile": quantile}, value)
     return family

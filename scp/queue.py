@@ -5,6 +5,7 @@ a film without a job nor a job without a film. `scp.workflow` does the work.
 """
 
 import re
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
@@ -28,6 +29,18 @@ PAIRS = "pairs"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 _ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
+
+
+# states of jobs, in words
+STATE_WORDS = {
+    "ENQUEUED": "waiting",
+    "DELAYED": "waiting for its time",
+    "PENDING": "running",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
+    "SUCCESS": "done",
+}
 
 
 class NoSuchJob(HilumError):
@@ -184,6 +197,30 @@ class Jobs:
             load_output=False,
         )
 
+    def stopped(self, limit: int) -> list[WorkflowStatus]:
+        """Return the jobs that have stopped without success, the last asked for first."""
+        return self._client.list_workflows(
+            status=["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            sort_desc=True,
+            limit=limit,
+            load_input=False,
+            load_output=False,
+        )
+
+    def running(self) -> list[WorkflowStatus]:
+        """Return the jobs that a worker has in hand."""
+        return self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+
+    def waiting(self, queue: str, limit: int) -> list[WorkflowStatus]:
+        """Return the jobs that wait in a queue, for a worker or for their time."""
+        return self._client.list_workflows(
+            status=["ENQUEUED", "DELAYED"],
+            queue_name=queue,
+            limit=limit,
+            load_input=False,
+            load_output=False,
+        )
+
     def given_up(self) -> list[str]:
         """Return the jobs at which workers died again and again."""
         return [
@@ -214,6 +251,11 @@ class Jobs:
     def close(self) -> None:
         """Let go of the database."""
         self._client.destroy()
+
+
+def changed_at(job: WorkflowStatus) -> datetime:
+    """Return when a job's state changed last."""
+    return datetime.fromtimestamp((job.updated_at or job.created_at or 0) / 1000, UTC)
 
 
 def _options(workflow: str, queue: str, job_id: str) -> EnqueueOptions:

@@ -1,7 +1,6 @@
 """`hilum queue`: look at jobs, retry and cancel them."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,29 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.config import Settings
-from scp.index import deliveries, films
-from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
-from scp.queue import (
-    COMPARISONS,
-    FETCHES,
-    FILMS,
-    NoSuchJob,
-    again_of,
-    delivery_of,
-    fetch_of,
-    film_of,
-)
+from scp.index import films
+from scp.index.schema import Delivery, DeliveryState, Instance, Result
+from scp.mending import Mending
+from scp.queue import STATE_WORDS, NoSuchJob, again_of, changed_at, delivery_of, fetch_of, film_of
 from scp.roles import Ground, now, open_ground
-
-_WORDS = {
-    "ENQUEUED": "waiting",
-    "DELAYED": "waiting for its time",
-    "PENDING": "running",
-    "ERROR": "failed",
-    "CANCELLED": "cancelled",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
-    "SUCCESS": "done",
-}
 
 
 def list_jobs(settings: Settings, *, as_json: bool) -> None:
@@ -84,58 +65,15 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 def retry_job(settings: Settings, job_id: str) -> None:
     """Do a failed, cancelled or given-up job again, and a waiting one at once."""
     with open_ground(settings) as ground:
-        film_uid = film_of(job_id)
-        if again_of(job_id) or fetch_of(job_id):
-            _require(ground, job_id)
-            ground.jobs.retry(job_id, COMPARISONS if again_of(job_id) else FETCHES)
-        elif film_uid is None:
-            _retry_delivery(ground, *delivery_of(job_id))
-        else:
-            _require(ground, job_id)
-            # first, or a quick worker's outcome would be written over
-            _set_film(ground, film_uid, FilmState.RECEIVED, "", "")
-            ground.jobs.retry(job_id, FILMS)
+        Mending(ground.engine, ground.jobs, now).retry(job_id)
     Console().print(f"{job_id} is in the queue again")
 
 
 def cancel_job(settings: Settings, job_id: str) -> None:
     """Take a job out of the queue, and say so where people look."""
     with open_ground(settings) as ground:
-        _require(ground, job_id)
-        ground.jobs.cancel(job_id)
-        film_uid = film_of(job_id)
-        if film_uid is not None:
-            _set_film(ground, film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
-        elif not (again_of(job_id) or fetch_of(job_id)):  # then its first answer stands
-            with Session(ground.engine) as session, session.begin():
-                deliveries.set_state(
-                    session, *delivery_of(job_id), DeliveryState.PENDING, DeliveryState.CANCELLED
-                )
+        Mending(ground.engine, ground.jobs, now).cancel(job_id)
     Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
-
-
-def _retry_delivery(ground: Ground, film_uid: str, destination: str) -> None:
-    """Make dead and cancelled deliveries pending, and have each brought at once."""
-    with Session(ground.engine) as session, session.begin():
-        for stopped in (DeliveryState.DEAD, DeliveryState.CANCELLED):
-            deliveries.set_state(session, film_uid, destination, stopped, DeliveryState.PENDING)
-        waiting = deliveries.outstanding(session, film_uid, destination)
-    if not waiting:
-        raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
-    numbers = {item.job for item in waiting}
-    over = {n for n in numbers if not ground.jobs.hasten(film_uid, destination, n)}
-    left = [item.delivery_id for item in waiting if item.job in over]
-    if not left:
-        return
-    with Session(ground.engine) as session, session.begin():
-        number = deliveries.next_job(session, film_uid, destination)
-        deliveries.assign(session, left, number)
-        ground.jobs.deliver(session, film_uid, destination, number)
-
-
-def _set_film(ground: Ground, uid: str, state: FilmState, reason: str, detail: str) -> None:
-    with Session(ground.engine) as session, session.begin():
-        films.set_outcome(films.film(session, uid), state, now(), reason, detail)
 
 
 def _require(ground: Ground, job_id: str) -> WorkflowStatus:
@@ -146,11 +84,10 @@ def _require(ground: Ground, job_id: str) -> WorkflowStatus:
 
 
 def _row(job: WorkflowStatus) -> dict[str, Any]:
-    since = datetime.fromtimestamp((job.updated_at or job.created_at or 0) / 1000, UTC)
     return {
         "job": job.workflow_id,
-        "state": _WORDS.get(job.status, job.status.lower()),
-        "since": since.isoformat(timespec="seconds"),
+        "state": STATE_WORDS.get(job.status, job.status.lower()),
+        "since": changed_at(job).isoformat(timespec="seconds"),
         "why": type(job.error).__name__ if job.error is not None else "",
     }
 

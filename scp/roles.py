@@ -166,8 +166,8 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     """Run the dashboard on a listening socket."""
     import uvicorn  # noqa: PLC0415
 
+    from scp.dashboard.about import about  # noqa: PLC0415
     from scp.dashboard.app import make_app  # noqa: PLC0415
-    from scp.dashboard.card import read_card  # noqa: PLC0415
     from scp.dashboard.site import Site  # noqa: PLC0415
 
     with open_ground(settings) as ground:
@@ -178,8 +178,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
-            results=settings.results,
-            card=read_card(settings.inference.bundle),
+            about=about(settings),
         )
         _say_who_may_log_in(site.settings, ground.engine)
         server = uvicorn.Server(

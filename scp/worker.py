@@ -100,6 +100,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
         details = {
             "model": engine.bundle.identity.name,
             "version": engine.bundle.identity.version,
+            "sha256": engine.bundle.identity.sha256,
             "device": str(engine.device),
         }
         log.info("working", name=name, input_check=reader.check is not None, **details)

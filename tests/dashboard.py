@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 import uvicorn
+from fastapi import FastAPI
 from invented_films import NOW, Invented
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.dashboard import site as dashboard
+from scp.dashboard.about import About
 from scp.dashboard.app import make_app
 from scp.dashboard.settings import DashboardSettings
 from scp.queue import Jobs
@@ -29,6 +31,11 @@ class Site:
     archive: Archive
     browser: httpx.Client
     own: dashboard.Site
+    app: FastAPI
+
+    @property
+    def jobs(self):
+        return self.own.jobs
 
     @contextlib.contextmanager
     def invent(self):
@@ -44,10 +51,26 @@ class Site:
 
 
 @contextlib.contextmanager
-def served(engine, archive, destinations=("PACS_A",), clock=lambda: NOW, add=None, **settings):
+def served(
+    engine,
+    archive,
+    destinations=("PACS_A",),
+    clock=lambda: NOW,
+    add=None,
+    about=None,
+    **settings,
+):
     """``add`` puts further routes into the application."""
     jobs = Jobs(engine)
-    site = dashboard.Site(engine, archive, jobs, DashboardSettings(**settings), destinations, clock)
+    site = dashboard.Site(
+        engine,
+        archive,
+        jobs,
+        DashboardSettings(**settings),
+        destinations,
+        clock,
+        about or About(),
+    )
     app = make_app(site)
     if add is not None:
         add(app)
@@ -65,10 +88,21 @@ def served(engine, archive, destinations=("PACS_A",), clock=lambda: NOW, add=Non
         with httpx.Client(
             base_url=url, headers={"Accept": "text/html"}, trust_env=False, timeout=20
         ) as browser:
-            yield Site(engine, archive, browser, site)
+            yield Site(engine, archive, browser, site, app)
     finally:
         site.stopping.set()
         server.should_exit = True
         thread.join(20)
         listening.close()
         jobs.close()
+
+
+def changing(app):
+    """Return the addresses of an application that do more than show."""
+    routers = [route.original_router for route in app.routes if hasattr(route, "original_router")]
+    return {
+        route.path
+        for router in routers
+        for route in router.routes
+        if set(route.methods) - {"GET", "HEAD"}
+    }

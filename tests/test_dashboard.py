@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from dashboard import served
+from dashboard import changing, served
 from invented_films import NOW, PATIENT_ID, REPORT, capture, open_index
 from PIL import Image
 from sqlalchemy.orm import Session
@@ -435,11 +435,18 @@ def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
     assert site.browser.get("/docs").status_code == 404  # it would load foreign scripts
 
 
-def test_nothing_can_be_changed_over_http(site):
+# what operators ask of the queue, and nothing else
+CHANGES = {"retry", "cancel", "discard", "retry-all", "discard-all"}
+
+
+def test_nothing_but_the_fate_of_jobs_can_be_changed_over_http(site):
     with site.invent() as invented:
         uid = invented.result(invented.film()).uid
     for method in ("POST", "PUT", "DELETE"):
-        for path in ("/", "/api/films", f"/results/{uid}.dcm"):
+        for path in ("/", "/api/films", f"/results/{uid}.dcm", "/queue", "/quarantine"):
             assert site.browser.request(method, path).status_code == 405
+    for action in CHANGES:
+        assert site.browser.get(f"/queue/{action}").status_code == 405
+    assert changing(site.app) == {f"/queue/{action}" for action in CHANGES}
     with Session(site.engine) as session:
         assert session.scalars(sa.select(Result)).one().uid == uid

@@ -12,8 +12,11 @@ from scp.dashboard import (
     machine,
     overlays,
     page,
+    patient,
     pixels,
     quarantine,
+    queue,
+    system,
     worklist,
 )
 from scp.dashboard.site import Site
@@ -28,7 +31,10 @@ PARTS = (
     worklist,
     film,
     comparison,
+    patient,
     quarantine,
+    queue,
+    system,
 )
 
 

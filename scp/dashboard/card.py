@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import inference
-
-_DEFAULT = Path(inference.__file__).parent / "bundles" / "chest14"
 METADATA = Path("configs/metadata.json")  # as `inference.bundle` has it, which needs torch
 
 
@@ -43,13 +40,13 @@ class Card:
         return min(known, key=lambda one: abs(one.probability - probability), default=None)
 
 
-def read_card(bundle: str) -> Card | None:
-    """Return the card of a bundle's folder, or of the bundle that ships; None if it has none.
+def read_card(bundle: Path) -> Card | None:
+    """Return the card in a bundle's folder; None if it has none.
 
     A worker that cannot load its bundle says so by itself, and better.
     """
     try:
-        said = json.loads(((Path(bundle) if bundle else _DEFAULT) / METADATA).read_text("utf-8"))
+        said = json.loads((bundle / METADATA).read_text("utf-8"))
         ours = said["hilum"]
         readings = ours["readings"].items()
         return Card(

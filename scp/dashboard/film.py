@@ -31,7 +31,7 @@ def router(site: Site) -> APIRouter:
                 film=row,
                 others=others,
                 mapped=[row.findings[i] for i in said.mapped] if said else [],
-                card=site.card,
+                card=site.about.card,
             )
 
     return routes

@@ -67,7 +67,7 @@ def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any
     """Return findings with their outlines, in pixels of the film, by the rule of the results."""
     from inference.regions import outlines  # noqa: PLC0415
 
-    rings = outlines(prediction, _shape(site, uid), site.results.regions)
+    rings = outlines(prediction, _shape(site, uid), site.about.regions)
     return [
         {
             "label": FINDINGS[i].label,

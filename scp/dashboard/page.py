@@ -1,6 +1,7 @@
 """The templates, the safety headers, and pages that say what went wrong."""
 
 import logging
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
 from scp.index.schema import DeliveryState, FilmState
+from scp.remedies import film_failure
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
@@ -47,8 +49,11 @@ class NotHere(Exception):
     """What was asked for is not there; the text says what to do instead."""
 
 
-def templates() -> Jinja2Templates:
-    """Return the templates; every value in them is escaped, and a missing one is an error."""
+def templates(zone: tzinfo | None = None) -> Jinja2Templates:
+    """Return the templates; every value in them is escaped, and a missing one is an error.
+
+    Moments are shown in ``zone``; None is the server's own.
+    """
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -56,12 +61,14 @@ def templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (words.local, words.senders, words.percent, words.kind, words.size, words.ago):
+    env.filters |= {"local": words.local_in(zone), "bytes": words.bytes_}
+    for word in (words.senders, words.day, words.percent, words.kind, words.size, words.ago):
         env.filters[word.__name__] = word
     env.globals |= {
         "label": words.LABEL,
         "configure_destination": words.CONFIGURE_DESTINATION,
         "retry_command": words.retry_command,
+        "why_failed": film_failure,
         "state_words": words.state,
         "tone": words.tone,
         "gone": words.gone,

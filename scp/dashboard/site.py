@@ -14,12 +14,11 @@ from scp import observe
 from scp.archive import Archive
 from scp.audit import Audit
 from scp.dashboard import page
+from scp.dashboard.about import About
 from scp.dashboard.access import Seen, person_of
-from scp.dashboard.card import Card
 from scp.dashboard.settings import DashboardSettings
 from scp.index.counts import counts
 from scp.queue import Jobs
-from scp.results.settings import ResultSettings
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,8 @@ class Site:
         Names of the configured destinations; without any, the page says so.
     clock
         Returns the moment, with a time zone.
-    results
-        By which rule findings are outlined.
-    card
-        What the configured model says of itself.
+    about
+        What the configuration says that pages show.
     stopping
         Set when open pages are to be let go.
     """
@@ -54,8 +51,7 @@ class Site:
     settings: DashboardSettings
     destinations: tuple[str, ...]
     clock: Callable[[], datetime]
-    results: ResultSettings = field(default_factory=ResultSettings)
-    card: Card | None = None
+    about: About = field(default_factory=About)
     stopping: Event = field(default_factory=Event)
     audit: Audit = field(init=False)
     seen: Seen = field(init=False, default_factory=Seen)
@@ -63,7 +59,7 @@ class Site:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
-        object.__setattr__(self, "pages", page.templates())
+        object.__setattr__(self, "pages", page.templates(self.settings.zone))
         self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
 
     def page(

@@ -1,6 +1,7 @@
 """The words of the page: states as sentences, moments as local time."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from itertools import groupby
 
 from inference.findings import Change
@@ -24,14 +25,23 @@ STATES = {
 KIND_WORDS = {kind.name: kind.says for kind in KINDS}
 
 
-def local(moment: datetime | None) -> str:
-    """Return a moment in this server's local time, with its UTC offset."""
-    return moment.astimezone().isoformat(" ", "seconds") if moment else ""
+def local_in(zone: tzinfo | None) -> Callable[[datetime | None], str]:
+    """Return what writes moments in a zone, with their UTC offset; None is the server's own."""
+
+    def local(moment: datetime | None) -> str:
+        return moment.astimezone(zone).isoformat(" ", "seconds") if moment else ""
+
+    return local
 
 
 def senders(moment: datetime | None) -> str:
     """Return a time as the sender's header has it, without a zone."""
     return moment.isoformat(" ", "minutes") if moment else "not stated"
+
+
+def day(moment: datetime | None) -> str:
+    """Return a date as the sender's header has it."""
+    return f"{moment:%Y-%m-%d}" if moment else "not stated"
 
 
 def percent(probability: float | None, digits: int = 0) -> str:
@@ -52,6 +62,14 @@ def kind(name: str) -> str:
 def size(size_bytes: int) -> str:
     """Return a file's size."""
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def bytes_(number: int) -> str:
+    """Return a size from nothing to a whole disk."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= length:
+            return f"{number / length:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"
 
 
 def state(film: FilmRow) -> str:

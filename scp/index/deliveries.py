@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from scp.index.locking import lock
@@ -29,12 +29,7 @@ def outstanding(
     wanted = (
         select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
-        .join(Result.instance)
-        .where(
-            Instance.uid == film_uid,
-            Delivery.destination == destination,
-            Delivery.state == DeliveryState.PENDING,
-        )
+        .where(*_of(film_uid, destination), Delivery.state == DeliveryState.PENDING)
         .order_by(Result.id)
     )
     if job is not None:
@@ -49,12 +44,7 @@ def next_job(session: Session, film_uid: str, destination: str) -> int:
     is never left to one that has looked already. Until the commit, nobody else gets a number.
     """
     lock(session, Instance, uid=film_uid)
-    made = session.scalar(
-        select(func.max(Delivery.job))
-        .join(Delivery.result)
-        .join(Result.instance)
-        .where(Instance.uid == film_uid, Delivery.destination == destination)
-    )
+    made = session.scalar(select(func.max(Delivery.job)).where(*_of(film_uid, destination)))
     return 1 + (made or 0)
 
 
@@ -94,12 +84,72 @@ def set_state(
 ) -> int:
     """Move a film's deliveries to one destination from one state to another; return how many."""
     rows = session.scalars(
-        select(Delivery)
-        .join(Delivery.result)
-        .join(Result.instance)
-        .where(Instance.uid == film_uid, Delivery.destination == destination, Delivery.state == old)
+        select(Delivery).where(*_of(film_uid, destination), Delivery.state == old)
     ).all()
     for row in rows:
         row.state = new
         row.next_attempt_at = None
     return len(rows)
+
+
+def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]:
+    """Make a film's dead letters to a destination pending; return them."""
+    rows = session.scalars(
+        select(Delivery).where(*_of(film_uid, destination), Delivery.state == DeliveryState.DEAD)
+    ).all()
+    for row in rows:
+        row.state = DeliveryState.PENDING
+    return [row.id for row in rows]
+
+
+def error_of(session: Session, delivery_id: int) -> str:
+    """Return why a delivery failed last; "" when there is none, or it did not."""
+    return session.scalar(select(Delivery.last_error).where(Delivery.id == delivery_id)) or ""
+
+
+def films_with_dead(session: Session, destination: str, error: str | None, limit: int) -> list[str]:
+    """Return films with dead letters to a destination, those tried the longest ago first."""
+    found = (
+        select(Instance.uid)
+        .join(Instance.results)
+        .join(Result.deliveries)
+        .where(*_dead(destination, error))
+        .group_by(Instance.uid)
+        .order_by(func.max(Delivery.last_attempt_at), func.max(Delivery.id))
+        .limit(limit)
+    )
+    return list(session.scalars(found))
+
+
+def count_dead(session: Session, destination: str, error: str | None = None) -> int:
+    """Return how many dead letters a destination has; with ``error``, how many that failed so."""
+    return session.scalar(select(func.count(Delivery.id)).where(*_dead(destination, error))) or 0
+
+
+def discard_dead(session: Session, destination: str, error: str | None = None) -> int:
+    """Cancel the dead letters to a destination; return how many."""
+    number = count_dead(session, destination, error)
+    session.execute(
+        update(Delivery)
+        .where(*_dead(destination, error))
+        .values(state=DeliveryState.CANCELLED)
+        .execution_options(synchronize_session=False)
+    )
+    return number
+
+
+def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:
+    """Select a film's deliveries to one destination.
+
+    By the film's results and not by a join: SQLite then looks each up, and does not go through all
+    that a destination ever got.
+    """
+    results = select(Result.id).join(Result.instance).where(Instance.uid == film_uid)
+    return [Delivery.result_id.in_(results), Delivery.destination == destination]
+
+
+def _dead(destination: str, error: str | None) -> list[ColumnElement[bool]]:
+    wanted = [Delivery.state == DeliveryState.DEAD, Delivery.destination == destination]
+    if error is not None:
+        wanted.append(Delivery.last_error == error)
+    return wanted

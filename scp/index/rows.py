@@ -135,7 +135,8 @@ class FilmRow:
     """One received object, and all that became of it; of ``results`` the newest answer first.
 
     ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
-    read. ``acquired_at`` is the sender's local time, without a zone.
+    read. ``acquired_at`` is the sender's local time, without a zone. ``patient_row_id`` is no
+    patient data: it may stand in an address.
     """
 
     uid: str
@@ -155,6 +156,7 @@ class FilmRow:
     notes: tuple[str, ...] = ()
     prior: PriorRow | None = None
     choice: ChoiceRow | None = None
+    patient_row_id: int | None = None
     results: tuple[ResultRow, ...] = ()
     destinations: tuple[DestinationRow, ...] = ()
 

@@ -99,6 +99,13 @@ def study_rows(session: Session, study_uid: str) -> list[FilmRow]:
     return _rows(session, _films().where(Study.uid == study_uid))
 
 
+def patient_rows(session: Session, patient_row_id: int, limit: int) -> list[FilmRow]:
+    """Return the films of a patient, by the number of the patient's row; those taken last."""
+    own = select(Instance.id).where(Instance.patient_id == patient_row_id)
+    newest = own.order_by(Instance.acquired_at.desc().nulls_last(), Instance.id.desc()).limit(limit)
+    return _rows(session, _films().where(Instance.id.in_(newest)))
+
+
 def result_file(session: Session, uid: str) -> ResultFile | None:
     """Return where one result lies, by its SOP Instance UID, if hilum made it."""
     row = session.execute(
@@ -220,6 +227,7 @@ def _row(
         study_uid=instance.series.study.uid,
         patient_id=patient.patient_id if patient else "",
         patient_issuer=patient.issuer if patient else "",
+        patient_row_id=patient.id if patient else None,
         received_at=instance.received_at,
         acquired_at=instance.acquired_at,
         finished_at=instance.finished_at,

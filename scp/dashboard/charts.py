@@ -1,0 +1,116 @@
+"""Numbers as points of a drawing: what the templates put into SVG."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from inference.findings import FINDINGS
+from scp.index.trend import TrendPoint
+
+# of a small chart, in the drawing's own units; the margins hold the words at the axes
+WIDTH, HEIGHT = 320, 130
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24
+# where a scale of probabilities may end
+_ENDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One film's probability, and where it is drawn."""
+
+    x: float
+    y: float
+    film_uid: str
+    at: datetime
+    probability: float
+    positive: bool
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """How one finding went; ``end`` is the probability at the top of the drawing."""
+
+    label: str
+    name: str
+    threshold: float
+    threshold_y: float
+    end: float
+    dots: tuple[Dot, ...]
+
+    @property
+    def path(self) -> str:
+        """The dots, as the points of a polyline."""
+        return " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in self.dots)
+
+    @property
+    def last(self) -> Dot:
+        """The newest film's."""
+        return self.dots[-1]
+
+    @property
+    def ever_positive(self) -> bool:
+        """Whether any film was at or above the threshold."""
+        return any(dot.positive for dot in self.dots)
+
+    @property
+    def says(self) -> str:
+        """The line in words, for who cannot see it."""
+        first, last = self.dots[0], self.last
+        at = f"{last.at:%Y-%m-%d}: {last.probability:.1%}"
+        if len(self.dots) > 1:
+            at = f"From {first.probability:.1%} on {first.at:%Y-%m-%d} to {at[12:]} on {at[:10]}"
+        over = sum(dot.positive for dot in self.dots)
+        return (
+            f"{at}. Threshold {self.threshold:.1%}; {over} of {len(self.dots)} films at or above."
+        )
+
+
+def finding_lines(
+    points: Sequence[TrendPoint], thresholds: Mapping[str, float]
+) -> list[FindingLine]:
+    """Return a line for each finding: those that were ever positive first.
+
+    ``points`` are oldest first, ``thresholds`` by label. Time is to scale; each line has a scale
+    of its own, for some findings are never probable.
+    """
+    if not points:
+        return []
+    xs = _to_scale([point.at for point in points])
+    lines = [
+        _line(f.label, f.name, thresholds[f.label], points, xs)
+        for f in FINDINGS
+        if f.label in thresholds
+    ]
+    return sorted(lines, key=lambda line: not line.ever_positive)
+
+
+def _line(
+    label: str, name: str, threshold: float, points: Sequence[TrendPoint], xs: Sequence[float]
+) -> FindingLine:
+    values = [point.probabilities[label] for point in points]
+    end = _end([*values, threshold])
+    dots = (
+        Dot(x, _y(value, end), point.film_uid, point.at, value, value >= threshold)
+        for x, value, point in zip(xs, values, points, strict=True)
+    )
+    return FindingLine(label, name, threshold, _y(threshold, end), end, tuple(dots))
+
+
+def _end(values: Iterable[float]) -> float:
+    """Return where a scale ends so that all values stand on it."""
+    most = max(values)
+    return next((end for end in _ENDS if end >= most), 1.0)
+
+
+def _y(value: float, end: float) -> float:
+    return round(TOP + (1 - value / end) * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _to_scale(moments: Sequence[datetime]) -> list[float]:
+    """Return where moments stand from left to right; a single one in the middle."""
+    first, last = min(moments), max(moments)
+    width = WIDTH - LEFT - RIGHT
+    span = (last - first).total_seconds()
+    if span == 0:
+        return [LEFT + width / 2] * len(moments)
+    return [round(LEFT + width * (at - first).total_seconds() / span, 1) for at in moments]

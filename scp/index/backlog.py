@@ -1,0 +1,258 @@
+"""What waits, what failed and what is dead, for the page of the queue; no patient is in it.
+
+Everything but the dead letters' own list has a fixed number of statements and rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from scp.index.counts import UNFINISHED
+from scp.index.fetches import Outcome
+from scp.index.schema import (
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    PriorFetch,
+    Quarantined,
+    Result,
+)
+
+_OPEN = (DeliveryState.PENDING, DeliveryState.DEAD)
+# kinds of errors at all destinations; an error that names its object has one kind for each
+_MOST_KINDS = 500
+
+
+@dataclass(frozen=True)
+class FilmStands:
+    """A film, where it stands and why."""
+
+    uid: str
+    view: str
+    state: FilmState
+    reason: str
+    detail: str
+    received_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Results that stand in one state at one destination for one reason.
+
+    ``like`` is one of them: it stands for the error in an address, whose text may name anything.
+    """
+
+    destination: str
+    state: DeliveryState
+    error: str
+    results: int
+    like: int
+    first_at: datetime | None
+    last_at: datetime | None
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A film's dead letters to one destination; ``key`` is where to page on."""
+
+    film_uid: str
+    destination: str
+    results: int
+    attempts: int
+    error: str
+    last_at: datetime | None
+    key: int
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An error: at what, when, and why. ``film_uid`` is empty for what was refused."""
+
+    kind: str
+    at: datetime
+    why: str
+    detail: str = ""
+    film_uid: str = ""
+    destination: str = ""
+
+
+def unfinished_films(session: Session, limit: int) -> list[FilmStands]:
+    """Return films that have no outcome yet, the last recorded first."""
+    found = _stands().where(Instance.state.in_(UNFINISHED)).order_by(Instance.id.desc())
+    return [FilmStands(*row) for row in session.execute(found.limit(limit))]
+
+
+def films_by_uid(session: Session, uids: Sequence[str]) -> dict[str, FilmStands]:
+    """Return films by their UIDs."""
+    found = session.execute(_stands().where(Instance.uid.in_(uids)))
+    return {row[0]: FilmStands(*row) for row in found}
+
+
+def troubles(session: Session) -> list[Trouble]:
+    """Return what is open at the destinations, by reason: the most first."""
+    number = func.count().label("number")
+    found = session.execute(
+        select(
+            Delivery.destination,
+            Delivery.state,
+            Delivery.last_error,
+            number,
+            func.max(Delivery.id),
+            func.min(Delivery.last_attempt_at),
+            func.max(Delivery.last_attempt_at),
+            func.min(Delivery.next_attempt_at),
+        )
+        .where(Delivery.state.in_(_OPEN))
+        .group_by(Delivery.destination, Delivery.state, Delivery.last_error)
+        .order_by(number.desc(), Delivery.destination, Delivery.last_error)
+        .limit(_MOST_KINDS)
+    )
+    return [Trouble(*row) for row in found]
+
+
+def last_delivered(session: Session) -> dict[str, datetime]:
+    """Return when each destination took something last."""
+    found = session.execute(
+        select(Delivery.destination, func.max(Delivery.delivered_at))
+        .where(Delivery.delivered_at.is_not(None))
+        .group_by(Delivery.destination)
+    )
+    return {name: at for name, at in found if at is not None}
+
+
+def dead_letters(
+    session: Session, limit: int, destination: str = "", before: int | None = None
+) -> list[DeadLetter]:
+    """Return films with dead letters, the latest letters first.
+
+    ``before``: the ``key`` of the last one that was shown. A film whose letters lie far apart,
+    those of two answers, is shown with each.
+    """
+    wanted = (
+        select(
+            Instance.uid,
+            Delivery.destination,
+            Delivery.id,
+            Delivery.attempts,
+            Delivery.last_error,
+            Delivery.last_attempt_at,
+        )
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(Delivery.state == DeliveryState.DEAD)
+        .order_by(Delivery.id.desc())
+    )
+    if destination:
+        wanted = wanted.where(Delivery.destination == destination)
+    if before is not None:
+        wanted = wanted.where(Delivery.id < before)
+    rows = session.execute(wanted.limit(10 * limit)).all()
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
+    if len(rows) == 10 * limit and len(groups) > 1:
+        groups.pop()  # it may not be whole
+    return [letter for group in groups[:limit] for letter in _letters(group)]
+
+
+def latest_errors(session: Session, limit: int) -> list[Happened]:
+    """Return the latest errors of deliveries, films, fetches and senders, the newest first."""
+    found = [
+        *_failed_deliveries(session, limit),
+        *_failed_films(session, limit),
+        *_failed_fetches(session, limit),
+        *_refused(session, limit),
+    ]
+    return sorted(found, key=lambda error: error.at, reverse=True)[:limit]
+
+
+def _stands() -> Select[str, str, FilmState, str, str, datetime, datetime | None]:
+    return select(
+        Instance.uid,
+        Instance.view,
+        Instance.state,
+        Instance.reason,
+        Instance.detail,
+        Instance.received_at,
+        Instance.finished_at,
+    )
+
+
+def _letters(rows: Sequence[tuple[str, str, int, int, str, datetime | None]]) -> list[DeadLetter]:
+    """Sum up one film's dead letters, by destination."""
+    key = min(row[2] for row in rows)
+    by_name: dict[str, list[tuple[str, str, int, int, str, datetime | None]]] = {}
+    for row in rows:
+        by_name.setdefault(row[1], []).append(row)
+    return [
+        DeadLetter(
+            film_uid=letters[0][0],
+            destination=name,
+            results=len(letters),
+            attempts=max(row[3] for row in letters),
+            error=letters[0][4],
+            last_at=max((row[5] for row in letters if row[5]), default=None),
+            key=key,
+        )
+        for name, letters in sorted(by_name.items())
+    ]
+
+
+def _failed_deliveries(session: Session, limit: int) -> list[Happened]:
+    found = session.execute(
+        select(Instance.uid, Delivery.destination, Delivery.last_error, Delivery.last_attempt_at)
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(
+            Delivery.state.in_(_OPEN),
+            Delivery.last_error != "",
+            Delivery.last_attempt_at.is_not(None),
+        )
+        .order_by(Delivery.last_attempt_at.desc(), Delivery.id.desc())
+        .limit(10 * limit)  # an answer of many results fails as one
+    )
+    errors = dict.fromkeys(
+        Happened("delivery", at, error, film_uid=uid, destination=name)
+        for uid, name, error, at in found
+        if at is not None
+    )
+    return list(errors)[:limit]
+
+
+def _failed_films(session: Session, limit: int) -> list[Happened]:
+    found = session.execute(
+        select(Instance.finished_at, Instance.reason, Instance.detail, Instance.uid)
+        .where(Instance.state == FilmState.FAILED, Instance.finished_at.is_not(None))
+        .order_by(Instance.finished_at.desc())
+        .limit(limit)
+    )
+    return [
+        Happened("film", at, reason, detail, uid)
+        for at, reason, detail, uid in found
+        if at is not None
+    ]
+
+
+def _failed_fetches(session: Session, limit: int) -> list[Happened]:
+    found = session.execute(
+        select(PriorFetch.asked_at, PriorFetch.outcome, Instance.uid)
+        .join(Instance, PriorFetch.instance_id == Instance.id)
+        .where(PriorFetch.outcome != Outcome.DONE.value)
+        .order_by(PriorFetch.asked_at.desc())
+        .limit(limit)
+    )
+    return [Happened("fetch", at, outcome, film_uid=uid) for at, outcome, uid in found]
+
+
+def _refused(session: Session, limit: int) -> list[Happened]:
+    found = session.execute(
+        select(Quarantined.received_at, Quarantined.reason, Quarantined.calling_ae_title)
+        .order_by(Quarantined.received_at.desc())
+        .limit(limit)
+    )
+    return [Happened("refusal", at, why, detail=sender) for at, why, sender in found]

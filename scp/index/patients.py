@@ -1,0 +1,58 @@
+"""All films of one patient, addressed by a number that is no patient data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scp.index.rows import FilmRow
+from scp.index.schema import Instance, Patient
+from scp.index.trend import Trend, trend
+from scp.index.worklist import patient_rows
+from scp.priors import NO_DATE_BEFORE
+
+
+@dataclass(frozen=True)
+class PatientFilms:
+    """A patient's films, the newest taken first, and how each finding went.
+
+    ``number`` is how many there are in all.
+    """
+
+    patient_id: str
+    issuer: str
+    films: tuple[FilmRow, ...]
+    number: int
+    trend: Trend
+
+
+def patient_films(session: Session, row_id: int, limit: int) -> PatientFilms | None:
+    """Return a patient's films, at most ``limit``; None when there is no such patient."""
+    patient = session.get(Patient, row_id)
+    if patient is None:
+        return None
+    own = Instance.patient_id == row_id
+    films = newest_taken_first(patient_rows(session, row_id, limit))
+    return PatientFilms(
+        patient_id=patient.patient_id,
+        issuer=patient.issuer,
+        films=films,
+        number=session.scalar(select(func.count(Instance.id)).where(own)) or 0,
+        trend=_trend(session, films),
+    )
+
+
+def newest_taken_first(films: Sequence[FilmRow]) -> tuple[FilmRow, ...]:
+    """Order films by when they were taken; those without a known date are last."""
+    return tuple(
+        sorted(films, key=lambda f: (f.acquired_at or NO_DATE_BEFORE, f.received_at), reverse=True)
+    )
+
+
+def _trend(session: Session, films: Sequence[FilmRow]) -> Trend:
+    """Return how findings went, as the model said that read the newest film."""
+    read = next((film.uid for film in films if film.findings), None)
+    if read is None:
+        return Trend("")
+    return trend(session, session.scalars(select(Instance).where(Instance.uid == read)).one())

@@ -1,0 +1,152 @@
+"""What an operator asks of the queue: again, at once, not at all. One way for command and page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from scp.index import deliveries, films
+from scp.index.schema import DeliveryState, FilmState
+from scp.queue import (
+    COMPARISONS,
+    FETCHES,
+    FILMS,
+    Jobs,
+    NoSuchJob,
+    again_of,
+    delivery_of,
+    fetch_of,
+    film_of,
+)
+
+_DEAD, _PENDING, _CANCELLED = (
+    DeliveryState.DEAD,
+    DeliveryState.PENDING,
+    DeliveryState.CANCELLED,
+)
+# films in one go: a press of a button is answered within seconds, however many letters are dead
+AT_ONCE = 500
+# films in one transaction: each waits for the disk once, and holds up a worker's own but shortly
+_TOGETHER = 50
+
+
+@dataclass(frozen=True)
+class Retried:
+    """How many films' answers are on their way again, and how many dead letters are left."""
+
+    films: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Mending:
+    """Changes the fate of jobs, and says so where people look."""
+
+    engine: sa.Engine
+    jobs: Jobs
+    now: Callable[[], datetime]
+
+    def retry(self, job_id: str) -> None:
+        """Do a failed, cancelled or given-up job again, and a waiting one at once.
+
+        Raises
+        ------
+        NoSuchJob
+            There is none of this id, or nothing of a delivery is outstanding.
+        """
+        film_uid = film_of(job_id)
+        if again_of(job_id) or fetch_of(job_id):
+            self._require(job_id)
+            self.jobs.retry(job_id, COMPARISONS if again_of(job_id) else FETCHES)
+        elif film_uid is None:
+            self._retry_delivery(*delivery_of(job_id))
+        else:
+            self._require(job_id)
+            # first, or a quick worker's outcome would be written over
+            self._set_film(film_uid, FilmState.RECEIVED, "", "")
+            self.jobs.retry(job_id, FILMS)
+
+    def cancel(self, job_id: str) -> None:
+        """Take a job out of the queue. Raises `NoSuchJob` when there is none of this id."""
+        self._require(job_id)
+        self.jobs.cancel(job_id)
+        film_uid = film_of(job_id)
+        if film_uid is not None:
+            self._set_film(film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
+        elif not (again_of(job_id) or fetch_of(job_id)):  # then its first answer stands
+            with Session(self.engine) as session, session.begin():
+                deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
+
+    def discard(self, film_uid: str, destination: str) -> int:
+        """Give a film's dead letters to a destination up for good; return how many they were."""
+        with Session(self.engine) as session, session.begin():
+            return deliveries.set_state(session, film_uid, destination, _DEAD, _CANCELLED)
+
+    def retry_all(
+        self, destination: str, like: int | None = None, at_most: int = AT_ONCE
+    ) -> Retried:
+        """Have dead letters of a destination brought once more.
+
+        Parameters
+        ----------
+        destination
+            Its name.
+        like
+            A delivery: only films with a dead letter that failed as this one did.
+        at_most
+            Films, those tried the longest ago first; for the rest, ask again.
+        """
+        with Session(self.engine) as session:
+            error = self._error(session, like)
+            uids = deliveries.films_with_dead(session, destination, error, at_most)
+        done = 0
+        for start in range(0, len(uids), _TOGETHER):
+            with Session(self.engine) as session, session.begin():
+                for uid in uids[start : start + _TOGETHER]:
+                    done += self._revive(session, uid, destination) is not None
+        with Session(self.engine) as session:
+            return Retried(done, deliveries.count_dead(session, destination, error))
+
+    def discard_all(self, destination: str, like: int | None = None) -> int:
+        """Give dead letters of a destination up for good; return how many they were."""
+        with Session(self.engine) as session, session.begin():
+            return deliveries.discard_dead(session, destination, self._error(session, like))
+
+    def _error(self, session: Session, like: int | None) -> str | None:
+        return None if like is None else deliveries.error_of(session, like)
+
+    def _retry_delivery(self, film_uid: str, destination: str) -> None:
+        """Make dead and cancelled deliveries pending, and have each brought at once."""
+        with Session(self.engine) as session, session.begin():
+            revived = self._revive(session, film_uid, destination)
+            deliveries.set_state(session, film_uid, destination, _CANCELLED, _PENDING)
+            waiting = deliveries.outstanding(session, film_uid, destination)
+        if not waiting:
+            raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
+        numbers = {item.job for item in waiting} - {revived}
+        over = {n for n in numbers if not self.jobs.hasten(film_uid, destination, n)}
+        left = [item.delivery_id for item in waiting if item.job in over]
+        if left:
+            with Session(self.engine) as session, session.begin():
+                self._bring(session, film_uid, destination, left)
+
+    def _revive(self, session: Session, film_uid: str, destination: str) -> int | None:
+        """Ask for a film's dead letters by a new job; return its number, None without any."""
+        dead = deliveries.take_up_dead(session, film_uid, destination)
+        return self._bring(session, film_uid, destination, dead) if dead else None
+
+    def _bring(self, session: Session, film_uid: str, destination: str, ids: list[int]) -> int:
+        number = deliveries.next_job(session, film_uid, destination)
+        deliveries.assign(session, ids, number)
+        self.jobs.deliver(session, film_uid, destination, number)
+        return number
+
+    def _set_film(self, uid: str, state: FilmState, reason: str, detail: str) -> None:
+        with Session(self.engine) as session, session.begin():
+            films.set_outcome(films.film(session, uid), state, self.now(), reason, detail)
+
+    def _require(self, job_id: str) -> None:
+        if self.jobs.status(job_id) is None:
+            raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
