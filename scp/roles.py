@@ -132,7 +132,9 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
     with open_ground(settings) as ground:
         host, port = listening.getsockname()[:2]
         priors = settings.priors
-        intake = Intake(ground.engine, ground.archive, ground.jobs, now, priors.settle_s)
+        intake = Intake(
+            ground.engine, ground.archive, ground.jobs, now, priors.settle_s, settings.worklist
+        )
         receiver = Receiver(
             settings.receiver,
             intake,
@@ -175,6 +177,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
+            worklist=settings.worklist,
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -195,6 +198,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         )
         server.should_exit = True
         thread.join(DRAIN_S + 1)
+        site.close()
         log.info("stopped")
 
 

@@ -17,6 +17,7 @@ from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
 from scp.index.schema import DeliveryState, FilmState
+from scp.index.wanted import Order, Unclear
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
@@ -47,7 +48,16 @@ def templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (words.local, words.senders, words.percent, words.kind, words.size, words.ago):
+    for word in (
+        words.local,
+        words.senders,
+        words.percent,
+        words.kind,
+        words.size,
+        words.ago,
+        words.clock,
+        words.full_name,
+    ):
         env.filters[word.__name__] = word
     env.globals |= {
         "label": words.LABEL,
@@ -60,6 +70,7 @@ def templates() -> Jinja2Templates:
         "is_picture": is_picture,
         "places": PLACES,
         "FilmState": FilmState,
+        "Order": Order,
         "DeliveryState": DeliveryState,
     }
     return Jinja2Templates(env=env)
@@ -101,6 +112,10 @@ def prepare(app: FastAPI, pages: Jinja2Templates) -> None:
     def misunderstood(request: Request, error: RequestValidationError) -> Response:
         told = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
         return problem(request, 422, "The address is not understood", told)
+
+    @app.exception_handler(Unclear)
+    def unclear(request: Request, error: Unclear) -> Response:
+        return problem(request, 422, "The search is not understood", f"{error}.")
 
     @app.exception_handler(sa.exc.SQLAlchemyError)
     def no_database(request: Request, error: sa.exc.SQLAlchemyError) -> Response:

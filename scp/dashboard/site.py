@@ -15,7 +15,8 @@ from scp.audit import Audit
 from scp.dashboard import page
 from scp.dashboard.access import person_of
 from scp.dashboard.settings import DashboardSettings
-from scp.index.counts import counts
+from scp.dashboard.watch import Watch
+from scp.index.urgency import WorklistSettings
 from scp.queue import Jobs
 
 
@@ -37,6 +38,10 @@ class Site:
         Names of the configured destinations; without any, the page says so.
     clock
         Returns the moment, with a time zone.
+    worklist
+        What makes a film urgent, and for how long.
+    counts_max_age_s
+        How old the counts on a page may be; None for half the time between two looks.
     """
 
     engine: sa.Engine
@@ -45,13 +50,23 @@ class Site:
     settings: DashboardSettings
     destinations: tuple[str, ...]
     clock: Callable[[], datetime]
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
+    counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
     pages: Jinja2Templates = field(init=False)
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
         object.__setattr__(self, "pages", page.templates())
+        age_s = self.counts_max_age_s
+        age_s = self.settings.refresh_s / 2 if age_s is None else age_s
+        object.__setattr__(self, "watch", Watch(self.engine, age_s))
         self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
+
+    def close(self) -> None:
+        """Stop what runs beside the requests."""
+        self.watch.close()
 
     def page(
         self, request: Request, session: Session, template: str, status: int = 200, **found: object
@@ -63,6 +78,6 @@ class Site:
             "person": person_of(request),
             "roles": observe.roles(session, now),
             "problems": observe.readiness(self.engine, self.archive, now).problems,
-            "counts": counts(session),
+            "counts": self.watch.counts(),
         }
         return self.pages.TemplateResponse(request, template, around | found, status)

@@ -29,6 +29,18 @@ def local(moment: datetime | None) -> str:
     return moment.astimezone().isoformat(" ", "seconds") if moment else ""
 
 
+def clock(moment: datetime, now: datetime) -> str:
+    """Return the time of day, on this server; with the date where it is another day's."""
+    there, here = moment.astimezone(), now.astimezone()
+    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+
+
+def full_name(name: str) -> list[str]:
+    """Return each component group of a PN value, its components as words."""
+    groups = (" ".join(group.replace("^", " ").split()) for group in name.split("="))
+    return [group for group in groups if group]
+
+
 def senders(moment: datetime | None) -> str:
     """Return a time as the sender's header has it, without a zone."""
     return moment.isoformat(" ", "minutes") if moment else "not stated"

@@ -21,6 +21,7 @@
     if (!next) throw new Error("no page");
     const focused = document.activeElement && document.activeElement.id;
     const scrolled = [...document.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    for (const kept of live.querySelectorAll("[data-keep]")) next.querySelector(`#${kept.id}`)?.replaceWith(kept);
     live.replaceChildren(...next.childNodes);
     document.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] || 0; });
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
