@@ -24,6 +24,8 @@ from scp.archive import Archive
 from scp.dashboard import site as dashboard
 from scp.dashboard.app import make_app
 from scp.dashboard.settings import DashboardSettings
+from scp.dashboard.watch import Watch
+from scp.index.placing import set_words
 from scp.index.schema import DeliveryState, FilmState, Result
 from scp.queue import Jobs
 
@@ -507,6 +509,143 @@ def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
     for path in ("/static/hilum.css", "/static/live.js", "/static/hilum.svg"):
         assert site.browser.get(path).status_code == 200
     assert site.browser.get("/docs").status_code == 404  # it would load foreign scripts
+
+
+def named(invented, name, accession="", **more):
+    film = invented.film(**more)
+    set_words(invented.session, film, name, accession)
+    return film
+
+
+def test_films_are_searched_by_a_form_that_needs_no_script_and_keeps_what_was_asked(site):
+    with site.invent() as invented:
+        film = named(invented, "Yamada^Tarou=山田^太郎=やまだ^たろう", "A-0815")
+        uid, other = film.uid, named(invented, "Rossi^Ada", state=FilmState.FAILED).uid
+    page = site.page("/?q=山田&from=&to=&finding=&change=&state=&order=newest")
+    assert uid in page
+    assert other not in page
+    assert 'value="山田"' in page
+    assert "Clear the search" in page
+    for said in ("Yamada Tarou", "山田 太郎", "やまだ たろう", "A-0815"):
+        assert f"{said}" in page
+    assert "山田 太郎" in site.page(f"/films/{uid}")
+    assert "No film stands here" in site.page("/?q=nobody")
+    rows = site.browser.get("/api/films", params={"q": "rossi", "state": "failed"}).json()
+    assert [(row["uid"], row["patient_name"]) for row in rows] == [(other, "Rossi^Ada")]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("q=m", "too little to search by"),
+        ("q=%00", "neither a letter nor a digit"),
+        ("finding=Flu", "Flu is none"),
+        ("from=2026-03-02&to=2026-03-01", "wrong way round"),
+        ("to=9999-12-31", "year 9999"),
+        ("change=worse", "change"),
+        ("from=yesterday", "from"),
+        ("order=best", "order"),
+    ],
+)
+def test_a_search_that_cannot_be_made_is_refused_in_words(site, query, said):
+    assert said in site.page(f"/?{query}", 422)
+    assert said in site.page(f"/api/films?{query}", 422)
+
+
+def test_scripts_page_on_by_the_link_in_the_header(site):
+    with site.invent() as invented:
+        uids = [invented.film(age_s=age_s).uid for age_s in range(5)]
+    path, seen = "/api/films?limit=2&state=answered", []
+    while path:
+        answer = site.browser.get(path)
+        seen += [row["uid"] for row in answer.json()]
+        path = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == uids
+
+
+def test_in_the_order_of_urgency_each_film_says_when_it_is_due_and_old_ones_are_left_out(site):
+    with site.invent() as invented:
+        for age_s in (60, 3700, 86400 * 2):
+            film = invented.film(age_s=age_s)
+            film.due_at = film.received_at + timedelta(minutes=60)
+    page = site.page("/?order=urgent")
+    assert page.count('class="open"') == 2
+    assert page.count("longest wait reached") == 1
+    due = (NOW + timedelta(minutes=59)).astimezone()
+    assert f"due {due:%H:%M}" in page
+    assert "Films of the last 24 h" in page
+    assert "longest wait" not in site.page("/")
+
+
+def test_what_is_typed_and_the_keys_survive_a_look_at_the_database(site):
+    page = site.page()
+    for kept in (
+        'id="search" class="search" role="search" action="/" method="get" data-keep',
+        "<dialog",
+    ):
+        assert kept in page
+    assert "data-keep" in site.browser.get("/static/live.js").text
+    for path in ("/static/worklist.css", "/static/worklist.js"):
+        assert path in page
+        assert site.browser.get(path).status_code == 200
+
+
+class Clock:
+    at = 0.0
+
+    def __call__(self):
+        return self.at
+
+
+def test_the_counts_are_made_beside_the_pages_and_no_oftener_than_asked(index):
+    engine, archive = index
+    clock = Clock()
+    watch = Watch(engine, 5, clock)
+    assert watch.counts().waiting == 0
+    with Session(engine) as session:
+        Invented(session, archive).film(state=FilmState.RECEIVED)
+        session.commit()
+    clock.at = 4.9
+    assert watch.counts().waiting == 0
+    watch.settle()
+    assert watch.counts().waiting == 0  # nobody has counted
+    clock.at = 5.0
+    assert watch.counts().waiting == 0  # the last, while new ones are made
+    watch.settle()
+    assert watch.counts().waiting == 1
+    watch.close()
+
+
+def test_counts_of_no_age_are_those_of_the_moment(index):
+    engine, archive = index
+    watch = Watch(engine, 0)
+    assert watch.counts().waiting == 0
+    with Session(engine) as session:
+        Invented(session, archive).film(state=FilmState.RECEIVED)
+        session.commit()
+    assert watch.counts().waiting == 1
+    watch.close()
+
+
+def test_a_database_that_was_away_while_counting_is_counted_later(index):
+    engine, _ = index
+    clock = Clock()
+    watch = Watch(engine, 5, clock)
+    watch.counts()
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE delivery RENAME TO gone"))
+    clock.at = 6
+    watch.counts()
+    watch.settle()
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE gone RENAME TO delivery"))
+    with Session(engine) as session:
+        Invented(session, index[1]).film(state=FilmState.RECEIVED)
+        session.commit()
+    watch.counts()
+    watch.settle()
+    assert watch.counts().waiting == 1
+    watch.close()
 
 
 def test_nothing_can_be_changed_over_http(site):

@@ -13,7 +13,7 @@ from scp.index.schema import FilmState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TOKEN = re.compile(rb"([nu])(-?\d{1,17})\.(\d{1,10})")
+_TOKEN = re.compile(rb"([nu])(-?\d{1,18})\.(\d{1,10})")
 _LARGEST_ID = 2**31 - 1
 _MOST_WORDS = 8
 
@@ -104,7 +104,7 @@ def typed(text: str) -> tuple[str, ...]:
         raise Unclear(
             "The search has neither a letter nor a digit: type a part of a name or number"
         )
-    if found and all(map(is_short, found)):
+    if len(found) == 1 and is_short(found[0]):
         raise Unclear("One letter or digit is too little to search by: type at least two")
     if len(found) > _MOST_WORDS:
         raise Unclear(f"The search has more than {_MOST_WORDS} words: type fewer")
