@@ -10,8 +10,8 @@ class DashboardSettings(BaseModel):
 
     host: str = Field(
         default="127.0.0.1",
-        description="address to listen on. The page shows Patient IDs and has no login of its own:"
-        " offer it to others only through a reverse proxy that has one",
+        description="address to listen on. The page shows names and Patient IDs and has no login of"
+        " its own: offer it to others only through a reverse proxy that has one",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
     refresh_s: int = Field(
