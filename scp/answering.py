@@ -22,7 +22,9 @@ from scp.archive import Archive, Stored
 from scp.errors import ServiceError
 from scp.fetching import not_fetched
 from scp.index import choices, deliveries, fetches, films
+from scp.index.placing import place
 from scp.index.schema import Analysis, FilmState, Instance
+from scp.index.urgency import WorklistSettings
 from scp.priors import Candidate, Choice, Code, Reason, choose
 from scp.queue import Jobs
 from scp.reading import Read, Reader
@@ -65,6 +67,7 @@ class Answerer:
         destinations: Iterable[str],
         now: Callable[[], datetime],
         settle_s: float = 0,
+        worklist: WorklistSettings | None = None,
     ) -> None:
         self.engine = engine
         self.archive = archive
@@ -73,6 +76,7 @@ class Answerer:
         self.destinations = tuple(destinations)
         self.now = now
         self.settle_s = settle_s
+        self.worklist = worklist or WorklistSettings()
 
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network; return whether there is something to answer."""
@@ -87,8 +91,8 @@ class Answerer:
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
-            _save(session, instance, read, self.now())
             films.set_outcome(instance, FilmState.ANALYSED, self.now())
+            self._said(session, instance, read)
             ask_again(session, self.jobs, instance, self.settle_s)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
@@ -118,6 +122,7 @@ class Answerer:
                 )
             self._save_results(session, instance, zip(objects, stored, strict=True))
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
+            place(session, instance, session.get_one(Analysis, current.analysis_id), self.worklist)
             ask_again(session, self.jobs, instance, self.settle_s)
         log.info(
             "answered",
@@ -243,11 +248,20 @@ class Answerer:
             row = films.analysis(session, instance, self.reader.engine.bundle.identity)
             if row is None:
                 read = Read(opened, self.reader.engine.read(opened.film))
-                row = _save(session, instance, read, self.now())
+                row = self._said(session, instance, read)
             session.flush()
             return Analysed(
                 film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
             )
+
+    def _said(self, session: Session, instance: Instance, read: Read) -> Analysis:
+        """Remember what was said of a film; said again, it is the same."""
+        row = films.analysis(session, instance, read.prediction.model)
+        if row is None:
+            notes = read.opened.notes
+            row = films.save_analysis(session, instance, read.prediction, notes, self.now())
+        place(session, instance, row, self.worklist)
+        return row
 
     def _followed(self, prior_uid: str) -> dict[str, str]:
         """Return what the prior's newest report follows its findings by; nothing without one."""
@@ -280,12 +294,6 @@ def _given_up(choice: Choice) -> Choice:
     """Choose none: the best could not be read, and each further look takes its time."""
     text = f"The {_PRIORS_TRIED} best of the earlier films could not be read."
     return Choice(None, Reason(Code.UNREADABLE, text), rejected=choice.rejected)
-
-
-def _save(session: Session, instance: Instance, read: Read, now: datetime) -> Analysis:
-    """Remember what was said of a film; said again, it is the same."""
-    row = films.analysis(session, instance, read.prediction.model)
-    return row or films.save_analysis(session, instance, read.prediction, read.opened.notes, now)
 
 
 def _since(started: float) -> float:

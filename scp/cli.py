@@ -199,6 +199,24 @@ def conformance(
             page.write_text(filled(text, Settings()), encoding="utf-8")
 
 
+@app.command(rich_help_panel="Operate")
+def reindex(
+    config: Config = CONFIG,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every film, not only those from before the upgrade.")
+    ] = False,
+) -> None:
+    """Find films from before the upgrade by name too: read their headers from the archive.
+
+    Beside the running service, once. Exit code 0, or 1 when a header could not be read.
+    """
+    with _errors_to_exit_code():
+        settings = _load(config, "reindex", quiet=True)
+        from scp.reindex import reindex_films
+
+        raise typer.Exit(reindex_films(settings, everything=everything))
+
+
 @queue_app.command("list")
 def queue_list(config: Config = CONFIG, json: Json = False) -> None:
     """List what waits, runs, or stopped without success."""

@@ -30,6 +30,7 @@ from scp.dimse.receiver import ReceiverSettings
 from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
 from scp.index.database import DatabaseSettings
+from scp.index.urgency import WorklistSettings
 from scp.results.settings import ResultSettings
 
 _PREFIX = "HILUM_"
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     results: ResultSettings = ResultSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     priors: PriorsSettings = PriorsSettings()
+    worklist: WorklistSettings = WorklistSettings()
     dashboard: DashboardSettings = DashboardSettings()
 
     @field_validator("destinations")

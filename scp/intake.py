@@ -21,6 +21,7 @@ from scp.archive import Archive
 from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index import choices, films
 from scp.index.received import Identity, Recorded, claim, identify, record, record_refusal
+from scp.index.urgency import UNKNOWN, WorklistSettings
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -47,12 +48,14 @@ class Intake:
         jobs: Jobs,
         now: Callable[[], datetime],
         settle_s: float = 0,
+        worklist: WorklistSettings | None = None,
     ) -> None:
         self.engine = engine
         self.archive = archive
         self.jobs = jobs
         self.now = now
         self.settle_s = settle_s
+        self.worklist = worklist or WorklistSettings()
 
     def take(self, received: Path, request: Request) -> Recorded:
         """Take a received Part 10 file in; when this returns, it is durable and enqueued.
@@ -89,7 +92,8 @@ class Intake:
             raise
 
     def _take(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
-        started = monotonic()
+        started, now = monotonic(), self.now()
+        due_at = self.worklist.due_at(now, UNKNOWN)
         header = _header(received)
         identity = _agreed(header.identity, request)
         stored = self.archive.keep_film(
@@ -97,7 +101,7 @@ class Intake:
         )
 
         def claimed(session: Session) -> bool:  # with other bytes too: those here are answered
-            return claim(session, identity.sop_uid, request.calling_ae_title, self.now())
+            return claim(session, identity.sop_uid, request.calling_ae_title, now, due_at)
 
         def write() -> Recorded:
             with Session(self.engine) as session, session.begin():
@@ -107,8 +111,9 @@ class Intake:
                     stored,
                     transfer_syntax_uid=header.transfer_syntax_uid,
                     calling_ae_title=request.calling_ae_title,
-                    now=self.now(),
+                    now=now,
                     fetched=fetched,
+                    due_at=None if fetched else due_at,
                 )
                 if recorded is Recorded.NEW and fetched:
                     self._compare_with(session, identity.sop_uid)

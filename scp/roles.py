@@ -134,7 +134,9 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
     with open_ground(settings) as ground:
         host, port = listening.getsockname()[:2]
         priors = settings.priors
-        intake = Intake(ground.engine, ground.archive, ground.jobs, now, priors.settle_s)
+        intake = Intake(
+            ground.engine, ground.archive, ground.jobs, now, priors.settle_s, settings.worklist
+        )
         receiver = Receiver(
             settings.receiver,
             intake,
@@ -179,6 +181,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
             about=about(settings),
+            worklist=settings.worklist,
         )
         _say_who_may_log_in(site.settings, ground.engine)
         server = uvicorn.Server(
@@ -201,6 +204,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         site.stopping.set()
         server.should_exit = True
         thread.join(DRAIN_S + 1)
+        site.close()
         log.info("stopped")
 
 

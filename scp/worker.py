@@ -120,7 +120,16 @@ def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     """Put together what answers films."""
     destinations = ground.settings.destinations_by_name()
     settle_s = ground.settings.priors.settle_s
-    return Answerer(ground.engine, ground.archive, ground.jobs, reader, destinations, now, settle_s)
+    return Answerer(
+        ground.engine,
+        ground.archive,
+        ground.jobs,
+        reader,
+        destinations,
+        now,
+        settle_s,
+        ground.settings.worklist,
+    )
 
 
 def make_fetcher(ground: Ground) -> Fetcher:
@@ -128,7 +137,7 @@ def make_fetcher(ground: Ground) -> Fetcher:
     settings = ground.settings
     settle_s = settings.priors.settle_s
     return Fetcher(
-        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s),
+        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s, settings.worklist),
         settings.priors,
         settings.receiver.ae_title,
         secondary_captures=settings.gate.accept_secondary_capture,

@@ -70,6 +70,7 @@ def served(
         destinations,
         clock,
         about or About(),
+        counts_max_age_s=0,  # what was just written is counted
     )
     app = make_app(site)
     if add is not None:
@@ -94,6 +95,7 @@ def served(
         server.should_exit = True
         thread.join(20)
         listening.close()
+        site.close()
         jobs.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 from film_lists import write_film_list
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import alignment, comparison, opacities, results
+from benchmarks import alignment, comparison, opacities, results, worklist
 
 
 @pytest.fixture
@@ -52,3 +52,12 @@ def test_all_results_of_a_film_are_timed_and_weighed(capsys):
     assert "14 positive, 250 x 200, with a prior" in printed
     for stage in ("summary capture", "finding captures", "report", "presentation state", "size"):
         assert f"  {stage}" in printed
+
+
+def test_the_first_page_is_timed_for_each_search(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    worklist.main(["--films", "300", "--repeats", "1", "--only", "sqlite"])
+    printed = capsys.readouterr().out
+    assert "sqlite: 300 films" in printed
+    for search in worklist.searches():
+        assert f"  {search}" in printed

@@ -3,20 +3,20 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
-from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
 from scp import observe
 from scp.dashboard.access import viewed
+from scp.dashboard.asking import Asked
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
+from scp.dashboard.worklist import found
 from scp.index.counts import Counts, counts
 from scp.index.rows import FilmRow
-from scp.index.schema import FilmState
-from scp.index.worklist import film_row, worklist
+from scp.index.worklist import film_row
 
 
 def router(site: Site) -> APIRouter:
@@ -50,16 +50,17 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/api/films")
     def films(
+        response: Response,
+        asked: Annotated[Asked, Depends()],
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        before: AwareDatetime | None = None,
-        state: FilmState | None = None,
-        dead_letters: bool = False,
     ) -> list[FilmRow]:
-        """Return films, newest received first."""
+        """Return films as the page has them; the header Link leads to the next ones."""
         with Session(site.engine) as session:
-            return worklist(
-                session, limit=limit, before=before, state=state, dead_letters=dead_letters
-            )
+            page = found(site, session, asked, limit)
+        if page.last:
+            following = asked.address("/api/films", limit=limit, after=page.last.token())
+            response.headers["Link"] = f'<{following}>; rel="next"'
+        return page.films
 
     @routes.get("/api/films/{uid}")
     def film(request: Request, uid: str) -> FilmRow:

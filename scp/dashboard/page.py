@@ -21,6 +21,7 @@ from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
 from scp.index.schema import DeliveryState, FilmState
+from scp.index.wanted import Order, Unclear
 from scp.remedies import film_failure
 
 _HERE = Path(__file__).parent
@@ -61,8 +62,20 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"local": words.local_in(zone), "bytes": words.bytes_}
-    for word in (words.senders, words.day, words.percent, words.kind, words.size, words.ago):
+    env.filters |= {
+        "local": words.local_in(zone),
+        "clock": words.clock_in(zone),
+        "bytes": words.bytes_,
+    }
+    for word in (
+        words.senders,
+        words.day,
+        words.percent,
+        words.kind,
+        words.size,
+        words.ago,
+        words.full_name,
+    ):
         env.filters[word.__name__] = word
     env.globals |= {
         "label": words.LABEL,
@@ -76,6 +89,7 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         "is_picture": is_picture,
         "places": PLACES,
         "FilmState": FilmState,
+        "Order": Order,
         "DeliveryState": DeliveryState,
     }
     return Jinja2Templates(env=env)
@@ -140,6 +154,10 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     def misunderstood(request: Request, error: RequestValidationError) -> Response:
         told = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
         return problem_page(request, 422, "The address is not understood", told)
+
+    @app.exception_handler(Unclear)
+    def unclear(request: Request, error: Unclear) -> Response:
+        return problem_page(request, 422, "The search is not understood", f"{error}.")
 
     @app.exception_handler(sa.exc.SQLAlchemyError)
     def no_database(request: Request, error: sa.exc.SQLAlchemyError) -> Response:

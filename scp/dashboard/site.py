@@ -17,7 +17,8 @@ from scp.dashboard import page
 from scp.dashboard.about import About
 from scp.dashboard.access import Seen, person_of
 from scp.dashboard.settings import DashboardSettings
-from scp.index.counts import counts
+from scp.dashboard.watch import Watch
+from scp.index.urgency import WorklistSettings
 from scp.queue import Jobs
 
 
@@ -43,6 +44,10 @@ class Site:
         What the configuration says that pages show.
     stopping
         Set when open pages are to be let go.
+    worklist
+        What makes a film urgent, and for how long.
+    counts_max_age_s
+        How old the counts on a page may be; None for half the time between two looks.
     """
 
     engine: sa.Engine
@@ -53,14 +58,24 @@ class Site:
     clock: Callable[[], datetime]
     about: About = field(default_factory=About)
     stopping: Event = field(default_factory=Event)
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
+    counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
     seen: Seen = field(init=False, default_factory=Seen)
     pages: Jinja2Templates = field(init=False)
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
         object.__setattr__(self, "pages", page.templates(self.settings.zone))
+        age_s = self.counts_max_age_s
+        age_s = self.settings.refresh_s / 2 if age_s is None else age_s
+        object.__setattr__(self, "watch", Watch(self.engine, age_s))
         self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
+
+    def close(self) -> None:
+        """Stop what runs beside the requests."""
+        self.watch.close()
 
     def page(
         self, request: Request, session: Session, template: str, status: int = 200, **found: object
@@ -72,7 +87,7 @@ class Site:
             "person": person_of(request),
             "roles": observe.roles(session, now),
             "problems": observe.readiness(self.engine, self.archive, now).problems,
-            "counts": counts(session),
+            "counts": self.watch.counts(),
         }
         return self.pages.TemplateResponse(request, template, around | found, status)
 

@@ -34,6 +34,22 @@ def local_in(zone: tzinfo | None) -> Callable[[datetime | None], str]:
     return local
 
 
+def clock_in(zone: tzinfo | None) -> Callable[[datetime, datetime], str]:
+    """Return what writes the time of day in a zone; with the date where it is not today's."""
+
+    def clock(moment: datetime, now: datetime) -> str:
+        there, here = moment.astimezone(zone), now.astimezone(zone)
+        return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+
+    return clock
+
+
+def full_name(name: str) -> list[str]:
+    """Return each component group of a PN value, its components as words."""
+    groups = (" ".join(group.replace("^", " ").split()) for group in name.split("="))
+    return [group for group in groups if group]
+
+
 def senders(moment: datetime | None) -> str:
     """Return a time as the sender's header has it, without a zone."""
     return moment.isoformat(" ", "minutes") if moment else "not stated"

@@ -1,13 +1,16 @@
-"""The worklist: films, newest first."""
+"""The worklist: films, newest first or the most urgent, and the search for them."""
 
-from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
+from inference.findings import FINDINGS, Change
 from scp.dashboard import words
+from scp.dashboard.asking import Asked
 from scp.dashboard.site import Site
-from scp.index.schema import FilmState
-from scp.index.worklist import worklist
+from scp.index.search import Page, worklist
+from scp.index.wanted import Unclear
 
 
 def router(site: Site) -> APIRouter:
@@ -15,24 +18,36 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
-    def films(
-        request: Request,
-        before: AwareDatetime | None = None,
-        state: FilmState | None = None,
-        dead_letters: bool = False,
-    ) -> Response:
-        limit = site.settings.films_per_page
+    def films(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+        unclear = ""
         with Session(site.engine) as session:
-            rows = worklist(
-                session, limit=limit, before=before, state=state, dead_letters=dead_letters
-            )
+            try:
+                page = found(site, session, asked, site.settings.films_per_page)
+            except Unclear as error:
+                page, unclear = Page([], None), f"{error}."
             return site.page(
                 request,
                 session,
                 "worklist.html",
-                studies=words.by_study(rows),
-                older=rows[-1].received_at if len(rows) >= limit else None,
-                shown={"state": state, "dead_letters": dead_letters, "before": before},
+                422 if unclear else 200,
+                studies=words.by_study(page.films),
+                older=asked.address(after=page.last.token()) if page.last else "",
+                asked=asked,
+                unclear=unclear,
+                triage=site.worklist,
+                all_findings=FINDINGS,
+                all_changes=Change,
             )
 
     return routes
+
+
+def found(site: Site, session: Session, asked: Asked, limit: int) -> Page:
+    """Return a page of the films that are asked for.
+
+    Raises
+    ------
+    Unclear
+        The text says what cannot be looked for.
+    """
+    return worklist(session, asked.wanted(site), limit, asked.key())

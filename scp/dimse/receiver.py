@@ -102,7 +102,11 @@ def open_listener(host: str, port: int) -> socket.socket:
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
+    listening = socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
+    # its connections inherit it; asyncio sets it only on sockets of its own, and a page that is
+    # written in two parts would wait 40 ms for the browser's delayed acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 class Receiver:

@@ -12,6 +12,7 @@ from inference.comparison import Comparison as Compared
 from inference.comparison.layers import Layers
 from inference.findings import ModelIdentity, Prediction
 from scp.archive import Stored
+from scp.index.placing import NOT_DUE
 from scp.index.schema import (
     Analysis,
     Comparison,
@@ -33,6 +34,8 @@ def set_outcome(
 ) -> None:
     """State where a film stands and why."""
     instance.state, instance.reason, instance.detail = state, reason, detail
+    if state in NOT_DUE:
+        instance.due_at = None
     instance.finished_at = None if state in (FilmState.RECEIVED, FilmState.ANALYSED) else now
 
 

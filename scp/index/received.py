@@ -1,5 +1,6 @@
 """Taking an object into the index."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import Enum, auto
@@ -13,10 +14,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from inference.film import view_of
+from inference.header import MALFORMED, text
 from scp.archive import Stored, valid_uid
 from scp.errors import Unreadable
+from scp.index.placing import set_words
 from scp.index.schema import Base, FilmState, Instance, Patient, Quarantined, Series, Study
 
+# three component groups of 64 characters (PS3.5 6.2), and as much again for careless senders
+_LONGEST_TEXT = 400
 # in the order in which they are trusted; the content date is not: it may be when a film was
 # processed or scanned (PS3.3 C.7.6.1, C.7.2.1)
 _ACQUISITION = (("AcquisitionDate", "AcquisitionTime"), ("StudyDate", "StudyTime"))
@@ -35,6 +40,8 @@ class Identity:
     acquired_at: datetime | None
     acquired_from: str
     view: str
+    patient_name: str = ""
+    accession_number: str = ""
 
 
 class Recorded(Enum):
@@ -64,7 +71,23 @@ def identify(ds: Dataset) -> Identity:
         acquired_at=acquired_at,
         acquired_from=acquired_from,
         view=view_of(ds)[0].value,
+        patient_name=readable(ds, "PatientName"),
+        accession_number=readable(ds, "AccessionNumber"),
     )
+
+
+def readable(ds: Dataset, keyword: str) -> str:
+    """Return a text of the header as people read it; "" when it is none. It never raises.
+
+    A PN value keeps its component groups. Control characters become spaces: no database and no
+    page is served by them.
+    """
+    try:
+        said = text(ds, keyword)
+    except MALFORMED:  # a name is decoded only now
+        return ""
+    plain = (" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in said)
+    return "".join(plain).strip()[:_LONGEST_TEXT]
 
 
 def usable_patient(ds: Dataset) -> tuple[str, str] | None:
@@ -119,10 +142,12 @@ def record(
     calling_ae_title: str,
     now: datetime,
     fetched: bool = False,
+    due_at: datetime | None = None,
 ) -> Recorded:
     """Add an object's rows; say whether it was new. Commit is the caller's.
 
-    ``fetched``: hilum itself asked for it, as a prior; otherwise somebody sent it.
+    ``fetched``: hilum itself asked for it, as a prior; otherwise somebody sent it, and a reader
+    should see it by ``due_at``.
     """
     known = session.scalar(select(Instance.sha256).where(Instance.uid == identity.sop_uid))
     if known is not None:
@@ -138,30 +163,37 @@ def record(
     if identity.patient is not None:
         key = dict(zip(("patient_id", "issuer"), identity.patient, strict=True))
         patient_id = _id_of(session, Patient, key)
-    session.add(
-        Instance(
-            uid=identity.sop_uid,
-            series_id=series_id,
-            patient_id=patient_id,
-            sop_class_uid=identity.sop_class_uid,
-            transfer_syntax_uid=transfer_syntax_uid,
-            path=stored.path,
-            sha256=stored.sha256,
-            size_bytes=stored.size_bytes,
-            calling_ae_title=calling_ae_title,
-            received_at=now,
-            acquired_at=identity.acquired_at,
-            acquired_from=identity.acquired_from,
-            view=identity.view,
-            state=FilmState.FETCHED if fetched else FilmState.RECEIVED,
-            finished_at=now if fetched else None,
-        )
+    instance = Instance(
+        uid=identity.sop_uid,
+        series_id=series_id,
+        patient_id=patient_id,
+        sop_class_uid=identity.sop_class_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+        path=stored.path,
+        sha256=stored.sha256,
+        size_bytes=stored.size_bytes,
+        calling_ae_title=calling_ae_title,
+        received_at=now,
+        acquired_at=identity.acquired_at,
+        acquired_from=identity.acquired_from,
+        view=identity.view,
+        state=FilmState.FETCHED if fetched else FilmState.RECEIVED,
+        finished_at=now if fetched else None,
+        due_at=due_at,
     )
+    session.add(instance)
     session.flush()
+    set_words(session, instance, identity.patient_name, identity.accession_number)
     return Recorded.NEW
 
 
-def claim(session: Session, uid: str, calling_ae_title: str, now: datetime) -> bool:
+def claim(
+    session: Session,
+    uid: str,
+    calling_ae_title: str,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> bool:
     """Make a fetched prior a film that was sent, now and by whom; say whether it was one."""
     claimed = session.execute(
         update(Instance)
@@ -171,6 +203,7 @@ def claim(session: Session, uid: str, calling_ae_title: str, now: datetime) -> b
             calling_ae_title=calling_ae_title,
             received_at=now,
             finished_at=None,
+            due_at=due_at,
         )
         .returning(Instance.id)
     )

@@ -135,17 +135,22 @@ class FilmRow:
     """One received object, and all that became of it; of ``results`` the newest answer first.
 
     ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
-    read. ``acquired_at`` is the sender's local time, without a zone. ``patient_row_id`` is no
-    patient data: it may stand in an address.
+    read. ``acquired_at`` is the sender's local time, without a zone. ``patient_name`` is as the
+    header has it, with its component groups; ``due_at`` is None where nobody is asked to look.
+    ``patient_row_id`` is no patient data: it may stand in an address.
     """
 
+    id: int
     uid: str
     study_uid: str
     patient_id: str
     patient_issuer: str
+    patient_name: str
+    accession_number: str
     received_at: datetime
     acquired_at: datetime | None
     finished_at: datetime | None
+    due_at: datetime | None
     view: str
     state: FilmState
     reason: str

@@ -1,13 +1,12 @@
-"""What the dashboard shows of every film, read only.
+"""What the dashboard shows of every film, read only; `scp.index.search` says which films.
 
-The number of statements does not grow with the number of films. Patient IDs are in these rows
-because a reader needs them on the page; they never go to a log.
+The number of statements does not grow with the number of films. Names and Patient IDs are in these
+rows because a reader needs them on the page; they never go to a log.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import Select, and_, select
@@ -29,7 +28,6 @@ from scp.index.schema import (
     Comparison,
     Delivery,
     DeliveryState,
-    FilmState,
     Instance,
     Patient,
     PriorChoice,
@@ -47,46 +45,11 @@ _WORST_FIRST = (
 )
 
 
-def worklist(
-    session: Session,
-    *,
-    limit: int,
-    before: datetime | None = None,
-    state: FilmState | None = None,
-    dead_letters: bool = False,
-) -> list[FilmRow]:
-    """Return the films received last, newest first.
-
-    Films received at the very moment of the last one come too, beyond ``limit``: so paging on with
-    ``before`` its ``received_at`` skips none.
-
-    Parameters
-    ----------
-    session
-        Where to read.
-    limit
-        How many films.
-    before
-        Only films received before this moment.
-    state
-        Only films in this state.
-    dead_letters
-        Only films with a result that could not be delivered.
-    """
-    chosen = select(Instance.received_at)
-    if before is not None:
-        chosen = chosen.where(Instance.received_at < before)
-    if state is not None:
-        chosen = chosen.where(Instance.state == state)
-    if dead_letters:
-        dead = select(Result.instance_id).join(Result.deliveries)
-        dead = dead.where(Delivery.state == DeliveryState.DEAD)
-        chosen = chosen.where(Instance.id.in_(dead))
-    oldest = session.scalar(chosen.order_by(Instance.received_at.desc()).offset(limit - 1).limit(1))
-    if oldest is not None:
-        chosen = chosen.where(Instance.received_at >= oldest)
-    ids = chosen.with_only_columns(Instance.id)
-    return _rows(session, _films().where(Instance.id.in_(ids)))
+def film_rows(session: Session, film_ids: Sequence[int]) -> list[FilmRow]:
+    """Return these films, in this order."""
+    rows = _rows(session, _films().where(Instance.id.in_(film_ids)))
+    place = {film_id: number for number, film_id in enumerate(film_ids)}
+    return sorted(rows, key=lambda row: place[row.id])
 
 
 def film_row(session: Session, uid: str) -> FilmRow | None:
@@ -223,14 +186,18 @@ def _row(
 ) -> FilmRow:
     """Return one film with all that belongs to it."""
     return FilmRow(
+        id=instance.id,
         uid=instance.uid,
         study_uid=instance.series.study.uid,
         patient_id=patient.patient_id if patient else "",
         patient_issuer=patient.issuer if patient else "",
         patient_row_id=patient.id if patient else None,
+        patient_name=instance.patient_name or "",
+        accession_number=instance.accession_number or "",
         received_at=instance.received_at,
         acquired_at=instance.acquired_at,
         finished_at=instance.finished_at,
+        due_at=instance.due_at,
         view=instance.view,
         state=instance.state,
         reason=instance.reason,

@@ -1,0 +1,79 @@
+"""Where a film stands on the worklist: the words it is found by, its findings, and its due time."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from inference.findings import LABELS, Change
+from scp.index.folding import film_words
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    FilmFinding,
+    FilmState,
+    Instance,
+    Patient,
+    SearchWord,
+)
+from scp.index.urgency import WorklistSettings, urgency
+
+# nobody is asked to look at these
+NOT_DUE = (FilmState.FETCHED, FilmState.NOT_ANALYSED)
+# a finding that is no longer there is worth a row, and is found by its change
+GONE = (Change.RESOLVED, Change.DECREASED)
+
+
+def set_words(
+    session: Session, instance: Instance, patient_name: str, accession_number: str
+) -> None:
+    """Remember a film's names and numbers, and by which words it is found."""
+    instance.patient_name, instance.accession_number = patient_name, accession_number
+    patient_id = session.scalar(select(Patient.patient_id).where(Patient.id == instance.patient_id))
+    session.execute(delete(SearchWord).where(SearchWord.instance_id == instance.id))
+    found = film_words(patient_name, (patient_id or "", accession_number))
+    if found:
+        rows = [{"word": word, "instance_id": instance.id} for word in found]
+        session.execute(insert(SearchWord), rows)
+
+
+def place(
+    session: Session, instance: Instance, analysis: Analysis, settings: WorklistSettings
+) -> None:
+    """Set a film's findings and due time by what was said of it last; commit is the caller's."""
+    session.flush()
+    changes = _changes(session, analysis)
+    said = list(zip(LABELS, analysis.probabilities, analysis.thresholds, strict=True))
+    session.execute(delete(FilmFinding).where(FilmFinding.instance_id == instance.id))
+    rows = [
+        {
+            "instance_id": instance.id,
+            "label": label,
+            "positive": probability >= threshold,
+            "change": changes.get(label, ""),
+        }
+        for label, probability, threshold in said
+        if probability >= threshold or changes.get(label) in GONE
+    ]
+    if rows:
+        session.execute(insert(FilmFinding), rows)
+    if instance.state not in NOT_DUE:
+        found = urgency(analysis.probabilities, analysis.thresholds, changes, settings.weights)
+        instance.due_at = settings.due_at(instance.received_at, found.value)
+
+
+def _changes(session: Session, analysis: Analysis) -> dict[str, Change]:
+    """Return what the newest comparison calls each finding; nothing when it is no comparison."""
+    newest = (
+        select(Comparison.comparable, Comparison.changes)
+        .where(Comparison.current_id == analysis.id)
+        .order_by(Comparison.id.desc())
+        .limit(1)
+    )
+    found = session.execute(newest).one_or_none()
+    return called(found.changes) if found is not None and found.comparable else {}
+
+
+def called(changes: Sequence[dict[str, str]]) -> dict[str, Change]:
+    """Return what each finding's change is called, by label."""
+    return {change["label"]: Change(change["change"]) for change in changes}

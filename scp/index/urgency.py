@@ -1,0 +1,128 @@
+"""How soon a reader should see a film: urgency of its findings, and the time that follows.
+
+The order of the default weights, and a longest wait, are after Baltruschat et al., "Smart chest
+X-ray worklist prioritization using artificial intelligence", European Radiology 31 (2021), 3837.
+Findings that they do not rank stand where clinical sense puts them (docs/design.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from inference.findings import LABELS, Change
+
+WEIGHTS: Mapping[str, float] = {
+    "Pneumothorax": 1.0,
+    "Effusion": 0.85,
+    "Consolidation": 0.8,
+    "Pneumonia": 0.8,
+    "Infiltration": 0.75,
+    "Edema": 0.7,
+    "Atelectasis": 0.55,
+    "Cardiomegaly": 0.45,
+    "Mass": 0.4,
+    "Nodule": 0.35,
+    "Hernia": 0.2,
+    "Pleural_Thickening": 0.15,
+    "Fibrosis": 0.15,
+    "Emphysema": 0.15,
+}
+# what the change since the prior makes of it: the known and the better can wait
+_CHANGED = {Change.UNCHANGED: 0.5, Change.DECREASED: 0.4, Change.RESOLVED: 0.0}
+# of a film that waits or failed nothing is known: neither first nor last
+UNKNOWN = 0.5
+# a finding at its threshold counts half of what a certain one does
+_AT_THRESHOLD = 0.5
+
+
+class WorklistSettings(BaseModel):
+    """In which order a reader is shown what to look at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    longest_wait_min: int = Field(
+        default=60,
+        ge=1,
+        le=1440,
+        description="minutes: in the order of urgency, no film stands behind one that came so much"
+        " later, whatever was found",
+    )
+    urgent_h: int = Field(
+        default=24,
+        ge=1,
+        le=720,
+        description="hours: the order of urgency has the films received within them; an older one"
+        " was read elsewhere",
+    )
+    weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={},
+        description="how urgent findings are, from 0 to 1, in place of our own (docs/design.md),"
+        " as in { Mass = 0.9 }",
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _are_findings(cls, weights: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(weights) - set(LABELS)):
+            raise ValueError(f"{unknown[0]} is no finding; they are {', '.join(LABELS)}")
+        return weights
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """How long the least urgent film may wait."""
+        return timedelta(minutes=self.longest_wait_min)
+
+    def due_at(self, received_at: datetime, urgency: float) -> datetime:
+        """Return when a film should have been seen: the more urgent, the sooner after it came.
+
+        It stays as it is, so that an index sorts by it; and nothing starves: a film that came
+        ``longest_wait`` later is due later, were it the most urgent of all.
+        """
+        return received_at + self.longest_wait * (1 - urgency)
+
+
+@dataclass(frozen=True)
+class Urgency:
+    """From 0, can wait, to 1; ``label`` is the finding that makes it so, or ""."""
+
+    value: float
+    label: str = ""
+
+
+def urgency(
+    probabilities: Sequence[float],
+    thresholds: Sequence[float],
+    changes: Mapping[str, Change],
+    weights: Mapping[str, float],
+) -> Urgency:
+    """Return how urgent a film is: as its most urgent positive finding.
+
+    Parameters
+    ----------
+    probabilities, thresholds
+        In the order of `inference.findings.LABELS`.
+    changes
+        By label, since the prior; empty without one.
+    weights
+        By label, in place of `WEIGHTS`.
+    """
+    factors = {label: _CHANGED.get(change, 1.0) for label, change in changes.items()}
+    found = [
+        Urgency(_weight(label, weights) * _strength(p, t) * factors.get(label, 1.0), label)
+        for label, p, t in zip(LABELS, probabilities, thresholds, strict=True)
+        if p >= t
+    ]
+    return max(found, key=lambda one: one.value, default=Urgency(0))
+
+
+def _weight(label: str, weights: Mapping[str, float]) -> float:
+    return weights.get(label, WEIGHTS[label])
+
+
+def _strength(probability: float, threshold: float) -> float:
+    """Return how sure a positive finding is: from one half, at its threshold, to 1."""
+    beyond = (probability - threshold) / (1 - threshold) if threshold < 1 else 1.0
+    return _AT_THRESHOLD + (1 - _AT_THRESHOLD) * min(1.0, beyond)

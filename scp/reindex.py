@@ -1,0 +1,88 @@
+"""`hilum reindex`: names and numbers of films that came before the index kept them.
+
+Each film's header is read from the archive. It may run beside the service, be stopped at any time
+and begun again: films that are done are not looked at twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from rich.console import Console
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.commands import progress
+from scp.config import Settings
+from scp.errors import Unreadable
+from scp.index.placing import set_words
+from scp.index.received import readable
+from scp.index.schema import Instance
+from scp.intake import read_header
+from scp.roles import open_ground
+
+# films in one transaction: what a stop loses, and how long a receiver may have to wait
+_BATCH = 100
+
+
+@dataclass
+class Reindexed:
+    """How many films were read, and why others could not be, by SOP Instance UID."""
+
+    read: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def reindex_films(settings: Settings, *, everything: bool = False) -> int:
+    """Read the headers of films from before, and print how it went; return the exit code."""
+    with open_ground(settings) as ground, progress() as bar:
+        task = bar.add_task("headers", total=count(ground.engine, everything=everything))
+        done = Reindexed()
+        for _ in reindex(ground.engine, ground.archive, done, everything=everything):
+            bar.advance(task)
+    console = Console()
+    for uid, why in done.unreadable.items():
+        console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
+    rest = f", {len(done.unreadable)} could not be read" if done.unreadable else ""
+    console.print(f"{done.read} films are found by name and accession number now{rest}")
+    return 1 if done.unreadable else 0
+
+
+def count(engine: sa.Engine, *, everything: bool) -> int:
+    """Return how many films are to be read."""
+    with Session(engine) as session:
+        films = select(func.count()).select_from(Instance).where(_missing(everything=everything))
+        return session.scalar(films) or 0
+
+
+def reindex(
+    engine: sa.Engine, archive: Archive, done: Reindexed, *, everything: bool = False
+) -> Iterator[None]:
+    """Read one header after the other, noted in ``done``; each hundred are committed."""
+    after = 0
+    while True:
+        with Session(engine) as session, session.begin():
+            films = select(Instance.id, Instance.uid, Instance.path).where(Instance.id > after)
+            films = films.where(_missing(everything=everything)).order_by(Instance.id)
+            batch = session.execute(films.limit(_BATCH)).all()
+        if not batch:
+            return
+        after = batch[-1][0]
+        found: dict[int, tuple[str, str]] = {}
+        for film_id, uid, path in batch:
+            try:
+                ds = read_header(archive.path(path))
+            except (OSError, Unreadable) as error:
+                done.unreadable[uid] = str(getattr(error, "strerror", None) or error)
+            else:
+                found[film_id] = readable(ds, "PatientName"), readable(ds, "AccessionNumber")
+            yield
+        with Session(engine) as session, session.begin():  # only now: reading takes its time
+            for film_id, said in found.items():
+                set_words(session, session.get_one(Instance, film_id), *said)
+        done.read += len(found)
+
+
+def _missing(*, everything: bool) -> sa.ColumnElement[bool]:
+    return sa.true() if everything else Instance.patient_name.is_(None)
