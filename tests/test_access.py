@@ -550,7 +550,7 @@ def test_what_is_streamed_arrives_as_it_is_said(index, clock):
     heard = threading.Event()
 
     def stream(app):
-        @app.get("/events")
+        @app.get("/stream")
         def events(person: Viewer):
             def said():
                 yield b"first\n"
@@ -561,7 +561,7 @@ def test_what_is_streamed_arrives_as_it_is_said(index, clock):
 
     with (
         served(*index, clock=clock, add=stream) as site,
-        site.browser.stream("GET", "/events") as answer,
+        site.browser.stream("GET", "/stream") as answer,
     ):
         lines = answer.iter_lines()
         assert next(lines) == "first"  # before the second is there

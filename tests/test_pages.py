@@ -109,6 +109,9 @@ PAGES = {
     "film": "{film}",
     "comparison": "{film}/compare",
     "no-prior": "/films/{oldest}/compare",
+    "patient": "/patients/1",
+    "queue": "/queue",
+    "system": "/system",
     "quarantine": "/quarantine",
 }
 

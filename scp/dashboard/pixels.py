@@ -23,7 +23,7 @@ from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import FilmFile, film_file, pair_row
 
-KEPT = "private, max-age=3600"
+KEPT = "private, no-cache"  # asked for again each time, sent again only when it is another
 MEDIA_TYPE = "application/vnd.hilum.film"
 _HEADER = struct.Struct("<4I")
 
