@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from scp.dashboard import charts
+from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index.patients import PatientFilms, patient_films
@@ -24,6 +25,7 @@ def router(site: Site) -> APIRouter:
             found = patient_films(session, row_id, _MOST)
             if found is None:
                 raise NotHere("hilum knows no patient of this number. The films' pages link to it.")
+            viewed(site, request, f"patient:{row_id}")
             return site.page(
                 request,
                 session,
