@@ -28,6 +28,7 @@ from scp.queue import Jobs
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
+_BEHIND = 10  # niceness of the dashboard: films are received before pages are made
 _LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
 
 
@@ -170,6 +171,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
 
     from scp.dashboard.about import about  # noqa: PLC0415
     from scp.dashboard.app import make_app  # noqa: PLC0415
+    from scp.dashboard.overlays import warm  # noqa: PLC0415
     from scp.dashboard.site import Site  # noqa: PLC0415
 
     with open_ground(settings) as ground:
@@ -192,6 +194,8 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
                 timeout_graceful_shutdown=int(DRAIN_S),
             )
         )
+        os.nice(_BEHIND)
+        Thread(target=warm, daemon=True).start()
         # in a thread, uvicorn leaves the signals to us
         thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

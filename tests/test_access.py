@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from scp import passwords
 from scp.dashboard.access import Operator, Viewer, viewed
+from scp.dashboard.page import STATIC
 from scp.index import users
 from scp.index.people import Access, DashboardSession
 
@@ -126,7 +127,7 @@ def test_what_is_open_without_a_login_holds_no_patient(site):
         film = invented.film()
         invented.analysis(film, {"Mass": 0.9})
         uid = film.uid
-    for path in ("/login", "/healthz", "/readyz", "/metrics", "/static/live.js"):
+    for path in ("/login", "/healthz", "/readyz", "/metrics", f"{STATIC}/live.js"):
         answer = site.browser.get(path)
         assert answer.status_code in (200, 503)
         assert PATIENT_ID not in answer.text
@@ -523,7 +524,7 @@ def test_what_cannot_be_recorded_is_not_done_and_looking_goes_on(site, caplog):
 
 
 def test_every_answer_has_strict_headers_refusals_too(site):
-    for path in ("/", "/login", "/healthz", "/static/hilum.css", "/nowhere"):
+    for path in ("/", "/login", "/healthz", f"{STATIC}/hilum.css", "/nowhere"):
         headers = site.browser.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]

@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from inference.findings import Change
+from scp.dashboard.page import STATIC
 from scp.dashboard.watch import Watch
 from scp.index.placing import set_words
 from scp.index.schema import DeliveryState, FilmState, Result
@@ -222,7 +223,7 @@ def test_the_film_page_lists_all_findings_files_and_deliveries(site):
     assert page.count('<td class="number">50.0 %</td>') == 14
     assert page.index("Hernia") < page.index("Atelectasis")  # positives first
     assert "view not stated" in page
-    assert f"/results/{picture_uid}.png?width=320" in page
+    assert f"/results/{picture_uid}.png?width=160" in page
     assert f"/results/{report_uid}.png" not in page
     assert f"/results/{report_uid}.dcm" in page
 
@@ -436,7 +437,7 @@ def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
     assert "style=" not in page
     assert "http://" not in page
     assert "https://" not in page
-    for path in ("/static/hilum.css", "/static/live.js", "/static/hilum.svg"):
+    for path in (f"{STATIC}/hilum.css", f"{STATIC}/live.js", f"{STATIC}/hilum.svg"):
         assert site.browser.get(path).status_code == 200
     assert site.browser.get("/docs").status_code == 404  # it would load foreign scripts
 
@@ -511,8 +512,8 @@ def test_what_is_typed_and_the_keys_survive_a_look_at_the_database(site):
     page = site.page()
     assert re.search(r'<form id="search"[^>]* data-keep>', page)
     assert page.index("</main>") < page.index('<dialog id="keys"')  # what is live ends before
-    assert "data-keep" in site.browser.get("/static/live.js").text
-    for path in ("/static/worklist.css", "/static/worklist.js"):
+    assert "data-keep" in site.browser.get(f"{STATIC}/live.js").text
+    for path in (f"{STATIC}/worklist.css", f"{STATIC}/worklist.js"):
         assert path in page
         assert site.browser.get(path).status_code == 200
 

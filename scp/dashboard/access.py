@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGAIN", "LOCAL", "LOOK", "Access", "NotAllowed", "Operator", "Person", "Viewer",
-    "guard", "operator_of", "person_of", "viewed",
+    "guard", "looks_again", "operator_of", "person_of", "viewed",
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
@@ -97,15 +97,26 @@ class Seen:
             return first
 
 
-def viewed(site: "Site", request: Request, uid: str, action: str = "viewed", **more: str) -> None:
+def viewed(
+    site: "Site",
+    request: Request,
+    uid: str,
+    action: str = "viewed",
+    *,
+    part: bool = False,
+    **more: str,
+) -> None:
     """Record that a person looked at a film, unless their open page only looks again.
+
+    ``part``: it is a part of a page, whose opening was recorded if it was opened.
 
     A request may call itself a second look; the first is recorded whatever it says. Where the
     trail cannot be written the look goes on, and the log says so.
     """
     person = person_of(request)
     first = site.seen.note(person.name, uid)
-    if not first and (_by_itself(request) or request.headers.get("sec-fetch-dest") == "image"):
+    embedded = part or request.headers.get("sec-fetch-dest") == "image"
+    if not first and (_by_itself(request) or embedded):
         return
     try:
         site.audit.record(person.name, action, uid, **more)
@@ -113,10 +124,14 @@ def viewed(site: "Site", request: Request, uid: str, action: str = "viewed", **m
         _LOG.exception("%s %s %s, and that is not in the audit trail", person.name, action, uid)
 
 
+def looks_again(request: Request) -> bool:
+    """Say whether an open page renews itself."""
+    return request.headers.get(LOOK) == AGAIN
+
+
 def _by_itself(request: Request) -> bool:
     """Say whether a page asks, and not its person."""
-    streams = "text/event-stream" in request.headers.get("accept", "")
-    return streams or request.headers.get(LOOK) == AGAIN
+    return looks_again(request) or "text/event-stream" in request.headers.get("accept", "")
 
 
 def cookie_name(*, https: bool) -> str:

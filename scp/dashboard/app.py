@@ -16,6 +16,7 @@ from scp.dashboard import (
     pixels,
     quarantine,
     queue,
+    shared,
     system,
     worklist,
 )
@@ -41,6 +42,8 @@ PARTS = (
 def make_app(site: Site) -> FastAPI:
     """Return the dashboard as an ASGI application."""
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    # the last that is added is asked first: headers, guard, shared pages
+    app.add_middleware(shared.Shared, site=site)
     access.guard(app, site)
     page.prepare(app, site.pages, https=site.settings.behind_https)
     for part in PARTS:

@@ -43,7 +43,7 @@ def router(site: Site) -> APIRouter:
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         try:
-            data = png_of(site.archive.path(result.path), width)
+            data = _png(site, result, width)
         except FileNotFoundError as error:
             raise _lost(uid) from error
         except NoPicture as error:
@@ -61,6 +61,14 @@ def router(site: Site) -> APIRouter:
         return FileResponse(path, media_type="application/dicom", filename=f"{result.uid}.dcm")
 
     return routes
+
+
+def _png(site: Site, result: ResultFile, width: int | None) -> bytes:
+    """Return a picture; small ones are made once, for a page is full of them."""
+    path = site.archive.path(result.path)
+    if width is None or width > _THUMBNAIL:
+        return png_of(path, width)
+    return site.kept.get(f"{result.sha256}-{width}", lambda: png_of(path, width))
 
 
 def _find(engine: sa.Engine, uid: str) -> ResultFile:

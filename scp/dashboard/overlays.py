@@ -1,6 +1,6 @@
 """What is laid over a film in the browser: outlines, heat maps, differences.
 
-The libraries that draw are large, and loaded when the first film is opened.
+The libraries that draw are large: `warm` loads them beside the first requests.
 """
 
 import io
@@ -33,14 +33,14 @@ def router(site: Site) -> APIRouter:
     def overlay(request: Request, uid: str) -> list[dict[str, Any]]:
         """Return the positive findings that have a map, the most probable first, with outlines."""
         prediction = _prediction(site, uid)
-        viewed(site, request, uid)
+        viewed(site, request, uid, part=True)
         return outlined(site, uid, prediction) if prediction is not None else []
 
     @routes.get("/films/{uid}/heatmaps/{label}.png")
     def heatmap(request: Request, uid: str, label: str) -> Response:
         from inference.pictures import heat_layer  # noqa: PLC0415
 
-        viewed(site, request, uid)
+        viewed(site, request, uid, part=True)
         prediction = _prediction(site, uid)
         if prediction is None or _index(label) not in prediction.mapped:
             raise NotHere(
@@ -61,6 +61,16 @@ def router(site: Site) -> APIRouter:
         return _png(difference_layer(_layers(site, uid, prior_uid).heatmaps[_index(label)]))
 
     return routes
+
+
+def warm() -> None:
+    """Load the libraries that draw, before the first reader waits for them."""
+    import inference.colours  # noqa: PLC0415
+    import inference.pictures  # noqa: PLC0415
+    import inference.regions  # noqa: PLC0415
+
+    inference.colours.heat_table()
+    inference.colours.difference_table()
 
 
 def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any]]:

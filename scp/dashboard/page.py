@@ -1,9 +1,11 @@
 """The templates, the safety headers, and pages that say what went wrong."""
 
+import hashlib
 import logging
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
@@ -42,6 +44,18 @@ HEADERS = {
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 # the pages name patients: no shared computer keeps them
 NOT_KEPT = "no-store"
+
+
+def _digest(folder: Path) -> str:
+    """Return what is another whenever a file of a folder is."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+# named by their contents, so that browsers may keep them and never have another release's
+STATIC = f"/static/{_digest(_HERE / 'static')}"
 
 PLACES = (("/", "Films"), ("/queue", "Queue"), ("/system", "System"))
 
@@ -88,11 +102,22 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         "most_telling": words.most_telling,
         "is_picture": is_picture,
         "places": PLACES,
+        "static": STATIC,
         "FilmState": FilmState,
         "Order": Order,
         "DeliveryState": DeliveryState,
     }
     return Jinja2Templates(env=env)
+
+
+class _Static(StaticFiles):
+    """What pages are made of."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        """Let a browser keep it."""
+        response = super().file_response(*args, **more)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
 
 
 class Safe:
@@ -126,7 +151,7 @@ def problem(
 
 def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     """Give every answer its safety headers, and every failure its page."""
-    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.mount(STATIC, _Static(directory=_HERE / "static"), name="static")
     app.add_middleware(Safe, headers=HEADERS | (HTTPS_ONLY if https else {}))
     problem_page = partial(problem, pages)
 

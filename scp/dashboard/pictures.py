@@ -50,7 +50,7 @@ def png_of(path: Path, width: int | None = None) -> bytes:
     image = Image.fromarray(pixels)
     if width is not None and width < image.width:
         rows = max(1, round(image.height * width / image.width))
-        image = image.resize((width, rows), Image.Resampling.LANCZOS)
+        image = image.resize((width, rows), Image.Resampling.LANCZOS, reducing_gap=2)
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=1)  # on the spot for one reader: speed before size
     return out.getvalue()

@@ -6,9 +6,7 @@ sees what was read, and one who changes the window loses nothing.
 """
 
 import struct
-from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -25,86 +23,60 @@ from scp.index.pictures import FilmFile, film_file, pair_row
 
 KEPT = "private, no-cache"  # asked for again each time, sent again only when it is another
 MEDIA_TYPE = "application/vnd.hilum.film"
-_HEADER = struct.Struct("<4I")
+_HEADER = struct.Struct("<6I")
+COARSE_PX = 1250  # long edge, of what a page shows until all has come
 
 
-class Decoded:
-    """The films looked at last, as sent, up to ``limit_bytes``. Safe from many threads."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._making: dict[str, Lock] = {}
-        self._lock = Lock()
-
-    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """Return what ``make`` returns, asking it once for all who want it meanwhile."""
-        with self._lock:
-            making = self._making.setdefault(key, Lock())
-        with making:
-            with self._lock:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    return self._kept[key]
-            try:
-                data = make()
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
-            self._keep(key, data)
-            return data
-
-    def _keep(self, key: str, data: bytes) -> None:
-        with self._lock:
-            self._kept[key] = data
-            while sum(map(len, self._kept.values())) > self._limit:
-                self._kept.popitem(last=False)
-
-
-def pack(greys: Greys) -> bytes:
+def pack(greys: Greys, step: int = 1) -> bytes:
     """Return a film as `static/viewer.js` reads it, little endian.
 
-    Rows, columns, number of greys and bytes of a value, 32 bits each; the greys, 8 bits each; the
-    values, 8 or 16 bits each, row by row.
+    Rows, columns, step, number of greys, bytes of a value and 0, 32 bits each; the greys, 8 bits
+    each; the values, 8 or 16 bits each: of every ``step``-th row every ``step``-th one.
     """
     rows, columns = greys.values.shape
-    width = greys.values.dtype.itemsize
-    header = _HEADER.pack(rows, columns, greys.shown.size, width)
-    values = np.ascontiguousarray(greys.values, greys.values.dtype.newbyteorder("<"))
+    order = greys.values.dtype.newbyteorder("<")
+    values = np.ascontiguousarray(greys.values[::step, ::step], order)
+    header = _HEADER.pack(rows, columns, step, greys.shown.size, order.itemsize, 0)
     return b"".join((header, greys.shown.tobytes(), values.tobytes()))
+
+
+def coarser(data: bytes) -> bytes:
+    """Return a packed film at about `COARSE_PX`."""
+    rows, columns, _, entries, width, _ = _HEADER.unpack_from(data)
+    shown = np.frombuffer(data, np.uint8, entries, _HEADER.size)
+    values = np.frombuffer(data, f"<u{width}", offset=_HEADER.size + entries)
+    step = -(-max(rows, columns) // COARSE_PX)
+    return pack(Greys(values.reshape(rows, columns), shown), step)
 
 
 def router(site: Site) -> APIRouter:
     """Return the addresses of films' values."""
     routes = APIRouter(include_in_schema=False)
-    decoded = Decoded(1_000_000 * site.settings.cache_mb)
 
     @routes.get("/films/{uid}/pixels")
-    def pixels(request: Request, uid: str) -> Response:
+    def pixels(request: Request, uid: str, coarse: bool = False) -> Response:
+        """Return a film; ``coarse`` for a first look, while the whole of it is on its way."""
         file = find(site, uid)
-        viewed(site, request, uid)
-        return _answer(
-            request, file.sha256, lambda: decoded.get(file.sha256, lambda: pack(read(site, file)))
-        )
+        viewed(site, request, uid, part=True)
+        key, make = file.sha256, lambda: pack(read(site, file))
+        return _answer(site, request, key, make, coarse=coarse)
 
     @routes.get("/films/{uid}/compare/{prior_uid}/pixels")
-    def aligned(request: Request, uid: str, prior_uid: str) -> Response:
+    def aligned(request: Request, uid: str, prior_uid: str, coarse: bool = False) -> Response:
         """Return the prior laid onto the film."""
         current, prior = find(site, uid), find(site, prior_uid)
-        viewed(site, request, prior_uid)
+        viewed(site, request, prior_uid, part=True)
         with Session(site.engine) as session:
             pair = pair_row(session, uid, prior_uid)
         if pair is None or pair.layers is None:
             raise NotHere("These films were not laid onto each other.")
         layers = pair.layers
         key = f"{current.sha256}-{prior.sha256}"
-        return _answer(
-            request,
-            key,
-            lambda: decoded.get(
-                key, lambda: pack(laid(read(site, prior), layers, read(site, current)))
-            ),
-        )
+
+        def make() -> bytes:
+            return pack(laid(read(site, prior), layers, read(site, current)))
+
+        return _answer(site, request, key, make, coarse=coarse)
 
     return routes
 
@@ -151,8 +123,12 @@ def lost() -> NotHere:
     )
 
 
-def _answer(request: Request, key: str, make: Callable[[], bytes]) -> Response:
-    headers = {"ETag": f'"{key}"', "Cache-Control": KEPT}
+def _answer(
+    site: Site, request: Request, key: str, make: Callable[[], bytes], *, coarse: bool
+) -> Response:
+    """Answer with a packed film, which is made once for all who look."""
+    headers = {"ETag": f'"{key}{"-coarse" if coarse else ""}"', "Cache-Control": KEPT}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(make(), media_type=MEDIA_TYPE, headers=headers)
+    data = site.kept.get(key, make)
+    return Response(coarser(data) if coarse else data, media_type=MEDIA_TYPE, headers=headers)

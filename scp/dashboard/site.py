@@ -1,7 +1,7 @@
 """What every page stands on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Event
 
@@ -15,7 +15,9 @@ from scp.archive import Archive
 from scp.audit import Audit
 from scp.dashboard import page
 from scp.dashboard.about import About
-from scp.dashboard.access import Seen, person_of
+from scp.dashboard.access import Person, Seen, looks_again, person_of
+from scp.dashboard.kept import Kept
+from scp.dashboard.news import News
 from scp.dashboard.settings import DashboardSettings
 from scp.dashboard.watch import Watch
 from scp.index.urgency import WorklistSettings
@@ -62,11 +64,15 @@ class Site:
     counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
     seen: Seen = field(init=False, default_factory=Seen)
+    kept: Kept = field(init=False)
+    news: News = field(init=False)
     pages: Jinja2Templates = field(init=False)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
+        object.__setattr__(self, "news", News(self.engine))
+        object.__setattr__(self, "kept", Kept(1_000_000 * self.settings.cache_mb))
         object.__setattr__(self, "pages", page.templates(self.settings.zone))
         age_s = self.counts_max_age_s
         age_s = self.settings.refresh_s / 2 if age_s is None else age_s
@@ -84,7 +90,7 @@ class Site:
         now = self.clock()
         around = {
             "now": now,
-            "person": person_of(request),
+            "person": _asker(request),
             "roles": observe.roles(session, now),
             "problems": observe.readiness(self.engine, self.archive, now).problems,
             "counts": self.watch.counts(),
@@ -94,3 +100,9 @@ class Site:
     def problem(self, request: Request, status: int, title: str, text: str) -> Response:
         """Return a page that says what went wrong, or for scripts the same as JSON."""
         return page.problem(self.pages, request, status, title, text)
+
+
+def _asker(request: Request) -> Person:
+    """Return who asks; of a page that renews itself, only what they may do: it may be shared."""
+    person = person_of(request)
+    return replace(person, name="") if looks_again(request) else person

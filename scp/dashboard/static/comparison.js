@@ -1,5 +1,5 @@
 // The page of a comparison: two films side by side, or in one place to be swiped or blinked between.
-import { Greys, Stage, View, keys, oneOf, tools } from "/static/viewer.js";
+import { Greys, Stage, View, keys, oneOf, tools } from "./viewer.js";
 
 const BLINK_MS = 700;
 

@@ -1,5 +1,5 @@
 // The page of one film: its viewer.
-import { Greys, PART, Stage, View, keys, oneOf, tools } from "/static/viewer.js";
+import { Greys, Stage, View, keys, oneOf, tools } from "./viewer.js";
 
 const viewer = document.getElementById("viewer");
 if (viewer) {
@@ -26,6 +26,8 @@ if (viewer) {
   const thicker = (by) => () => { thickness.value = Number(thickness.value) + by; thicken(); };
   keys({ ...moves, "[": thicker(-10), "]": thicker(10) });
 
-  const outlined = findings.length ? fetch(`/films/${uid}/overlay`, { headers: PART }).then((answer) => answer.json()) : [];
-  if (await stage.show(`/films/${uid}/pixels`)) stage.outline(await outlined);
+  const outline = async () => {
+    if (findings.length) stage.outline(await (await fetch(`/films/${uid}/overlay`)).json());
+  };
+  await stage.show(`/films/${uid}/pixels`, outline);
 }

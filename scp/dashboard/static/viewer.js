@@ -1,10 +1,7 @@
 // A film in the browser: window, zoom, pan, and what lies over it. No library: a canvas and CSS.
 // Several stages may share one view and one window, so that two films move and brighten together.
 
-// part of a page that was opened, which is recorded once
-export const PART = { "X-Hilum-Look": "again" };
-
-const HEADER_BYTES = 16;
+const HEADER_BYTES = 24;
 const FASTEST = 8; // largest zoom, in screen pixels per pixel of the film
 
 /** Those who want to know of a change, once in a frame of the screen. */
@@ -20,6 +17,9 @@ class Told {
     requestAnimationFrame(() => { this.#waiting = false; this.#listeners.forEach((listener) => listener()); });
   }
 }
+
+/** Wait until what was drawn is on the screen. */
+const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 
 /** Which part of the film is seen: zoom 1 shows all of it; x and y are the middle, in shares of it. */
 export class View extends Told {
@@ -62,10 +62,11 @@ export class Greys extends Told {
 /** A film's values, as `scp/dashboard/pixels.py` packs them. */
 export class Film {
   constructor(buffer) {
-    [this.rows, this.columns, this.entries, this.bytes] = new Uint32Array(buffer, 0, 4);
+    [this.rows, this.columns, this.step, this.entries, this.bytes] = new Uint32Array(buffer, 0, 5);
+    [this.height, this.width] = [this.rows, this.columns].map((length) => Math.ceil(length / this.step));
     this.shown = new Uint8Array(buffer, HEADER_BYTES, this.entries);
     const Values = this.bytes === 1 ? Uint8Array : Uint16Array;
-    this.values = new Values(buffer, HEADER_BYTES + this.entries, this.rows * this.columns);
+    this.values = new Values(buffer, HEADER_BYTES + this.entries, this.height * this.width);
     const black = this.shown[0], white = this.shown[this.entries - 1];
     this.first = this.shown.findIndex((grey) => grey !== black);
     this.last = this.shown.findIndex((grey) => grey === white);
@@ -73,7 +74,7 @@ export class Film {
   }
 
   static async fetch(address) {
-    const answer = await fetch(address, { headers: { Accept: "application/vnd.hilum.film, application/json", ...PART } });
+    const answer = await fetch(address);
     if (!answer.ok) throw new Error((await answer.json()).detail);
     return new Film(await answer.arrayBuffer());
   }
@@ -91,11 +92,11 @@ export class Film {
   }
 
   paint(canvas, greys) {
-    const context = canvas.getContext("2d");
-    const picture = context.createImageData(this.columns, this.rows);
+    if (canvas.width !== this.width || canvas.height !== this.height) [canvas.width, canvas.height] = [this.width, this.height];
+    const picture = new ImageData(this.width, this.height);
     const out = new Uint32Array(picture.data.buffer), table = this.table(greys), values = this.values;
     for (let i = 0; i < out.length; i++) out[i] = table[values[i]];
-    context.putImageData(picture, 0, 0);
+    canvas.getContext("2d").putImageData(picture, 0, 0);
   }
 }
 
@@ -119,20 +120,26 @@ export class Stage {
     box.addEventListener("dblclick", () => { view.fit(); greys.reset(); });
   }
 
-  /** Show the film of this address; say in words what is wrong when it cannot be shown. */
-  async show(address) {
+  /** Show the film of this address, coarse at first; `seen` is called then. Say what is wrong if it cannot be. */
+  async show(address, seen = () => {}) {
     const said = this.box.querySelector(".said");
     try {
-      this.film = await Film.fetch(address);
+      this.film = await Film.fetch(`${address}?coarse=true`);
+      this.place();
+      this.paint();
+      said.hidden = true;
+      await frame();
+      performance.mark("film seen");
+      seen();
+      if (this.film.step > 1) this.film = await Film.fetch(address);
+      this.paint();
+      performance.mark("film whole");
     } catch (error) {
       said.textContent = error.message;
+      said.hidden = false;
       this.box.dataset.shown = "no";
       return false;
     }
-    [this.canvas.width, this.canvas.height] = [this.film.columns, this.film.rows];
-    this.place();
-    this.film.paint(this.canvas, this.greys);
-    said.hidden = true;
     this.box.dataset.shown = "yes";
     return true;
   }
