@@ -7,8 +7,8 @@ the click to the last pixel painted; beside it the same film as Orthanc's own pa
 picture, where Orthanc is installed), and the bare transfer of as many bytes, which is the limit.
 Then films are sent, five a second, for a while without viewers and for a while with, turn about.
 A viewer keeps a page open and looks again whenever it is told to; each fourth one opens a film
-every few seconds. The worker reads what it can meanwhile. Viewers get what the processors have left,
-for they would be other machines.
+every few seconds. The worker reads what it can meanwhile. Viewers get what the processors have
+left, for they would be other machines.
 """
 
 import argparse

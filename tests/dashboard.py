@@ -34,6 +34,10 @@ class Site:
     app: FastAPI
 
     @property
+    def address(self):
+        return str(self.browser.base_url).rstrip("/")
+
+    @property
     def jobs(self):
         return self.own.jobs
 

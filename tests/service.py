@@ -108,7 +108,10 @@ FEWEST_RESULTS = "[results]\nfinding_captures = 0\npresentation_state = false\n"
 class Service:
     """`hilum serve` in a folder of its own, on free ports."""
 
-    def __init__(self, folder: Path, bundle: Path, extra: str = FEWEST_RESULTS) -> None:
+    def __init__(
+        self, folder: Path, bundle: Path, extra: str = FEWEST_RESULTS, **environment: str
+    ) -> None:
+        self.environment = {"OMP_NUM_THREADS": "1"} | environment
         self.folder = folder
         self.config = folder / "config.toml"
         self.config.write_text(
@@ -134,7 +137,7 @@ class Service:
                 stderr=log,
                 text=True,
                 start_new_session=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                env=os.environ | self.environment,
             )
         self.ready_line = self.process.stdout.readline()
         found = re.search(r"@127.0.0.1:(\d+) .*http://127.0.0.1:(\d+)", self.ready_line)

@@ -2,36 +2,45 @@
 
 import contextlib
 import copy
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import open_tab
+from browser import Tab, open_tab
+from dashboard import served
 from films import philips_cr
+from invented_films import NOW, open_index
 from ohif import empty
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-from service import FEWEST_RESULTS, Service, destination, free_port
+from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
+from sqlalchemy.orm import Session
 
 from inference.bundle import default_bundle
 from inference.film import read_film
+from scp import passwords
+from scp.dashboard.access import Access
 from scp.demo import simulated_prior
+from scp.index import users
 
 pytestmark = pytest.mark.xdist_group("pages")
 
 SHOTS = Path(__file__).parents[1] / ".artefacts" / "pages"
 POINTS = [(x / 12 + 0.04, y / 12 + 0.04) for x in range(12) for y in range(12)]
+PASSWORD = "correct horse battery"
 ZOOM = "document.querySelector('.stage').dataset.zoom"
 
 
 class Clinic:
-    """A running service with a film, its prior, and a still earlier one."""
+    """A running service with a film, its prior, and a still earlier one; the PACS is down."""
 
     def __init__(self, folder: Path) -> None:
-        port = free_port()
-        extra = FEWEST_RESULTS + destination(port)
+        self.pacs = StoreScp(folder / "received")
+        extra = FEWEST_RESULTS + destination(self.pacs.port) + "give_up_after_h = 0.000001\n"
         self.folder = folder
-        self.service = Service(folder, default_bundle(), extra)
+        self.service = Service(folder, default_bundle(), extra, HILUM_DASHBOARD__REFRESH_S="2")
         self.current = dcmread(philips_cr())
         self.prior = simulated_prior(self.current)
         self.oldest = again(self.prior, "19990102")
@@ -307,3 +316,77 @@ def test_a_new_film_is_shown_by_itself_and_disturbs_no_reader(tab, clinic):
     tab.until(f"document.querySelector('.now time').innerText !== {as_of!r}")
     assert tab.page.evaluate("document.querySelector('.stage').kept") is True
     assert tab.page.evaluate(ZOOM) == "1.25"
+
+
+def test_the_worklist_is_worked_through_by_keys_alone(tab, clinic):
+    tab.open("/")
+    rows = tab.page.locator("a.open")
+    tab.press("j")
+    assert rows.nth(0).evaluate("row => row === document.activeElement")
+    tab.press("j", "k", "j")
+    assert rows.nth(1).evaluate("row => row === document.activeElement")
+    address = rows.nth(1).get_attribute("href")
+    tab.press("Enter")
+    tab.page.wait_for_url(f"**{address}")
+    tab.films_shown()
+    tab.press("c")
+    tab.page.wait_for_url("**/compare/**")
+    tab.films_shown()
+    tab.open("/")
+    tab.press("/")
+    tab.page.keyboard.type("compressedsamples")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**q=compressedsamples**")
+    assert rows.count() >= 3
+    tab.press("?")
+    tab.until("document.getElementById('keys').open")
+    assert tab.violations() == []
+
+
+def test_a_dead_letter_is_sent_again_by_a_press(tab, clinic):
+    uid = clinic.current.SOPInstanceUID
+
+    def states():
+        return set(clinic.service.delivery_states(clinic.service.film(uid), "pacs"))
+
+    wait_for(lambda: states() == {"dead letter"}, "the PACS that is down to be given up")
+    tab.open("/queue")
+    tab.shot("queue-dead")
+    assert tab.violations() == []
+    with clinic.pacs:
+        tab.page.get_by_role("button", name="Retry these").first.click()
+        tab.page.wait_for_url("**done=**")
+        wait_for(lambda: states() == {"delivered"}, "the answer to arrive")
+        tab.until("!document.body.innerText.includes('Retry these')")  # by itself
+    assert len(clinic.pacs.files()) > 0
+
+
+def test_a_page_says_when_the_dashboard_falls_silent_and_goes_on_when_it_is_back(tab, clinic):
+    tab.open("/")
+    process = clinic.service.pid_of("dashboard")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        tab.until("!document.getElementById('lost').hidden")
+        assert "does not answer" in tab.page.locator("#lost").inner_text()
+    finally:
+        os.kill(process, signal.SIGCONT)
+    tab.until("document.getElementById('lost').hidden")
+    tab.errors[:] = [said for said in tab.errors if "could not be renewed" not in said]
+
+
+def test_the_login_is_accessible_and_the_pages_behind_it_work(tmp_path, chromium):
+    engine, archive = open_index(tmp_path)
+    with Session(engine) as session, session.begin():
+        users.add(session, "grete", passwords.hashed(PASSWORD), Access.VIEWER, NOW)
+    with served(engine, archive, host="0.0.0.0") as site:
+        tab = Tab(chromium.page.context.browser.new_page(), site.address)
+        tab.open("/")
+        assert tab.violations() == []
+        tab.page.get_by_label("Name").fill("grete")
+        tab.page.get_by_label("Password").fill(PASSWORD)
+        tab.page.keyboard.press("Enter")
+        tab.page.get_by_role("button", name="Log out").wait_for()
+        assert tab.violations() == []
+        assert tab.errors == []
+        tab.page.close()
+    engine.dispose()
