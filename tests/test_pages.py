@@ -1,7 +1,6 @@
 """The dashboard in the real Chromium, with real films. Pictures: .artefacts/pages/."""
 
 import contextlib
-import copy
 import os
 import signal
 from pathlib import Path
@@ -9,20 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Tab, open_tab
+from clinic import Clinic, again
 from dashboard import served
-from films import philips_cr
 from invented_films import NOW, open_index
 from ohif import empty
-from pydicom import dcmread
-from pydicom.uid import generate_uid
-from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
+from service import wait_for
 from sqlalchemy.orm import Session
 
-from inference.bundle import default_bundle
 from inference.film import read_film
 from scp import passwords
 from scp.dashboard.access import Access
-from scp.demo import simulated_prior
 from scp.index import users
 
 pytestmark = pytest.mark.xdist_group("pages")
@@ -31,46 +26,6 @@ SHOTS = Path(__file__).parents[1] / ".artefacts" / "pages"
 POINTS = [(x / 12 + 0.04, y / 12 + 0.04) for x in range(12) for y in range(12)]
 PASSWORD = "correct horse battery"
 ZOOM = "document.querySelector('.stage').dataset.zoom"
-
-
-class Clinic:
-    """A running service with a film, its prior, and a still earlier one; the PACS is down."""
-
-    def __init__(self, folder: Path) -> None:
-        self.pacs = StoreScp(folder / "received")
-        extra = FEWEST_RESULTS + destination(self.pacs.port) + "give_up_after_h = 0.000001\n"
-        self.folder = folder
-        self.service = Service(folder, default_bundle(), extra, HILUM_DASHBOARD__REFRESH_S="2")
-        self.current = dcmread(philips_cr())
-        self.prior = simulated_prior(self.current)
-        self.oldest = again(self.prior, "19990102")
-
-    def send(self, *films) -> None:
-        """Send films one after the other, and wait for each answer."""
-        for ds in films:
-            path = self.folder / f"{ds.SOPInstanceUID}.dcm"
-            ds.save_as(path, enforce_file_format=True)
-            self.service.storescu(path)
-            self.service.outcome(ds.SOPInstanceUID)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.service.http_port}"
-
-    @property
-    def film(self) -> str:
-        return f"/films/{self.current.SOPInstanceUID}"
-
-
-def again(film, day: str):
-    """The same picture as a film of another day."""
-    other = copy.deepcopy(film)
-    for keyword in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
-        setattr(other, keyword, day)
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        setattr(other, keyword, generate_uid())
-    other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
-    return other
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +128,7 @@ def test_a_key_lays_a_findings_map_over_the_film_and_takes_it_away(film):
     film.until("document.querySelector('.stage.now img.layer').complete")
     film.until("!document.querySelector('.stage.now img.layer').hidden")
     painted = film.picture(".stage.now")
+    assert film.page.locator(".stage.now .ring:not(.other)").count() == 1
     assert difference(painted, bare) > 3
     coloured = np.ptp(painted, axis=-1) > 25
     assert coloured.mean() > np.mean(np.ptp(bare, axis=-1) > 25) + 0.01

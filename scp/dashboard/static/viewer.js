@@ -172,10 +172,12 @@ export class Stage {
       path.dataset.label = finding.label;
       return path;
     }));
+    this.single(this.alone);
   }
 
   /** Show the outline of one finding alone, or of all without a label. */
   single(label) {
+    this.alone = label;
     for (const ring of this.sheet.querySelectorAll(".ring")) ring.classList.toggle("other", Boolean(label) && ring.dataset.label !== label);
   }
 
