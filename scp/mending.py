@@ -9,17 +9,7 @@ from sqlalchemy.orm import Session
 
 from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
-from scp.queue import (
-    COMPARISONS,
-    FETCHES,
-    FILMS,
-    Jobs,
-    NoSuchJob,
-    again_of,
-    delivery_of,
-    fetch_of,
-    film_of,
-)
+from scp.queue import FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
 
 _DEAD, _PENDING, _CANCELLED = (
     DeliveryState.DEAD,
@@ -56,10 +46,10 @@ class Mending:
         NoSuchJob
             There is none of this id, or nothing of a delivery is outstanding.
         """
-        film_uid = film_of(job_id)
-        if again_of(job_id) or fetch_of(job_id):
+        film_uid, beside = film_of(job_id), beside_of(job_id)
+        if beside is not None:
             self._require(job_id)
-            self.jobs.retry(job_id, COMPARISONS if again_of(job_id) else FETCHES)
+            self.jobs.retry(job_id, beside[1])
         elif film_uid is None:
             self._retry_delivery(*delivery_of(job_id))
         else:
@@ -75,7 +65,7 @@ class Mending:
         film_uid = film_of(job_id)
         if film_uid is not None:
             self._set_film(film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
-        elif not (again_of(job_id) or fetch_of(job_id)):  # then its first answer stands
+        elif beside_of(job_id) is None:  # otherwise its first answer stands
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
 

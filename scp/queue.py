@@ -91,6 +91,21 @@ def pair_of(job_id: str) -> str | None:
     return rest.partition(":")[0] if kind == "pair" else None
 
 
+def beside_of(job_id: str) -> tuple[str, str] | None:
+    """Return the film and the queue of a job after which its first answer stands, whatever comes.
+
+    None for the answer itself and for a delivery.
+    """
+    found = ((again_of, COMPARISONS), (fetch_of, FETCHES), (pair_of, PAIRS))
+    return next(((uid, queue) for of, queue in found if (uid := of(job_id))), None)
+
+
+def film_in(job_id: str) -> str:
+    """Return which film any kind of job is about. Raises `NoSuchJob` when it is no job's id."""
+    beside = beside_of(job_id)
+    return film_of(job_id) or (beside[0] if beside else delivery_of(job_id)[0])
+
+
 def delivery_of(job_id: str) -> tuple[str, str]:
     """Return the film and the destination of a delivery; the attempt may be left out.
 

@@ -14,7 +14,7 @@ from scp.config import Settings
 from scp.index import films
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
 from scp.mending import Mending
-from scp.queue import STATE_WORDS, NoSuchJob, again_of, changed_at, delivery_of, fetch_of, film_of
+from scp.queue import STATE_WORDS, NoSuchJob, changed_at, film_in
 from scp.roles import Ground, now, open_ground
 
 
@@ -40,8 +40,7 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
     with open_ground(settings) as ground:
         job = _require(ground, job_id)
-        film_uid = film_of(job_id) or again_of(job_id) or fetch_of(job_id)
-        film_uid = film_uid or delivery_of(job_id)[0]
+        film_uid = film_in(job_id)
         with Session(ground.engine) as session:
             instance = films.film(session, film_uid)
             shown = _row(job) | {

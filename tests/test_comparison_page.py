@@ -255,3 +255,14 @@ def test_what_was_made_last_is_kept_within_its_limit_and_made_once():
     with pytest.raises(ZeroDivisionError):
         kept.get("bad", lambda: bytes(1 // 0))
     assert kept.get("bad", lambda: b"x") == b"x"
+
+
+def test_a_comparison_that_was_stopped_stands_in_the_queue_and_is_taken_up_again(site, pair):
+    uid, _, oldest = pair
+    job = pair_job(uid, oldest)
+    site.jobs.compare_pair(uid, oldest)
+    assert site.browser.post("/queue/cancel", params={"job": job}).status_code == 303
+    assert "compare a film with one that a reader chose" in site.page("/queue")
+    assert "could not be compared" in site.page(f"/films/{uid}/compare/{oldest}")
+    assert site.browser.post("/queue/retry", params={"job": job}).status_code == 303
+    assert site.jobs.status(job).status == "ENQUEUED"

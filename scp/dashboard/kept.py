@@ -25,10 +25,10 @@ class Kept:
                     return self._kept[key]
             try:
                 data = make()
+                self._keep(key, data)
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-            self._keep(key, data)
             return data
 
     def _keep(self, key: str, data: bytes) -> None:

@@ -50,7 +50,7 @@ def _looks(routes: APIRouter, site: Site) -> None:
         jobs = site.jobs.stopped(_STOPPED)
         with Session(site.engine) as session:
             troubles = backlog.troubles(session)
-            uids = {standing.film_in(job.workflow_id) for job in jobs}
+            uids = {standing.film_of_any(job.workflow_id) for job in jobs}
             films = backlog.films_by_uid(session, sorted(uids))
             delivered = backlog.last_delivered(session)
             return site.page(

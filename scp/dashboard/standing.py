@@ -9,7 +9,17 @@ from dbos import WorkflowStatus
 from scp.dashboard.about import About
 from scp.index.backlog import FilmStands, Happened, Trouble
 from scp.index.schema import DeliveryState, FilmState
-from scp.queue import STATE_WORDS, NoSuchJob, again_of, changed_at, delivery_of, fetch_of, film_of
+from scp.queue import (
+    STATE_WORDS,
+    NoSuchJob,
+    again_of,
+    beside_of,
+    changed_at,
+    fetch_of,
+    film_in,
+    film_of,
+    pair_of,
+)
 from scp.remedies import FETCHES, Parties, film_failure, remedy
 
 # what was done, as the page says it: nothing of an address is repeated but a number
@@ -62,10 +72,10 @@ def said(done: str, number: int, left: int) -> str:
     return _DONE.get(done, "")
 
 
-def film_in(job_id: str) -> str:
+def film_of_any(job_id: str) -> str:
     """Return which film any kind of job is about; "" when it cannot be told."""
     try:
-        return film_of(job_id) or again_of(job_id) or fetch_of(job_id) or delivery_of(job_id)[0]
+        return film_in(job_id)
     except NoSuchJob:
         return ""
 
@@ -73,7 +83,7 @@ def film_in(job_id: str) -> str:
 def stopped(job: WorkflowStatus, films: Mapping[str, FilmStands]) -> Stopped:
     """Say of a job what it was to do, and why it did not."""
     job_id = job.workflow_id
-    film = films.get(film_in(job_id))
+    film = films.get(film_of_any(job_id))
     return Stopped(
         job=job_id,
         what=_what(job_id),
@@ -91,6 +101,8 @@ def _what(job_id: str) -> str:
         return "answer a film again, with a better prior"
     if fetch_of(job_id):
         return "fetch a film's priors from the PACS"
+    if pair_of(job_id):
+        return "compare a film with one that a reader chose"
     return f"deliver to {job_id.split(':')[2]}" if job_id.count(":") > 1 else job_id
 
 
@@ -101,7 +113,7 @@ def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
         return film_failure(film.reason, film.detail)
     if job.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
         return "The worker died on it again and again; its log says how."
-    if again_of(job.workflow_id):
+    if beside_of(job.workflow_id):
         return "It broke; the worker's log says at which place. The film's first answer stands."
     return "It broke; the worker's log says at which place."
 
