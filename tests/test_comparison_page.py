@@ -17,7 +17,9 @@ from inference.film import read_film, read_greys
 from inference.findings import Change
 from scp.dashboard.kept import Kept
 from scp.dashboard.pixels import coarser, laid, pack
-from scp.index.schema import Comparison, FilmState
+from scp.index.placing import place
+from scp.index.schema import Analysis, Comparison, FilmState, Instance
+from scp.index.urgency import WorklistSettings
 from scp.queue import pair_job
 
 DAY_S = 86400
@@ -266,3 +268,17 @@ def test_a_comparison_that_was_stopped_stands_in_the_queue_and_is_taken_up_again
     assert "could not be compared" in site.page(f"/films/{uid}/compare/{oldest}")
     assert site.browser.post("/queue/retry", params={"job": job}).status_code == 303
     assert site.jobs.status(job).status == "ENQUEUED"
+
+
+def test_a_readers_comparison_changes_neither_the_worklist_nor_what_is_searched(site, pair):
+    uid, _, oldest = pair
+    with site.invent() as invented:
+        film, other = (
+            invented.session.query(Analysis).join(Instance).where(Instance.uid == one).one()
+            for one in (uid, oldest)
+        )
+        invented.comparison(film, other, {"Nodule": (0.9, Change.UNCHANGED)})
+        place(invented.session, film.instance, film, WorklistSettings())
+    (finding,) = site.browser.get("/api/films", params={"q": "", "change": "new"}).json()
+    assert finding["uid"] == uid
+    assert 'Nodule <b class="change-new">new</b>' in site.page()

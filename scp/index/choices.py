@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
 
 from scp.index.locking import lock
 from scp.index.rows import ChoiceRow, ReasonRow, RejectedRow
-from scp.index.schema import FilmState, Instance, Patient, PriorChoice, Series, Study
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    FilmState,
+    Instance,
+    Patient,
+    PriorChoice,
+    Series,
+    Study,
+)
 from scp.priors import Candidate, Choice, Code, rank
 
 _REFUSED = (FilmState.NOT_ANALYSED, FilmState.FAILED)
@@ -80,6 +89,23 @@ def rows(session: Session, film_ids: Sequence[int]) -> dict[int, ChoiceRow]:
         .where(PriorChoice.instance_id.in_(film_ids))
     )
     return {choice.instance_id: _row(choice, prior_uid or "") for choice, prior_uid in found}
+
+
+def comparisons() -> Select[Comparison]:
+    """Select the comparisons of films with the priors that they were answered with.
+
+    A reader may have had a film compared with others too.
+    """
+    current, prior = aliased(Analysis), aliased(Analysis)
+    same = and_(
+        PriorChoice.instance_id == current.instance_id, PriorChoice.prior_id == prior.instance_id
+    )
+    return (
+        select(Comparison)
+        .join(current, Comparison.current_id == current.id)
+        .join(prior, Comparison.prior_id == prior.id)
+        .join(PriorChoice, same)
+    )
 
 
 def _row(choice: PriorChoice, prior_uid: str) -> ChoiceRow:

@@ -6,6 +6,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from inference.findings import LABELS, Change
+from scp.index import choices
 from scp.index.folding import film_words
 from scp.index.schema import (
     Analysis,
@@ -63,14 +64,9 @@ def place(
 
 
 def _changes(session: Session, analysis: Analysis) -> dict[str, Change]:
-    """Return what the newest comparison calls each finding; nothing when it is no comparison."""
-    newest = (
-        select(Comparison.comparable, Comparison.changes)
-        .where(Comparison.current_id == analysis.id)
-        .order_by(Comparison.id.desc())
-        .limit(1)
-    )
-    found = session.execute(newest).one_or_none()
+    """Return what became of each finding since the prior; nothing when that is not comparable."""
+    newest = choices.comparisons().where(Comparison.current_id == analysis.id)
+    found = session.scalars(newest.order_by(Comparison.id.desc()).limit(1)).one_or_none()
     return called(found.changes) if found is not None and found.comparable else {}
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from sqlalchemy import Select, and_, select
-from sqlalchemy.orm import Session, aliased, contains_eager, defer, joinedload, selectinload
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
 from inference.findings import FINDINGS, Change
 from scp.index import choices
@@ -30,7 +30,6 @@ from scp.index.schema import (
     DeliveryState,
     Instance,
     Patient,
-    PriorChoice,
     Result,
     Series,
     Study,
@@ -127,26 +126,13 @@ def _latest_analyses(session: Session, film_ids: Sequence[int]) -> dict[int, Ana
 
 
 def _latest_comparisons(session: Session, analysis_ids: Sequence[int]) -> dict[int, Comparison]:
-    """Return, by analysis of the current film, the comparison with the prior it was answered with.
-
-    A reader may have had the film compared with others too.
-    """
+    """Return, by analysis of a film, its comparison with the prior that it was answered with."""
     prior = joinedload(Comparison.prior)
-    current, earlier = aliased(Analysis), aliased(Analysis)
     rows = session.scalars(
-        select(Comparison)
+        choices.comparisons()
         .options(
             prior.defer(Analysis.heatmaps, raiseload=True),
             prior.joinedload(Analysis.instance).lazyload(Instance.series),
-        )
-        .join(earlier, Comparison.prior_id == earlier.id)
-        .join(current, Comparison.current_id == current.id)
-        .join(
-            PriorChoice,
-            and_(
-                PriorChoice.instance_id == current.instance_id,
-                PriorChoice.prior_id == earlier.instance_id,
-            ),
         )
         .where(Comparison.current_id.in_(analysis_ids))
         .order_by(Comparison.id)
