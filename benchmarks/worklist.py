@@ -192,7 +192,7 @@ def fill(engine: sa.Engine, films: int) -> None:
                 insert(table, [row for film in made for row in film[table]])
     if engine.dialect.name == "postgresql":  # as its autovacuum does, soon after
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("ANALYZE"))
+            connection.execute(sa.text("VACUUM ANALYZE"))
 
 
 @contextlib.contextmanager

@@ -107,14 +107,15 @@ class SearchWord(Base):
     """
 
     __tablename__ = "search_word"
-    __table_args__: Any = ({"sqlite_with_rowid": False},)
+    __table_args__: Any = (
+        Index("ix_search_word_instance_id", "instance_id", "word"),  # has this film that word?
+        {"sqlite_with_rowid": False},
+    )
 
     word: Mapped[str] = mapped_column(
         String().with_variant(String(collation="C"), "postgresql"), primary_key=True
     )
-    instance_id: Mapped[int] = mapped_column(
-        ForeignKey("instance.id"), primary_key=True, index=True
-    )
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), primary_key=True)
 
 
 class FilmFinding(Base):

@@ -9,7 +9,7 @@ statistics, which SQLite has none of.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.elements import literal
 
@@ -45,7 +45,13 @@ class _Condition:
         return (session.scalar(select(func.count()).select_from(some)) or 0) <= FEW
 
     def holds(self, film: type[Instance]) -> ColumnElement[bool]:
-        return exists(self.ids.where(self.film_id == film.id).correlate(film))
+        """Test one film.
+
+        No EXISTS: PostgreSQL would make a join of it, and misjudge how many films have a word. LIMIT
+        keeps it a look at one film after the other.
+        """
+        one = self.ids.where(self.film_id == film.id).limit(1).correlate(film)
+        return one.scalar_subquery().is_not(None)
 
 
 def worklist(session: Session, wanted: Wanted, limit: int, after: Key | None = None) -> Page:

@@ -86,7 +86,7 @@ _INDICES = (
     ("ix_instance_due_at", "instance", ["due_at", "id"]),
     ("ix_instance_finished_at", "instance", ["finished_at"]),
     ("ix_delivery_last_attempt_at", "delivery", ["last_attempt_at"]),
-    ("ix_search_word_instance_id", "search_word", ["instance_id"]),
+    ("ix_search_word_instance_id", "search_word", ["instance_id", "word"]),
     ("ix_film_finding_label", "film_finding", ["label", "change", "instance_id"]),
     ("ix_film_finding_positive", "film_finding", ["label", "positive", "instance_id"]),
     ("ix_film_finding_change", "film_finding", ["change", "instance_id"]),
