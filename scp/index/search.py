@@ -47,8 +47,8 @@ class _Condition:
     def holds(self, film: type[Instance]) -> ColumnElement[bool]:
         """Test one film.
 
-        No EXISTS: PostgreSQL would make a join of it, and misjudge how many films have a word. LIMIT
-        keeps it a look at one film after the other.
+        No EXISTS: PostgreSQL would make a join of it, and misjudge how many films have a word.
+        LIMIT keeps it a look at one film after the other.
         """
         one = self.ids.where(self.film_id == film.id).limit(1).correlate(film)
         return one.scalar_subquery().is_not(None)
