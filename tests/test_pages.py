@@ -315,6 +315,8 @@ def test_a_dead_letter_is_sent_again_by_a_press(tab, clinic):
         wait_for(lambda: states() == {"delivered"}, "the answer to arrive")
         tab.until("!document.body.innerText.includes('Retry these')")  # by itself
     assert len(clinic.pacs.files()) > 0
+    (trail,) = (clinic.folder / "var" / "audit").glob("*.jsonl")
+    assert '"action": "retried' in trail.read_text()
 
 
 def test_a_page_says_when_the_dashboard_falls_silent_and_goes_on_when_it_is_back(tab, clinic):

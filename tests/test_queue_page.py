@@ -310,7 +310,7 @@ def test_a_viewer_sees_no_button_and_is_refused(site, monkeypatch):
     ):
         assert site.browser.post(f"/queue/{address}").status_code == 403
     assert set(states(site, uid)) == {DeliveryState.DEAD}
-    assert recorded(site) == []
+    assert [one for one in recorded(site) if one["action"] != "viewed"] == []
 
 
 def test_the_film_page_offers_what_can_be_done_about_its_deliveries_and_itself(site):

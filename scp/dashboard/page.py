@@ -5,7 +5,7 @@ import logging
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
@@ -13,7 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,6 +65,19 @@ class NotHere(Exception):
     """What was asked for is not there; the text says what to do instead."""
 
 
+class _Compiled(BytecodeCache):
+    """Templates are compiled once in a process, whatever sites it has."""
+
+    known: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key + bucket.checksum in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key + bucket.checksum])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.known[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+
+
 def templates(zone: tzinfo | None = None) -> Jinja2Templates:
     """Return the templates; every value in them is escaped, and a missing one is an error.
 
@@ -73,6 +87,7 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=_Compiled(),
         trim_blocks=True,
         lstrip_blocks=True,
     )
