@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from scp.dashboard.access import viewed
-from scp.dashboard.page import NotHere
+from scp.dashboard.page import NO_FILM, NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import newest_prediction
 from scp.index.worklist import film_row, study_rows
@@ -19,8 +19,7 @@ def router(site: Site) -> APIRouter:
         with Session(site.engine) as session:
             row = film_row(session, uid)
             if row is None:
-                text = "No film of this SOP Instance UID was received. All films: the first page."
-                raise NotHere(text)
+                raise NotHere(NO_FILM)
             viewed(site, request, uid)
             others = [other for other in study_rows(session, row.study_uid) if other.uid != uid]
             said = newest_prediction(session, uid)

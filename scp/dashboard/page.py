@@ -61,6 +61,9 @@ STATIC = f"/static/{_digest(_HERE / 'static')}"
 PLACES = (("/", "Films"), ("/queue", "Queue"), ("/system", "System"))
 
 
+NO_FILM = "No film of this SOP Instance UID was received. All films: the first page."
+
+
 class NotHere(Exception):
     """What was asked for is not there; the text says what to do instead."""
 

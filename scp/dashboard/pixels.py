@@ -17,7 +17,7 @@ from inference.comparison.layers import Layers
 from inference.film import NotAFilm, read_greys
 from inference.grayscale import Greys
 from scp.dashboard.access import viewed
-from scp.dashboard.page import NotHere
+from scp.dashboard.page import NO_FILM, NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import FilmFile, film_file, pair_row
 
@@ -111,7 +111,7 @@ def find(site: Site, uid: str) -> FilmFile:
     with Session(site.engine) as session:
         file = film_file(session, uid)
     if file is None:
-        raise NotHere("No film of this SOP Instance UID was received. All films: the first page.")
+        raise NotHere(NO_FILM)
     return file
 
 
