@@ -1,13 +1,14 @@
 """How soon a film is on the screen, and what twenty viewers cost those who send.
 
-    python -m benchmarks.pages [--seconds 15] [--rounds 3] [--viewers 20]
+    python -m benchmarks.pages [--seconds 5] [--rounds 30] [--viewers 20]
 
 Starts the whole service with the shipped bundle. A film of 3000 x 2500 is opened in Chromium, from
 the click to the last pixel painted; beside it the same film as Orthanc's own page has it (an 8-bit
 picture, where Orthanc is installed), and the bare transfer of as many bytes, which is the limit.
-Then films are sent, five a second, for a while without viewers and for a while with, turn about.
-A viewer keeps a page open and looks again whenever it is told to; each fourth one opens a film
-every few seconds. The worker reads what it can meanwhile. Viewers get what the processors have
+Then films are sent, five a second, for a while without viewers and for a while with, in random
+order; single turns differ by a tenth and more whatever is done, so many short ones are compared in
+pairs. A viewer keeps a page open and looks again whenever it is told to; each fourth one opens a
+film every few seconds. The worker reads what it can meanwhile. Viewers get what the processors have
 left, for they would be other machines.
 """
 
@@ -16,11 +17,12 @@ import asyncio
 import contextlib
 import itertools
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -53,8 +55,8 @@ _LOOK = {LOOK: AGAIN, "Accept": "text/html"}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--seconds", type=float, default=15, help="of each turn of sending")
-    parser.add_argument("--rounds", type=int, default=3, help="turns without and with viewers")
+    parser.add_argument("--seconds", type=float, default=5, help="of each turn of sending")
+    parser.add_argument("--rounds", type=int, default=30, help="turns without and with viewers")
     parser.add_argument("--viewers", type=int, default=20)
     parser.add_argument("--watch", metavar="URL", help="be the viewers of this page (internal)")
     options = parser.parse_args()
@@ -148,18 +150,24 @@ def under_load(service: Service, address: str, folder: Path, options: argparse.N
         name="hilum", ae_title="HILUM", host="127.0.0.1", port=service.dicom_port
     )
     store(hilum, [new_film(source, folder) for _ in range(10)])  # all is warm
-    alone: list[float] = []
-    watched: list[float] = []
-    for _ in range(options.rounds):
-        alone += store(hilum, films(source, folder, options.seconds))
-        with viewers(address, options.viewers):
-            watched += store(hilum, films(source, folder, options.seconds))
-    ratio = statistics.mean(watched) / statistics.mean(alone)
+    turns: dict[bool, list[list[float]]] = {False: [], True: []}
+    with viewers(address, options.viewers) as watching:
+        for number in range(options.rounds):
+            for watched in random.Random(number).sample((False, True), 2):
+                paths = films(source, folder, options.seconds)
+                with watching() if watched else contextlib.nullcontext():
+                    turns[watched].append(store(hilum, paths))
     print(f"{FILMS_A_SECOND} films/s of 7.2 MB, C-STORE with its association")
-    for name, taken in (("alone", alone), (f"{options.viewers} viewers", watched)):
-        mean, p95 = statistics.mean(taken), sorted(taken)[int(0.95 * len(taken))]
+    for name, taken in (("alone", turns[False]), (f"{options.viewers} viewers", turns[True])):
+        seconds = sorted(itertools.chain(*taken))
+        mean, p95 = statistics.mean(seconds), seconds[int(0.95 * len(seconds))]
         print(f"  {name:12s} mean {1000 * mean:5.0f} ms   p95 {1000 * p95:5.0f} ms")
-    print(f"  with viewers {ratio:.3f} x (goal {SLOWER_GOAL})")
+    pairs = zip(turns[True], turns[False], strict=True)
+    ratios = [statistics.mean(with_them) / statistics.mean(alone) for with_them, alone in pairs]
+    ratio, error = statistics.mean(ratios), statistics.stdev(ratios) / len(ratios) ** 0.5
+    print(
+        f"  with viewers {ratio:.3f} x +- {error:.3f} in {len(ratios)} pairs (goal {SLOWER_GOAL})"
+    )
     return ratio <= SLOWER_GOAL
 
 
@@ -181,41 +189,54 @@ def store(hilum: DestinationSettings, paths: list[Path]) -> list[float]:
 
 
 @contextlib.contextmanager
-def viewers(address: str, number: int) -> Iterator[None]:
-    """Open pages, elsewhere; and say how often they looked."""
+def viewers(
+    address: str, number: int
+) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
+    """Yield what opens the viewers' pages, in another process; say how often they looked."""
     command = [sys.executable, "-m", "benchmarks.pages", "--watch", address]
     process = subprocess.Popen(
-        [*command, "--viewers", str(number)], stdout=subprocess.PIPE, text=True
+        [*command, "--viewers", str(number)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
-    try:
+
+    @contextlib.contextmanager
+    def watching() -> Iterator[None]:
+        process.stdin.write("come\n")
         process.stdout.readline()  # all are there
         yield
+        process.stdin.write("go\n")
+        process.stdout.readline()
+
+    try:
+        yield watching
     finally:
-        process.terminate()
+        process.stdin.close()
         print(f"  ({process.stdout.read().strip()})")
         process.wait()
 
 
 async def watch(address: str, number: int) -> None:
-    """Be so many viewers until told to stop."""
+    """Be so many viewers whenever told to come, until told to go."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    looks = itertools.count()
-    limits = httpx.Limits(max_connections=4 * number)
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(15, stop.set)
-    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
-        pages = [asyncio.create_task(keep_open(client, looks)) for _ in range(number)]
-        pages += [asyncio.create_task(read_films(client, looks)) for _ in range(number // 4)]
-        await asyncio.sleep(1)
-        print("there", flush=True)
-        began, before = perf_counter(), next(looks)
-        await stop.wait()
-        a_second = (next(looks) - before - 1) / (perf_counter() - began)
-        for page in pages:
-            page.cancel()
-        await asyncio.gather(*pages, return_exceptions=True)
-    print(f"{a_second:.1f} pages and films a second were looked at", flush=True)
+    looks, spent = itertools.count(), 0.0
+    while await asyncio.to_thread(sys.stdin.readline):
+        limits = httpx.Limits(max_connections=4 * number)
+        async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
+            pages = [asyncio.create_task(keep_open(client, looks)) for _ in range(number)]
+            pages += [asyncio.create_task(read_films(client, looks)) for _ in range(number // 4)]
+            began = perf_counter()
+            await asyncio.sleep(1)
+            print("there", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            spent += perf_counter() - began
+            for page in pages:
+                page.cancel()
+            await asyncio.gather(*pages, return_exceptions=True)
+        print("gone", flush=True)
+    print(f"{next(looks) / spent:.1f} pages and films a second were looked at", flush=True)
 
 
 async def keep_open(client: httpx.AsyncClient, looks: Iterator[int]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dashboard import index, site
 from databases import (
     backend,
     database_url,
@@ -28,11 +29,13 @@ __all__ = [  # fixtures
     "database_url",
     "engine",
     "finished_run",
+    "index",
     "labelled_films",
     "migrated_url",
     "orthanc",
     "postgresql_server",
     "postgresql_template",
+    "site",
     "sqlite_template",
 ]
 

@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 
 import httpx
+import pytest
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
-from invented_films import NOW, Invented
+from invented_films import NOW, Invented, open_index
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
@@ -101,6 +102,21 @@ def served(
         listening.close()
         site.close()
         jobs.close()
+
+
+@pytest.fixture
+def index(tmp_path):
+    """An empty index, and its archive."""
+    engine, archive = open_index(tmp_path)
+    yield engine, archive
+    engine.dispose()
+
+
+@pytest.fixture
+def site(index):
+    """A dashboard that is open to this machine, as it comes."""
+    with served(*index) as running:
+        yield running
 
 
 def changing(app):

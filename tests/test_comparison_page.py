@@ -5,11 +5,9 @@ import struct
 
 import numpy as np
 import pytest
-from dashboard import served
 from films import make_film_ds
 from invented import blob
 from invented import comparison as invented_comparison
-from invented_films import open_index
 from PIL import Image
 
 from inference.comparison.layers import Layers
@@ -23,14 +21,6 @@ from scp.index.urgency import WorklistSettings
 from scp.queue import pair_job
 
 DAY_S = 86400
-
-
-@pytest.fixture
-def site(tmp_path):
-    engine, archive = open_index(tmp_path)
-    with served(engine, archive) as running:
-        yield running
-    engine.dispose()
 
 
 def stored(site, film, **how):

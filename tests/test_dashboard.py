@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from dashboard import changing, served
-from invented_films import NOW, PATIENT_ID, REPORT, Invented, capture, open_index
+from invented_films import NOW, PATIENT_ID, REPORT, Invented, capture
 from PIL import Image
 from sqlalchemy.orm import Session
 
@@ -18,19 +18,6 @@ from scp.dashboard.page import STATIC
 from scp.dashboard.watch import Watch
 from scp.index.placing import set_words
 from scp.index.schema import DeliveryState, FilmState, Result
-
-
-@pytest.fixture
-def index(tmp_path):
-    engine, archive = open_index(tmp_path)
-    yield engine, archive
-    engine.dispose()
-
-
-@pytest.fixture
-def site(index):
-    with served(*index) as running:
-        yield running
 
 
 def test_an_empty_index_says_that_no_film_came_yet(site):

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from dashboard import served
-from invented_films import PATIENT_ID, open_index
+from invented_films import PATIENT_ID
 
 from inference.findings import FINDINGS, Change
 from scp.dashboard.charts import HEIGHT, LEFT, RIGHT, WIDTH, finding_lines
@@ -15,14 +14,6 @@ from scp.index.trend import TrendPoint
 
 DAY_S = 86400
 THRESHOLDS = {finding.label: 0.5 for finding in FINDINGS}
-
-
-@pytest.fixture
-def site(tmp_path):
-    engine, archive = open_index(tmp_path)
-    with served(engine, archive) as running:
-        yield running
-    engine.dispose()
 
 
 def point(uid, at, **found):

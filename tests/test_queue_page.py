@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from dashboard import served
 from films import make_film_ds
-from invented_films import NOW, REPORT, open_index
+from invented_films import NOW, REPORT
 from sqlalchemy.orm import Session
 
 from scp.dashboard import access
@@ -24,13 +24,6 @@ from scp.queue import again_job, delivery_job, film_job
 DEAD = {"state": DeliveryState.DEAD, "attempts": 9, "last_attempt_at": NOW - timedelta(hours=1)}
 SILENT = "PACS at 10.0.0.5:104 does not answer"
 PACS_A = DestinationSettings(name="PACS_A", ae_title="PACS", host="10.0.0.5", port=104)
-
-
-@pytest.fixture
-def index(tmp_path):
-    engine, archive = open_index(tmp_path)
-    yield engine, archive
-    engine.dispose()
 
 
 @pytest.fixture

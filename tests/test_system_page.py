@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from dashboard import served
-from invented_films import NOW, open_index
+from invented_films import NOW
 from sqlalchemy.orm import Session
 
 from scp.config import Settings, load_settings
@@ -19,19 +19,6 @@ from scp.index import day
 from scp.index.schema import FilmState
 
 PACS_A = DestinationSettings(name="PACS_A", ae_title="PACS", host="10.0.0.5", port=104)
-
-
-@pytest.fixture
-def index(tmp_path):
-    engine, archive = open_index(tmp_path)
-    yield engine, archive
-    engine.dispose()
-
-
-@pytest.fixture
-def site(index):
-    with served(*index) as running:
-        yield running
 
 
 def section(page, name):

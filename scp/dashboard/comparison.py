@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from inference.findings import LABELS
 from scp.dashboard.access import Viewer, viewed
-from scp.dashboard.page import NotHere
+from scp.dashboard.page import NO_FILM, NotHere
 from scp.dashboard.site import Site
 from scp.index.pictures import PairRow, earlier_rows, pair_row
 from scp.index.rows import FindingRow
@@ -26,7 +26,7 @@ def router(site: Site) -> APIRouter:
         with Session(site.engine) as session:
             film = film_row(session, uid)
             if film is None:
-                raise NotHere("No film of this SOP Instance UID was received.")
+                raise NotHere(NO_FILM)
             if film.choice is not None and film.choice.prior_uid:
                 address = f"/films/{uid}/compare/{film.choice.prior_uid}"
                 return RedirectResponse(address, SEE_OTHER)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from scp.archive import valid_uid
 from scp.dashboard.access import viewed
-from scp.dashboard.page import NotHere
+from scp.dashboard.page import NotHere, file_gone
 from scp.dashboard.pictures import MAX_WIDTH, MIN_WIDTH, NoPicture, is_picture, png_of
 from scp.dashboard.site import Site
 from scp.errors import Unreadable
@@ -45,7 +45,7 @@ def router(site: Site) -> APIRouter:
         try:
             data = _png(site, result, width)
         except FileNotFoundError as error:
-            raise _lost(uid) from error
+            raise file_gone(f"result {uid}") from error
         except NoPicture as error:
             raise NotHere(f"Result {uid} cannot be shown: {error}.") from error
         return Response(data, media_type="image/png", headers=headers)
@@ -55,7 +55,7 @@ def router(site: Site) -> APIRouter:
         result = _find(site.engine, uid)
         path = site.archive.path(result.path)
         if not path.is_file():
-            raise _lost(uid)
+            raise file_gone(f"result {uid}")
         viewed(site, request, result.film_uid, "downloaded", result=uid)
         # its header names the patient: no browser keeps it
         return FileResponse(path, media_type="application/dicom", filename=f"{result.uid}.dcm")
@@ -82,11 +82,3 @@ def _find(engine: sa.Engine, uid: str) -> ResultFile:
     if result is None:
         raise NotHere(f"hilum made no result {uid}. The films are on the first page.")
     return result
-
-
-def _lost(uid: str) -> NotHere:
-    """Say that the index knows more than the disk."""
-    return NotHere(
-        f"The index knows result {uid}, but its file is gone from data_dir. See that the disk is"
-        " mounted, or restore it from a backup."
-    )

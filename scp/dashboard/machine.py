@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from scp import observe
 from scp.dashboard.access import viewed
 from scp.dashboard.asking import Asked
-from scp.dashboard.page import NotHere
+from scp.dashboard.page import NO_FILM, NotHere
 from scp.dashboard.site import Site
 from scp.dashboard.worklist import found
 from scp.index.counts import Counts, counts
@@ -68,7 +68,7 @@ def router(site: Site) -> APIRouter:
         with Session(site.engine) as session:
             row = film_row(session, uid)
         if row is None:
-            raise NotHere("No film of this SOP Instance UID was received.")
+            raise NotHere(NO_FILM)
         viewed(site, request, uid)
         return row
 

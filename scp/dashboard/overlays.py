@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
 from scp.dashboard.access import viewed
-from scp.dashboard.page import NotHere
-from scp.dashboard.pixels import find, lost
+from scp.dashboard.page import NotHere, file_gone
+from scp.dashboard.pixels import find
 from scp.dashboard.site import Site
 from scp.index.pictures import newest_prediction, pair_row
 
@@ -117,7 +117,7 @@ def _shape(site: Site, uid: str) -> tuple[int, int]:
     try:
         ds = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
     except FileNotFoundError as error:
-        raise lost() from error
+        raise file_gone("this film") from error
     return int(ds.Rows), int(ds.Columns)
 
 

@@ -68,6 +68,14 @@ class NotHere(Exception):
     """What was asked for is not there; the text says what to do instead."""
 
 
+def file_gone(what: str) -> NotHere:
+    """Return what is to be said when the index knows more than the disk."""
+    return NotHere(
+        f"The index knows {what}, but its file is gone from data_dir. See that the disk is mounted,"
+        " or restore it from a backup."
+    )
+
+
 class _Compiled(BytecodeCache):
     """Templates are compiled once in a process, whatever sites it has."""
 

@@ -17,7 +17,7 @@ from inference.comparison.layers import Layers
 from inference.film import NotAFilm, read_greys
 from inference.grayscale import Greys
 from scp.dashboard.access import viewed
-from scp.dashboard.page import NO_FILM, NotHere
+from scp.dashboard.page import NO_FILM, NotHere, file_gone
 from scp.dashboard.site import Site
 from scp.index.pictures import FilmFile, film_file, pair_row
 
@@ -92,7 +92,7 @@ def read(site: Site, file: FilmFile) -> Greys:
     try:
         return read_greys(dcmread(site.archive.path(file.path)))
     except FileNotFoundError as error:
-        raise lost() from error
+        raise file_gone("this film") from error
     except NotAFilm as error:
         raise NotHere(f"This object cannot be shown: {error}") from error
 
@@ -113,14 +113,6 @@ def find(site: Site, uid: str) -> FilmFile:
     if file is None:
         raise NotHere(NO_FILM)
     return file
-
-
-def lost() -> NotHere:
-    """Return what is to be said when the index knows more than the disk."""
-    return NotHere(
-        "The index knows this film, but its file is gone from data_dir. See that the disk is"
-        " mounted, or restore it from a backup."
-    )
 
 
 def _answer(
