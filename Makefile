@@ -9,10 +9,10 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 # compiled once, here: a role starts fast the first time, and where it may write nothing
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements-dev.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -65,8 +65,11 @@ format: $(STAMP)  ## make the format right
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(STAMP)  ## renew requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --extra dev --extra training pyproject.toml -o requirements.lock
+# what the service is made of, and with it what it is developed, trained and shown with
+COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url pyproject.toml
+lock: $(STAMP)  ## renew both locks from pyproject.toml
+	$(BIN)/$(COMPILE) -o requirements.lock
+	$(BIN)/$(COMPILE) -c requirements.lock --extra dev --extra training --extra demo -o requirements-dev.lock
 
 clean:  ## remove the environment and caches (never data_dir)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

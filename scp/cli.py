@@ -75,9 +75,12 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
     """Run a worker alone: films from the queue, answers to the destinations."""
     with _errors_to_exit_code():
         settings = _load(config, "work")
-        from scp import roles, worker
+        from scp import roles
 
-        worker.work(settings, name or roles.default_name("work"), roles.Stop(supervisor))
+        stop = roles.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
+        from scp import worker
+
+        worker.work(settings, name or roles.default_name("work"), stop)
 
 
 @app.command(rich_help_panel="Run")
@@ -153,13 +156,17 @@ def compare(
 def demo(
     config: Config = CONFIG,
     out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo-answers"),
+    to: Annotated[
+        str | None,
+        typer.Option(help="A PACS that sends films on to the service: AE@HOST:PORT. Ends then."),
+    ] = None,
 ) -> None:
     """Send a real chest film, and a simulated earlier one, to the running service."""
     with _errors_to_exit_code():
         settings = _load(config, "demo", quiet=True)
-        from scp.demo import run_demo
+        from scp.demo import films_for_a_pacs, run_demo
 
-        raise typer.Exit(run_demo(settings, out))
+        raise typer.Exit(films_for_a_pacs(to) if to else run_demo(settings, out))
 
 
 @app.command(rich_help_panel="Operate")
@@ -173,6 +180,27 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
 
     logs.configure_logs("check", quiet=True)
     raise typer.Exit(check_all(config, as_json=json))
+
+
+@app.command(rich_help_panel="Operate")
+def ready(
+    config: Config = CONFIG,
+    name: Annotated[
+        str | None, typer.Argument(help="A role by its --name; none: the whole service.")
+    ] = None,
+) -> None:
+    """Say whether films sent now will be taken and read; for health checks.
+
+    Exit code 0, or 1 and what is wrong.
+    """
+    with _errors_to_exit_code():
+        settings = _load(config, "ready", quiet=True)
+        from scp.ready import why_not_ready
+        from scp.roles import now
+
+        wrong = why_not_ready(settings, name, now())
+        typer.echo(wrong or "ready")
+        raise typer.Exit(1 if wrong else 0)
 
 
 @app.command(rich_help_panel="Operate")

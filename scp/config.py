@@ -1,14 +1,15 @@
 """Read config.toml and the environment into one frozen object.
 
 Each settings class stands beside the code that obeys it; here they are only put together.
-The environment wins over the file: ``HILUM_RECEIVER__PORT=11200``.
+The environment wins over the file: ``HILUM_RECEIVER__PORT=11200``. So does a secret, which is a
+file of such a name in the folder that ``CREDENTIALS_DIRECTORY`` names, as systemd has it.
 """
 
 import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -34,6 +36,10 @@ from scp.index.urgency import WorklistSettings
 from scp.results.settings import ResultSettings
 
 _PREFIX = "HILUM_"
+_CONFIG_FILE = "HILUM_CONFIG"  # no key: which file it is (scp/shell.py)
+_SECRETS = (
+    "CREDENTIALS_DIRECTORY"  # systemd.exec(5); the container's image points it to /run/secrets
+)
 
 
 class Settings(BaseSettings):
@@ -89,10 +95,15 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file."""
-        return env_settings, init_settings
+        """Let the environment win over secrets, and both over the file."""
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get(_SECRETS),
+            secrets_dir_missing="ok",
+        )
+        return env_settings, secrets, init_settings
 
     @property
     def database_url(self) -> str:
@@ -114,7 +125,8 @@ def load_settings(path: Path) -> Settings:
         text names the key, and the nearest right one.
     """
     content = _read(path)
-    _refuse_unknown_variables(os.environ)
+    _refuse_unknown("environment variable", os.environ)
+    _refuse_unknown("secret", _secrets())
     try:
         settings = Settings(**content)
     except ValidationError as error:
@@ -138,16 +150,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """Refuse ``HILUM_`` variables that name no table; pydantic looks only at the ones it knows."""
-    for name in environment:
-        if not name.startswith(_PREFIX):
+def _secrets() -> list[str]:
+    """Return the names of the secrets that are there."""
+    folder = os.environ.get(_SECRETS)
+    if not folder or not Path(folder).is_dir():
+        return []
+    return [path.name for path in Path(folder).iterdir()]
+
+
+def _refuse_unknown(what: str, names: Iterable[str]) -> None:
+    """Refuse ``HILUM_`` names of no table; pydantic looks only at the ones it knows."""
+    for name in names:
+        if not name.startswith(_PREFIX) or name == _CONFIG_FILE:
             continue
         table = name.removeprefix(_PREFIX).split("__")[0].lower()
         if table not in Settings.model_fields:
-            raise ConfigError(
-                f"environment variable {name}: no such key{_nearest(table, Settings)}"
-            )
+            raise ConfigError(f"{what} {name}: no such key{_nearest(table, Settings)}")
 
 
 def _explain(detail: ErrorDetails) -> str:

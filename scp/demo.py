@@ -23,7 +23,7 @@ from rich.table import Table
 from skimage.transform import SimilarityTransform, warp
 
 from inference.findings import FloatArray
-from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress
+from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress, send_files
 from scp.config import Settings
 from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
 from scp.errors import DUPLICATE_SOP_INSTANCE, HilumError, ServiceError
@@ -42,7 +42,7 @@ class DemoFailed(HilumError):
 
 def run_demo(settings: Settings, out: Path) -> int:
     """Send both films, wait, fetch the answers to ``out``, print them; return the exit code."""
-    real = Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
+    real = real_film()
     current = dcmread(real)
     host, port = settings.dashboard.host, settings.dashboard.port
     url = f"http://{host}:{port}"
@@ -63,6 +63,23 @@ def run_demo(settings: Settings, out: Path) -> int:
             bar.advance(task)
     _print(rows[-1], fetched, url)
     return 0 if all(row.state is FilmState.ANSWERED for row in rows) else 1
+
+
+def films_for_a_pacs(to: str) -> int:
+    """Send both films to a PACS, which sends them on to the service; return the exit code."""
+    real = real_film()
+    with tempfile.TemporaryDirectory(prefix="hilum-demo-") as folder:
+        simulated = Path(folder) / "earlier.dcm"
+        simulated_prior(dcmread(real)).save_as(simulated, enforce_file_format=True)
+        return send_files([simulated, real], to, "DEMO", as_json=False)
+
+
+def real_film() -> Path:
+    """Return the real film. Raises `DemoFailed` where its package is not installed."""
+    try:
+        return Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
+    except ModuleNotFoundError as error:
+        raise DemoFailed("the film is not installed: pip install pydicom-data") from error
 
 
 def simulated_prior(ds: Dataset) -> Dataset:

@@ -236,3 +236,56 @@ def test_a_pacs_that_moves_priors_here_must_be_one_of_the_peers(tmp_path):
         PEER + '[priors]\nretrieve = "get"\n',
     ):
         assert written(tmp_path, text).priors.retrieve != "off"
+
+
+def test_which_file_it_is_may_stand_in_the_environment_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HILUM_CONFIG", str(tmp_path / "config.toml"))
+    assert written(tmp_path, "[receiver]\nport = 104").receiver.port == 104
+
+
+@pytest.fixture
+def secrets(tmp_path, monkeypatch):
+    """A folder of secrets, as systemd and the containers have it."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    return folder
+
+
+URL = "postgresql://hilum:p%40ss@db/hilum"
+
+
+def test_a_secret_comes_from_a_file_and_wins_over_the_configuration(tmp_path, secrets):
+    (secrets / "HILUM_DATABASE__URL").write_text(f"{URL}\n")
+    (secrets / "somebody_elses").write_text("x")
+    loaded = written(tmp_path, '[database]\nurl = "postgresql://other"\n[receiver]\nport = 104')
+    assert loaded.database.url == URL
+    assert loaded.receiver.port == 104
+
+
+def test_the_environment_wins_over_a_secret(tmp_path, secrets, monkeypatch):
+    (secrets / "HILUM_DATABASE__URL").write_text(URL)
+    monkeypatch.setenv("HILUM_DATABASE__URL", "postgresql://mine")
+    assert written(tmp_path, "").database.url == "postgresql://mine"
+
+
+def test_a_secret_of_no_known_name_is_an_error_that_does_not_tell_it(tmp_path, secrets):
+    (secrets / "HILUM_DATABSE__URL").write_text(URL)
+    with pytest.raises(ConfigError, match=r"secret HILUM_DATABSE__URL: .*did you mean data") as told:
+        written(tmp_path, "")
+    assert "p%40ss" not in str(told.value)
+
+
+def test_without_secrets_all_stands_as_it_is(tmp_path, secrets, monkeypatch):
+    assert written(tmp_path, "").database.url == ""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "nowhere"))
+    assert written(tmp_path, "").database.url == ""
+
+
+@pytest.mark.parametrize("name", ["config.toml", "demo/config.toml"])
+def test_the_configurations_of_the_containers_are_right(name, monkeypatch):
+    loaded = load_settings(CONFIG.parent / "docker" / name)
+    assert str(loaded.data_dir) == "/data"
+    assert loaded.dashboard.asks_for_login
+    text = (CONFIG.parent / "docker" / name).read_text(encoding="utf-8")
+    assert "password" not in text

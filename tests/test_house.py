@@ -34,7 +34,11 @@ TESTS = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"tests"}
 
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("requirements.lock", "requirements-dev.lock")
+}
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -143,28 +147,42 @@ def test_a_wheel_holds_all_that_the_service_needs(tmp_path, tiny_bundle):
     assert packed == set(PACKAGES)  # no tests, no docs
 
 
-def locked():
-    """Return the locked versions by name, and check that each has a hash."""
-    entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", LOCK, flags=re.M).strip())
+def locked(name):
+    """Return the versions of a lock by package, and check that each has a hash."""
+    text = re.sub(r"^\s*#.*\n", "", LOCKS[name], flags=re.M).strip()
     versions = {}
-    for entry in entries:
-        name, _, rest = entry.partition("==")
-        assert "--hash=sha256:" in rest, f"{name} has no hash"
-        versions[canonicalize_name(name.split("[")[0])] = rest.split()[0]
+    for entry in re.split(r"\n(?=\S)", text):
+        package, _, rest = entry.partition("==")
+        assert "--hash=sha256:" in rest, f"{package} has no hash"
+        versions[canonicalize_name(package.split("[")[0])] = rest.split()[0]
     return versions
 
 
-def test_the_lock_names_no_host():
-    assert re.search(r"://|--(extra-)?index-url|find-links|trusted-host", LOCK) is None
+@pytest.mark.parametrize("text", LOCKS.values(), ids=LOCKS)
+def test_a_lock_names_no_host(text):
+    assert re.search(r"://|--(extra-)?index-url|find-links|trusted-host", text) is None
 
 
 EXTRAS = PROJECT["optional-dependencies"]
+BESIDE = [*EXTRAS["training"], *EXTRAS["demo"], *EXTRAS["dev"]]
 
 
-@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"], *EXTRAS["dev"]])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *BESIDE])
 def test_the_lock_satisfies_the_project(line):
     wanted = Requirement(line)
-    assert wanted.specifier.contains(locked()[canonicalize_name(wanted.name)])
+    assert wanted.specifier.contains(
+        locked("requirements-dev.lock")[canonicalize_name(wanted.name)]
+    )
+
+
+def test_the_service_is_tested_with_the_versions_that_it_is_shipped_with():
+    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+
+
+def test_the_service_is_shipped_without_what_only_we_need():
+    ours = {canonicalize_name(Requirement(line).name) for line in BESIDE}
+    shipped = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert not (ours - shipped) & locked("requirements.lock").keys()
 
 
 @pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"]])
@@ -183,7 +201,7 @@ def test_links_of_a_page_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_on_a_page_exist(page):
     text = page.read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.M))
     commands = get_group(app).commands
     known = set(commands) | set(PROJECT["entry-points"]["hilum.commands"])
     code = "\n".join(re.findall(r"`[^`\n]+`|^```.*?^```", text, flags=re.M | re.S))
@@ -199,3 +217,15 @@ def test_the_licence_is_the_one_that_the_project_names():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text
     assert "Version 2.0, January 2004" in text
+
+
+def test_the_image_is_of_this_version_and_the_demonstration_shows_the_tested_viewer():
+    docker = {
+        name: (ROOT / "docker" / name).read_text(encoding="utf-8")
+        for name in ("Dockerfile", "compose.yaml", "demo/Dockerfile")
+    }
+    version = PROJECT["version"]
+    assert f"\nARG VERSION={version}\n" in docker["Dockerfile"]
+    assert f"image: hilum:${{HILUM_TAG:-{version}}}" in docker["compose.yaml"]
+    ohif = re.search(r"OHIF := @ohif/app@(\S+)\nOHIF_SHA512 := (\w+)", MAKEFILE)
+    assert f"\nARG OHIF={ohif[1]}\nARG OHIF_SHA512={ohif[2]}\n" in docker["demo/Dockerfile"]

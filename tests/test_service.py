@@ -13,6 +13,8 @@ from peers import require_peer
 from pydicom import dcmread
 from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
 
+from scp.roles import default_name
+
 pytestmark = pytest.mark.xdist_group("service")
 
 KINDS = {"summary-capture", "report"}
@@ -66,6 +68,22 @@ def test_the_ready_line_names_addresses_and_model(service):
     assert "| model " in service.ready_line
     assert json.loads(service.get("/readyz"))["status"] == "ready"
     assert json.loads(service.get("/healthz"))["status"] == "alive"
+
+
+def test_a_health_check_is_told_by_exit_code_and_sentence(service):
+    def ready(*role):
+        command = [sys.executable, "-m", "scp.cli", "ready", "--config", service.config, *role]
+        web = {"HILUM_DASHBOARD__PORT": str(service.http_port)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | web
+        )
+        return done.returncode, done.stdout
+
+    assert ready() == (0, "ready\n")
+    assert ready(default_name("work")) == (0, "ready\n")
+    code, said = ready("work-elsewhere")
+    assert code == 1
+    assert default_name("receive") in said
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCR", "RG1_UNCI", "RG1_J2KR", "RG1_J2KI"])

@@ -1,0 +1,30 @@
+// OHIF in front of the demonstration's PACS, under the same origin.
+window.config = {
+  routerBasename: null,
+  extensions: [],
+  modes: [],
+  showStudyList: true,
+  maxNumberOfWebWorkers: 2,
+  showWarningMessageForCrossOrigin: false,
+  showCPUFallbackMessage: false,
+  investigationalUseDialog: { option: 'never' },
+  defaultDataSourceName: 'pacs',
+  dataSources: [{
+    namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
+    sourceName: 'pacs',
+    configuration: {
+      friendlyName: 'PACS',
+      name: 'PACS',
+      qidoRoot: window.location.origin + '/dicom-web',
+      wadoRoot: window.location.origin + '/dicom-web',
+      qidoSupportsIncludeField: false,
+      imageRendering: 'wadors',
+      thumbnailRendering: 'wadors',
+      enableStudyLazyLoad: true,
+      supportsFuzzyMatching: false,
+      supportsWildcard: true,
+      omitQuotationForMultipartRequest: true,
+      bulkDataURI: { enabled: true, relativeResolution: 'studies' },
+    },
+  }],
+};
