@@ -16,6 +16,8 @@ else
     pip --index-url "$cpu_index" --requirement torch.txt
 fi
 
-# films, and the tests of others
+# what only those need who build or test
 packages=$(echo "$environment"/lib/python3*/site-packages)
-rm -rf "$packages/pydicom/data/test_files" "$packages/pynetdicom/tests"
+find "$packages" -type d -name tests -prune -exec rm -rf {} +
+rm -rf "$packages/pydicom/data/test_files" "$packages/pydicom/data/charset_files" \
+    "$packages/torch/include" "$packages/torch/share"

@@ -10,6 +10,8 @@ import json
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from threading import Event
@@ -42,24 +44,19 @@ class DemoFailed(HilumError):
 
 def run_demo(settings: Settings, out: Path) -> int:
     """Send both films, wait, fetch the answers to ``out``, print them; return the exit code."""
-    real = real_film()
-    current = dcmread(real)
     host, port = settings.dashboard.host, settings.dashboard.port
     url = f"http://{host}:{port}"
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hilum-demo-") as folder, progress() as bar:
-        prior = simulated_prior(current)
-        simulated = Path(folder) / "earlier.dcm"
-        prior.save_as(simulated, enforce_file_format=True)
+    with _films() as paths, progress() as bar:
         task = bar.add_task("sending two films over DICOM", total=2)
-        for path in (simulated, real):
+        for path in paths:
             _send(settings, path)
             bar.advance(task)
         task = bar.add_task("waiting for the answers", total=2)
         rows, fetched = [], []
-        for ds, name in ((prior, "earlier"), (current, "current")):
-            rows.append(_await(url, ds.SOPInstanceUID))
-            fetched += _fetch(url, rows[-1], out / name)
+        for path in paths:
+            rows.append(_await(url, dcmread(path, stop_before_pixels=True).SOPInstanceUID))
+            fetched += _fetch(url, rows[-1], out / path.stem)
             bar.advance(task)
     _print(rows[-1], fetched, url)
     return 0 if all(row.state is FilmState.ANSWERED for row in rows) else 1
@@ -67,19 +64,36 @@ def run_demo(settings: Settings, out: Path) -> int:
 
 def films_for_a_pacs(to: str) -> int:
     """Send both films to a PACS, which sends them on to the service; return the exit code."""
-    real = real_film()
+    with _films() as paths:
+        return send_files(paths, to, "DEMO", as_json=False)
+
+
+@contextmanager
+def _films() -> Iterator[tuple[Path, Path]]:
+    """Yield the files of both films, the earlier one first."""
+    current = _real_film()
     with tempfile.TemporaryDirectory(prefix="hilum-demo-") as folder:
-        simulated = Path(folder) / "earlier.dcm"
-        simulated_prior(dcmread(real)).save_as(simulated, enforce_file_format=True)
-        return send_files([simulated, real], to, "DEMO", as_json=False)
+        paths = Path(folder) / "earlier.dcm", Path(folder) / "current.dcm"
+        for ds, path in zip((simulated_prior(current), current), paths, strict=True):
+            ds.save_as(path, enforce_file_format=True)
+        yield paths
 
 
-def real_film() -> Path:
-    """Return the real film. Raises `DemoFailed` where its package is not installed."""
+def _real_film() -> Dataset:
+    """Return the real film. Raises `DemoFailed` where its package is not installed.
+
+    It says that its pixels are 0 mm wide, and no viewer can draw it so: that is taken out, which
+    makes it another object.
+    """
     try:
-        return Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
+        path = Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
     except ModuleNotFoundError as error:
         raise DemoFailed("the film is not installed: pip install pydicom-data") from error
+    ds = dcmread(path)
+    del ds.PixelSpacing
+    ds.SOPInstanceUID = derive_uid(ds.SOPInstanceUID, "without pixel spacing")
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    return ds
 
 
 def simulated_prior(ds: Dataset) -> Dataset:

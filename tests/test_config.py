@@ -271,7 +271,8 @@ def test_the_environment_wins_over_a_secret(tmp_path, secrets, monkeypatch):
 
 def test_a_secret_of_no_known_name_is_an_error_that_does_not_tell_it(tmp_path, secrets):
     (secrets / "HILUM_DATABSE__URL").write_text(URL)
-    with pytest.raises(ConfigError, match=r"secret HILUM_DATABSE__URL: .*did you mean data") as told:
+    said = r"secret HILUM_DATABSE__URL: .*did you mean data"
+    with pytest.raises(ConfigError, match=said) as told:
         written(tmp_path, "")
     assert "p%40ss" not in str(told.value)
 
