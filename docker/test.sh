@@ -114,6 +114,7 @@ trap 'exit 130' INT TERM
 
 # ---- a site of our own: its configuration, its secret, its PACS ----------------------------------
 secret=sesame-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+rm -rf "$work/site"
 mkdir -p "$work/site/pacs"
 chmod 755 "$work" "$work/site"
 echo "sqlite:////data/$secret.sqlite" >"$work/site/database_url"

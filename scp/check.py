@@ -24,7 +24,6 @@ from scp.errors import HilumError, ServiceError
 from scp.index import users
 from scp.index.database import open_database
 from scp.index.people import DashboardUser
-from scp.ready import reachable
 from scp.results.kinds import Kind, class_name, kinds_made
 from scp.roles import open_socket
 
@@ -115,7 +114,7 @@ def _receiver_port(settings: Settings) -> str:
     ourselves = DestinationSettings(
         name="self",
         ae_title=receiver.ae_title,
-        host=reachable(receiver.host),
+        host=_reachable(receiver.host),
         port=receiver.port or 1,
         timeout_s=5,
     )
@@ -132,7 +131,7 @@ def _dashboard_port(settings: Settings) -> str:
     try:
         open_socket(host, port, "dashboard").close()
     except ServiceError:
-        if not _says_alive(reachable(host), port):
+        if not _says_alive(_reachable(host), port):
             raise
         return f"hilum answers on port {port}"
     return f"{host}:{port} is free"
@@ -160,6 +159,11 @@ def _says_alive(host: str, port: int) -> bool:
     with closing(socket.create_connection((host, port), timeout=5)) as connection:
         connection.sendall(f"GET /healthz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         return b"alive" in connection.makefile("rb").read(4096)
+
+
+def _reachable(host: str) -> str:
+    """Return the address under which something that listens on all addresses is reached."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _priors(settings: Settings) -> str:

@@ -183,27 +183,6 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
 
 
 @app.command(rich_help_panel="Operate")
-def ready(
-    config: Config = CONFIG,
-    name: Annotated[
-        str | None, typer.Argument(help="A role by its --name; none: the whole service.")
-    ] = None,
-) -> None:
-    """Say whether films sent now will be taken and read; for health checks.
-
-    Exit code 0, or 1 and what is wrong.
-    """
-    with _errors_to_exit_code():
-        settings = _load(config, "ready", quiet=True)
-        from scp.ready import why_not_ready
-        from scp.roles import now
-
-        wrong = why_not_ready(settings, name, now())
-        typer.echo(wrong or "ready")
-        raise typer.Exit(1 if wrong else 0)
-
-
-@app.command(rich_help_panel="Operate")
 def conformance(
     config: Config = CONFIG,
     page: Annotated[

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
@@ -97,6 +98,11 @@ class Stop:
         return orphaned or self._event.wait(timeout_s)
 
 
+def beat_file(archive: Archive, name: str) -> Path:
+    """Return the file that a role touches at each heartbeat, for health checks."""
+    return archive.data_dir / "beats" / name
+
+
 def beat_until(
     stop: Stop, ground: Ground, role: Role, *, every_beat: Callable[[], None] = lambda: None
 ) -> None:
@@ -104,15 +110,19 @@ def beat_until(
 
     A database that is away for a while is waited for, not died of.
     """
+    file = beat_file(ground.archive, role.name)
+    file.parent.mkdir(exist_ok=True)
     while True:
         try:
             with Session(ground.engine) as session, session.begin():
                 beat(session, role, now())
+            file.touch()
             every_beat()
         except (SQLAlchemyError, OSError):
             log.exception("no heartbeat")
         if stop.wait(BEAT_S):
             break
+    file.unlink(missing_ok=True)
     with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
         leave(session, role.name)
 

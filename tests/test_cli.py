@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from typer.main import get_group
 from typer.testing import CliRunner
 
+from scp.check import check_all
 from scp.cli import app
 from scp.commands import parse_address
 from scp.errors import ConfigError
@@ -58,6 +59,26 @@ def config(tmp_path, tiny_bundle):
         return path
 
     return write
+
+
+@pytest.fixture
+def check(config, monkeypatch, capsys):
+    """Return a function that gives what is wrong, and all that was looked at, by `hilum check`.
+
+    In this process: loading torch anew takes longer than all else.
+    """
+
+    def run(more="", **environment):
+        with monkeypatch.context() as outside:
+            for name, value in environment.items():
+                outside.setenv(name, value)
+            code = check_all(config(more), as_json=True)
+        looked_at = {item["what"]: item for item in json.loads(capsys.readouterr().out)}
+        wrong = {what: item["text"] for what, item in looked_at.items() if not item["good"]}
+        assert code == (1 if wrong else 0)
+        return wrong, looked_at
+
+    return run
 
 
 def free_port():
@@ -147,26 +168,17 @@ def test_check_is_content_with_a_good_configuration(config):
     assert looked_at["model"]["text"].startswith("tiny 0.0.1 on ")
 
 
-def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
+def test_check_lists_all_that_is_wrong_and_how_to_mend_it(check, tmp_path):
     nobody = free_port()
-    path = config(
-        f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {nobody}\n'
-        f'[priors]\nretrieve = "get"\nport = {nobody}\n'
-    )
-    empty = tmp_path / "no-bundle"
     with socket.create_server(("127.0.0.1", 0)) as other:
-        done = hilum(
-            "check",
-            "--json",
-            "--config",
-            path,
-            HILUM_INFERENCE__BUNDLE=str(empty),
+        wrong, _ = check(
+            f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\n'
+            f'port = {nobody}\n[priors]\nretrieve = "get"\nport = {nobody}\n',
+            HILUM_INFERENCE__BUNDLE=str(tmp_path / "no-bundle"),
             HILUM_DASHBOARD__PORT=str(other.getsockname()[1]),
             HILUM_ARCHIVE__RESERVE_MB="1000000000",
             HILUM_DATABASE__URL="postgresql+psycopg://nobody@127.0.0.1:1/none",
         )
-    wrong = {item["what"]: item["text"] for item in json.loads(done.stdout) if not item["good"]}
-    assert done.returncode == 1
     assert set(wrong) == {
         "model", "disk", "database", "dashboard port", "priors", "destination pacs",
     }  # fmt: skip
@@ -177,12 +189,11 @@ def test_check_lists_all_that_is_wrong_and_how_to_mend_it(config, tmp_path):
     assert "does it know HILUM?" in wrong["destination pacs"]
 
 
-def test_check_says_who_may_log_in_and_that_passwords_travel_in_the_clear(config, tmp_path):
+def test_check_says_who_may_log_in_and_that_passwords_travel_in_the_clear(check, tmp_path):
     beyond = {"HILUM_DASHBOARD__HOST": "0.0.0.0"}
 
     def login(**environment):
-        done = hilum("check", "--json", "--config", config(), **environment)
-        return next(i for i in json.loads(done.stdout) if i["what"] == "dashboard login")
+        return check(**environment)[1]["dashboard login"]
 
     assert login() == {
         "what": "dashboard login", "good": True, "text": "open to this machine, without a login",
@@ -201,18 +212,18 @@ def test_check_says_who_may_log_in_and_that_passwords_travel_in_the_clear(config
     assert login(**beyond, HILUM_DASHBOARD__BEHIND_HTTPS="true")["text"] == "1 may log in"
 
 
-def test_check_names_what_a_destination_does_not_take_and_the_key_that_switches_it_off(config):
+def test_check_names_what_a_destination_does_not_take_and_the_key_that_switches_it_off(check):
     with Pacs([SecondaryCaptureImageStorage, Comprehensive3DSRStorage]) as pacs:
-        path = config(
+        there = (
             f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\n'
             f"port = {pacs.port}\n"
         )
-        done = hilum("check", "--json", "--config", path)
-        off = hilum("check", "--json", "--config", path, HILUM_RESULTS__PRESENTATION_STATE="false")
-    (wrong,) = (item["text"] for item in json.loads(done.stdout) if not item["good"])
-    assert "does not take Grayscale Softcopy Presentation State Storage" in wrong
-    assert "[results] presentation_state" in wrong
-    assert off.returncode == 0, off.stdout
+        wrong, _ = check(there)
+        off, _ = check(there, HILUM_RESULTS__PRESENTATION_STATE="false")
+    (text,) = wrong.values()
+    assert "does not take Grayscale Softcopy Presentation State Storage" in text
+    assert "[results] presentation_state" in text
+    assert not off
 
 
 def test_check_says_what_is_wrong_with_a_configuration_that_cannot_be_read(tmp_path):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from peers import require_peer
 from pydicom import dcmread
 from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
 
-from scp.roles import default_name
+from scp.archive import Archive
+from scp.index.heartbeats import FRESH
+from scp.roles import beat_file, default_name
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -70,20 +73,11 @@ def test_the_ready_line_names_addresses_and_model(service):
     assert json.loads(service.get("/healthz"))["status"] == "alive"
 
 
-def test_a_health_check_is_told_by_exit_code_and_sentence(service):
-    def ready(*role):
-        command = [sys.executable, "-m", "scp.cli", "ready", "--config", service.config, *role]
-        web = {"HILUM_DASHBOARD__PORT": str(service.http_port)}
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=os.environ | web
-        )
-        return done.returncode, done.stdout
-
-    assert ready() == (0, "ready\n")
-    assert ready(default_name("work")) == (0, "ready\n")
-    code, said = ready("work-elsewhere")
-    assert code == 1
-    assert default_name("receive") in said
+def test_each_role_touches_a_file_for_health_checks(service):
+    archive = Archive(service.folder / "var")
+    for role in ("receive", "work", "dashboard"):
+        age_s = time.time() - beat_file(archive, default_name(role)).stat().st_mtime
+        assert age_s < FRESH.total_seconds()
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCR", "RG1_UNCI", "RG1_J2KR", "RG1_J2KI"])
