@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup serve demo test test-gpu ohif axe check format lock clean
+.PHONY: help setup serve demo test test-gpu test-docker ohif axe check format lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # compiled once, here: a role starts fast the first time, and where it may write nothing
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -29,6 +29,9 @@ test: $(STAMP)  ## all tests
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+test-docker:  ## build the image, run both compose files, break them; needs root (INSTALL=1 installs what it needs)
+	docker/test.sh
 
 # the prebuilt viewer, which the tests open answered studies in
 OHIF := @ohif/app@3.13.2

@@ -162,7 +162,7 @@ start_engine running || { say "the engine does not start in its own network"; ex
 megabytes() { echo $(($(docker image inspect --format '{{.Size}}' "$1") / 1000000)); }
 in_image() { docker run --rm --network none --read-only --entrypoint sh hilum:0.1.0 -c "$1"; }
 cuda_megabytes() {
-    in_image 'cd /opt/hilum/lib/python3*/site-packages && du -cm nvidia* triton* cuda* \
+    in_image 'cd /opt/hilum/lib/python3*/site-packages && du --total --block-size=1000000 nvidia* triton* cuda* \
         torch/lib/*cuda* torch/lib/*nvshmem* 2>/dev/null | tail -n 1 | cut -f 1'
 }
 holds_nothing_that_it_should_not() {
