@@ -124,7 +124,7 @@ compose() { docker compose --file docker/compose.yaml "$@"; }
 demo() { docker compose --file docker/compose.demo.yaml "$@"; }
 configure() { # configure ADDRESS: where, for the containers, this machine is
     {
-        sed "s|^ae_title = .*|&|" docker/config.toml
+        cat docker/config.toml
         printf '\n[[receiver.peers]]\nae_title = "STORESCU"\nhost = "%s"\n' "$1"
         printf '\n[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "%s"\nport = 11113\n' "$1"
         printf 'first_retry_s = 1\nlongest_retry_s = 2\n'
@@ -201,6 +201,7 @@ add_user() { # as an operator would, but for the terminal
 restarted() {
     [[ $(docker inspect --format '{{.RestartCount}} {{.State.Health.Status}}' "$(compose ps --quiet work)") == "1 healthy" ]]
 }
+nothing_waits() { compose exec -T work hilum queue list 2>&1 | grep -q "nothing waits"; }
 another_film() { # the same patient's film under another UID
     cp "$film" "$work/site/other.dcm"
     quiet dcmodify --no-backup --gen-inst-uid --gen-ser-uid --gen-stud-uid "$work/site/other.dcm"
@@ -208,9 +209,7 @@ another_film() { # the same patient's film under another UID
 killed_and_answered_once() {
     another_film && send "$work/site/other.dcm" || return 1
     kill -9 "$(pid_of work)" # not "docker kill", which the engine takes for a wish
-    until_true 90 restarted && until_true 60 answered "$1" || { compose logs work | tail -n 5; return 1; }
-    sleep 3 # would there be more?
-    answered "$1"
+    until_true 90 restarted && until_true 60 nothing_waits && answered "$1" || { compose logs work | tail -n 5; return 1; }
 }
 may_write_nowhere_else() {
     [[ $(compose exec -T work id -u) == 10001 ]] &&
@@ -271,10 +270,10 @@ seeded() { [[ $(docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' 
 series() { ask "/dicom-web/series?Modality=$1" | grep -o '"0020000E"' | wc -l; }
 pacs_has_the_answers() { [[ $(series SR) == 2 && $(series PR) -ge 1 ]]; }
 viewer_is_there() { ask /viewer | grep -q app-config.js && ask /app-config.js | grep -q dicom-web; }
-check "the demonstration is up" quiet demo up --detach --no-build --wait --wait-timeout 180
+check "the demonstration is up" quiet demo up --detach --no-build
 check "its films are in the PACS" until_true 60 seeded
 check "the PACS has hilum's answers in both studies" until_true 120 pacs_has_the_answers
-check "the viewer is there" viewer_is_there
+check "the viewer is there" until_true 60 viewer_is_there
 [[ -z ${PICTURE:-} ]] || check "picture" quiet inside .venv/bin/python docker/demo/picture.py http://127.0.0.1:3000 "$PICTURE"
 check "the demonstration goes" quiet demo down --volumes
 check "nothing left" nothing_left

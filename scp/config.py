@@ -37,9 +37,7 @@ from scp.results.settings import ResultSettings
 
 _PREFIX = "HILUM_"
 _CONFIG_FILE = "HILUM_CONFIG"  # no key: which file it is (scp/shell.py)
-_SECRETS = (
-    "CREDENTIALS_DIRECTORY"  # systemd.exec(5); the container's image points it to /run/secrets
-)
+_SECRETS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5); in containers it is /run/secrets
 
 
 class Settings(BaseSettings):

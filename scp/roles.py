@@ -111,11 +111,11 @@ def beat_until(
     A database that is away for a while is waited for, not died of.
     """
     file = beat_file(ground.archive, role.name)
-    file.parent.mkdir(exist_ok=True)
     while True:
         try:
             with Session(ground.engine) as session, session.begin():
                 beat(session, role, now())
+            file.parent.mkdir(exist_ok=True)
             file.touch()
             every_beat()
         except (SQLAlchemyError, OSError):

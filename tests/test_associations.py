@@ -278,6 +278,15 @@ def test_the_listener_takes_a_free_port_and_refuses_a_taken_one():
         open_listener("127.0.0.1", listening.getsockname()[1])
 
 
+def test_small_answers_are_sent_at_once():
+    with (
+        open_listener("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 def test_the_listener_and_the_sender_speak_either_family(ground, host):
     if not has_ipv6():
