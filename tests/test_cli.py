@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from typer.main import get_group
 from typer.testing import CliRunner
 
+from scp import logs
 from scp.check import check_all
 from scp.cli import app
 from scp.commands import parse_address
@@ -43,6 +44,17 @@ def hilum(*arguments, **environment):
         text=True,
         timeout=120,
     )
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    """Run a command in this process: most of one's time is its start."""
+    monkeypatch.setattr(logs, "configure_logs", lambda *_, **__: None)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [*map(str, arguments)])
+
+    return run
 
 
 @pytest.fixture
@@ -111,16 +123,16 @@ def test_a_wrong_command_is_wrong_usage():
     [["serve"], ["work"], ["queue", "list"], ["analyse", "film.dcm", "--out", "x"]],
     ids=" ".join,
 )
-def test_a_wrong_configuration_is_exit_code_78_and_one_sentence(tmp_path, command):
+def test_a_wrong_configuration_is_exit_code_78_and_one_sentence(inside, tmp_path, command):
     path = tmp_path / "config.toml"
     path.write_text("[receiver]\nprot = 1", encoding="utf-8")
-    done = hilum(*command, "--config", path)
-    assert done.returncode == 78
+    done = inside(*command, "--config", path)
+    assert done.exit_code == 78
     assert "receiver.prot: no such key; did you mean port?" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_configuration_is_exit_code_78(tmp_path):
+def test_a_shell_sees_that_a_configuration_is_missing(tmp_path):
     done = hilum("serve", "--config", tmp_path / "none.toml")
     assert done.returncode == 78
     assert "name one with --config" in done.stderr
@@ -136,18 +148,16 @@ def test_a_taken_port_is_exit_code_78_and_names_the_key(config):
     assert "[receiver] port" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "says"),
-    [
-        ("HILUM_INFERENCE__BUNDLE", "nowhere", "metadata.json is missing"),
-        ("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}', "Efusion"),
-    ],
-)
-def test_a_model_that_cannot_be_used_is_exit_code_78(config, variable, value, says):
-    done = hilum("work", "--config", config(), **{variable: value})
+def test_a_model_that_cannot_be_used_is_exit_code_78(config):
+    done = hilum("work", "--config", config(), HILUM_INFERENCE__BUNDLE="nowhere")
     assert done.returncode == 78
-    assert says in done.stderr
+    assert "metadata.json is missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_threshold_of_no_finding_is_a_model_that_cannot_be_used(check):
+    wrong, _ = check(HILUM_RESULTS__THRESHOLDS='{"Efusion": 0.4}')
+    assert "Efusion" in wrong["model"]
 
 
 def test_the_configuration_can_be_named_by_the_environment(tmp_path):
@@ -249,9 +259,9 @@ def test_an_empty_queue_says_so(config):
         ("retry", "delivery:1.2.3:pacs:1"),
     ],
 )
-def test_a_job_that_is_not_there_is_exit_code_1(config, verb, job):
-    done = hilum("queue", verb, job, "--config", config())
-    assert done.returncode == 1
+def test_a_job_that_is_not_there_is_exit_code_1(inside, config, verb, job):
+    done = inside("queue", verb, job, "--config", config())
+    assert done.exit_code == 1
     assert "Traceback" not in done.stderr
     assert job in done.stderr or "1.2.3" in done.stderr
 
