@@ -25,7 +25,7 @@ demo: $(STAMP)  ## send a real film to the running service and show what comes b
 	@$(BIN)/hilum demo
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

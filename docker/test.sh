@@ -118,10 +118,12 @@ trap 'exit 130' INT TERM
 # ---- a site of our own: its configuration, its secret, its PACS ----------------------------------
 secret=sesame-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 rm -rf "$work/site"
-mkdir -p "$work/site/pacs"
+mkdir -p "$work/site/pacs" "$work/site/models"
+cp -r inference/bundles/chest14 "$work/site/models/mine"
 chmod 755 "$work" "$work/site"
 echo "sqlite:////data/$secret.sqlite" >"$work/site/database_url"
 export HILUM_DATABASE_URL_FILE=$work/site/database_url HILUM_CONFIG_FILE=$work/site/config.toml
+export HILUM_MODELS=$work/site/models
 export BASE_IMAGE=localhost/python:3.11-slim-bookworm
 compose() { docker compose --file docker/compose.yaml "$@"; }
 demo() { docker compose --file docker/compose.demo.yaml "$@"; }
@@ -236,6 +238,11 @@ tells_nothing() {
     } >"$work/told" 2>&1
     ! grep --ignore-case --regexp "$secret" --regexp "${name%%^*}" "$work/told"
 }
+model_is_good() { # model_is_good FOLDER
+    compose run --rm --no-deps -T --env "HILUM_INFERENCE__BUNDLE=$1" work check --json 2>/dev/null |
+        grep -A 1 '"what": "model"' | grep -q '"good": true'
+}
+takes_a_mounted_model() { model_is_good /models/mine && ! model_is_good /models/none; }
 uses_the_secret() { compose exec -T work test -s "/data/$secret.sqlite"; }
 stops_cleanly() {
     local began=$SECONDS
@@ -258,6 +265,7 @@ check "somebody may log in" add_user
 check "hilum check finds nothing wrong" quiet compose exec -T work hilum check
 check "may write nowhere but in its volume" may_write_nowhere_else
 check "has no capability" may_do_nothing_else
+check "takes a model from a mount" takes_a_mounted_model
 check "a film is taken" send "$film"
 check "and answered" until_true 60 answered 2
 check "killed with a film in hand, and that film is answered once" killed_and_answered_once 4
@@ -268,7 +276,7 @@ check "down --volumes" quiet compose down --volumes
 check "nothing left" nothing_left
 
 # ---- the demonstration ---------------------------------------------------------------------------
-unset HILUM_CONFIG_FILE HILUM_DATABASE_URL_FILE
+unset HILUM_CONFIG_FILE HILUM_DATABASE_URL_FILE HILUM_MODELS
 ask() { inside "$CACHE/tools/bin/python" -c "
 import sys, urllib.request
 print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())" "http://127.0.0.1:3000$1"; }
