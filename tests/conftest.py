@@ -39,7 +39,7 @@ __all__ = [  # fixtures
     "sqlite_template",
 ]
 
-torch.set_num_threads(1)  # two test processes share the cores
+torch.set_num_threads(1)  # several test processes share the cores
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -19,7 +19,7 @@ from peers import require_peer
 from service import wait_for
 
 DIST = Path(__file__).parents[1] / ".peers" / "ohif" / "package" / "dist"
-PATIENCE_S = 90
+PATIENCE_S = 180  # three test processes share two cores
 
 CONFIGURATION = """
 window.config = {

@@ -43,12 +43,12 @@ class Watch:
             The database does not answer whoever has to wait.
         """
         with self._lock:
-            if self._last is None or self._max_age_s == 0:
-                self._count()
+            last = self._last
+            if last is None or self._max_age_s == 0:
+                last = self._count()
             elif self._is_old() and (self._next is None or self._next.done()):
                 self._next = self._pool.submit(self._count_behind)
-            assert self._last is not None
-            return self._last
+            return last
 
     def settle(self) -> None:
         """Wait until nothing is being counted."""
@@ -64,11 +64,12 @@ class Watch:
     def _is_old(self) -> bool:
         return self._clock() - self._counted_at >= self._max_age_s
 
-    def _count(self) -> None:
+    def _count(self) -> Counts:
         started = self._clock()
         with Session(self._engine) as session:
-            self._last = counts(session)
+            self._last = made = counts(session)
         self._counted_at = started
+        return made
 
     def _count_behind(self) -> None:
         try:
