@@ -106,7 +106,8 @@ leave() {
 inside() { nsenter --net --target "$engine" "$@"; }
 
 can_it_be_done
-work=${WORK:-$(mktemp -d "$(place)/ht.XXXXXX")} receiver=
+work=${WORK:-$(mktemp --directory --tmpdir="$(place)")}
+receiver= # of answers, once it runs
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/config DOCKER_BUILDKIT=1
 mkdir -p "$DOCKER_CONFIG/cli-plugins" "$work/bin"
 ln -sf /usr/bin/docker "$work/bin/docker" # Debian's, before any other
@@ -256,7 +257,7 @@ nothing_left() { [[ -z $(docker ps --all --quiet)$(docker volume ls --quiet)$(do
 quiet compose create --no-build
 configure "$(gateway)"
 (cd "$work/site/pacs" && exec nsenter --net --target "$engine" storescp --aetitle PACS --config-file \
-    "$OLDPWD/docker/storescp.cfg" Default 11113) >"$work/storescp.log" 2>&1 &
+    "$OLDPWD/tests/storescp.cfg" Default 11113) >"$work/storescp.log" 2>&1 &
 receiver=$!
 began=$(date +%s%N)
 check "up, and healthy" up

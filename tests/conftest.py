@@ -21,8 +21,11 @@ from labelled import finished_run, labelled_films
 from orthanc import orthanc
 from pynetdicom import _config
 from tiny import make_tiny_bundle
+from typer.testing import CliRunner
 
 from inference.canvas import Canvas
+from scp import logs
+from scp.cli import app
 
 __all__ = [  # fixtures
     "backend",
@@ -79,6 +82,19 @@ def _receivers_stay_in_their_test(monkeypatch):
     """Undo what a receiver sets for its whole process, which in the service is its own."""
     monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", False)
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    """Run a command in this process: most of one's time is its start."""
+    monkeypatch.setattr(logs, "configure_logs", lambda *_, **__: None)
+
+    def run(*arguments, stdin=None):
+        done = CliRunner().invoke(app, [*map(str, arguments)], input=stdin)
+        assert isinstance(done.exception, SystemExit | None)  # a shell would see a traceback
+        return done
+
+    return run
 
 
 @pytest.fixture

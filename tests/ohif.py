@@ -21,28 +21,7 @@ from service import wait_for
 DIST = Path(__file__).parents[1] / ".peers" / "ohif" / "package" / "dist"
 PATIENCE_S = 180  # three test processes share two cores
 
-CONFIGURATION = """
-window.config = {
-  routerBasename: null, extensions: [], modes: [], showStudyList: true,
-  maxNumberOfWebWorkers: 1, showWarningMessageForCrossOrigin: false,
-  showCPUFallbackMessage: false, investigationalUseDialog: { option: 'never' },
-  defaultDataSourceName: 'pacs',
-  dataSources: [{
-    namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
-    sourceName: 'pacs',
-    configuration: {
-      friendlyName: 'PACS', name: 'PACS',
-      qidoRoot: window.location.origin + '/dicom-web',
-      wadoRoot: window.location.origin + '/dicom-web',
-      wadoUriRoot: window.location.origin + '/wado',
-      qidoSupportsIncludeField: false, imageRendering: 'wadors', thumbnailRendering: 'wadors',
-      enableStudyLazyLoad: true, supportsFuzzyMatching: false, supportsWildcard: true,
-      omitQuotationForMultipartRequest: true,
-      bulkDataURI: { enabled: true, relativeResolution: 'studies' },
-    },
-  }],
-};
-"""
+CONFIGURATION = Path(__file__).parents[1] / "docker" / "demo" / "app-config.js"
 
 CHROMIUM = [
     "--no-sandbox",
@@ -94,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/dicom-web/"):
             self._ask_the_pacs()
         elif path == "/app-config.js":
-            self._answer(200, CONFIGURATION.encode(), "text/javascript")
+            self._answer(200, CONFIGURATION.read_bytes(), "text/javascript")
         else:
             self._send_file(path)
 
@@ -238,19 +217,26 @@ def require_ohif() -> None:
 
 
 @contextlib.contextmanager
-def open_viewer(pacs_port: int, shots: Path) -> Iterator[Viewer]:
-    """Start Chromium with OHIF in front of a PACS."""
+def viewer_at(address: str, shots: Path) -> Iterator[Viewer]:
+    """Start Chromium for an OHIF that is served at an address."""
     from playwright.sync_api import sync_playwright
 
-    require_ohif()
     chromium = require_peer("chromium")
-    with serve_ohif(pacs_port) as address, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         # the guided tour would lie over the film
         page.add_init_script("localStorage.setItem('shownTours', '[\"basicViewerTour\"]')")
         yield Viewer(page, address, shots)
         browser.close()
+
+
+@contextlib.contextmanager
+def open_viewer(pacs_port: int, shots: Path) -> Iterator[Viewer]:
+    """Start Chromium with OHIF in front of a PACS."""
+    require_ohif()
+    with serve_ohif(pacs_port) as address, viewer_at(address, shots) as viewer:
+        yield viewer
 
 
 def empty(folder: Path) -> Path:

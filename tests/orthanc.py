@@ -24,13 +24,7 @@ DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 # as an administrator would write it: films that come from elsewhere go on to hilum
-ROUTING = """
-function OnStoredInstance(instance, tags, metadata, origin)
-   if (tags.Modality == 'CR' or tags.Modality == 'DX') and tags.Manufacturer ~= 'hilum' then
-      SendToModality(instance, 'hilum')
-   end
-end
-"""
+ROUTING = Path(__file__).parents[1] / "docker" / "demo" / "routing.lua"
 
 
 @dataclass
@@ -113,9 +107,7 @@ class Orthanc:
     def _configuration(self) -> dict[str, object]:
         routing: dict[str, object] = {}
         if self.routes_to is not None:
-            script = self.folder / "routing.lua"
-            script.write_text(ROUTING)
-            routing["LuaScripts"] = [str(script)]
+            routing["LuaScripts"] = [str(ROUTING)]
             routing["DicomModalities"] = {"hilum": ["HILUM", "127.0.0.1", self.routes_to]}
         return routing | {
             "Name": "hilum's tests",

@@ -17,6 +17,8 @@ from time import monotonic
 
 from peers import require_peer
 
+# its built-in list has no Comprehensive 3D SR
+ACCEPTED = Path(__file__).with_name("storescp.cfg")
 PATIENCE_S = 240  # a loaded machine imports torch in a minute
 
 
@@ -53,11 +55,11 @@ class StoreScp:
     def start(self):
         self.folder.mkdir(exist_ok=True)
         command = [require_peer("storescp"), "-v", "-aet", "PACS", "-od", self.folder, "-xf"]
-        config = self.folder.parent / "storescp.cfg"
-        config.write_text(STORESCP_PROFILE)
         with (self.folder.parent / "storescp.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*command, config, "Default", str(self.port)], stdout=log, stderr=subprocess.STDOUT
+                [*command, ACCEPTED, "Default", str(self.port)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         wait_for(self._listens, "storescp to listen", 30)
 
@@ -74,23 +76,6 @@ class StoreScp:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             return True
         return False
-
-
-# its built-in list has no Comprehensive 3D SR
-STORESCP_PROFILE = """
-[[TransferSyntaxes]]
-[Uncompressed]
-TransferSyntax1 = LocalEndianExplicit
-TransferSyntax2 = LittleEndianImplicit
-[[PresentationContexts]]
-[Contexts]
-PresentationContext1 = VerificationSOPClass\\Uncompressed
-PresentationContext2 = SecondaryCaptureImageStorage\\Uncompressed
-PresentationContext3 = 1.2.840.10008.5.1.4.1.1.88.34\\Uncompressed
-[[Profiles]]
-[Default]
-PresentationContexts = Contexts
-"""
 
 
 def destination(port: int, name: str = "pacs", ae_title: str = "PACS") -> str:

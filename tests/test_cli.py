@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from typer.main import get_group
 from typer.testing import CliRunner
 
-from scp import logs
 from scp.check import check_all
 from scp.cli import app
 from scp.commands import parse_address
@@ -44,17 +43,6 @@ def hilum(*arguments, **environment):
         text=True,
         timeout=120,
     )
-
-
-@pytest.fixture
-def inside(monkeypatch):
-    """Run a command in this process: most of one's time is its start."""
-    monkeypatch.setattr(logs, "configure_logs", lambda *_, **__: None)
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [*map(str, arguments)])
-
-    return run
 
 
 @pytest.fixture
@@ -148,16 +136,18 @@ def test_a_taken_port_is_exit_code_78_and_names_the_key(config):
     assert "[receiver] port" in done.stderr
 
 
-def test_a_model_that_cannot_be_used_is_exit_code_78(config):
-    done = hilum("work", "--config", config(), HILUM_INFERENCE__BUNDLE="nowhere")
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("HILUM_INFERENCE__BUNDLE", "nowhere", "metadata.json is missing"),
+        ("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}', "Efusion"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_exit_code_78(config, variable, value, says):
+    done = hilum("work", "--config", config(), **{variable: value})
     assert done.returncode == 78
-    assert "metadata.json is missing" in done.stderr
+    assert says in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_threshold_of_no_finding_is_a_model_that_cannot_be_used(check):
-    wrong, _ = check(HILUM_RESULTS__THRESHOLDS='{"Efusion": 0.4}')
-    assert "Efusion" in wrong["model"]
 
 
 def test_the_configuration_can_be_named_by_the_environment(tmp_path):

@@ -7,15 +7,14 @@ import subprocess
 import sys
 import unicodedata
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from invented_films import NOW, open_index
 from sqlalchemy.orm import Session
-from typer.testing import CliRunner
 
-from scp import logs, passwords
-from scp.cli import app
+from scp import passwords
 from scp.index import logins, users
 from scp.index.people import Access
 
@@ -33,14 +32,13 @@ def config(tmp_path):
 
 
 @pytest.fixture
-def hilum(config, monkeypatch):
-    """Run a command in this process: most of one's time is its start."""
-    monkeypatch.setattr(logs, "configure_logs", lambda *_, **__: None)
+def hilum(inside, config):
+    """Run a command with this test's configuration."""
+    return partial(_with, inside, config)
 
-    def run(*arguments, stdin=None):
-        return CliRunner().invoke(app, [*arguments, "--config", str(config)], input=stdin)
 
-    return run
+def _with(inside, config, *arguments, stdin=None):
+    return inside(*arguments, "--config", config, stdin=stdin)
 
 
 def add(hilum, name="otto", access="operator", password=PASSWORD):

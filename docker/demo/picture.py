@@ -9,12 +9,9 @@ runs it where PICTURE is set.
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from ohif import CHROMIUM, Viewer
-from peers import require_peer
+from ohif import viewer_at
 
 STUDY = "1.3.6.1.4.1.5962.1.2.9.20040826185059.5457"  # of pydicom-data's RG1_UNCR.dcm
 
@@ -22,18 +19,11 @@ STUDY = "1.3.6.1.4.1.5962.1.2.9.20040826185059.5457"  # of pydicom-data's RG1_UN
 def main() -> None:
     """Wait for the answers, open the summary, keep what is on the screen."""
     address, out = sys.argv[1], Path(sys.argv[2])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=require_peer("chromium"), args=CHROMIUM
-        )
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.add_init_script("localStorage.setItem('shownTours', '[\"basicViewerTour\"]')")
-        viewer = Viewer(page, address, out.parent)
+    with viewer_at(address, out.parent) as viewer:
         viewer.open(STUDY)
         viewer.open_series("AI chest X-ray findings (RUO)")
         viewer.drawn(coloured=True)
         viewer.shot(out.stem)
-        browser.close()
 
 
 if __name__ == "__main__":
