@@ -42,10 +42,6 @@ class Statement(Protocol):
     def model(self) -> ModelIdentity:
         """Which weights speak."""
 
-    @property
-    def said(self) -> tuple[object, ...]:
-        """What else another object would differ by."""
-
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -89,11 +85,6 @@ class Answer:
         return None if self.comparison is None else self.prior_source
 
     @property
-    def said(self) -> tuple[object, ...]:
-        """Notes, and which findings go on."""
-        return (*self.notes, *sorted(self.followed.items()))
-
-    @property
     def outlined(self) -> list[tuple[int, FloatArray]]:
         """The findings that have an outline, by index, each with it."""
         return [(i, ring) for i, ring in enumerate(self.outlines) if ring is not None]
@@ -122,11 +113,6 @@ class NotAnalysed:
     @property
     def prior(self) -> None:
         """Nothing was compared."""
-
-    @property
-    def said(self) -> tuple[object, ...]:
-        """The reason."""
-        return (self.reason, self.detail)
 
 
 @dataclass(frozen=True, eq=False)

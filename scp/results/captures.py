@@ -20,6 +20,7 @@ from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
 from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY
 from scp.results.settings import ResultSettings
+from scp.results.uids import named
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SUBTRACTION = Code("113062", "DCM", "Pixel by pixel subtraction")
@@ -40,7 +41,7 @@ def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
         settings=settings.drawing,
     )
     envelope = Envelope(answer, SUMMARY, settings)
-    return ResultObject(SUMMARY.name, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))
+    return named(SUMMARY, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))[0]
 
 
 def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
@@ -65,8 +66,8 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
-        made.append(ResultObject(CLOSEUP.name, _capture(envelope, rgb, derivation, number)))
-    return made
+        made.append(_capture(envelope, rgb, derivation, number))
+    return named(CLOSEUP, *made) if made else []
 
 
 def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
@@ -94,7 +95,7 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
     ds = _capture(envelope, rgb, "Current film compared with the prior film moved onto it")
     if answer.comparison.comparable:
         ds.DerivationCodeSequence = [hd.sr.CodedConcept.from_code(SUBTRACTION)]
-    return ResultObject(COMPARISON.name, ds)
+    return named(COMPARISON, ds)[0]
 
 
 def study_day(header: Dataset) -> dt.date | None:

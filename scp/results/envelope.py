@@ -8,12 +8,12 @@ from typing import Any
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID
 
 from scp.results.answer import Statement
-from scp.results.identity import UTF8, derive_uid, prepare_source
+from scp.results.identity import UTF8, prepare_source
 from scp.results.kinds import Kind
 from scp.results.settings import ResultSettings
+from scp.results.uids import UNNAMED
 
 
 class Envelope:
@@ -42,24 +42,17 @@ class Envelope:
         """What the film says it shows; the gate has let nothing else through than a chest."""
         return self.current.get("BodyPartExamined") or "CHEST"
 
-    def uid(self, *what: object) -> UID:
-        """Derive a UID; other weights, software, prior, notes or settings make another object."""
-        said, model = self.statement, self.statement.model
-        who = (said.product.version, model.name, model.version, model.sha256)
-        films = (film.SOPInstanceUID for film in self.films)
-        how = self.settings.model_dump_json()
-        return derive_uid(*films, *who, self.kind.name, *what, *said.said, how)
-
     def arguments(self, instance_number: int = 1) -> dict[str, Any]:
         """Return what each of highdicom's constructors takes.
 
-        The patient's name is not among it: highdicom prints odd names into warnings.
+        The patient's name is not among it: highdicom prints odd names into warnings. The UIDs are
+        those of no object yet (`scp.results.uids.give_uids`).
         """
         product, moment = self.statement.product, self.moment
         return {
-            "series_instance_uid": self.uid("series"),
+            "series_instance_uid": UNNAMED,
             "series_number": self.settings.first_series_number + self.kind.place,
-            "sop_instance_uid": self.uid("instance", instance_number),
+            "sop_instance_uid": UNNAMED,
             "instance_number": instance_number,
             "manufacturer": product.manufacturer,
             "manufacturer_model_name": product.model_name,

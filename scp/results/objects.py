@@ -1,21 +1,18 @@
 """One answer -> its DICOM objects, and their bytes."""
 
-import io
-
-from pydicom.dataset import Dataset
-
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import comparison_capture, finding_captures, summary_capture
 from scp.results.presentation import presentation_state
 from scp.results.report import report
 from scp.results.segmentation import label_map, segmentation
 from scp.results.settings import ResultSettings
+from scp.results.uids import to_bytes as to_bytes  # noqa: PLC0414 -- part of this module
 
 
 def make_objects(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
     """Make every object that the settings ask for, all in the study of the current film.
 
-    The same answer and settings make the same UIDs and the same bytes. The comparison capture
+    The same contents have the same UIDs, other contents others. The comparison capture
     exists only with a comparison; films that are not comparable have one too, and it says so.
     What shows a place exists only where there is one.
     """
@@ -36,10 +33,3 @@ def make_objects(answer: Answer, settings: ResultSettings) -> list[ResultObject]
     if settings.label_map and answer.outlined:
         made.append(label_map(answer, settings))
     return made
-
-
-def to_bytes(ds: Dataset) -> bytes:
-    """Encode an object as a file (PS3.10)."""
-    out = io.BytesIO()
-    ds.save_as(out, enforce_file_format=True)
-    return out.getvalue()

@@ -23,6 +23,7 @@ from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
 from scp.results.settings import ResultSettings
 from scp.results.tracking import tracking_identifier, tracking_uid
+from scp.results.uids import named
 
 _LAYER = "AI_FINDINGS"
 _YELLOW = hd.color.CIELabColor(85, -5, 75)
@@ -70,7 +71,7 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
         ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]
     ds.BodyPartExamined = envelope.body_part
     envelope.seal(ds)
-    return ResultObject(PRESENTATION_STATE.name, ds)
+    return named(PRESENTATION_STATE, ds)[0]
 
 
 def _lines(answer: Answer) -> Iterator[pr.GraphicObject]:

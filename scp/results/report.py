@@ -26,6 +26,7 @@ from scp.results.identity import Product, derive_uid
 from scp.results.kinds import NOT_ANALYSED, REPORT
 from scp.results.measurements import measurements, outcome
 from scp.results.settings import ReportClass, ResultSettings
+from scp.results.uids import named
 
 _CLASSES = {
     ReportClass.COMPREHENSIVE_3D: sr.Comprehensive3DSR,
@@ -42,7 +43,7 @@ def report(answer: Answer, settings: ResultSettings) -> ResultObject:
     # is referred to is the current film, which is evidence.
     ds.ContentSequence.append(measurements(answer, envelope))
     ds.ContentSequence.append(evaluations(answer, settings.drawing.label))
-    return ResultObject(REPORT.name, ds)
+    return named(REPORT, ds)[0]
 
 
 def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> ResultObject:
@@ -52,7 +53,7 @@ def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> Res
     comment = f"NOT ANALYSED (AI): {statement.detail}"
     ds.ContentSequence.append(outcome(envelope, NOT_DONE, comment, NOT_LOOKED_FOR))
     ds.ContentSequence.append(not_analysed_evaluations(statement, settings.drawing.label))
-    return ResultObject(NOT_ANALYSED.name, ds)
+    return named(NOT_ANALYSED, ds)[0]
 
 
 def _document(envelope: Envelope) -> Dataset:

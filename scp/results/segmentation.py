@@ -30,6 +30,7 @@ from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
 from scp.results.settings import ResultSettings
 from scp.results.tracking import tracking_identifier, tracking_uid
+from scp.results.uids import UNNAMED, named
 
 FULL_SCALE = 255  # Maximum Fractional Value: what a map's 1 is stored as
 
@@ -195,11 +196,10 @@ def _plane(answer: Answer) -> Dataset:
 
 
 def _finished(ds: Dataset, envelope: Envelope) -> ResultObject:
-    uid = envelope.uid("dimensions")  # highdicom makes one up
     for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
-        item.DimensionOrganizationUID = uid
+        item.DimensionOrganizationUID = UNNAMED  # highdicom makes one up
     ds.PatientOrientation = orientation(envelope.current)
     ds.BodyPartExamined = envelope.body_part
     hand_on_loss(ds, [envelope.current])
     envelope.seal(ds)
-    return ResultObject(envelope.kind.name, ds)
+    return named(envelope.kind, ds)[0]
