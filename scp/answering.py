@@ -20,6 +20,7 @@ from inference.header import MALFORMED
 from scp.again import ask_again
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
+from scp.failures import SENTENCES, Cause
 from scp.fetching import not_fetched
 from scp.index import choices, deliveries, fetches, films
 from scp.index.placing import place
@@ -170,11 +171,12 @@ class Answerer:
             for name, number in numbers.items():
                 self.jobs.deliver(session, instance.uid, name, number)
 
-    def state_failure(self, film_uid: str, reason: str) -> None:
-        """Say that a film could not be answered although it might be."""
-        objects = self._statement(film_uid, reason, _FAILED)
-        detail = f"{_FAILED}; its log says why. Try again: hilum queue retry"
-        self._state(film_uid, FilmState.FAILED, reason, detail, objects)
+    def state_failure(self, film_uid: str, cause: Cause, sentence: str = "") -> None:
+        """Say that a film could not be answered although it might be, and why in our own words."""
+        sentence = sentence or SENTENCES[cause]
+        objects = self._statement(film_uid, cause.value, f"{_FAILED}. {sentence}")
+        detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
+        self._state(film_uid, FilmState.FAILED, cause.value, detail, objects)
 
     def _statement(self, film_uid: str, reason: str, detail: str) -> list[ResultObject]:
         """Make the report that there is no answer, where it is asked for and can be made.

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from scp.failures import SENTENCES, Cause
 from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
 from scp.queue import FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
@@ -64,7 +65,7 @@ class Mending:
         self.jobs.cancel(job_id)
         film_uid = film_of(job_id)
         if film_uid is not None:
-            self._set_film(film_uid, FilmState.FAILED, "Cancelled", "cancelled by an operator")
+            self._set_film(film_uid, FilmState.FAILED, Cause.CANCELLED, SENTENCES[Cause.CANCELLED])
         elif beside_of(job_id) is None:  # otherwise its first answer stands
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)

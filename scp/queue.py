@@ -209,7 +209,6 @@ class Jobs:
                 "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
             ],
             load_input=False,
-            load_output=False,
         )
 
     def stopped(self, limit: int) -> list[WorkflowStatus]:
@@ -219,7 +218,6 @@ class Jobs:
             sort_desc=True,
             limit=limit,
             load_input=False,
-            load_output=False,
         )
 
     def running(self) -> list[WorkflowStatus]:

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.config import Settings
+from scp.failures import film_failure, job_failure
 from scp.index import films
-from scp.index.schema import Delivery, DeliveryState, Instance, Result
+from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.mending import Mending
 from scp.queue import STATE_WORDS, NoSuchJob, changed_at, film_in
 from scp.roles import Ground, now, open_ground
@@ -46,7 +47,7 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
             shown = _row(job) | {
                 "film": film_uid,
                 "film_state": instance.state.value,
-                "film_reason": instance.detail or instance.reason,
+                "film_reason": film_reason(instance),
                 "deliveries": [_delivery(row) for row in _deliveries(session, film_uid)],
             }
     if as_json:
@@ -75,6 +76,13 @@ def cancel_job(settings: Settings, job_id: str) -> None:
     Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
 
 
+def film_reason(instance: Instance) -> str:
+    """Say why a film has no answer; "" when it has one."""
+    if instance.state is FilmState.FAILED:
+        return film_failure(instance.reason, instance.detail)
+    return instance.detail or instance.reason
+
+
 def _require(ground: Ground, job_id: str) -> WorkflowStatus:
     job = ground.jobs.status(job_id)
     if job is None:
@@ -87,7 +95,7 @@ def _row(job: WorkflowStatus) -> dict[str, Any]:
         "job": job.workflow_id,
         "state": STATE_WORDS.get(job.status, job.status.lower()),
         "since": changed_at(job).isoformat(timespec="seconds"),
-        "why": type(job.error).__name__ if job.error is not None else "",
+        "why": job_failure(job.error),
     }
 
 

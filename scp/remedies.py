@@ -112,25 +112,3 @@ FETCHES = {
     " several values.",
     "broken": "Asking for earlier films broke: a fault of hilum's, its log has the traceback.",
 }
-
-
-def film_failure(reason: str, detail: str) -> str:
-    """Return why a film has no answer, for who can do something about it."""
-    known = {
-        "Cancelled": "An operator cancelled it.",
-        "WorkerDied": "The worker died on this film again and again. Its log says how; if the"
-        " kernel killed it, there was too little memory.",
-        "FileNotFoundError": "Its file is gone from data_dir: see that the disk is mounted, or"
-        " restore it from a backup.",
-        "PermissionError": "A file in data_dir may not be read or written: see who owns it.",
-        "OSError": "The disk of data_dir did not do as it should: see that it is mounted and has"
-        " room.",
-        "OperationalError": "The database went away while the film was being answered.",
-        "MemoryError": "There was too little memory.",
-        "OutOfMemoryError": "The GPU had too little memory: lower [inference] batch_size.",
-    }
-    if reason in known:
-        return known[reason]
-    if detail and not detail.startswith("hilum could not answer"):
-        return detail
-    return f"hilum could not answer it; the worker's log says at which place ({reason})."

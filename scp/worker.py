@@ -20,6 +20,7 @@ from scp.answering import Answerer
 from scp.config import Settings
 from scp.delivery import Deliverer
 from scp.errors import ServiceError
+from scp.failures import Cause
 from scp.fetching import Fetcher
 from scp.index import films
 from scp.index.heartbeats import Role
@@ -203,4 +204,4 @@ def state_given_up(ground: Ground, answerer: Answerer) -> None:
         with Session(ground.engine) as session:
             stated = films.film(session, film_uid).state is FilmState.FAILED
         if not stated:
-            answerer.state_failure(film_uid, "WorkerDied")
+            answerer.state_failure(film_uid, Cause.WORKER_DIED)

@@ -9,6 +9,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 
 from scp.answering import Answerer
 from scp.delivery import Deliverer
+from scp.failures import SENTENCES, Cause, Step, failing, step_failure
 from scp.fetching import Fetcher
 from scp.pairs import compare_pair
 from scp.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE
@@ -39,7 +40,12 @@ class Worker(DBOSConfiguredInstance):
                 self.write(film_uid)
         except Exception as error:  # a workflow's outer edge: the film must not stay without a word
             log.exception("failed", film=film_uid)
-            self.state_failure(film_uid, type(error).__name__)
+            failure = step_failure(error)
+            self.state_failure(
+                film_uid,
+                failure.cause if failure else Cause.FAULT,
+                str(failure or SENTENCES[Cause.FAULT]),
+            )
             raise
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_again", max_recovery_attempts=_MOST_RECOVERIES)
@@ -72,34 +78,40 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network."""
-        return self.answerer.read(film_uid)
+        with failing(Step.READ):
+            return self.answerer.read(film_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def fetch(self, film_uid: str, attempt: int) -> None:
         """Bring the film's priors here from the PACS, or write down why not."""
-        self.fetcher.fetch(film_uid, attempt)
+        with failing(Step.FETCH):
+            self.fetcher.fetch(film_uid, attempt)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, ask for their delivery."""
-        self.answerer.write(film_uid)
+        with failing(Step.WRITE):
+            self.answerer.write(film_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write_again(self, film_uid: str) -> None:
         """Write the answer once more, unless its prior is still the best."""
-        self.answerer.write_again(film_uid)
+        with failing(Step.WRITE):
+            self.answerer.write_again(film_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def compare(self, film_uid: str, prior_uid: str) -> None:
         """Compare two films, and remember what is to be seen of it."""
-        compare_pair(self.answerer, film_uid, prior_uid)
+        with failing(Step.COMPARE):
+            compare_pair(self.answerer, film_uid, prior_uid)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
-    def state_failure(self, film_uid: str, reason: str) -> None:
-        """Say that a film could not be answered although it might be."""
-        self.answerer.state_failure(film_uid, reason)
+    def state_failure(self, film_uid: str, reason: str, sentence: str) -> None:
+        """Say that a film could not be answered although it might be, and why."""
+        self.answerer.state_failure(film_uid, Cause(reason), sentence)
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def attempt_delivery(self, film_uid: str, destination: str, number: int | None) -> None:
         """Send what a destination has not yet taken of this job's part."""
-        self.deliverer.attempt(film_uid, destination, number)
+        with failing(Step.DELIVER):
+            self.deliverer.attempt(film_uid, destination, number)

@@ -8,6 +8,7 @@ from pydicom.uid import JPEG2000Lossless
 from sqlalchemy.orm import Session
 
 from inference.gate import Reason
+from scp.failures import Cause
 from scp.index import deliveries, films
 from scp.index.schema import Analysis, Comparison, Delivery, FilmState, Result
 from scp.queue import again_job, delivery_job, film_job
@@ -123,9 +124,9 @@ def test_a_film_that_vanished_from_the_archive_fails_for_all_to_see(bench):
         bench.ground.archive.path(films.film(session, uid).path).unlink()
     with pytest.raises(FileNotFoundError):
         bench.answerer.read(uid)
-    bench.answerer.state_failure(uid, "FileNotFoundError")
+    bench.answerer.state_failure(uid, Cause.FILE_MISSING)
     row = bench.row(uid)
-    assert (row.state, row.reason) == (FilmState.FAILED, "FileNotFoundError")
+    assert (row.state, row.reason) == (FilmState.FAILED, "file_missing")
     assert "hilum queue retry" in row.detail
 
 
@@ -190,7 +191,7 @@ def test_what_is_said_twice_of_a_film_that_was_not_analysed_is_one_object(outspo
 
 def test_a_site_may_be_told_in_the_study_that_a_film_failed(outspoken):
     uid = outspoken.take(make_film_ds())
-    outspoken.answerer.state_failure(uid, "ReadFailed")
+    outspoken.answerer.state_failure(uid, Cause.FAULT)
     row = outspoken.row(uid)
     assert row.state is FilmState.FAILED
     assert any("could not answer" in text for text in outspoken.report(row, "not-analysed"))
@@ -200,7 +201,7 @@ def test_a_film_whose_file_is_gone_is_stated_as_failed_even_without_an_object(ou
     uid = outspoken.take(make_film_ds())
     with Session(outspoken.ground.engine) as session:
         outspoken.ground.archive.path(films.film(session, uid).path).unlink()
-    outspoken.answerer.state_failure(uid, "FileNotFoundError")
+    outspoken.answerer.state_failure(uid, Cause.FILE_MISSING)
     assert (outspoken.row(uid).state, outspoken.row(uid).results) == (FilmState.FAILED, ())
 
 

@@ -213,6 +213,21 @@ def test_films_of_before_are_found_by_patient_id_finding_and_change(empty):
         ]
 
 
+def test_failures_of_before_lose_the_names_of_classes(empty):
+    old = {"1.1": "FileNotFoundError", "1.2": "DBOSMaxStepRetriesExceeded", "1.3": "Cancelled"}
+    with empty.begin() as connection:
+        command.upgrade(migrations(connection), "0005")
+        insert = inserter(connection)
+        series = insert("series", uid="1.3", study_id=insert("study", uid="1.2"))
+        for uid, reason in old.items():
+            insert("instance", uid=uid, series_id=series, state="failed", reason=reason)
+        insert("instance", uid="1.4", series_id=series, state="not analysed", reason="too_small")
+        command.upgrade(migrations(connection), "head")
+        rows = connection.execute(sa.text("SELECT uid, reason FROM instance ORDER BY uid"))
+        reasons = ["file_missing", "fault", "cancelled", "too_small"]
+        assert [row.reason for row in rows] == reasons
+
+
 def test_the_steps_are_one_line_without_branches(tmp_path):
     engine = open_database(f"sqlite:///{tmp_path / 'index.sqlite'}")
     with engine.begin() as connection:

@@ -252,7 +252,7 @@ def test_a_cancelled_second_answer_is_listed_and_done_again(site):
 def test_the_last_errors_are_of_all_kinds_newest_first_in_words(site):
     with site.invent() as invented:
         dead(invented)
-        invented.film(age_s=7200, state=FilmState.FAILED, reason="WorkerDied", detail="hilum could")
+        invented.film(age_s=7200, state=FilmState.FAILED, reason="worker_died")
         film = invented.film()
         invented.session.add(
             PriorFetch(
@@ -267,7 +267,7 @@ def test_the_last_errors_are_of_all_kinds_newest_first_in_words(site):
     said = section(site.page("/queue"), "errors")
     order = ["no data set", "refused our question", "is it running", "again and again"]
     assert [said.index(words) for words in order] == sorted(said.index(words) for words in order)
-    assert "WorkerDied" not in said
+    assert "worker_died" not in said
     assert 'href="/quarantine"' in said
 
 
@@ -309,7 +309,7 @@ def test_a_viewer_sees_no_button_and_is_refused(site, monkeypatch):
 def test_the_film_page_offers_what_can_be_done_about_its_deliveries_and_itself(site):
     with site.invent() as invented:
         letter = dead(invented)
-        failed = invented.film(state=FilmState.FAILED, reason="OSError").uid
+        failed = invented.film(state=FilmState.FAILED, reason="disk").uid
         fine = invented.film().uid
     page = site.page(f"/films/{letter}")
     assert f'action="/queue/retry?job=delivery%3A{letter}%3APACS_A"' in page

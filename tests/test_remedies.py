@@ -4,7 +4,7 @@ import pytest
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from scp.index.fetches import Outcome
-from scp.remedies import FETCHES, Parties, film_failure, remedy
+from scp.remedies import FETCHES, Parties, remedy
 
 PACS = Parties("PACS_A", "HILUM")
 
@@ -62,10 +62,3 @@ def test_a_strange_error_is_shown_as_it_is_and_braces_are_no_fields():
 
 def test_each_way_in_which_priors_do_not_come_has_its_sentence():
     assert set(FETCHES) == {outcome.value for outcome in Outcome} - {"done"}
-
-
-def test_a_failed_film_is_not_explained_by_the_name_of_a_class():
-    assert "died on this film" in film_failure("WorkerDied", "hilum could not answer this film")
-    assert film_failure("Cancelled", "cancelled by an operator") == "An operator cancelled it."
-    assert film_failure("Strange", "its pixels are odd") == "its pixels are odd"
-    assert "log" in film_failure("Strange", "hilum could not answer this film; its log says why")

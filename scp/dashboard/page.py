@@ -23,9 +23,9 @@ from scp.audit import AuditFailed
 from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
 from scp.dashboard.pictures import is_picture
+from scp.failures import film_failure
 from scp.index.schema import DeliveryState, FilmState
 from scp.index.wanted import Order, Unclear
-from scp.remedies import film_failure
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
@@ -218,9 +218,9 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
         return problem_page(request, 503, "Not now", f"{text} this page looks again by itself.")
 
     @app.exception_handler(Exception)  # the outer edge; the server logs the traceback
-    def broken(request: Request, error: Exception) -> Response:
-        text = f"The dashboard broke ({type(error).__name__}); its log says where. Films are"
-        return problem_page(request, 500, "Not now", f"{text} received and read all the same.")
+    def broken(request: Request, _: Exception) -> Response:
+        text = "A fault of the dashboard's own: its log has the traceback. Films are received and"
+        return problem_page(request, 500, "Not now", f"{text} read all the same.")
 
 
 def wants_page(request: Request) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from dbos import WorkflowStatus
 
 from scp.dashboard.about import About
+from scp.failures import SENTENCES, Cause, film_failure, job_failure
 from scp.index.backlog import FilmStands, Happened, Trouble
 from scp.index.schema import DeliveryState, FilmState
 from scp.queue import (
@@ -20,7 +21,7 @@ from scp.queue import (
     film_of,
     pair_of,
 )
-from scp.remedies import FETCHES, Parties, film_failure, remedy
+from scp.remedies import FETCHES, Parties, remedy
 
 # what was done, as the page says it: nothing of an address is repeated but a number
 _DONE = {
@@ -108,14 +109,13 @@ def _what(job_id: str) -> str:
 
 def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
     if job.status == "CANCELLED":
-        return "An operator cancelled it."
+        return SENTENCES[Cause.CANCELLED]
     if film and film_of(job.workflow_id) and film.state is FilmState.FAILED:
         return film_failure(film.reason, film.detail)
     if job.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
-        return "The worker died on it again and again; its log says how."
-    if beside_of(job.workflow_id):
-        return "It broke; the worker's log says at which place. The film's first answer stands."
-    return "It broke; the worker's log says at which place."
+        return SENTENCES[Cause.WORKER_DIED]
+    failure = job_failure(job.error) or SENTENCES[Cause.FAULT]
+    return f"{failure} The film's first answer stands." if beside_of(job.workflow_id) else failure
 
 
 def why(error: Happened, about: About) -> str:
