@@ -26,7 +26,7 @@ from scp.index import choices, deliveries, fetches, films
 from scp.index.placing import place
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.index.urgency import WorklistSettings
-from scp.priors import Candidate, Choice, Code, Reason, choose
+from scp.priors import Candidate, Choice, choose, given_up
 from scp.queue import Jobs
 from scp.reading import Read, Reader
 from scp.results.answer import ResultObject
@@ -225,7 +225,7 @@ class Answerer:
             if choice.prior is None:
                 return choice, None
             if len(passed) == _PRIORS_TRIED:
-                return _given_up(choice), None
+                return given_up(choice, _PRIORS_TRIED), None
             prior = self._if_readable(choice.prior.uid)
             if prior is not None:
                 return choice, prior
@@ -290,12 +290,6 @@ class Answerer:
     def _keep(self, made: ResultObject) -> Stored:
         ds = made.ds
         return self.archive.keep_result(to_bytes(ds), ds.StudyInstanceUID, ds.SOPInstanceUID)
-
-
-def _given_up(choice: Choice) -> Choice:
-    """Choose none: the best could not be read, and each further look takes its time."""
-    text = f"The {_PRIORS_TRIED} best of the earlier films could not be read."
-    return Choice(None, Reason(Code.UNREADABLE, text), rejected=choice.rejected)
 
 
 def _since(started: float) -> float:

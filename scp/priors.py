@@ -142,6 +142,12 @@ def choose(
     )
 
 
+def given_up(choice: Choice, tried: int) -> Choice:
+    """Choose none: the best could not be read, and each further look takes its time."""
+    text = f"The {tried} best of the earlier films could not be read."
+    return Choice(None, Reason(Code.UNREADABLE, text), rejected=choice.rejected)
+
+
 def rank(current: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
     """Return the films that the rule allows, the best to compare with first."""
     if current.patient is None or not _dated(current):
