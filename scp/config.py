@@ -10,10 +10,18 @@ import os
 import tomllib
 import typing
 from collections.abc import Iterable
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -34,6 +42,7 @@ from scp.errors import ConfigError
 from scp.index.database import DatabaseSettings
 from scp.index.urgency import WorklistSettings
 from scp.results.settings import ResultSettings
+from scp.zone import zone_of
 
 _PREFIX = "HILUM_"
 _CONFIG_FILE = "HILUM_CONFIG"  # no key: which file it is (scp/shell.py)
@@ -51,6 +60,12 @@ class Settings(BaseSettings):
         Path("var"),
         description="archive, quarantine and database; relative to the folder of config.toml",
     )
+    time_zone: str = Field(
+        "",
+        description="the site's time zone, as \"Europe/Berlin\"; empty: the server's own. Pages "
+        "and results show times in it, and the times of films that state no "
+        "TimezoneOffsetFromUTC are read in it",
+    )
     database: DatabaseSettings = DatabaseSettings()
     archive: ArchiveSettings = ArchiveSettings()
     receiver: ReceiverSettings = ReceiverSettings()
@@ -61,6 +76,27 @@ class Settings(BaseSettings):
     priors: PriorsSettings = PriorsSettings()
     worklist: WorklistSettings = WorklistSettings()
     dashboard: DashboardSettings = DashboardSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_time_zone(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Take the key of before 0.5, ``[dashboard] time_zone``, for the one of today."""
+        dashboard = content.get("dashboard")
+        if not isinstance(dashboard, dict) or "time_zone" not in dashboard:
+            return content
+        dashboard = dict(dashboard)
+        old, new = dashboard.pop("time_zone"), content.get("time_zone")
+        if old and new and old != new:
+            raise ValueError(
+                f"time_zone = {new!r} and [dashboard] time_zone = {old!r} differ: remove the second"
+            )
+        return content | {"dashboard": dashboard, "time_zone": new or old}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        zone_of(name)
+        return name
 
     @field_validator("destinations")
     @classmethod
@@ -102,6 +138,11 @@ class Settings(BaseSettings):
             secrets_dir_missing="ok",
         )
         return env_settings, secrets, init_settings
+
+    @property
+    def zone(self) -> tzinfo:
+        """The site's time zone."""
+        return zone_of(self.time_zone)
 
     @property
     def database_url(self) -> str:
@@ -168,6 +209,8 @@ def _refuse_unknown(what: str, names: Iterable[str]) -> None:
 
 def _explain(detail: ErrorDetails) -> str:
     """Say what is wrong with one key, and what would be right."""
+    if not detail["loc"]:  # of several keys together
+        return detail["msg"].removeprefix("Value error, ")
     *parents, last = detail["loc"]
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":

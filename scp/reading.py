@@ -6,7 +6,7 @@ No queue in here: `scp.workflow` makes durable steps of it, `hilum analyse` uses
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from threading import Lock
 
@@ -28,6 +28,7 @@ from scp.results.identity import Product
 from scp.results.objects import make_objects
 from scp.results.report import not_analysed_report
 from scp.results.settings import ResultSettings
+from scp.zone import SERVER_ZONE
 
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
@@ -54,7 +55,10 @@ class Read:
 
 
 class Reader:
-    """Opens films and answers them. Safe from many threads."""
+    """Opens films and answers them. Safe from many threads.
+
+    ``zone`` is the site's: objects are dated in it where a film states no offset.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Reader:
         product: Product,
         check: InputCheck | None = None,
         lungs: LungFields | None = None,
+        zone: tzinfo = SERVER_ZONE,
     ) -> None:
         self.engine = engine
         self.gate = gate
@@ -71,6 +76,7 @@ class Reader:
         self.product = product
         self.check = check
         self.lungs = lungs
+        self.zone = zone
         self._opened: OrderedDict[Path, Opened] = OrderedDict()
         self._lock = Lock()
 
@@ -132,7 +138,7 @@ class Reader:
             prediction=current.prediction,
             outlines=outlines(current.prediction, film.pixels.shape, self.results.regions),
             notes=(*current.opened.notes, *_notes(prior, choice)),
-            answered_at=answered_at,
+            answered_at=answered_at.astimezone(self.zone),
             product=self.product,
             prior_source=prior.opened.header if prior is not None else None,
             comparison=comparison,
@@ -151,7 +157,8 @@ class Reader:
             return []
         header = dcmread(path, stop_before_pixels=True)
         model = self.engine.identity
-        statement = NotAnalysed(header, reason, detail, stated_at, self.product, model)
+        at = stated_at.astimezone(self.zone)
+        statement = NotAnalysed(header, reason, detail, at, self.product, model)
         return [not_analysed_report(statement, self.results)]
 
 

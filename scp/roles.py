@@ -194,6 +194,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             clock=now,
             about=about(settings),
             worklist=settings.worklist,
+            zone=settings.zone,
         )
         _say_who_may_log_in(site.settings, ground.engine)
         server = uvicorn.Server(

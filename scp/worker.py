@@ -59,7 +59,8 @@ def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
     with _open_engine(settings) as engine:
         check, lungs = _beside_it(settings, engine.bundle)
-        yield Reader(engine, settings.gate, settings.results, this_product(settings), check, lungs)
+        product = this_product(settings)
+        yield Reader(engine, settings.gate, settings.results, product, check, lungs, settings.zone)
 
 
 def _beside_it(settings: Settings, bundle: Bundle) -> tuple[InputCheck | None, LungFields | None]:

@@ -24,7 +24,7 @@ from scp.results.settings import ResultSettings
 ROWS, COLUMNS = 250, 200
 PIXELS = chest(ROWS, COLUMNS)
 PRODUCT = Product(version="0.1.0", serial="device-1")
-AT = dt.datetime(2024, 1, 2, 11, 22, 33, 456789)
+AT = dt.datetime(2024, 1, 2, 11, 22, 33, 456789, dt.UTC)
 
 # every kind of object; of single findings one capture each
 EVERYTHING = {

@@ -33,7 +33,7 @@ SAID = {
     "PatientOrientation": "film; empty where it states none",
     "BodyPartExamined": "film, else CHEST",
     "ModalityLUTSequence": "film, if it has one",
-    "TimezoneOffsetFromUTC": "film",
+    "TimezoneOffsetFromUTC": "film; where it states none, the site's",
     "RescaleSlope": "film",
     "RescaleIntercept": "film",
     "RescaleType": "film, else US",

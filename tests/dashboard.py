@@ -20,6 +20,7 @@ from scp.dashboard.about import About
 from scp.dashboard.app import make_app
 from scp.dashboard.settings import DashboardSettings
 from scp.queue import Jobs
+from scp.zone import zone_of
 
 CSP = "default-src 'none'; script-src 'self'"
 
@@ -63,6 +64,7 @@ def served(
     clock=lambda: NOW,
     add=None,
     about=None,
+    time_zone="",
     **settings,
 ):
     """``add`` puts further routes into the application."""
@@ -75,6 +77,7 @@ def served(
         destinations,
         clock,
         about or About(),
+        zone=zone_of(time_zone),
         counts_max_age_s=0,  # what was just written is counted
     )
     app = make_app(site)

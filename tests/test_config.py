@@ -4,6 +4,7 @@ import re
 import tomllib
 import typing
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from scp.config import Settings, load_settings
 from scp.errors import ConfigError
+from scp.zone import SERVER_ZONE
 
 CONFIG = Path(__file__).parents[1] / "config.toml"
 TEXT = CONFIG.read_text(encoding="utf-8")
@@ -290,3 +292,32 @@ def test_the_configurations_of_the_containers_are_right(name, monkeypatch):
     assert loaded.dashboard.asks_for_login
     text = (CONFIG.parent / "docker" / name).read_text(encoding="utf-8")
     assert "password" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'time_zone = "Asia/Kolkata"',
+        '[dashboard]\ntime_zone = "Asia/Kolkata"',  # the key of before 0.5
+        'time_zone = "Asia/Kolkata"\n[dashboard]\ntime_zone = "Asia/Kolkata"',
+        'time_zone = "Asia/Kolkata"\n[dashboard]\ntime_zone = ""',
+    ],
+)
+def test_the_sites_zone_is_one_setting_and_its_old_key_still_works(tmp_path, text):
+    loaded = written(tmp_path, text)
+    assert (loaded.time_zone, loaded.zone) == ("Asia/Kolkata", ZoneInfo("Asia/Kolkata"))
+
+
+def test_the_old_key_of_the_sites_zone_works_in_the_environment_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HILUM_DASHBOARD__TIME_ZONE", "Asia/Kolkata")
+    assert written(tmp_path, "").time_zone == "Asia/Kolkata"
+
+
+def test_two_zones_of_one_site_are_an_error(tmp_path):
+    text = 'time_zone = "Asia/Kolkata"\n[dashboard]\ntime_zone = "Asia/Tokyo"'
+    with pytest.raises(ConfigError, match="remove the second"):
+        written(tmp_path, text)
+
+
+def test_without_a_zone_the_servers_own_counts(tmp_path):
+    assert written(tmp_path, "").zone is SERVER_ZONE

@@ -302,7 +302,7 @@ def test_every_time_is_the_time_of_the_answer():
             assert item.ContributionDateTime == "20240102112233"
 
 
-def test_a_time_with_a_zone_is_written_in_the_zone_of_the_source():
+def test_times_are_written_in_the_zone_of_the_source():
     source = received(TimezoneOffsetFromUTC="+0900")
     at = dt.datetime(2024, 1, 2, 20, 0, tzinfo=dt.UTC)
     for ds in read_back(answer(source, at=at)).values():

@@ -27,6 +27,7 @@ class About:
 
     card: Card | None = None
     regions: RegionSettings = field(default_factory=RegionSettings)
+    time_zone: str = ""
 
     @property
     def model_card(self) -> Path:
@@ -44,4 +45,5 @@ def about(settings: Settings) -> About:
         bundle,
         read_card(bundle),
         settings.results.regions,
+        settings.time_zone,
     )

@@ -43,14 +43,14 @@ class Asked:
             raise Unclear(f"finding: {self.finding} is none; they are {', '.join(LABELS)}")
         if self.received_from and self.received_to and self.received_from > self.received_to:
             raise Unclear("The dates are the wrong way round: the first is after the last")
-        since = _midnight(self.received_from, site.settings.zone)
+        since = _midnight(self.received_from, site.zone)
         if self.order is Order.URGENT:
             newest = site.clock() - timedelta(hours=site.worklist.urgent_h)
             since = newest if since is None else max(since, newest)
         return Wanted(
             words=typed(self.q),
             received_from=since,
-            received_before=_midnight(self.received_to, site.settings.zone, 1),
+            received_before=_midnight(self.received_to, site.zone, 1),
             finding=self.finding,
             change=self.change,
             state=self.state,

@@ -1,10 +1,8 @@
 """How the web page is offered."""
 
-import difflib
 from datetime import timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from scp.dashboard.origins import is_loopback
 from scp.index.logins import Limits
@@ -39,10 +37,6 @@ class DashboardSettings(BaseModel):
         " again by itself is nobody",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
-    time_zone: str = Field(
-        default="",
-        description='zone in which moments are shown, as "Europe/Berlin"; empty: the server\'s own',
-    )
     refresh_s: int = Field(
         default=10,
         ge=2,
@@ -68,32 +62,3 @@ class DashboardSettings(BaseModel):
         """How long a login lasts."""
         whole, idle = timedelta(hours=self.session_hours), timedelta(minutes=self.idle_minutes)
         return Limits(whole, idle)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        zone_of(name)
-        return name
-
-    @property
-    def zone(self) -> ZoneInfo | None:
-        """The zone in which moments are shown; None is the server's own."""
-        return zone_of(self.time_zone)
-
-
-def zone_of(name: str) -> ZoneInfo | None:
-    """Return a time zone by its IANA name; None for "".
-
-    Raises
-    ------
-    ValueError
-        There is none of this name; the text names the nearest.
-    """
-    if not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = difflib.get_close_matches(name, available_timezones(), n=1)
-        hint = f"did you mean {near[0]}?" if near else 'names are as "Europe/Berlin"'
-        raise ValueError(f"no time zone {name!r} is known here; {hint}") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from threading import Event
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from scp.dashboard.settings import DashboardSettings
 from scp.dashboard.watch import Watch
 from scp.index.urgency import WorklistSettings
 from scp.queue import Jobs
+from scp.zone import SERVER_ZONE
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Site:
         Set when open pages are to be let go.
     worklist
         What makes a film urgent, and for how long.
+    zone
+        The zone in which moments are shown.
     counts_max_age_s
         How old the counts on a page may be; None for half the time between two looks.
     """
@@ -61,6 +64,7 @@ class Site:
     about: About = field(default_factory=About)
     stopping: Event = field(default_factory=Event)
     worklist: WorklistSettings = field(default_factory=WorklistSettings)
+    zone: tzinfo = SERVER_ZONE
     counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
     seen: Seen = field(init=False, default_factory=Seen)
@@ -73,7 +77,7 @@ class Site:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
         object.__setattr__(self, "news", News(self.engine))
         object.__setattr__(self, "kept", Kept(1_000_000 * self.settings.cache_mb))
-        object.__setattr__(self, "pages", page.templates(self.settings.zone))
+        object.__setattr__(self, "pages", page.templates(self.zone))
         age_s = self.counts_max_age_s
         age_s = self.settings.refresh_s / 2 if age_s is None else age_s
         object.__setattr__(self, "watch", Watch(self.engine, age_s))

@@ -63,7 +63,7 @@ def router(site: Site) -> APIRouter:
     def system(request: Request) -> Response:
         now = site.clock()
         with Session(site.engine) as session:
-            hours = day.hours(session, now, site.settings.zone)
+            hours = day.hours(session, now, site.zone)
             return site.page(
                 request,
                 session,

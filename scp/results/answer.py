@@ -30,8 +30,8 @@ class Statement(Protocol):
         """When the film was read.
 
         Every date and time in the objects is taken from it, so that the same statement always
-        makes the same bytes. With a zone, it is written in the zone that the source states, else
-        in its own.
+        makes the same bytes. It has a time zone, the site's: in it times are written where the
+        source states no offset.
         """
 
     @property

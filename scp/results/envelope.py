@@ -1,7 +1,6 @@
 """What all result objects share: identity, dates, equipment, references to the films."""
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from inference.acquisition import offset_text, stated_offset
 from scp.results.answer import Statement
 from scp.results.identity import UTF8, prepare_source
 from scp.results.kinds import Kind
@@ -45,10 +45,11 @@ class Envelope:
     def arguments(self, instance_number: int = 1) -> dict[str, Any]:
         """Return what each of highdicom's constructors takes.
 
-        The patient's name is not among it: highdicom prints odd names into warnings. The UIDs are
-        those of no object yet (`scp.results.uids.give_uids`).
+        The patient's name is not among it: highdicom prints odd names into warnings. No time is
+        among it either: highdicom holds them against its own clock and raises; `seal` writes all.
+        The UIDs are those of no object yet (`scp.results.uids.give_uids`).
         """
-        product, moment = self.statement.product, self.moment
+        product = self.statement.product
         return {
             "series_instance_uid": UNNAMED,
             "series_number": self.settings.first_series_number + self.kind.place,
@@ -59,29 +60,22 @@ class Envelope:
             "software_versions": product.version,
             "device_serial_number": product.serial,
             "series_description": self.kind.title,
-            "series_date": moment.date(),
-            "series_time": moment.time(),
             "specific_character_set": UTF8,
             "contributing_equipment": [self._equipment()],
         }
 
     @property
     def moment(self) -> dt.datetime:
-        """When the film was read, in whole seconds, in the zone that the source states."""
-        moment = self.statement.answered_at.replace(microsecond=0)
-        offset = self._offset
-        if moment.tzinfo is not None and offset is not None:
-            moment = moment.astimezone(offset)
-        return moment.replace(tzinfo=None)
+        """When the film was read, in whole seconds: the clock of every object.
 
-    @property
-    def _offset(self) -> dt.timezone | None:
-        stated = str(self.current.get("TimezoneOffsetFromUTC", ""))
-        match = re.fullmatch(r"([+-])(\d\d)([0-5]\d)", stated)
-        if match is None or int(match[2]) > 14:  # the standard ends at +1400
-            return None
-        minutes = 60 * int(match[2]) + int(match[3])
-        return dt.timezone(dt.timedelta(minutes=-minutes if match[1] == "-" else minutes))
+        In the offset that the film states, else in the site's zone, which is that of
+        ``answered_at``.
+        """
+        moment = self.statement.answered_at.replace(microsecond=0)
+        if moment.tzinfo is None:
+            raise ValueError("answered_at has no time zone: nobody could say when that was")
+        offset = stated_offset(self.current)
+        return moment if offset is None else moment.astimezone(dt.timezone(offset))
 
     def _equipment(self) -> hd.ContributingEquipment:
         product, model = self.statement.product, self.statement.model
@@ -91,23 +85,27 @@ class Envelope:
             manufacturer_model_name=product.model_name,
             software_versions=(product.version, f"{model.name} {model.version}"[:64]),
             device_serial_number=product.serial,
-            contribution_datetime=self.moment,
             contribution_description="Film read by machine",
         )
 
     def seal(self, ds: Dataset) -> None:
-        """Write patient and study as the source has them, and one moment everywhere."""
+        """Write patient and study as the source has them, and one moment everywhere.
+
+        References
+        ----------
+        PS3.3 C.12.1.1.8: Timezone Offset From UTC holds for every date and time of the object.
+        """
         ds.copy_patient_and_study_information(self.current)
-        date, time = self.moment.strftime("%Y%m%d"), self.moment.strftime("%H%M%S")
+        moment = self.moment
+        date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
         # a presentation state has a moment of creation in place of one of content (C.11.10)
         content = "PresentationCreation" if self.kind.modality == "PR" else "Content"
-        for moment in ("Series", content, "InstanceCreation"):
-            setattr(ds, f"{moment}Date", date)
-            setattr(ds, f"{moment}Time", time)
+        for name in ("Series", content, "InstanceCreation"):
+            setattr(ds, f"{name}Date", date)
+            setattr(ds, f"{name}Time", time)
         for item in ds.ContributingEquipmentSequence:  # highdicom adds itself, at "now"
             item.ContributionDateTime = date + time
-        if self._offset is not None and self.statement.answered_at.tzinfo is not None:
-            ds.TimezoneOffsetFromUTC = self.current.TimezoneOffsetFromUTC
+        ds.TimezoneOffsetFromUTC = offset_text(moment)
         institution = self.current.get("InstitutionName")
         if institution:
             ds.InstitutionName = institution
