@@ -98,8 +98,7 @@ class Canvas:
 
         What would pass ``bottom`` is left out, and the last line then ends in "...".
         """
-        font, step = font_of(max(6, self.px(size))), self.px(1.32 * size)
-        lines = _wrapped(plain(text), font, width)
+        lines, step = self.wrapped(text, size, width), self.step(size)
         room = max(0, (bottom - y) // step)
         if len(lines) > room:
             lines = [*lines[: room - 1], lines[room - 1] + " ..."] if room else []
@@ -107,6 +106,14 @@ class Canvas:
             self.text(x, y, line, size, colour, width=width)
             y += step
         return y
+
+    def wrapped(self, text: str, size: float, width: int) -> list[str]:
+        """Return the lines that a paragraph takes."""
+        return _wrapped(plain(text), font_of(max(6, self.px(size))), width)
+
+    def step(self, size: float) -> int:
+        """Return the distance of a paragraph's lines in pixels."""
+        return self.px(1.32 * size)
 
     def colour_bar(self, x: int, y: int, width: int, table: Rgb) -> None:
         """Draw a colour table from left to right, `BAR` units high."""

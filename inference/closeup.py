@@ -10,15 +10,25 @@ from inference.colours import Rgb
 from inference.comparison import FindingChange
 from inference.drawing import Caption, interval
 from inference.film import Film
-from inference.findings import FINDINGS, FloatArray, Prediction
+from inference.findings import FINDINGS, NOT_VERIFIED, FloatArray, Prediction
 from inference.panels import Panel, heat_legend, percent
-from inference.pictures import STROKE_WIDTH, grey, heat_over, keep_corners, scaled
+from inference.pictures import (
+    SIDE,
+    STROKE_WIDTH,
+    STROKES,
+    Part,
+    heat_over,
+    keep_corners,
+    scaled,
+    shown,
+    sided,
+)
 from inference.regions import rectangle
 from inference.settings import DrawingSettings
 
 # layout in units of 1/1500 of the long edge that is set: letters are those of the other pages,
 # and a page needs a third of their bytes
-WIDTH, HEADER, WORDS, BODY, LEGEND = 720, 42, 74, 412, 132
+WIDTH, HEADER, WORDS, BODY, LEGEND = 720, 42, 74, 412, 214
 MARGIN, GAP = 12, 8
 FILM_SHARE = 0.58  # of the width; the rest is for the enlarged part
 CONTEXT = 1.25  # the enlarged part's edges, as multiples of the outline's
@@ -35,6 +45,7 @@ def draw_closeup(
     software: str,
     prior: Caption | None = None,
     change: FindingChange | None = None,
+    notes: tuple[str, ...] = (),
     settings: DrawingSettings | None = None,
 ) -> Rgb:
     """Draw one positive finding.
@@ -47,6 +58,8 @@ def draw_closeup(
         Its outline in pixels of the film; None: the map singles nothing out, nothing is enlarged.
     prior, change
         The earlier film and what has become of the finding since; None when not compared.
+    notes
+        What limits the reading, one sentence each.
 
     Returns
     -------
@@ -63,10 +76,14 @@ def draw_closeup(
     page.text(edge, page.px(HEADER), said, 24, YELLOW, width=width)
     about = f"Chest X-ray {caption}. {_change(caption, prior, change)}"
     page.text(edge, page.px(HEADER + 38), about, 18, WHITE, width=width)
-    _draw_pictures(page, film, prediction.heatmaps[finding], ring)
+    # the outline looks as on the picture of all findings
+    place = prediction.mapped.index(finding) if finding in prediction.mapped else 0
+    _draw_pictures(page, film, prediction.heatmaps[finding], ring, place)
     top = page.px(HEADER + WORDS + BODY)
     panel = Panel(page, 0, top, page.px(WIDTH), top + page.px(LEGEND))
-    heat_legend(panel)
+    panel.closing(NOT_VERIFIED)
+    panel.notes(notes)
+    heat_legend(panel, {} if ring is None else {finding: STROKES[place]})
     return page.done()
 
 
@@ -77,26 +94,36 @@ def _change(caption: Caption, prior: Caption | None, change: FindingChange | Non
     return f"Change: {change.said} since {day}{interval(caption, prior)}"
 
 
-def _draw_pictures(page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArray | None) -> None:
+def _draw_pictures(
+    page: Canvas, film: Film, heatmap: FloatArray, ring: FloatArray | None, place: int
+) -> None:
+    sides, strips = film.presentation.sides, 2 * page.px(SIDE)
     top, rows = page.px(HEADER + WORDS), page.px(BODY)
     room = page.px(FILM_SHARE * WIDTH)
-    plain = grey(film.eight_bits, room, rows)
-    picture = heat_over(plain, [heatmap], [ring], film.pixels.shape, page.unit)
-    left = (room - picture.shape[1]) // 2
-    if ring is None:
-        page.paste(picture, left, top)
-        return
-    place = _place(ring, film.pixels.shape, rows / (page.px(WIDTH) - room - page.px(GAP)))
-    edges = rectangle(place[1].start, place[0].start, place[1].stop, place[0].stop)
+    plain = shown(film, room - strips, rows)
+    picture = heat_over(plain, film, [heatmap], [ring], page.unit, place)
+    if ring is not None:
+        beside = page.px(WIDTH) - room - page.px(GAP)
+        tall = rows / (beside - strips) / film.presentation.aspect
+        part = _place(ring, film.pixels.shape, tall)
+        enlarged = sided(shown(film, beside - strips, rows, part), sides, page.unit)
+        page.paste(enlarged, room + page.px(GAP), top + (rows - enlarged.shape[0]) // 2)
+        picture = _framed(picture, plain, film, part, page.unit)
+    lettered = sided(picture, sides, page.unit)
+    x = (room - lettered.shape[1]) // 2
+    page.paste(lettered, x, top + (rows - lettered.shape[0]) // 2)
+
+
+def _framed(picture: Rgb, plain: Rgb, film: Film, part: Part, unit: float) -> Rgb:
+    """Draw a frame around the part that is enlarged."""
+    rows, columns = part
+    edges = rectangle(columns.start, rows.start, columns.stop, rows.stop)
     frame = scaled(edges, film.pixels.shape, plain.shape)
-    framed = stroke(picture, frame, WHITE, STROKE_WIDTH * page.unit / 2)
-    page.paste(keep_corners(framed, plain), left, top)
-    enlarged = grey(film.eight_bits[place], page.px(WIDTH) - room - page.px(GAP), rows)
-    page.paste(enlarged, room + page.px(GAP), top)
+    return keep_corners(stroke(picture, frame, WHITE, STROKE_WIDTH * unit / 2), plain)
 
 
-def _place(ring: FloatArray, shape: tuple[int, ...], tall: float) -> tuple[slice, slice]:
-    """Return the rows and columns to enlarge; ``tall`` is how high the room for them is to wide."""
+def _place(ring: FloatArray, shape: tuple[int, ...], tall: float) -> Part:
+    """Return the rows and columns to enlarge; ``tall`` is rows to columns of the room for them."""
     low, high = ring.min(axis=0), ring.max(axis=0)  # x, y
     width, height = np.maximum(CONTEXT * (high - low), LEAST * np.array(shape[1::-1]))
     width, height = max(width, height / tall), max(height, width * tall)

@@ -1,7 +1,11 @@
 """Findings and comparisons as pictures that a radiologist reads at a glance.
 
 All text stands beside the film, never on it, and the film's corners stay as they are: the left
-and right markers are there. No picture carries anything that identifies the patient.
+and right markers are there. Left and right of each film stand the letters of its sides, where the
+header states them. No picture carries anything that identifies the patient.
+
+Where space is short, what limits the reading comes first, the legend goes, and that no physician
+has verified it always stays.
 """
 
 import datetime as dt
@@ -11,7 +15,7 @@ from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, View
-from inference.findings import FINDINGS, WITHHELD, ModelIdentity, Prediction
+from inference.findings import FINDINGS, NOT_VERIFIED, WITHHELD, ModelIdentity, Prediction
 from inference.panels import (
     Panel,
     changes_table,
@@ -19,7 +23,7 @@ from inference.panels import (
     findings_table,
     heat_legend,
 )
-from inference.pictures import dimmed, grey, heat_over
+from inference.pictures import SIDE, STROKES, dimmed, heat_over, shown, sided
 from inference.plates import Plate, changed, film_plates, heat_plates
 from inference.regions import Outlines
 from inference.settings import DrawingSettings
@@ -27,6 +31,8 @@ from inference.settings import DrawingSettings
 # Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
 PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
 PANEL_WIDTH, MARGIN, TITLE = 560, 18, 30
+
+_MEANING = "Probability: the model's calibrated estimate. POSITIVE: at or above the threshold."
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,7 @@ def draw_findings(
 ) -> Rgb:
     """Draw the film with the maps of its strongest positive findings, and all 14 in a table.
 
-    With no finding at its threshold the film is drawn as it is, and the panel says so. So it does
-    of findings whose maps are withheld.
+    No finding at its threshold: the film as it is, and the panel says so; so of withheld maps.
 
     Parameters
     ----------
@@ -80,28 +85,23 @@ def draw_findings(
     settings = settings or DrawingSettings()
     page, panel = _page(settings, software)
     order = _ranked(prediction)
-    shown = prediction.mapped[: settings.most_findings]
-    picture = grey(film.eight_bits, _room(page), page.px(BODY))
-    maps = [prediction.heatmaps[i] for i in shown]
-    rings = [outlines[i] for i in shown]
-    picture = heat_over(picture, maps, rings, film.pixels.shape, page.unit)
-    _centre(page, picture)
+    mapped = prediction.mapped[: settings.most_findings]
+    strokes = {i: STROKES[k] for k, i in enumerate(mapped) if outlines[i] is not None}
+    maps, rings = [prediction.heatmaps[i] for i in mapped], [outlines[i] for i in mapped]
+    _centre(page, film, heat_over(_whole(page, film), film, maps, rings, page.unit))
+    panel.closing(f"{_MEANING} {NOT_VERIFIED}")
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
     panel.gap(6)
     panel.line(_summary(prediction), 22, YELLOW if prediction.positive.any() else WHITE)
     panel.line(_compared_with(caption, prior, comparison), 17, GREY)
     panel.gap(2)
-    findings_table(panel, prediction, order, shown, comparison)
+    findings_table(panel, prediction, order, strokes, comparison)
     panel.gap(8)
-    if shown:
-        heat_legend(panel)
-        panel.gap(6)
     panel.notes((*_withheld(prediction, order), *notes))
-    panel.closing(
-        "Probability: the model's calibrated estimate. POSITIVE: at or above the threshold. "
-        "Made by a machine, not verified by a physician."
-    )
+    if mapped:
+        panel.gap(4)
+        heat_legend(panel, strokes)
     return page.done()
 
 
@@ -116,7 +116,7 @@ def draw_comparison(
     notes: tuple[str, ...] = (),
     settings: DrawingSettings | None = None,
 ) -> Rgb:
-    """Draw current | aligned prior above structural difference | heat-map difference.
+    """Draw aligned prior | current above structural difference | heat-map difference.
 
     Films that are not comparable: the current film, and the words why.
 
@@ -132,6 +132,7 @@ def draw_comparison(
     (rows, columns, 3) uint8, ``settings.long_edge_px`` columns wide.
     """
     page, panel = _page(settings or DrawingSettings(), software)
+    panel.closing(NOT_VERIFIED)
     panel.line("Comparison with the prior film", 26)
     panel.line(_model(model), 17, GREY)
     panel.gap(8)
@@ -141,14 +142,13 @@ def draw_comparison(
         _draw_quarters(page, film, comparison, current, prior)
         _comparison_panel(panel, comparison, notes)
     else:
-        _centre(page, grey(film.eight_bits, _room(page), page.px(BODY)))
+        _centre(page, film, _whole(page, film))
         panel.gap(16)
         panel.paragraph(f"Not comparable: {comparison.reason}", 26, YELLOW)
         panel.gap(8)
         panel.paragraph("No difference is drawn. The current film is shown.", 19, WHITE)
         panel.gap(8)
         panel.notes(notes)
-    panel.closing("Made by a machine, not verified by a physician.")
     return page.done()
 
 
@@ -168,8 +168,16 @@ def _room(page: Canvas) -> int:
     return page.px(PAGE_WIDTH) - page.px(PANEL_WIDTH)
 
 
-def _centre(page: Canvas, picture: Rgb) -> None:
-    page.paste(picture, (_room(page) - picture.shape[1]) // 2, page.px(HEADER))
+def _whole(page: Canvas, film: Film) -> Rgb:
+    """Draw a film as large as the room left of the panel holds it between its letters."""
+    return shown(film, _room(page) - 2 * page.px(SIDE), page.px(BODY))
+
+
+def _centre(page: Canvas, film: Film, picture: Rgb) -> None:
+    """Paste the picture of a film between the letters of its sides."""
+    lettered = sided(picture, film.presentation.sides, page.unit)
+    x = (_room(page) - lettered.shape[1]) // 2
+    page.paste(lettered, x, page.px(HEADER) + (page.px(BODY) - lettered.shape[0]) // 2)
 
 
 def _ranked(prediction: Prediction) -> list[int]:
@@ -217,27 +225,29 @@ def _comparison_panel(panel: Panel, comparison: Comparison, notes: tuple[str, ..
     panel.gap(6)
     changes_table(panel, comparison)
     panel.gap(8)
-    difference_legend(panel)
-    panel.gap(6)
     panel.notes((*filter(None, (comparison.limited,)), *notes))
+    panel.gap(4)
+    difference_legend(panel)
 
 
 def _draw_quarters(
     page: Canvas, film: Film, comparison: Comparison, current: Caption, prior: Caption
 ) -> None:
     half = _room(page) // 2
-    columns, rows = half - page.px(6), page.px(BODY / 2 - TITLE)
-    plates = film_plates(film, comparison, str(current), str(prior), columns, rows)
-    heat = heat_plates(film, comparison, columns, rows, 1) or [_no_heat(plates[0], comparison)]
-    for k, plate in enumerate((*plates, *heat)):
+    room, rows = half - page.px(6), page.px(BODY / 2 - TITLE)
+    columns = room - 2 * page.px(SIDE)
+    now, before, structural = film_plates(film, comparison, str(current), str(prior), columns, rows)
+    heat = heat_plates(film, comparison, columns, rows, 1) or [_no_heat(now, comparison)]
+    # as on the page, and as readers hang films: the prior left, the current film right
+    for k, plate in enumerate((before, now, structural, *heat)):
         x, y = (k % 2) * half, page.px(HEADER + (k // 2) * BODY / 2)
-        width = columns - page.px(MARGIN)
+        width = room - page.px(MARGIN)
         page.text(x + page.px(MARGIN), y + page.px(5), plate.title, 18, width=width)
-        left = x + (columns - plate.picture.shape[1]) // 2
-        page.paste(plate.picture, left, y + page.px(TITLE))
+        picture = plate.sided(page.unit)
+        page.paste(picture, x + (room - picture.shape[1]) // 2, y + page.px(TITLE))
 
 
 def _no_heat(film: Plate, comparison: Comparison) -> Plate:
     """Say why there is no heat-map difference, over the current film."""
     why = "no map of what has changed" if changed(comparison) else "no finding has changed"
-    return Plate(f"Heat-map difference: {why}", dimmed(film.picture))
+    return Plate(f"Heat-map difference: {why}", dimmed(film.picture), sides=film.sides)

@@ -1,6 +1,6 @@
 """A received DICOM object, or a picture of a training set -> a decoded X-ray."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ import numpy.typing as npt
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from inference.decoding import NotAFilm, stored_pixels
+from inference.decoding import NotAFilm, StoredPixels, stored_pixels
 from inference.findings import FloatArray
 from inference.grayscale import Greys, Lut, Window, displayed, greys
 from inference.header import numbers
+from inference.presentation import Presentation, read_presentation
 from inference.projection import BodyPart, View, body_part_of, view_of
 
 __all__ = [
@@ -52,12 +53,27 @@ class Film:
         (row, column) distance of pixel centres at the detector, or None where absent or zero.
     voi
         What made the greys of the modality values; None: a picture that has none.
+    presentation
+        How the film is to be shown. What its shutter keeps from view is 0 in ``pixels``; its
+        overlays are not in them.
     """
 
     pixels: FloatArray
     view: View = View.UNKNOWN
     spacing_mm: tuple[float, float] | None = None
     voi: Window | Lut | None = None
+    presentation: Presentation = field(default_factory=Presentation)
+
+    @property
+    def proportions(self) -> tuple[float, float]:
+        """Height and width of the film, in widths of a pixel."""
+        rows, columns = self.pixels.shape
+        return rows * self.presentation.aspect, float(columns)
+
+    def mirrored(self) -> "Film":
+        """Return the film turned left to right, with all that lies on it."""
+        pixels = np.ascontiguousarray(self.pixels[:, ::-1])
+        return replace(self, pixels=pixels, presentation=self.presentation.mirrored())
 
     @cached_property
     def eight_bits(self) -> npt.NDArray[np.uint8]:
@@ -84,8 +100,9 @@ def read_film(ds: Dataset) -> Film:
         When it has no pixels, several frames, true colour, or cannot be decoded.
     """
     stored, photometric = stored_pixels(ds)
-    pixels, voi = displayed(stored, photometric, ds)
-    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), voi)
+    presentation = read_presentation(ds, _shape(stored))
+    pixels, voi = displayed(stored, photometric, ds, presentation.occluded)
+    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), voi, presentation)
 
 
 def read_greys(ds: Dataset) -> Greys:
@@ -96,7 +113,13 @@ def read_greys(ds: Dataset) -> Greys:
     NotAFilm
         As `read_film`.
     """
-    return greys(*stored_pixels(ds), ds)
+    stored, photometric = stored_pixels(ds)
+    return greys(stored, photometric, ds, read_presentation(ds, _shape(stored)).occluded)
+
+
+def _shape(stored: StoredPixels) -> tuple[int, int]:
+    rows, columns = stored.shape
+    return rows, columns
 
 
 def film_from_picture(path: Path) -> Film:

@@ -74,6 +74,9 @@ FINDINGS: tuple[Finding, ...] = (
 LABELS: tuple[str, ...] = tuple(finding.label for finding in FINDINGS)
 
 
+# said on every picture, however short the space is
+NOT_VERIFIED = "Made by a machine, not verified by a physician."
+
 # said of a positive finding whose map is not shown
 WITHHELD = "heat map withheld: no better than chance"
 

@@ -253,19 +253,24 @@ _HEADER_CHECKS: tuple[Callable[[Dataset, GateSettings], Refusal | None], ...] = 
 
 def check_pixels(film: Film, settings: GateSettings) -> Refusal | None:
     """Decide by the decoded picture; None lets it pass."""
-    short, long = sorted(film.pixels.shape)
+    short = min(film.pixels.shape)
     if short < settings.minimum_size_px:
         return Refusal(
             Reason.TOO_SMALL,
             f"The shorter side has {short} pixels, fewer than {settings.minimum_size_px}.",
         )
-    if long > settings.maximum_aspect_ratio * short:
+    shorter, longer = sorted(film.proportions)
+    if longer > settings.maximum_aspect_ratio * shorter:
         return Refusal(
-            Reason.IMPLAUSIBLE_SHAPE, f"{long} x {short} pixels: too long for a chest film."
+            Reason.IMPLAUSIBLE_SHAPE,
+            f"One side is {longer / shorter:.1f} times as long as the other: too long for a chest"
+            " film.",
         )
     if _structure(film) < settings.minimum_structure:
         return Refusal(Reason.CONSTANT, "The picture shows nothing: it is blank or noise.")
-    clipped = float(np.mean((film.pixels <= 0) | (film.pixels >= 1)))
+    occluded = film.presentation.occluded
+    seen = film.pixels if occluded is None else film.pixels[~occluded]
+    clipped = float(np.mean((seen <= 0) | (seen >= 1)))
     if clipped > settings.maximum_clipped:
         return Refusal(Reason.CLIPPED, f"{clipped:.0%} of the pixels are quite black or white.")
     return None

@@ -63,7 +63,7 @@ class Greys:
     ----------
     values
         (rows, columns) uint8 or uint16: in the order of the modality values, or in the opposite
-        one, so that more is dense. Padding is 0.
+        one, so that more is dense. Padding, and what a shutter keeps from view, is 0.
     shown
         (256,) or (65536,) uint8: the grey of each value, as hilum itself reads the film.
     """
@@ -73,7 +73,10 @@ class Greys:
 
 
 def displayed(
-    stored: StoredPixels, photometric: str, ds: Dataset
+    stored: StoredPixels,
+    photometric: str,
+    ds: Dataset,
+    occluded: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[FloatArray, Window | Lut]:
     """Apply modality LUT, VOI and polarity.
 
@@ -81,20 +84,32 @@ def displayed(
     restates MONOCHROME1 and is no second inversion (PS3.3 C.8.11.3.1.2); where the two contradict
     each other the gate speaks, not this function.
 
+    Parameters
+    ----------
+    occluded
+        (rows, columns), what a shutter keeps from view: as padding it counts nowhere.
+
     Returns
     -------
     tuple
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
         image. And what made the greys: a window, or the file's first VOI LUT.
     """
-    table, chosen, _ = _table(stored, photometric, ds)
+    table, chosen, _ = _table(stored, photometric, ds, occluded)
     film: FloatArray = table.astype(np.float32)[_patterns(stored)]
+    if occluded is not None:
+        film[occluded] = 0
     return film, chosen
 
 
-def greys(stored: StoredPixels, photometric: str, ds: Dataset) -> Greys:
+def greys(
+    stored: StoredPixels,
+    photometric: str,
+    ds: Dataset,
+    occluded: npt.NDArray[np.bool_] | None = None,
+) -> Greys:
     """Keep every value, with the greys that `displayed` gives them."""
-    table, _, padding = _table(stored, photometric, ds)
+    table, _, padding = _table(stored, photometric, ds, occluded)
     patterns = _patterns(stored)
     order = np.arange(table.size, dtype=patterns.dtype)
     if np.issubdtype(stored.dtype, np.signedinteger):
@@ -105,7 +120,10 @@ def greys(stored: StoredPixels, photometric: str, ds: Dataset) -> Greys:
     shown = np.empty(table.size, dtype=np.uint8)
     shown[order] = np.rint(table * 255)
     order = np.where(padding, patterns.dtype.type(0), order)
-    return Greys(order[patterns], shown)
+    values = order[patterns]
+    if occluded is not None:
+        values[occluded] = 0
+    return Greys(values, shown)
 
 
 def _patterns(stored: StoredPixels) -> npt.NDArray[np.unsignedinteger[Any]]:
@@ -114,13 +132,16 @@ def _patterns(stored: StoredPixels) -> npt.NDArray[np.unsignedinteger[Any]]:
 
 
 def _table(
-    stored: StoredPixels, photometric: str, ds: Dataset
+    stored: StoredPixels,
+    photometric: str,
+    ds: Dataset,
+    occluded: npt.NDArray[np.bool_] | None,
 ) -> tuple[npt.NDArray[np.float64], Window | Lut, npt.NDArray[np.bool_]]:
     """Return the grey in [0, 1] of every bit pattern, what makes it, and which patterns pad."""
     values = _every_value(stored.dtype)
     modality = _modality(values, ds)
     padding = _padding(values, ds)
-    sample = _exposed_field(_patterns(stored), modality, padding)
+    sample = _exposed_field(_patterns(stored), modality, padding, occluded)
     table, chosen = _voi(modality, sample, ds)
     if photometric == "MONOCHROME1":
         table = 1 - table
@@ -155,14 +176,19 @@ def _padding(values: npt.NDArray[np.float64], ds: Dataset) -> npt.NDArray[np.boo
 
 
 def _exposed_field(
-    unsigned: StoredPixels, modality: npt.NDArray[np.float64], padding: npt.NDArray[np.bool_]
+    unsigned: StoredPixels,
+    modality: npt.NDArray[np.float64],
+    padding: npt.NDArray[np.bool_],
+    occluded: npt.NDArray[np.bool_] | None,
 ) -> npt.NDArray[np.float64]:
-    """Sample the film without padding and without flat collimated edges; (n,) modality values."""
+    """Sample the film without padding, shutter and flat collimated edges; (n,) modality values."""
     step = max(1, round((unsigned.size / _SAMPLES) ** 0.5))
     coarse = unsigned[::step, ::step]
     inside = ~padding[coarse]
+    if occluded is not None:
+        inside &= ~occluded[::step, ::step]
     if not inside.any():
-        raise NotAFilm("Every pixel is padding.")
+        raise NotAFilm("Every pixel is padding, or behind the display shutter.")
     values = modality[coarse]
     flat = _FLAT_EDGE * np.ptp(values[inside])
     rows, columns = (

@@ -1,16 +1,19 @@
 """The column of text beside the pictures: tables of findings, colour bars, notes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from inference.canvas import BAR, GREY, LINE, PAGE, WHITE, YELLOW, Canvas, Colour
 from inference.colours import Rgb, difference_table, heat_table
 from inference.comparison import Comparison
 from inference.findings import FINDINGS, Prediction
-from inference.pictures import STROKES
+from inference.pictures import Stroke
 
 MARGIN, ROW = 18, 29  # units
+_NOTE, _SMALL = 17, 16  # units: sizes of letters
 TINT: Colour = (58, 52, 30)  # behind a positive finding's row
+
+_IN_A_ROW = 3  # names of outlines
 
 CONFIDENCE = "(%): so many of 100 film pairs without change differ less."
 
@@ -57,20 +60,30 @@ class Panel:
         )
 
     def notes(self, notes: Sequence[str]) -> None:
-        """Write what limits the reading, as far as there is room."""
+        """Write what limits the reading, as far as there is room; how many more there are."""
         for k, note in enumerate(notes):
-            if self.bottom - self.y < self.page.px(48) and k + 1 < len(notes):
-                self.line("More notes stand in the report.", 17, YELLOW)
+            said, left = f"Note: {note}", len(notes) - k
+            after = self.page.step(_NOTE) if left > 1 else 0
+            if not self.holds(said, _NOTE, after):
+                more = "1 more note stands" if left == 1 else f"{left} more notes stand"
+                self.line(f"{more} in the report.", _NOTE, YELLOW)
                 return
-            self.paragraph(f"Note: {note}", 17, YELLOW)
+            self.paragraph(said, _NOTE, YELLOW)
             self.gap(4)
 
+    def holds(self, text: str, size: float, after: int = 0) -> bool:
+        """Whether a paragraph, and so many pixels after it, have room."""
+        lines = len(self.page.wrapped(text, size, self.width))
+        return self.y + lines * self.page.step(size) + after <= self.bottom
+
     def closing(self, text: str) -> None:
-        """Write a paragraph at the very bottom, if what stands above leaves room."""
-        room = self.bottom - self.page.px(68)
-        if self.y <= room:
-            self.y = room
-            self.paragraph(text, 16, GREY)
+        """Write a paragraph at the very bottom; what is written later ends above it."""
+        lines = len(self.page.wrapped(text, _SMALL, self.width))
+        top = self.bottom - lines * self.page.step(_SMALL)
+        self.page.paragraph(
+            self.left, top, text, _SMALL, GREY, width=self.width, bottom=self.bottom
+        )
+        self.bottom = top - self.page.px(4)
 
     def row(self, cells: Sequence[Cell], colour: Colour, size: float = 17) -> None:
         """Write one row of a table."""
@@ -105,10 +118,10 @@ class Panel:
         self.gap(22)
         self.paragraph(meaning, 16, GREY)
 
-    def stroke_sample(self, colour: Colour, dash: float | None) -> None:
-        """Draw a piece of an outline's line at the left of the row that comes next."""
+    def stroke_sample(self, colour: Colour, dash: float | None, at: float = 0) -> None:
+        """Draw a piece of an outline's line in the row that comes next, ``at`` units from left."""
         page, y = self.page, self.y + self.page.px(ROW / 2)
-        x, end = self.left + page.px(4), self.left + page.px(34)
+        x, end = self.left + page.px(at + 4), self.left + page.px(at + 34)
         step = page.px(dash) if dash else end - x
         page.box(x - 2, y - page.px(4), end - x + 4, page.px(8), PAGE)
         while x < end:
@@ -125,10 +138,13 @@ def findings_table(
     panel: Panel,
     prediction: Prediction,
     order: Sequence[int],
-    shown: Sequence[int],
+    strokes: Mapping[int, Stroke],
     comparison: Comparison | None,
 ) -> None:
-    """Write all findings: probability, threshold, positive or not, change if known."""
+    """Write all findings: probability, threshold, positive or not, change if known.
+
+    ``strokes`` are the lines of the outlines that are drawn, by finding.
+    """
     changes = comparison.changes if comparison is not None and comparison.comparable else None
     heads = ("Finding", "Probability", "Threshold", "Result", "Change" if changes else "")
     panel.row(_finding_cells(heads), GREY, 16)
@@ -137,8 +153,8 @@ def findings_table(
         positive = bool(prediction.positive[i])
         if positive:
             panel.tint()
-        if i in shown:
-            panel.stroke_sample(*STROKES[list(shown).index(i)])
+        if i in strokes:
+            panel.stroke_sample(*strokes[i])
         cells = (
             FINDINGS[i].name,
             percent(prediction.probabilities[i]),
@@ -154,15 +170,37 @@ def _finding_cells(texts: Sequence[str]) -> list[Cell]:
     return [(text, *place) for text, place in zip(texts, FINDING_COLUMNS, strict=True)]
 
 
-def heat_legend(panel: Panel) -> None:
-    """Say what the colours and lines of the heat map mean."""
-    panel.bar(
-        heat_table(),
-        ("low", "", "high"),
-        "Colour: how much this part of the film spoke for the finding, relative to the rest of "
-        "the film. It is not a probability and not the border of a lesion.",
-    )
-    panel.paragraph("Line: half of the map's greatest value, largest part.", 16, GREY)
+_HEAT = (
+    "Colour: how much this part of the film spoke for the finding, relative to the rest of "
+    "the film. It is not a probability and not the border of a lesion."
+)
+_LINE = "Line: half of the map's greatest value, largest part."
+
+
+def heat_legend(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
+    """Say what the colours and lines of the heat map mean, where there is room for it.
+
+    ``strokes`` are the lines of the outlines that are drawn, by finding.
+    """
+    rows = -(-len(strokes) // _IN_A_ROW) * ROW
+    if panel.holds(f"{_HEAT} {_LINE}", _SMALL, panel.page.px(BAR + 32 + rows)):
+        panel.bar(heat_table(), ("low", "", "high"), _HEAT)
+        panel.paragraph(_LINE, _SMALL, GREY)
+        _named_strokes(panel, strokes)
+
+
+def _named_strokes(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
+    """Name the outlines."""
+    width = panel.width / panel.page.unit / _IN_A_ROW
+    named = list(strokes.items())
+    for start in range(0, len(named), _IN_A_ROW):
+        row = named[start : start + _IN_A_ROW]
+        for k, (_, stroke) in enumerate(row):
+            panel.stroke_sample(*stroke, at=k * width)
+        names: list[Cell] = [
+            (FINDINGS[i].name, k * width + 42, width - 46, "left") for k, (i, _) in enumerate(row)
+        ]
+        panel.row(names, GREY, _SMALL)
 
 
 def changes_table(panel: Panel, comparison: Comparison) -> None:
@@ -183,11 +221,13 @@ def _change_cells(texts: Sequence[str]) -> list[Cell]:
     return [(text, *place) for text, place in zip(texts, CHANGE_COLUMNS, strict=True)]
 
 
+_DIFFERENCE = (
+    "Structure: orange is more opaque than on the prior film, blue is less. "
+    "Heat map: orange spoke more for the finding than on the prior film, blue less."
+)
+
+
 def difference_legend(panel: Panel) -> None:
-    """Say what the colours of the differences mean."""
-    panel.bar(
-        difference_table(),
-        ("less", "no difference", "more"),
-        "Structure: orange is more opaque than on the prior film, blue is less. "
-        "Heat map: orange spoke more for the finding than on the prior film, blue less.",
-    )
+    """Say what the colours of the differences mean, where there is room for it."""
+    if panel.holds(_DIFFERENCE, _SMALL, panel.page.px(BAR + 32)):
+        panel.bar(difference_table(), ("less", "no difference", "more"), _DIFFERENCE)

@@ -7,22 +7,35 @@ from inference.canvas import GREY, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, eight_bits
-from inference.findings import FINDINGS
-from inference.pictures import difference_over, fitted_size, grey
+from inference.findings import FINDINGS, NOT_VERIFIED
+from inference.pictures import (
+    difference_over,
+    finished,
+    grey,
+    marked,
+    shown,
+    sided,
+)
+from inference.presentation import Sides
 from inference.regions import resize
 from inference.settings import DrawingSettings
 
 # layout in units of 1/1500 of the long edge of a page; the narrowest has room for the label
-STRIP, MARGIN, NARROWEST = 88, 12, 720
+STRIP, FOOT, MARGIN, NARROWEST = 88, 28, 12, 720
 
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """A picture (h, w, 3), and the words that stand beside it."""
+    """A picture (h, w, 3), the words that stand beside it, and the sides of the patient."""
 
     title: str
     picture: Rgb
     legend: str = ""
+    sides: Sides | None = None
+
+    def sided(self, unit: float) -> Rgb:
+        """Return the picture between the letters of its sides."""
+        return sided(self.picture, self.sides, unit)
 
 
 def film_plates(
@@ -32,15 +45,21 @@ def film_plates(
 
     Only of films that are comparable. All three have the current film's shape.
     """
-    plain = grey(film.eight_bits, columns, rows)
-    aligned = resize(comparison.prior, *fitted_size(film.pixels.shape, columns, rows))
+    plain = shown(film, columns, rows)
+    size = plain.shape[0], plain.shape[1]
+    aligned = grey(eight_bits(resize(comparison.prior, *size)), *size)
+    if comparison.prior_graphics is not None:
+        aligned = marked(aligned, comparison.prior_graphics)
+    structural = difference_over(plain, comparison.structural, comparison.overlap)
+    sides = film.presentation.sides
     return (
-        Plate(f"Current: {current}", plain),
-        Plate(f"Prior, aligned: {prior}", grey(eight_bits(aligned), columns, rows)),
+        Plate(f"Current: {current}", plain, sides=sides),
+        Plate(f"Prior, aligned: {prior}", aligned, sides=comparison.prior_sides),
         Plate(
             "Structural difference",
-            difference_over(plain, comparison.structural, comparison.overlap),
+            finished(structural, film),
             "Orange is more opaque than on the prior film, blue is less.",
+            sides,
         ),
     )
 
@@ -52,15 +71,16 @@ def heat_plates(
 
     A finding whose map is withheld, or shows nothing inside of what both films show, has none.
     """
-    plain = grey(film.eight_bits, columns, rows)
+    plain = shown(film, columns, rows)
     changes, differences = comparison.changes, comparison.heatmap_differences
     mapped = [i for i in changed(comparison) if differences[i].any()]
     strongest = sorted(mapped, key=lambda i: -abs(changes[i].current - changes[i].prior))
     return [
         Plate(
             f"Heat-map difference: {FINDINGS[i].name} ({changes[i].change})",
-            difference_over(plain, differences[i], comparison.overlap),
+            finished(difference_over(plain, differences[i], comparison.overlap), film),
             "Orange spoke more for the finding than on the prior film, blue less.",
+            film.presentation.sides,
         )
         for i in strongest[:most]
     ]
@@ -78,14 +98,16 @@ def draw_plates(plates: Sequence[Plate], settings: DrawingSettings) -> Rgb:
     them.
     """
     unit = settings.long_edge_px / 1500
-    rows, columns = plates[0].picture.shape[:2]
+    pictures = [plate.sided(unit) for plate in plates]
+    rows, columns = pictures[0].shape[:2]
     room = max(columns, round(NARROWEST * unit))
-    page = Canvas(room * len(plates), round(STRIP * unit) + rows, unit)
+    page = Canvas(room * len(plates), round((STRIP + FOOT) * unit) + rows, unit)
     edge = page.px(MARGIN)
     width = room - 2 * edge
     page.text(edge, page.px(8), settings.label, 22, YELLOW, width=width)
-    for k, plate in enumerate(plates):
+    for k, (plate, picture) in enumerate(zip(plates, pictures, strict=True)):
         page.text(k * room + edge, page.px(38), plate.title, 19, width=width)
         page.text(k * room + edge, page.px(63), plate.legend, 16, GREY, width=width)
-        page.paste(plate.picture, k * room + (room - columns) // 2, page.px(STRIP))
+        page.paste(picture, k * room + (room - columns) // 2, page.px(STRIP))
+    page.text(edge, page.px(STRIP + 5) + rows, NOT_VERIFIED, 16, GREY, width=width)
     return page.done()

@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.measure import find_contours, label
 
 from inference.findings import FINDINGS, FloatArray, Prediction
+from inference.overlays import BoolArray, shrunk
 from inference.settings import RegionSettings
 
 GRID = 256  # long edge of the grid on which outlines are sought: 1/256 of the film is fine enough
@@ -28,15 +29,19 @@ Outlines = tuple[FloatArray | None, ...]
 
 
 def outlines(
-    prediction: Prediction, shape: Sequence[int], settings: RegionSettings | None = None
+    prediction: Prediction,
+    shape: Sequence[int],
+    settings: RegionSettings | None = None,
+    occluded: BoolArray | None = None,
 ) -> Outlines:
     """Return the outline of each finding on a film (rows, columns), in the order of `FINDINGS`.
 
-    None of findings that are not positive, whose map is withheld, or singles nothing out.
+    None of findings that are not positive, whose map is withheld, or singles nothing out. Nothing
+    is outlined where a shutter has ``occluded`` (rows, columns) the film.
     """
     found: list[FloatArray | None] = [None] * len(FINDINGS)
     for i in prediction.mapped:
-        found[i] = outline(prediction.heatmaps[i], shape[0], shape[1], settings)
+        found[i] = outline(prediction.heatmaps[i], shape[0], shape[1], settings, occluded)
     return tuple(found)
 
 
@@ -46,7 +51,11 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> FloatArra
 
 
 def outline(
-    heatmap: FloatArray, rows: int, columns: int, settings: RegionSettings | None = None
+    heatmap: FloatArray,
+    rows: int,
+    columns: int,
+    settings: RegionSettings | None = None,
+    occluded: BoolArray | None = None,
 ) -> FloatArray | None:
     """Return the outline of what spoke most, or None where the map singles nothing out.
 
@@ -56,6 +65,8 @@ def outline(
         (h, w), not negative, spanning the film edge to edge.
     rows, columns
         Size of the film in pixels.
+    occluded
+        (rows, columns), where a shutter hides the film: no outline goes there.
 
     Returns
     -------
@@ -71,6 +82,8 @@ def outline(
     scale = GRID / max(rows, columns)
     height, width = max(8, math.ceil(rows * scale)), max(8, math.ceil(columns * scale))
     fine = resize(heatmap, height, width)
+    if occluded is not None:
+        fine = np.where(shrunk(occluded, height, width), 0, fine)
     level = settings.threshold * float(fine.max())
     part = _largest_part(fine, level)
     if part is None or not settings.smallest_area <= float(part.mean()) < 1:

@@ -136,7 +136,12 @@ class Reader:
             source=current.opened.header,
             film=film,
             prediction=current.prediction,
-            outlines=outlines(current.prediction, film.pixels.shape, self.results.regions),
+            outlines=outlines(
+                current.prediction,
+                film.pixels.shape,
+                self.results.regions,
+                film.presentation.occluded,
+            ),
             notes=(*current.opened.notes, *_notes(prior, choice)),
             answered_at=answered_at.astimezone(self.zone),
             product=self.product,
@@ -179,7 +184,8 @@ def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
     del ds.PixelData
-    return _looked_at(Opened(ds, film, notes_of(ds)), gate, check)
+    notes = (*film.presentation.problems, *notes_of(ds))
+    return _looked_at(Opened(ds, film, notes), gate, check)
 
 
 def open_picture(

@@ -121,7 +121,7 @@ def answers(
         source=source,
         film=film,
         prediction=found,
-        outlines=outlines(found, film.pixels.shape, asked.regions),
+        outlines=outlines(found, film.pixels.shape, asked.regions, film.presentation.occluded),
         notes=notes,
         answered_at=AT,
         product=PRODUCT,

@@ -150,8 +150,8 @@ def closeup(found, label, **words):
 
 def test_a_single_finding_is_shown_with_its_map_and_with_its_place_enlarged_and_unpainted():
     rgb = closeup(prediction({"Nodule": (0.9, 0.75, 0.35, 0.06)}), "Nodule")
-    assert rgb.shape == (396, 432, 3)
-    film, enlarged = rgb[70:317, :250].astype(int), rgb[70:317, 256:].astype(int)
+    assert rgb.shape == (445, 432, 3)
+    film, enlarged = rgb[70:317, :250].astype(int), rgb[70:317, 272:416].astype(int)
     assert coloured(film).any()
     assert not coloured(enlarged).any()
     rows, columns = enlarged.shape[:2]

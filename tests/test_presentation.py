@@ -10,7 +10,8 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     SecondaryCaptureImageStorage,
 )
-from validators import dcmp2pgm
+from test_film_presentation import overlaid
+from validators import complaints, dcm2pnm, dcmp2pgm, dcmp2pgm_state
 
 from inference.film import read_film
 from scp.results.objects import to_bytes
@@ -136,3 +137,99 @@ def test_a_state_of_the_wrong_polarity_or_window_would_be_seen(film_file, tmp_pa
     state.PresentationLUTShape = "INVERSE"
     state.SoftcopyVOILUTSequence[0].WindowWidth = "2600"
     assert np.abs(shown(path, state, tmp_path) - ours(path)).max() > TOLERANCE
+
+
+def reread(path, state, folder):
+    """Return a presentation state as DCMTK has understood it, written anew by it."""
+    (folder / "state.dcm").write_bytes(to_bytes(state))
+    return dcmp2pgm_state(path, folder / "state.dcm", folder)
+
+
+RECTANGLE = {
+    "ShutterLeftVerticalEdge": 21,
+    "ShutterRightVerticalEdge": 180,
+    "ShutterUpperHorizontalEdge": 11,
+    "ShutterLowerHorizontalEdge": 230,
+}
+CIRCLE = {"CenterOfCircularShutter": [125, 100], "RadiusOfCircularShutter": 110}
+TRIANGLE = {"VerticesOfThePolygonalShutter": [1, 100, 250, 200, 250, 1]}
+
+
+@pytest.mark.parametrize(
+    ("shape", "elements"),
+    [
+        ("RECTANGULAR", RECTANGLE),
+        ("CIRCULAR", CIRCLE),
+        ("POLYGONAL", TRIANGLE),
+        (["RECTANGULAR", "CIRCULAR"], RECTANGLE | CIRCLE),
+    ],
+)
+def test_a_viewer_is_told_of_the_shutter_of_the_film(shape, elements, film_file, tmp_path):
+    path = film_file(ShutterShape=shape, ShutterPresentationValue=0, **elements)
+    state = state_of(path)
+    assert complaints(state, tmp_path) == []
+    understood = reread(path, state, tmp_path)
+    assert understood.ShutterShape == shape
+    assert understood.ShutterPresentationValue == 0
+    for keyword, value in elements.items():
+        assert understood[keyword].value == value
+
+
+def test_a_viewer_is_told_nothing_of_a_shutter_that_is_not_applied(film_file, tmp_path):
+    path = film_file(ShutterShape="RECTANGULAR", **RECTANGLE | {"ShutterRightVerticalEdge": 22})
+    assert "ShutterShape" not in reread(path, state_of(path), tmp_path)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_viewer_covers_what_a_bitmap_shutter_covers(photometric, film_file, tmp_path):
+    covered = np.zeros((250, 200), bool)
+    covered[:, 170:] = True
+    path = film_file(photometric=photometric, ShutterShape="BITMAP", ShutterOverlayGroup=0x6000)
+    ds = overlaid(dcmread(path), covered, 0x6000)
+    ds.save_as(path)
+    state = state_of(path)
+    assert complaints(state, tmp_path) == []
+    picture = shown(path, state, tmp_path)
+    assert not picture[covered].any()
+    assert np.abs(picture - ours(path)).max() < TOLERANCE
+
+
+def test_a_viewer_is_told_to_draw_the_overlays_of_the_film(film_file, tmp_path):
+    """`dcmp2pgm` draws none, but keeps those that it knows of; `dcm2pnm` draws a film's own."""
+    marker = np.zeros((30, 20), bool)
+    marker[:, :4] = marker[26:] = True  # an L
+    path = film_file()
+    ds = overlaid(dcmread(path), marker, 0x6000, origin=(11, 161))
+    ds.save_as(path)
+    state = state_of(path)
+    assert complaints(state, tmp_path) == []
+    understood = reread(path, state, tmp_path)
+    assert understood[0x6000, 0x1001].value == "FILM_OVERLAYS"
+    layers = {item.GraphicLayer for item in understood.GraphicLayerSequence}
+    assert layers == {"AI_FINDINGS", "FILM_OVERLAYS"}
+    with_marker, bare = (dcm2pnm(path, tmp_path, overlays) for overlays in ("0", None))
+    drawn = read_film(ds).presentation.graphics
+    assert (with_marker[drawn] == 255).all()
+    assert (with_marker[~drawn] == bare[~drawn]).all()
+
+
+@pytest.mark.parametrize(
+    ("elements", "ratio"),
+    [
+        ({}, [1, 1]),
+        ({"PixelSpacing": ["0.2", "0.4"], "ImagerPixelSpacing": ["0.2", "0.4"]}, [1, 2]),
+        ({"PixelAspectRatio": ["2", "3"], "ImagerPixelSpacing": None}, [2, 3]),
+        ({"ImagerPixelSpacing": ["0.143", "0.1"]}, [143, 100]),
+    ],
+)
+def test_a_viewer_is_told_the_proportions_of_a_pixel(elements, ratio, film_file, tmp_path):
+    path = film_file(**elements)
+    (area,) = reread(path, state_of(path), tmp_path).DisplayedAreaSelectionSequence
+    assert area.PresentationPixelAspectRatio == ratio
+
+
+def test_nothing_behind_the_shutter_is_outlined(film_file):
+    path = film_file(ShutterShape="RECTANGULAR", **RECTANGLE | {"ShutterRightVerticalEdge": 150})
+    (annotation,) = state_of(path).GraphicAnnotationSequence
+    for graphic in annotation.GraphicObjectSequence:
+        assert max(graphic.GraphicData[::2]) <= 151

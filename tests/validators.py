@@ -162,6 +162,25 @@ def dcmp2pgm(image: Path, state: Path, folder: Path) -> npt.NDArray[np.uint8]:
         return np.asarray(shown)
 
 
+def dcm2pnm(image: Path, folder: Path, overlays: str | None = None) -> npt.NDArray[np.uint8]:
+    """Return a film as DCMTK draws it, with all its overlays ("0") or with none."""
+    path = folder / "drawn.pgm"
+    asked = ["-O"] if overlays is None else ["+O", overlays]
+    done = _run([require_peer("dcm2pnm"), "+Wi", "1", *asked, str(image), str(path)])
+    assert done.returncode == 0, done.stderr
+    with Image.open(path) as drawn:
+        return np.asarray(drawn)
+
+
+def dcmp2pgm_state(image: Path, state: Path, folder: Path) -> Dataset:
+    """Return a presentation state as DCMTK has understood it and writes it anew."""
+    path = folder / "understood.dcm"
+    command = [require_peer("dcmp2pgm"), "-p", str(state), "+S", str(path), str(image)]
+    done = _run([*command, str(folder / "shown.pgm")])
+    assert done.returncode == 0, done.stderr
+    return dcmread(path)
+
+
 def _is_allowed(line: str, patterns: Iterable[re.Pattern[str]]) -> bool:
     return any(pattern.search(line) for pattern in patterns)
 

@@ -162,9 +162,13 @@ class _Levels(dict[tuple[int, float], Level]):
         return self[at]
 
 
-def at_working_size(pixels: FloatArray) -> FloatArray:
-    """Return a film with a long edge of `WORKING_PX`, (h, w)."""
-    return on_grid(pixels, working_shape(pixels.shape, WORKING_PX))
+def at_working_size(pixels: FloatArray, aspect: float = 1.0) -> FloatArray:
+    """Return a film in its proportions with a long edge of `WORKING_PX`, (h, w).
+
+    ``aspect`` is the height of a pixel over its width.
+    """
+    height, width = pixels.shape
+    return on_grid(pixels, working_shape((height * aspect, width), WORKING_PX))
 
 
 def on_grid(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
@@ -177,8 +181,13 @@ def pixel_ratio(current: Film, prior: Film) -> float:
     """Return the size of a prior's working pixel over a current one's; 1 where unknown."""
     if current.spacing_mm is None or prior.spacing_mm is None:
         return 1.0
-    ratio = (max(prior.pixels.shape) * prior.spacing_mm[0]) / (
-        max(current.pixels.shape) * current.spacing_mm[0]
+    ratio = _long_edge_mm(prior.pixels, prior.spacing_mm) / _long_edge_mm(
+        current.pixels, current.spacing_mm
     )
     # a header that claims a film of twice the size is not believed
     return ratio if 0.5 < ratio < 2 else 1.0
+
+
+def _long_edge_mm(pixels: FloatArray, spacing_mm: tuple[float, float]) -> float:
+    rows, columns = pixels.shape
+    return float(max(rows * spacing_mm[0], columns * spacing_mm[1]))

@@ -15,6 +15,7 @@ from inference.comparison.result import Comparison, FindingChange
 from inference.comparison.structural import AlignedPair, difference, quality, similarity
 from inference.film import Film, View
 from inference.findings import FINDINGS, FloatArray, Prediction
+from inference.overlays import shrunk
 from inference.projection import FRONTAL, same_projection
 from inference.threads import one_thread
 
@@ -62,6 +63,11 @@ def compare(
     """
     alignment, pair = _laid(current, prior)
     undecided = _undecided(alignment, pair, unknown(current_prediction, prior_prediction))
+    undecided = replace(
+        undecided,
+        prior_graphics=_moved_graphics(alignment, prior),
+        prior_sides=prior.presentation.sides,
+    )
     refusal = _not_comparable(current, prior, alignment, undecided.quality)
     if refusal:
         return replace(undecided, reason=refusal)
@@ -91,10 +97,22 @@ def compare(
 
 def _laid(current: Film, prior: Film) -> tuple[Alignment, AlignedPair]:
     """Lay the prior onto the current film, with the greys of that one."""
-    shown, before = (at_working_size(film.pixels) for film in (current, prior))
+    shown, before = (
+        at_working_size(film.pixels, film.presentation.aspect) for film in (current, prior)
+    )
     alignment = align(shown, before, pixel_ratio(current, prior))
     before = 1 - before if alignment.inverted else before
     return alignment, AlignedPair(shown, alignment.move(before), alignment.overlap)
+
+
+def _moved_graphics(alignment: Alignment, prior: Film) -> npt.NDArray[np.bool_] | None:
+    """Lay the prior's overlays onto the current film, as the prior itself."""
+    graphics = prior.presentation.graphics
+    if graphics is None:
+        return None
+    small = shrunk(graphics, *alignment.prior_shape).astype(np.float32)
+    moved: npt.NDArray[np.bool_] = alignment.move(small) >= 0.4
+    return moved
 
 
 def _undecided(

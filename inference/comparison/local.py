@@ -1,6 +1,7 @@
 """Films as structure against its surroundings, which exposure and window leave as it is."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ def tensor(maps: FloatArray | npt.NDArray[np.bool_]) -> torch.Tensor:
     return whole.reshape(-1, 1, *maps.shape[-2:])
 
 
-def working_shape(shape: tuple[int, ...], long_edge: int) -> tuple[int, int]:
+def working_shape(shape: Sequence[float], long_edge: int) -> tuple[int, int]:
     """Return (h, w) of a grid over a picture (..., y, x) with this long edge."""
     height, width = shape[-2:]
     scale = long_edge / max(height, width)
@@ -27,7 +28,7 @@ def working_shape(shape: tuple[int, ...], long_edge: int) -> tuple[int, int]:
 
 def resized(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     """Resize (n, c, y, x) -> (n, c, h, w), edge to edge, averaging where it shrinks."""
-    shrinks = shape[0] < maps.shape[-2]
+    shrinks = shape[0] < maps.shape[-2] or shape[1] < maps.shape[-1]
     return functional.interpolate(maps, size=shape, mode="bilinear", antialias=shrinks)
 
 

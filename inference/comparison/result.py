@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.findings import CALLED, Change, FloatArray
+from inference.presentation import Sides
 
 MARK = 0.6
 """Structural difference from which a place is marked. A pair of films without change has one such
@@ -81,6 +82,10 @@ class Comparison:
         (14,): whether the finding's maps point at one place on both films.
     changes
         One per finding, in the order of `FINDINGS`.
+    prior_graphics
+        (h, w) bool: the prior's overlays, moved as the prior; None without any.
+    prior_sides
+        Letters of the left and right edge of ``prior``; None where its header states none.
     """
 
     comparable: bool
@@ -97,6 +102,8 @@ class Comparison:
     heatmap_differences: FloatArray
     same_places: npt.NDArray[np.bool_]
     changes: tuple[FindingChange, ...]
+    prior_graphics: npt.NDArray[np.bool_] | None = None
+    prior_sides: Sides | None = None
 
     @property
     def limited(self) -> str:

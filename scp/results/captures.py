@@ -63,6 +63,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             software=str(answer.product),
             prior=_prior_caption(answer),
             change=answer.change(i),
+            notes=answer.notes,
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"

@@ -2,7 +2,7 @@
 
 It also fixes how the film's greys are shown: those of our pictures, in the right polarity. A
 presentation state replaces the film's own window and polarity, so one without them would show an
-inverted or washed-out film.
+inverted or washed-out film. So it does with shutter and overlays (`scp.results.display`).
 
 References
 ----------
@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from inference.grayscale import Lut, Window, read_lut
 from inference.header import items, number, text
 from scp.results.answer import Answer, ResultObject
+from scp.results.display import overlay_layers, show_as_film
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
@@ -60,12 +61,13 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
         content_description="Outlines of AI findings",
         content_creator_name="",
         graphic_annotations=[annotation],
-        graphic_layers=[layer],
+        graphic_layers=[layer, *overlay_layers(answer.film)],
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
         ),
         **envelope.arguments(),
     )
+    show_as_film(ds, answer.film)
     _copy_modality_lut(ds, answer.source)
     if answer.film.voi is not None:
         ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]

@@ -21,6 +21,7 @@ from pydicom.sr.codedict import codes
 
 from inference.film import eight_bits
 from inference.findings import FINDINGS
+from inference.overlays import shrunk
 from inference.pictures import STROKES, fitted_size
 from inference.regions import GRID, resize
 from scp.results.answer import Answer, ResultObject
@@ -73,7 +74,7 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     """Make the outlined regions, as OHIF draws them; where two overlap, the more probable is kept.
 
     OHIF wants an orientation and a spacing, which a film does not have: it is given the axes of the
-    picture, and the spacing at the detector or 1 mm.
+    picture, and the spacing at the detector, or pixels 1 mm wide.
 
     Raises
     ------
@@ -123,8 +124,10 @@ def _made(
 
 def _frame(answer: Answer, finding: int) -> npt.NDArray[np.uint8]:
     """Resize a map to the film: (rows, columns), from 0 to `FULL_SCALE`."""
-    shape = answer.film.pixels.shape
+    shape, occluded = answer.film.pixels.shape, answer.film.presentation.occluded
     fine = resize(answer.prediction.heatmaps[finding], *fitted_size(shape, GRID, GRID))
+    if occluded is not None:
+        fine = np.where(shrunk(occluded, *fine.shape), 0, fine)
     page = Image.fromarray(eight_bits(fine)).resize(shape[::-1], Image.Resampling.BICUBIC)
     return np.asarray(page)
 
@@ -189,7 +192,8 @@ def _plane(answer: Answer) -> Dataset:
     """Return `_measures` with an orientation, and with a spacing whatever is stated."""
     shared, plane = _measures(answer), Dataset()
     if answer.film.spacing_mm is None:
-        shared.PixelMeasuresSequence[0].PixelSpacing = ["1", "1"]
+        tall = f"{answer.film.presentation.aspect:.6g}"
+        shared.PixelMeasuresSequence[0].PixelSpacing = [tall, "1"]
     plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     shared.PlaneOrientationSequence = [plane]
     return shared

@@ -30,7 +30,7 @@ class ResultSettings(BaseModel):
         ge=0,
         le=14,
         description="pictures of single findings at most, the most probable first, each with the "
-        "place enlarged; 1.4 MB each",
+        "place enlarged; 1.6 MB each",
     )
     comparison_capture: bool = Field(
         default=True, description="a colour picture of what has changed since the prior film"
