@@ -81,7 +81,8 @@ def _without_network(settings: Settings, folder: Path) -> Settings:
 
 def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], list[Analysed]]:
     """Take copies of the files in; return them by SOP Instance UID, and what was refused."""
-    intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+    patients = ground.settings.patients
+    intake = Intake(ground.engine, ground.archive, ground.jobs, now, patients=patients)
     taken, refused = {}, []
     for path in files:
         copy = Path(shutil.copy(path, ground.archive.incoming))

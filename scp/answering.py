@@ -21,12 +21,12 @@ from scp.again import ask_again
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
 from scp.failures import SENTENCES, Cause
-from scp.fetching import not_fetched
-from scp.index import choices, deliveries, fetches, films
+from scp.index import choices, deliveries, films
 from scp.index.placing import place
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.index.urgency import WorklistSettings
-from scp.priors import Candidate, Choice, choose, given_up
+from scp.persons import Known, consider
+from scp.priors import Choice, choose, given_up
 from scp.queue import Jobs
 from scp.reading import Read, Reader
 from scp.results.answer import ResultObject
@@ -210,18 +210,14 @@ class Answerer:
 
     def _prior(self, film_uid: str) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
-        with Session(self.engine) as session:
-            instance = films.film(session, film_uid)
-            current = choices.candidate(session, instance)
-            known = choices.candidates(session, instance)
-            note = not_fetched(fetches.outcome(session, instance))
-        choice, prior = self._best(current, known)
-        return replace(choice, notes=(*choice.notes, *note)), prior
+        known = consider(self.engine, self.archive, film_uid)
+        choice, prior = self._best(known)
+        return replace(choice, notes=(*choice.notes, *known.notes)), prior
 
-    def _best(self, current: Candidate, known: list[Candidate]) -> tuple[Choice, Analysed | None]:
+    def _best(self, known: Known) -> tuple[Choice, Analysed | None]:
         passed: list[str] = []
         while True:
-            choice = choose(current, known, passed)
+            choice = choose(known.current, known.others, passed, known.near)
             if choice.prior is None:
                 return choice, None
             if len(passed) == _PRIORS_TRIED:

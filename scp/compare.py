@@ -26,8 +26,9 @@ from inference.settings import DrawingSettings
 from scp.commands import NOT_A_DEVICE, progress
 from scp.config import Settings
 from scp.errors import ConfigError, HilumError, Refused
-from scp.index.received import acquisition_time, usable_patient
+from scp.index.received import acquisition_time, person_of, usable_patient
 from scp.intake import read_header
+from scp.person import STATES, contradiction
 from scp.priors import NO_DATE_BEFORE, REPEAT, SAME_EXPOSURE
 from scp.reading import Opened, Read, Reader, open_picture
 from scp.results.captures import study_day
@@ -161,6 +162,9 @@ def limits_between(current: Opened, prior: Opened) -> list[str]:
         limits.append("whether both films are of one patient is not stated")
     elif len(patients) == 2:
         raise CannotCompare("the films are of different patients: Patient ID or its issuer differs")
+    told = contradiction(person_of(current.header), person_of(prior.header))
+    if told is not None:
+        raise CannotCompare(f"the films may be of different patients: one states {STATES[told]}")
     return limits + _limits_in_time(current.header, prior.header)
 
 

@@ -41,6 +41,7 @@ from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
 from scp.index.database import DatabaseSettings
 from scp.index.urgency import WorklistSettings
+from scp.patient_ids import PatientsSettings
 from scp.results.settings import ResultSettings
 from scp.zone import zone_of
 
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     results: ResultSettings = ResultSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     priors: PriorsSettings = PriorsSettings()
+    patients: PatientsSettings = PatientsSettings()
     worklist: WorklistSettings = WorklistSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

@@ -138,6 +138,7 @@ def _parameters(settings: Settings) -> str:
         *_fields("receiver.peers", Peer),
         *_fields("destinations", DestinationSettings),
         *_keys("priors", settings.priors),
+        *_keys("patients", settings.patients),
         *_keys("results", settings.results, skip=set(ResultSettings.model_fields) - _SAID),
         *_keys("gate", settings.gate),
     ]

@@ -137,7 +137,7 @@ class Fetcher:
             film = films.film(session, film_uid)
             patient = session.get(schema.Patient, film.patient_id) if film.patient_id else None
             at = film.acquired_at
-            if patient is None or at is None or at < NO_DATE_BEFORE:
+            if patient is None or patient.placeholder or at is None or at < NO_DATE_BEFORE:
                 return None
             return _Film((patient.patient_id, patient.issuer), film.series.study.uid, at)
 

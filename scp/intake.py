@@ -22,6 +22,7 @@ from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index import choices, films
 from scp.index.received import Identity, Recorded, claim, identify, record, record_refusal
 from scp.index.urgency import UNKNOWN, WorklistSettings
+from scp.patient_ids import PatientsSettings
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Intake:
         now: Callable[[], datetime],
         settle_s: float = 0,
         worklist: WorklistSettings | None = None,
+        patients: PatientsSettings | None = None,
     ) -> None:
         self.engine = engine
         self.archive = archive
@@ -56,6 +58,7 @@ class Intake:
         self.now = now
         self.settle_s = settle_s
         self.worklist = worklist or WorklistSettings()
+        self.patients = patients or PatientsSettings()
 
     def take(self, received: Path, request: Request) -> Recorded:
         """Take a received Part 10 file in; when this returns, it is durable and enqueued.
@@ -114,6 +117,7 @@ class Intake:
                     now=now,
                     fetched=fetched,
                     due_at=None if fetched else due_at,
+                    placeholders=self.patients.placeholders,
                 )
                 if recorded is Recorded.NEW and fetched:
                     self._compare_with(session, identity.sop_uid)

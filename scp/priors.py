@@ -1,17 +1,24 @@
 """Which earlier film a film is compared with, and why not the others. Pure.
 
-The rule: of the same patient (one Patient ID of one issuer; PS3.3 C.7.1.1), taken earlier, frontal,
-and readable. Of these, another exposure before a repeat of the same one, the same view (PA with
-PA) before another, and then the most recent. Another view, and a repeat, make a limited comparison.
-No reason holds anything of the patient.
+The rule: of the same patient (one Patient ID of one issuer; PS3.3 C.7.1.1) and no other person by
+sex, birth date or name (`scp.person`), taken earlier, frontal, and readable. Of these, another
+exposure before a repeat of the same one, the same view (PA with PA) before another, and then the
+most recent. Another view, and a repeat, make a limited comparison. No reason holds anything of the
+patient.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from inference.projection import FRONTAL, View, same_projection
+from scp.choice import Candidate as Candidate  # noqa: PLC0414 -- part of the rule
+from scp.choice import Choice as Choice  # noqa: PLC0414 -- part of the rule
+from scp.choice import Code as Code  # noqa: PLC0414 -- part of the rule
+from scp.choice import Near as Near  # noqa: PLC0414 -- part of the rule
+from scp.choice import Reason as Reason  # noqa: PLC0414 -- part of the rule
+from scp.choice import Rejected as Rejected  # noqa: PLC0414 -- part of the rule
+from scp.person import NOBODY, STATES, Contradiction, contradiction
 
 # less than this apart, or of one study, two films are one examination: a repeat, not a follow-up
 SAME_EXPOSURE = timedelta(hours=1)
@@ -22,97 +29,11 @@ NO_DATE_BEFORE = datetime(1901, 1, 1)
 STUDY_TIME = "StudyDate"
 
 
-class Code(StrEnum):
-    """A reason for machines; the sentence beside it is for people."""
-
-    SAME_VIEW = "same_view"
-    OTHER_VIEW = "other_view"
-    VIEW_NOT_STATED = "view_not_stated"
-    SAME_EXPOSURE = "same_exposure"
-    NO_PATIENT_ID = "no_patient_id"
-    NO_DATE = "no_date"
-    NONE_KNOWN = "none_known"
-    NONE_FITS = "none_fits"
-    STUDY_TIME = "study_time"
-    NOT_FETCHED = "not_fetched"
-    OTHER_PATIENT = "other_patient"
-    NOT_EARLIER = "not_earlier"
-    NOT_FRONTAL = "not_frontal"
-    NOT_ANALYSED = "not_analysed"
-    UNREADABLE = "unreadable"
-    LESS_RECENT = "less_recent"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why, as a code and as a sentence."""
-
-    code: Code
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A film that was not taken, by its SOP Instance UID."""
-
-    uid: str
-    why: Reason
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What the rule looks at of a film.
-
-    Attributes
-    ----------
-    patient
-        Which person the index takes the film for; None without a usable Patient ID.
-    acquired_at, acquired_from
-        When it was taken, by the sender's clock, and the attribute that says so.
-    refused
-        It was looked at, and could not be analysed.
-    """
-
-    uid: str
-    study_uid: str
-    patient: int | None
-    acquired_at: datetime | None
-    acquired_from: str
-    view: str
-    refused: bool = False
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The prior of a film, or None, and the reasons.
-
-    Attributes
-    ----------
-    why
-        Why this one, or why none.
-    limits
-        What limits the comparison, beside what the films themselves show.
-    notes
-        What else is to be said of it.
-    rejected
-        Each other film, the most recent first.
-    """
-
-    prior: Candidate | None
-    why: Reason
-    limits: tuple[Reason, ...] = ()
-    notes: tuple[Reason, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-
-    @property
-    def limited(self) -> str:
-        """The limits in words; empty when there are none."""
-        said = "; ".join(limit.sentence for limit in self.limits)
-        return f"Limited comparison: {said}" if said else ""
-
-
 def choose(
-    current: Candidate, others: Sequence[Candidate], unreadable: Collection[str] = ()
+    current: Candidate,
+    others: Sequence[Candidate],
+    unreadable: Collection[str] = (),
+    near: Sequence[Near] = (),
 ) -> Choice:
     """Choose the prior of a film.
 
@@ -124,16 +45,20 @@ def choose(
         Films known; of two that are alike in everything, the one named first is taken.
     unreadable
         UIDs of films that were chosen before and turned out not to be readable now.
+    near
+        Films of Patient IDs that are nearly the same: said, never taken.
     """
     others = [other for other in others if other.uid != current.uid]
     fitting = [other for other in rank(current, others) if other.uid not in unreadable]
     prior = fitting[0] if fitting else None
     told = sorted(others, key=lambda other: other.acquired_at or NO_DATE_BEFORE, reverse=True)
+    doubts = (*_strangers(current, others), *_nearly_same(current, near))
+    why = _why_none(current, others, doubts) if prior is None else _why(current, prior)
     return Choice(
         prior=prior,
-        why=_why_none(current, others) if prior is None else _why(current, prior),
+        why=why,
         limits=limits_of(current, prior) if prior is not None else (),
-        notes=_notes(current, prior),
+        notes=(*(doubt for doubt in doubts if doubt != why), *_notes(current, prior)),
         rejected=tuple(
             Rejected(other.uid, _against(current, other, prior, unreadable))
             for other in told
@@ -188,12 +113,22 @@ def _turned(current: Candidate, other: Candidate) -> bool:
     return not same_projection(current.view, other.view)
 
 
+_CONTRADICTED = {
+    Contradiction.SEX: Code.OTHER_SEX,
+    Contradiction.BIRTH_DATE: Code.OTHER_BIRTH_DATE,
+    Contradiction.NAME: Code.OTHER_NAME,
+}
+_STATES = {_CONTRADICTED[told]: words for told, words in STATES.items()}
 _EXCLUDED = {
     Code.OTHER_PATIENT: "It is of another patient, or of one without a usable Patient ID.",
     Code.NO_DATE: "Its header does not say when it was taken.",
     Code.NOT_EARLIER: "It was not taken earlier.",
     Code.NOT_FRONTAL: "It is not a frontal film.",
     Code.NOT_ANALYSED: "It could not be analysed.",
+    **{
+        code: f"Its header states {words}: it may be of another person."
+        for code, words in _STATES.items()
+    },
 }
 
 
@@ -201,6 +136,9 @@ def _excluded(current: Candidate, other: Candidate) -> Code | None:
     """Return why a film can never be this one's prior; None when it can."""
     if current.patient is None or other.patient != current.patient:
         return Code.OTHER_PATIENT
+    told = contradiction(current.person, other.person)
+    if told is not None:
+        return _CONTRADICTED[told]
     if not _dated(other):
         return Code.NO_DATE
     if _taken(other) >= _taken(current):
@@ -242,14 +180,43 @@ def _why(current: Candidate, prior: Candidate) -> Reason:
     return Reason(Code.OTHER_VIEW, "The most recent earlier film; none of the same view is there.")
 
 
-def _why_none(current: Candidate, others: Sequence[Candidate]) -> Reason:
+def _strangers(current: Candidate, others: Sequence[Candidate]) -> tuple[Reason, ...]:
+    """Say which elements tell that films, which the rule would allow, are of another person."""
+    found = {
+        code
+        for other in others
+        if (code := _excluded(current, other)) in _STATES
+        and _excluded(current, replace(other, person=NOBODY)) is None
+    }
+    text = "An earlier film of this Patient ID was not compared: its header states"
+    return tuple(
+        Reason(code, f"{text} {states}.") for code, states in _STATES.items() if code in found
+    )
+
+
+def _nearly_same(current: Candidate, near: Sequence[Near]) -> tuple[Reason, ...]:
+    """Say that an earlier film is here whose Patient ID is nearly the same."""
+    for other in near:
+        if _excluded(current, replace(other.film, patient=current.patient)) is None:
+            text = f"only in {' and '.join(other.differences)} is here; it was not compared"
+            text = f"An earlier film of a Patient ID that differs {text}."
+            return (Reason(Code.NEARLY_SAME_ID, text),)
+    return ()
+
+
+def _why_none(current: Candidate, others: Sequence[Candidate], doubts: Sequence[Reason]) -> Reason:
     """Say why there is no prior."""
+    if current.placeholder:
+        text = "The Patient ID is a placeholder that names nobody: the film is never compared."
+        return Reason(Code.PLACEHOLDER, text)
     if current.patient is None:
         text = "The film has no usable Patient ID: it is never compared."
         return Reason(Code.NO_PATIENT_ID, text)
     if not _dated(current):
         text = "The header does not say when the film was taken: nothing is known to be earlier."
         return Reason(Code.NO_DATE, text)
+    if doubts:
+        return doubts[0]
     if not others:
         return Reason(Code.NONE_KNOWN, "No other film of this patient is here.")
     return Reason(Code.NONE_FITS, "None of this patient's other films can be compared with.")

@@ -33,8 +33,15 @@ from scp.zone import SERVER_ZONE
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
 NO_HEADER = "picture without a header: patient, date, view and pixel spacing not stated"
-# notes on the choice that a film without a prior needs too
-_TOLD_WITHOUT = (Code.NOT_FETCHED,)
+# what is said of a film without a prior too, as a reason for that or beside it
+_TOLD_WITHOUT = (
+    Code.NOT_FETCHED,
+    Code.PLACEHOLDER,
+    Code.OTHER_SEX,
+    Code.OTHER_BIRTH_DATE,
+    Code.OTHER_NAME,
+    Code.NEARLY_SAME_ID,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,8 +176,10 @@ class Reader:
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
     """Return what is to be said of the prior, or of there being none, beside the comparison."""
-    told = (note for note in choice.notes if prior is not None or note.code in _TOLD_WITHOUT)
-    return tuple(note.sentence for note in told)
+    if prior is not None:
+        return tuple(note.sentence for note in choice.notes)
+    told = (choice.why, *choice.notes)
+    return tuple(reason.sentence for reason in told if reason.code in _TOLD_WITHOUT)
 
 
 def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:

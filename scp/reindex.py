@@ -1,4 +1,4 @@
-"""`hilum reindex`: names and numbers of films that came before the index kept them.
+"""`hilum reindex`: what films' headers say of the patient, where the index did not keep it yet.
 
 Each film's header is read from the archive. It may run beside the service, be stopped at any time
 and begun again: films that are done are not looked at twice.
@@ -17,9 +17,10 @@ from scp.commands import progress
 from scp.config import Settings
 from scp.errors import Unreadable
 from scp.index.placing import set_words
-from scp.index.received import readable
+from scp.index.received import person_of, readable
 from scp.index.schema import Instance
 from scp.intake import read_header
+from scp.person import Person
 from scp.roles import open_ground
 
 # films in one transaction: what a stop loses, and how long a receiver may have to wait
@@ -45,7 +46,7 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     for uid, why in done.unreadable.items():
         console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
     rest = f", {len(done.unreadable)} could not be read" if done.unreadable else ""
-    console.print(f"{done.read} films are found by name and accession number now{rest}")
+    console.print(f"{done.read} films: the index knows what their headers say of the patient{rest}")
     return 1 if done.unreadable else 0
 
 
@@ -69,14 +70,14 @@ def reindex(
         if not batch:
             return
         after = batch[-1][0]
-        found: dict[int, tuple[str, str]] = {}
+        found: dict[int, tuple[Person, str]] = {}
         for film_id, uid, path in batch:
             try:
                 ds = read_header(archive.path(path))
             except (OSError, Unreadable) as error:
                 done.unreadable[uid] = str(getattr(error, "strerror", None) or error)
             else:
-                found[film_id] = readable(ds, "PatientName"), readable(ds, "AccessionNumber")
+                found[film_id] = person_of(ds), readable(ds, "AccessionNumber")
             yield
         with Session(engine) as session, session.begin():  # only now: reading takes its time
             for film_id, said in found.items():
@@ -85,4 +86,4 @@ def reindex(
 
 
 def _missing(*, everything: bool) -> sa.ColumnElement[bool]:
-    return sa.true() if everything else Instance.patient_name.is_(None)
+    return sa.true() if everything else Instance.birth_date.is_(None)

@@ -24,6 +24,7 @@ from scp.errors import ServiceError
 from scp.index import users
 from scp.index.database import migrate, open_database
 from scp.index.heartbeats import BEAT_S, Role, beat, leave
+from scp.index.nearly import mark_placeholders
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,8 @@ def open_ground(settings: Settings) -> Iterator[Ground]:
     archive = Archive(settings.data_dir, settings.archive)
     engine = open_database(settings.database_url)
     migrate(engine)
+    with Session(engine) as session, session.begin():
+        mark_placeholders(session, settings.patients.placeholders)
     jobs = Jobs(engine)
     try:
         yield Ground(settings, engine, archive, jobs)
@@ -146,7 +149,13 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
         host, port = listening.getsockname()[:2]
         priors = settings.priors
         intake = Intake(
-            ground.engine, ground.archive, ground.jobs, now, priors.settle_s, settings.worklist
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            now,
+            priors.settle_s,
+            settings.worklist,
+            settings.patients,
         )
         receiver = Receiver(
             settings.receiver,

@@ -138,8 +138,9 @@ def make_fetcher(ground: Ground) -> Fetcher:
     """Put together what fetches priors."""
     settings = ground.settings
     settle_s = settings.priors.settle_s
+    order, patients = settings.worklist, settings.patients
     return Fetcher(
-        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s, settings.worklist),
+        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s, order, patients),
         settings.priors,
         settings.receiver.ae_title,
         secondary_captures=settings.gate.accept_secondary_capture,

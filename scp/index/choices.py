@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
@@ -19,6 +20,7 @@ from scp.index.schema import (
     Series,
     Study,
 )
+from scp.person import Person
 from scp.priors import Candidate, Choice, Code, rank
 
 _REFUSED = (FilmState.NOT_ANALYSED, FilmState.FAILED)
@@ -61,6 +63,12 @@ def candidate(session: Session, instance: Instance) -> Candidate:
 def candidates(session: Session, instance: Instance) -> list[Candidate]:
     """Return all films of a film's patient, the last recorded first; without a patient, none."""
     return [film for film, _ in _known(session, instance.patient_id)]
+
+
+def newest(session: Session, patient_id: int, limit: int) -> list[Candidate]:
+    """Return films of a patient, those that were recorded last."""
+    own = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
+    return [_candidate(*row) for row in session.execute(own.limit(limit))]
 
 
 def save(session: Session, instance: Instance, choice: Choice, now: datetime) -> None:
@@ -195,10 +203,11 @@ def _known(session: Session, patient_id: int | None) -> list[tuple[Candidate, Fi
     if patient_id is None:
         return []
     films = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
-    return [(_candidate(*row), row[-1]) for row in session.execute(films)]
+    found = [(_candidate(*row), row.state) for row in session.execute(films)]
+    return [] if any(film.placeholder for film, _ in found) else found
 
 
-def _films() -> Select[str, str, int | None, datetime | None, str, str, FilmState]:
+def _films() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Instance.uid,
@@ -208,9 +217,14 @@ def _films() -> Select[str, str, int | None, datetime | None, str, str, FilmStat
             Instance.acquired_from,
             Instance.view,
             Instance.state,
+            Instance.patient_name,
+            Instance.birth_date,
+            Instance.sex,
+            Patient.placeholder,
         )
         .join(Instance.series)
         .join(Series.study)
+        .outerjoin(Patient, Instance.patient_id == Patient.id)
     )
 
 
@@ -222,9 +236,22 @@ def _candidate(
     acquired_from: str,
     view: str,
     state: FilmState,
+    name: str | None,
+    birth_date: str | None,
+    sex: str | None,
+    placeholder: bool | None,
 ) -> Candidate:
-    refused = state in _REFUSED
-    return Candidate(uid, study_uid, patient, acquired_at, acquired_from, view, refused)
+    return Candidate(
+        uid,
+        study_uid,
+        None if placeholder else patient,
+        acquired_at,
+        acquired_from,
+        view,
+        refused=state in _REFUSED,
+        person=Person(name or "", birth_date or "", sex or ""),
+        placeholder=bool(placeholder),
+    )
 
 
 def _id_of(session: Session, uid: str) -> int:

@@ -17,7 +17,8 @@ from scp.priors import NO_DATE_BEFORE
 class PatientFilms:
     """A patient's films, the newest taken first, and how each finding went.
 
-    ``number`` is how many there are in all.
+    ``number`` is how many there are in all. ``placeholder``: the Patient ID names nobody, so the
+    films may be of different people.
     """
 
     patient_id: str
@@ -25,6 +26,7 @@ class PatientFilms:
     films: tuple[FilmRow, ...]
     number: int
     trend: Trend
+    placeholder: bool = False
 
 
 def patient_films(session: Session, row_id: int, limit: int) -> PatientFilms | None:
@@ -40,6 +42,7 @@ def patient_films(session: Session, row_id: int, limit: int) -> PatientFilms | N
         films=films,
         number=session.scalar(select(func.count(Instance.id)).where(own)) or 0,
         trend=_trend(session, films),
+        placeholder=patient.placeholder,
     )
 
 

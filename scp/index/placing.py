@@ -18,6 +18,7 @@ from scp.index.schema import (
     SearchWord,
 )
 from scp.index.urgency import WorklistSettings, urgency
+from scp.person import Person
 
 # nobody is asked to look at these
 NOT_DUE = (FilmState.FETCHED, FilmState.NOT_ANALYSED)
@@ -25,14 +26,13 @@ NOT_DUE = (FilmState.FETCHED, FilmState.NOT_ANALYSED)
 GONE = (Change.RESOLVED, Change.DECREASED)
 
 
-def set_words(
-    session: Session, instance: Instance, patient_name: str, accession_number: str
-) -> None:
-    """Remember a film's names and numbers, and by which words it is found."""
-    instance.patient_name, instance.accession_number = patient_name, accession_number
+def set_words(session: Session, instance: Instance, person: Person, accession_number: str) -> None:
+    """Remember whose a film is, its numbers, and by which words it is found."""
+    instance.patient_name, instance.accession_number = person.name, accession_number
+    instance.birth_date, instance.sex = person.birth_date, person.sex
     patient_id = session.scalar(select(Patient.patient_id).where(Patient.id == instance.patient_id))
     session.execute(delete(SearchWord).where(SearchWord.instance_id == instance.id))
-    found = film_words(patient_name, (patient_id or "", accession_number))
+    found = film_words(person.name, (patient_id or "", accession_number))
     if found:
         rows = [{"word": word, "instance_id": instance.id} for word in found]
         session.execute(insert(SearchWord), rows)

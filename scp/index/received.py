@@ -1,6 +1,7 @@
 """Taking an object into the index."""
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import Enum, auto
@@ -19,6 +20,8 @@ from scp.archive import Stored, valid_uid
 from scp.errors import Unreadable
 from scp.index.placing import set_words
 from scp.index.schema import Base, FilmState, Instance, Patient, Quarantined, Series, Study
+from scp.patient_ids import PLACEHOLDERS, is_placeholder
+from scp.person import NOBODY, Person
 
 # three component groups of 64 characters (PS3.5 6.2), and as much again for careless senders
 _LONGEST_TEXT = 400
@@ -40,7 +43,7 @@ class Identity:
     acquired_at: datetime | None
     acquired_from: str
     view: str
-    patient_name: str = ""
+    person: Person = NOBODY
     accession_number: str = ""
 
 
@@ -71,9 +74,15 @@ def identify(ds: Dataset) -> Identity:
         acquired_at=acquired_at,
         acquired_from=acquired_from,
         view=view_of(ds)[0].value,
-        patient_name=readable(ds, "PatientName"),
+        person=person_of(ds),
         accession_number=readable(ds, "AccessionNumber"),
     )
+
+
+def person_of(ds: Dataset) -> Person:
+    """Return what a header says of whose it is, beside the Patient ID. It never raises."""
+    keywords = ("PatientName", "PatientBirthDate", "PatientSex")
+    return Person(*(readable(ds, keyword) for keyword in keywords))
 
 
 def readable(ds: Dataset, keyword: str) -> str:
@@ -143,11 +152,12 @@ def record(
     now: datetime,
     fetched: bool = False,
     due_at: datetime | None = None,
+    placeholders: Collection[str] = PLACEHOLDERS,
 ) -> Recorded:
     """Add an object's rows; say whether it was new. Commit is the caller's.
 
     ``fetched``: hilum itself asked for it, as a prior; otherwise somebody sent it, and a reader
-    should see it by ``due_at``.
+    should see it by ``due_at``. ``placeholders`` are Patient IDs that name nobody.
     """
     known = session.scalar(select(Instance.sha256).where(Instance.uid == identity.sop_uid))
     if known is not None:
@@ -162,7 +172,8 @@ def record(
     patient_id = None
     if identity.patient is not None:
         key = dict(zip(("patient_id", "issuer"), identity.patient, strict=True))
-        patient_id = _id_of(session, Patient, key)
+        nobody = is_placeholder(identity.patient[0], placeholders)
+        patient_id = _id_of(session, Patient, key, {"placeholder": nobody})
     instance = Instance(
         uid=identity.sop_uid,
         series_id=series_id,
@@ -183,7 +194,7 @@ def record(
     )
     session.add(instance)
     session.flush()
-    set_words(session, instance, identity.patient_name, identity.accession_number)
+    set_words(session, instance, identity.person, identity.accession_number)
     return Recorded.NEW
 
 

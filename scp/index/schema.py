@@ -1,8 +1,8 @@
 """The index: what hilum remembers of every film, as tables.
 
-Patients' names are kept, for readers search by them; birth dates are not. Neither names nor
-Patient IDs go to a log or a metric. Alembic migrations in ``migrations/`` make these tables; a
-test compares the two.
+Patients' names are kept, for readers search by them; sex and birth date, for they tell when two
+films of one Patient ID are of two people (`scp.person`). None of it goes to a log or a metric.
+Alembic migrations in ``migrations/`` make these tables; a test compares the two.
 """
 
 from datetime import datetime
@@ -16,23 +16,16 @@ from sqlalchemy import (
     LargeBinary,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from scp.index.persons import Correction as Correction  # noqa: PLC0414 -- part of the schema
+from scp.index.persons import Patient as Patient  # noqa: PLC0414 -- part of the schema
 from scp.index.states import Base as Base  # noqa: PLC0414 -- part of the schema
 from scp.index.states import DeliveryState as DeliveryState  # noqa: PLC0414 -- part of the schema
 from scp.index.states import FilmState as FilmState  # noqa: PLC0414 -- part of the schema
-
-
-class Patient(Base):
-    """A person, as one issuer numbers them. Same number, other issuer: another person."""
-
-    __tablename__ = "patient"
-    __table_args__ = (UniqueConstraint("patient_id", "issuer"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    patient_id: Mapped[str]
-    issuer: Mapped[str]
+from scp.person import Person
 
 
 class Study(Base):
@@ -61,10 +54,11 @@ class Instance(Base):
 
     ``patient_id`` is empty without a usable Patient ID (absent, empty, several values): then
     there is never a prior. ``acquired_at`` is the sender's local time, without a zone, from the
-    header attribute named in ``acquired_from``. ``patient_name`` and ``accession_number`` are as
-    the header has them, None where an earlier release took the film in and nobody has looked
-    since (`scp.index.reindex`). ``due_at`` is when a reader should have seen the film
-    (`scp.index.urgency`), None where nobody is asked to.
+    header attribute named in ``acquired_from``. ``patient_name``, ``birth_date``, ``sex`` and
+    ``accession_number`` are as the header has them, None where an earlier release took the film in
+    and nobody has looked since (`scp.persons`). ``due_at`` is when a reader should have seen the
+    film (`scp.index.urgency`), None where nobody is asked to. ``revision`` counts corrections
+    (`scp.index.persons.Correction`).
     """
 
     __tablename__ = "instance"
@@ -93,11 +87,19 @@ class Instance(Base):
     detail: Mapped[str] = mapped_column(default="")
     finished_at: Mapped[datetime | None] = mapped_column(index=True)
     patient_name: Mapped[str | None]
+    birth_date: Mapped[str | None]
+    sex: Mapped[str | None]
     accession_number: Mapped[str | None]
     due_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     series: Mapped[Series] = relationship(lazy="joined")
     analyses: Mapped[list["Analysis"]] = relationship(back_populates="instance")
     results: Mapped[list["Result"]] = relationship(back_populates="instance")
+
+    @property
+    def person(self) -> Person:
+        """Whose the film is by name, birth date and sex; what is not known yet is ""."""
+        return Person(self.patient_name or "", self.birth_date or "", self.sex or "")
 
 
 class SearchWord(Base):
@@ -161,7 +163,7 @@ class Comparison(Base):
     """What became of each finding between two analysed films.
 
     ``layers`` is what a page draws (`inference.comparison.layers`); None where nothing may be
-    drawn, and in comparisons of before there were any.
+    drawn, and in comparisons of before there were any. ``withdrawn`` says why it no longer holds.
     """
 
     __tablename__ = "comparison"
@@ -176,6 +178,7 @@ class Comparison(Base):
     ssim: Mapped[float]
     changes: Mapped[list[Any]]
     layers: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    withdrawn: Mapped[str | None]
     created_at: Mapped[datetime]
     current: Mapped[Analysis] = relationship(foreign_keys=[current_id])
     prior: Mapped[Analysis] = relationship(foreign_keys=[prior_id])
@@ -185,6 +188,7 @@ class PriorChoice(Base):
     """With which prior a film was answered last, or with none, and the reasons.
 
     ``rejected`` holds the others as ``{"uid", "code", "sentence"}``, `scp.priors` the codes.
+    ``revision`` and ``prior_revision`` are how often either film had been corrected by then.
     """
 
     __tablename__ = "prior_choice"
@@ -199,6 +203,8 @@ class PriorChoice(Base):
     rejected: Mapped[list[Any]]
     not_listed: Mapped[int]
     chosen_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    prior_revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     prior: Mapped[Instance | None] = relationship(foreign_keys=[prior_id])
 
 
@@ -219,7 +225,7 @@ class PriorFetch(Base):
 
 
 class Result(Base):
-    """One DICOM object that answers a film."""
+    """One DICOM object that answers a film; ``withdrawn`` says why it no longer holds."""
 
     __tablename__ = "result"
 
@@ -232,6 +238,7 @@ class Result(Base):
     sha256: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    withdrawn: Mapped[str | None]
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")
 

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from inference.findings import LABELS
-from scp.index.schema import Analysis, Instance
+from scp.index.schema import Analysis, Instance, Patient
+from scp.person import STATES, contradiction
 from scp.priors import NO_DATE_BEFORE
 
 
@@ -45,7 +46,8 @@ def trend(session: Session, instance: Instance) -> Trend:
 
     Only those by the model that read this film last: two models' probabilities lie on two scales.
     Films that only others have read, or whose date is not known, are left out and named. A film
-    without a usable Patient ID stands alone (PS3.3 C.7.1.1).
+    without a usable Patient ID stands alone (PS3.3 C.7.1.1), and so does one whose ID is a
+    placeholder. Films that may be of another person (`scp.person`) are left out too.
     """
     said = _analyses(session, instance)
     own = [row for row in said if row.instance_id == instance.id]
@@ -59,16 +61,17 @@ def trend(session: Session, instance: Instance) -> Trend:
     rows = sorted(newest.values(), key=_order)
     return Trend(
         _named(own[-1]),
-        tuple(_point(row) for row in rows if not _why_not(row, model)),
-        tuple(_left_out(row, why) for row in rows if (why := _why_not(row, model))),
+        tuple(_point(row) for row in rows if not _why_not(row, model, instance)),
+        tuple(_left_out(row, why) for row in rows if (why := _why_not(row, model, instance))),
     )
 
 
 def _analyses(session: Session, instance: Instance) -> list[Analysis]:
     """Return what was said of a patient's films, as it was said; heat maps stay where they are."""
+    patient = session.get(Patient, instance.patient_id) if instance.patient_id else None
     same = (
         Instance.id == instance.id
-        if instance.patient_id is None
+        if patient is None or patient.placeholder
         else Instance.patient_id == instance.patient_id
     )
     return list(
@@ -97,8 +100,11 @@ def _order(row: Analysis) -> tuple[datetime, int]:
     return row.instance.acquired_at or NO_DATE_BEFORE, row.instance_id
 
 
-def _why_not(row: Analysis, model: tuple[str, str, str]) -> str:
+def _why_not(row: Analysis, model: tuple[str, str, str], newest: Instance) -> str:
     """Say why a film is left out; "" when it is not."""
+    told = contradiction(newest.person, row.instance.person)
+    if told is not None:
+        return f"its header states {STATES[told]}: it may be of another person"
     if _model(row) != model:
         return f"read by another model: {_named(row)}"
     at = row.instance.acquired_at

@@ -1,0 +1,73 @@
+"""What is known of a film and its patient's others when its prior is chosen."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.errors import Unreadable
+from scp.fetching import not_fetched
+from scp.index import choices, fetches, films
+from scp.index.nearly import nearly
+from scp.index.placing import set_words
+from scp.index.received import person_of, readable
+from scp.index.schema import Instance
+from scp.intake import read_header
+from scp.priors import Candidate, Near, Reason
+
+log = structlog.get_logger(__name__)
+
+# of one patient before one comparison, those recorded last; `hilum reindex` reads all
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the rule of the prior is given (`scp.priors.choose`), and what is to be said beside."""
+
+    current: Candidate
+    others: list[Candidate]
+    near: list[Near]
+    notes: tuple[Reason, ...]
+
+
+def consider(engine: sa.Engine, archive: Archive, film_uid: str) -> Known:
+    """Return what the rule looks at of a film and the others."""
+    with Session(engine) as session:
+        patient_id = films.film(session, film_uid).patient_id
+    know_persons(engine, archive, patient_id)
+    with Session(engine) as session:
+        instance = films.film(session, film_uid)
+        return Known(
+            choices.candidate(session, instance),
+            choices.candidates(session, instance),
+            nearly(session, instance),
+            not_fetched(fetches.outcome(session, instance)),
+        )
+
+
+def know_persons(engine: sa.Engine, archive: Archive, patient_id: int | None) -> None:
+    """Read whose a patient's films are in the archive, where the index does not know it yet.
+
+    An earlier release kept neither sex nor birth date.
+    A film that cannot be read stays as it is: what nobody states contradicts nothing.
+    """
+    if patient_id is None:
+        return
+    unknown = (Instance.patient_id == patient_id, Instance.birth_date.is_(None))
+    rows = select(Instance.id, Instance.uid, Instance.path).where(*unknown)
+    with Session(engine) as session:
+        found = session.execute(rows.order_by(Instance.id.desc()).limit(_AT_ONCE)).all()
+    for film_id, uid, path in found:
+        try:
+            ds = read_header(archive.path(path))
+        except (OSError, Unreadable) as error:
+            log.warning("header cannot be read", film=uid, error=type(error).__name__)
+            continue
+        with Session(engine) as session, session.begin():
+            instance = session.get(Instance, film_id)
+            if instance is not None and instance.path == path:
+                set_words(session, instance, person_of(ds), readable(ds, "AccessionNumber"))
