@@ -1,9 +1,11 @@
-"""Which answered films are answered once more, because a better prior is there now."""
+"""Which answered films are answered once more: for a better prior, or after a correction."""
 
 from sqlalchemy.orm import Session
 
 from scp.index import choices
-from scp.index.schema import Instance
+from scp.index.corrections import withdraw
+from scp.index.films import reopen
+from scp.index.schema import FilmState, Instance
 from scp.queue import Jobs
 
 
@@ -15,4 +17,21 @@ def ask_again(session: Session, jobs: Jobs, changed: Instance, settle_s: float) 
     """
     session.flush()
     for film in choices.outdated(session, changed):
-        jobs.answer_again(session, film.film_uid, film.prior_uid, settle_s)
+        jobs.answer_again(session, film.film_uid, film.prior_uid, settle_s, film.revisions)
+
+
+def answer_corrected(session: Session, jobs: Jobs, changed: Instance, settle_s: float) -> None:
+    """Withdraw what is wrong now that a film was corrected, and ask for new answers.
+
+    Of the film itself, of those that were answered with it, and of those that now should be. In the
+    transaction of the correction.
+    """
+    own = choices.candidate(session, changed)
+    for film in withdraw(session, changed):
+        told = choices.revisions(choices.candidate(session, film), own)
+        if film.state is FilmState.NOT_ANALYSED:
+            reopen(film)
+            jobs.answer_anew(session, film.uid, told)
+        else:
+            jobs.answer_again(session, film.uid, changed.uid, settle_s, told)
+    ask_again(session, jobs, changed, settle_s)

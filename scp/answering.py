@@ -22,10 +22,11 @@ from scp.archive import Archive, Stored
 from scp.errors import ServiceError
 from scp.failures import SENTENCES, Cause
 from scp.index import choices, deliveries, films
+from scp.index.corrections import is_stale, require_uncorrected
 from scp.index.placing import place
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.index.urgency import WorklistSettings
-from scp.persons import Known, consider
+from scp.persons import Known, as_filed, consider
 from scp.priors import Choice, choose, given_up
 from scp.queue import Jobs
 from scp.reading import Read, Reader
@@ -101,10 +102,11 @@ class Answerer:
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, and ask for their delivery."""
         started = monotonic()
+        known = consider(self.engine, self.archive, film_uid)  # first: it says of which revision
         current = self.analysed(film_uid)
         if isinstance(current, Refusal):
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
-        choice, prior = self._prior(film_uid)
+        choice, prior = self._prior(known)
         answer, objects = self.reader.answer(
             current.read,
             prior.read if prior else None,
@@ -116,6 +118,7 @@ class Answerer:
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
+            require_uncorrected(session, known.current, choice.prior)
             choices.save(session, instance, choice, self.now())
             if prior is not None and answer.comparison is not None:
                 films.save_comparison(
@@ -140,7 +143,8 @@ class Answerer:
         A film that has no answer yet is left alone: that answer will choose by itself.
         """
         with Session(self.engine) as session:
-            outdated = choices.is_outdated(session, films.film(session, film_uid))
+            film = films.film(session, film_uid)
+            outdated = choices.is_outdated(session, film) or is_stale(session, film)
         if outdated:
             self.write(film_uid)
         else:
@@ -208,9 +212,8 @@ class Answerer:
             films.set_outcome(instance, state, self.now(), reason, detail)
             ask_again(session, self.jobs, instance, self.settle_s)
 
-    def _prior(self, film_uid: str) -> tuple[Choice, Analysed | None]:
+    def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
-        known = consider(self.engine, self.archive, film_uid)
         choice, prior = self._best(known)
         return replace(choice, notes=(*choice.notes, *known.notes)), prior
 
@@ -248,9 +251,9 @@ class Answerer:
                 read = Read(opened, self.reader.engine.read(opened.film))
                 row = self._said(session, instance, read)
             session.flush()
-            return Analysed(
-                film_uid, row.id, Read(opened, films.prediction_of(row)), row.created_at
-            )
+            filed = replace(opened, header=as_filed(session, instance, opened.header))
+            read = Read(filed, films.prediction_of(row))
+            return Analysed(film_uid, row.id, read, row.created_at)
 
     def _said(self, session: Session, instance: Instance, read: Read) -> Analysis:
         """Remember what was said of a film; said again, it is the same."""

@@ -20,6 +20,7 @@ class Code(StrEnum):
     OTHER_BIRTH_DATE = "other_birth_date"
     OTHER_NAME = "other_name"
     NEARLY_SAME_ID = "nearly_same_patient_id"
+    WITHDRAWN = "answer_withdrawn"
     NO_DATE = "no_date"
     NONE_KNOWN = "none_known"
     NONE_FITS = "none_fits"
@@ -61,6 +62,8 @@ class Candidate:
         Whose it is by sex, birth date and name.
     placeholder
         Its Patient ID names nobody.
+    revision
+        How often it was corrected.
     acquired_at, acquired_from
         When it was taken, by the sender's clock, and the attribute that says so.
     refused
@@ -76,6 +79,7 @@ class Candidate:
     refused: bool = False
     person: Person = field(default=NOBODY, repr=False)
     placeholder: bool = False
+    revision: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from scp.patient_cli import patient_app
 from scp.shell import CONFIG, Config, Json
 from scp.shell import errors_to_exit_code as _errors_to_exit_code
 from scp.shell import load as _load
@@ -31,6 +32,7 @@ queue_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(queue_app, name="queue", rich_help_panel="Operate")
+app.add_typer(patient_app, name="patient", rich_help_panel="Operate")
 app.add_typer(user_app, name="user", rich_help_panel="Operate")
 app.command("audit", rich_help_panel="Operate")(audit)
 

@@ -17,13 +17,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from scp.again import ask_again
-from scp.archive import Archive
+from scp.archive import Archive, Stored
 from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index import choices, films
 from scp.index.received import Identity, Recorded, claim, identify, record, record_refusal
 from scp.index.urgency import UNKNOWN, WorklistSettings
 from scp.patient_ids import PatientsSettings
 from scp.queue import Jobs
+from scp.resent import Corrections, Resent
 
 log = structlog.get_logger(__name__)
 
@@ -130,8 +131,7 @@ class Intake:
         except IntegrityError:  # another association brought the same UID this very moment
             recorded = write()
         if recorded is Recorded.OTHER_BYTES:
-            self.archive.path(stored.path).replace(received)  # it goes on into quarantine
-            raise Conflict("other bytes are already kept under this SOP Instance UID")
+            recorded = self._resent(received, header, stored, request)
         log.info(
             "received",
             sop_instance_uid=identity.sop_uid,
@@ -143,6 +143,20 @@ class Intake:
             duration_s=round(monotonic() - started, 3),
         )
         return recorded
+
+    def _resent(
+        self, received: Path, header: "Header", stored: Stored, request: Request
+    ) -> Recorded:
+        """Take other bytes under a known UID: the same film, a correction, or a conflict."""
+        corrections = Corrections(
+            self.engine, self.archive, self.jobs, self.patients, self.settle_s, self.now
+        )
+        syntax, sender = header.transfer_syntax_uid, request.calling_ae_title
+        try:
+            return corrections.take(Resent(header.identity, stored, syntax, sender))
+        except Conflict:
+            corrections.hand_back(stored, received)  # it goes on into quarantine
+            raise
 
     def _compare_with(self, session: Session, film_uid: str) -> None:
         """Ask for the films that are to be compared with a fetched one."""

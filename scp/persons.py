@@ -1,9 +1,11 @@
 """What is known of a film and its patient's others when its prior is chosen."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 import structlog
+from pydicom import Dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,12 +13,13 @@ from scp.archive import Archive
 from scp.errors import Unreadable
 from scp.fetching import not_fetched
 from scp.index import choices, fetches, films
+from scp.index.corrections import has_withdrawn
 from scp.index.nearly import nearly
 from scp.index.placing import set_words
-from scp.index.received import person_of, readable
-from scp.index.schema import Instance
+from scp.index.received import person_of, readable, usable_patient
+from scp.index.schema import Instance, Patient
 from scp.intake import read_header
-from scp.priors import Candidate, Near, Reason
+from scp.priors import Candidate, Code, Near, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +48,38 @@ def consider(engine: sa.Engine, archive: Archive, film_uid: str) -> Known:
             choices.candidate(session, instance),
             choices.candidates(session, instance),
             nearly(session, instance),
-            not_fetched(fetches.outcome(session, instance)),
+            (*_withdrawn(session, instance), *not_fetched(fetches.outcome(session, instance))),
         )
+
+
+def _withdrawn(session: Session, instance: Instance) -> tuple[Reason, ...]:
+    """Say that an answer of before no longer holds: a PACS may have it beside this one."""
+    if not has_withdrawn(session, instance):
+        return ()
+    text = "An earlier answer to this film is withdrawn: patient data were corrected."
+    return (Reason(Code.WITHDRAWN, text),)
+
+
+def as_filed(session: Session, instance: Instance, header: Dataset) -> Dataset:
+    """Return a film's header with the patient that an operator has filed it under.
+
+    What was merged or moved by telephone is in the index alone; the archive keeps what came.
+    """
+    patient = session.get(Patient, instance.patient_id) if instance.patient_id else None
+    if patient is None or usable_patient(header) == (patient.patient_id, patient.issuer):
+        return header
+    filed = copy(header)
+    filed.SpecificCharacterSet = "ISO_IR 192"
+    person = instance.person
+    for keyword, value in (
+        ("PatientID", patient.patient_id),
+        ("IssuerOfPatientID", patient.issuer),
+        ("PatientName", person.name),
+        ("PatientBirthDate", person.birth_date),
+        ("PatientSex", person.sex),
+    ):
+        setattr(filed, keyword, value)
+    return filed
 
 
 def know_persons(engine: sa.Engine, archive: Archive, patient_id: int | None) -> None:

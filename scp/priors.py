@@ -83,6 +83,12 @@ def rank(current: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
     return sorted(recent, key=lambda other: (_repeats(current, other), _turned(current, other)))
 
 
+def same_person(one: Candidate, other: Candidate) -> bool:
+    """Say whether two films are taken for one person's."""
+    same = one.patient is not None and one.patient == other.patient
+    return same and contradiction(one.person, other.person) is None
+
+
 def limits_of(current: Candidate, prior: Candidate) -> tuple[Reason, ...]:
     """Return what limits the comparison of these two and cannot be seen on the films.
 

@@ -58,9 +58,12 @@ def film_of(job_id: str) -> str | None:
     return film_uid if kind == "film" else None
 
 
-def again_job(film_uid: str, prior_uid: str) -> str:
-    """Return the id of the job that answers a film again, for the sake of this prior."""
-    return f"again:{film_uid}:{prior_uid}"
+def again_job(film_uid: str, prior_uid: str, revisions: str = "") -> str:
+    """Return the id of the job that answers a film again, for the sake of this prior.
+
+    ``revisions`` tells it from the job of before one of the two was corrected.
+    """
+    return f"again:{film_uid}:{prior_uid}" + (f":{revisions}" if revisions else "")
 
 
 def again_of(job_id: str) -> str | None:
@@ -141,16 +144,31 @@ class Jobs:
         options = _options("answer_film", FILMS, film_job(film_uid))
         self._client.enqueue_in_transaction(session, options, film_uid)
 
-    def answer_again(self, session: Session, film_uid: str, prior_uid: str, delay_s: float) -> None:
+    def answer_again(
+        self, session: Session, film_uid: str, prior_uid: str, delay_s: float, revisions: str = ""
+    ) -> None:
         """Ask for a film's answer with this prior, in the caller's transaction.
 
         The id is the pair's: asked twice, it is done once. Meanwhile an even better prior may come;
         then the first job that is due does it for all, and the others find nothing to do.
         """
-        options = _options("answer_again", COMPARISONS, again_job(film_uid, prior_uid))
+        options = _options("answer_again", COMPARISONS, again_job(film_uid, prior_uid, revisions))
         if delay_s:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def answer_anew(self, session: Session, film_uid: str, revisions: str) -> None:
+        """Ask for all of a corrected film's answer, gate and all, in the caller's transaction."""
+        options = _options("answer_film", COMPARISONS, again_job(film_uid, film_uid, revisions))
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def forget(self, film_uid: str) -> None:
+        """Cancel and delete all jobs of a film: one that is sent again is a new film."""
+        kinds = [f"{kind}:{film_uid}" for kind in ("film", "again", "fetch", "pair", "delivery")]
+        found = self._client.list_workflows(workflow_id_prefix=kinds, load_input=False)
+        own = [job.workflow_id for job in found if film_in(job.workflow_id) == film_uid]
+        self._client.cancel_workflows(own)
+        self._client.delete_workflows(own)
 
     def compare_pair(self, film_uid: str, prior_uid: str) -> None:
         """Ask for a comparison that a reader waits for; what was compared before, once more."""

@@ -41,6 +41,7 @@ _TOLD_WITHOUT = (
     Code.OTHER_BIRTH_DATE,
     Code.OTHER_NAME,
     Code.NEARLY_SAME_ID,
+    Code.WITHDRAWN,
 )
 
 

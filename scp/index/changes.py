@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from scp.index.schema import Comparison, Delivery, Instance, Quarantined, Result
+from scp.index.schema import Comparison, Correction, Delivery, Instance, Quarantined, Result
 
 # each is the end of an index: a look costs no more with a million films
 _NEWEST = (
@@ -14,6 +14,7 @@ _NEWEST = (
     Instance.finished_at,
     Result.id,
     Comparison.id,
+    Correction.id,
     Delivery.last_attempt_at,
     Quarantined.id,
 )

@@ -32,10 +32,14 @@ _MOST_KEPT = 50
 
 @dataclass(frozen=True)
 class Outdated:
-    """A film that is to be answered again, and the prior that it should have."""
+    """A film that is to be answered again, and the prior that it should have.
+
+    ``revisions`` tells the pair from what it was before one of the two was corrected.
+    """
 
     film_uid: str
     prior_uid: str
+    revisions: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def save(session: Session, instance: Instance, choice: Choice, now: datetime) ->
     ]
     row.not_listed = len(choice.rejected) - len(kept)
     row.chosen_at = now
+    row.revision = instance.revision
+    row.prior_revision = choice.prior.revision if choice.prior else 0
     session.add(row)
 
 
@@ -110,6 +116,7 @@ def comparisons() -> Select[Comparison]:
     )
     return (
         select(Comparison)
+        .where(Comparison.withdrawn.is_(None))
         .join(current, Comparison.current_id == current.id)
         .join(prior, Comparison.prior_id == prior.id)
         .join(PriorChoice, same)
@@ -136,6 +143,8 @@ def outdated(session: Session, changed: Instance) -> list[Outdated]:
     not yet read is left out: it will ask for itself when it is. A fetched one asks when it comes.
     """
     known = {film.uid: (film, state) for film, state in _known(session, changed.patient_id)}
+    if changed.uid not in known:  # of a placeholder, films are nobody's
+        return []
     films = [film for film, _ in known.values()]
     found = []
     for uid, answered in _answered(session, changed.patient_id).items():
@@ -144,8 +153,13 @@ def outdated(session: Session, changed: Instance) -> list[Outdated]:
             continue
         best = _better(film, films, answered)
         if best is not None and known[best.uid][1] in _USABLE:
-            found.append(Outdated(uid, best.uid))
+            found.append(Outdated(uid, best.uid, revisions(film, best)))
     return found
+
+
+def revisions(film: Candidate, prior: Candidate) -> str:
+    """Return how often two films were corrected; "" for two that never were."""
+    return f"{film.revision}-{prior.revision}" if film.revision or prior.revision else ""
 
 
 def is_outdated(session: Session, instance: Instance) -> bool:
@@ -221,6 +235,7 @@ def _films() -> Select[*tuple[Any, ...]]:
             Instance.birth_date,
             Instance.sex,
             Patient.placeholder,
+            Instance.revision,
         )
         .join(Instance.series)
         .join(Series.study)
@@ -240,6 +255,7 @@ def _candidate(
     birth_date: str | None,
     sex: str | None,
     placeholder: bool | None,
+    revision: int,
 ) -> Candidate:
     return Candidate(
         uid,
@@ -251,6 +267,7 @@ def _candidate(
         refused=state in _REFUSED,
         person=Person(name or "", birth_date or "", sex or ""),
         placeholder=bool(placeholder),
+        revision=revision,
     )
 
 

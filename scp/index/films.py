@@ -39,6 +39,12 @@ def set_outcome(
     instance.finished_at = None if state in (FilmState.RECEIVED, FilmState.ANALYSED) else now
 
 
+def reopen(instance: Instance) -> None:
+    """Make a film wait for an answer again."""
+    instance.state, instance.reason, instance.detail = FilmState.RECEIVED, "", ""
+    instance.finished_at = None
+
+
 def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Analysis | None:
     """Return what this model said of a film, if it has been asked."""
     return session.scalars(
@@ -86,11 +92,15 @@ def prediction_of(row: Analysis) -> Prediction:
 def save_comparison(
     session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
 ) -> None:
-    """Remember a comparison; the same pair again changes nothing but brings missing layers."""
+    """Remember a comparison; the same pair again changes nothing but brings missing layers.
+
+    One that was withdrawn stands again.
+    """
     layers = Layers.of(compared).to_bytes() if compared.comparable else None
     known = _compared(session, current_id, prior_id)
     if known is not None:
         known.layers = layers if known.comparable else None
+        known.withdrawn = None
         return
     session.add(
         Comparison(
@@ -133,8 +143,9 @@ def save_result(
     now: datetime,
 ) -> bool:
     """Remember a result and by which job it is to go where; say whether it is a new one."""
-    if session.scalar(select(Result.id).where(Result.uid == uid)) is not None:
-        return False
+    known = session.scalars(select(Result).where(Result.uid == uid)).one_or_none()
+    if known is not None:
+        return _stands_again(known, destinations)
     session.add(
         Result(
             instance=instance,
@@ -152,6 +163,19 @@ def save_result(
         )
     )
     return True
+
+
+def _stands_again(known: Result, destinations: Mapping[str, int]) -> bool:
+    """Let a withdrawn result stand again; say whether it still has to be brought somewhere."""
+    if known.withdrawn is None:
+        return False
+    known.withdrawn = None
+    left = [d for d in known.deliveries if d.state is DeliveryState.CANCELLED]
+    for delivery in left:
+        if delivery.destination in destinations:
+            delivery.state = DeliveryState.PENDING
+            delivery.job = destinations[delivery.destination]
+    return bool(left)
 
 
 def newest_result(session: Session, instance: Instance, kind: str) -> Result | None:

@@ -78,7 +78,7 @@ def pair_row(session: Session, uid: str, prior_uid: str) -> PairRow | None:
         .join(prior, Comparison.prior_id == prior.id)
         .join(film, current.instance_id == film.id)
         .join(earlier, prior.instance_id == earlier.id)
-        .where(film.uid == uid, earlier.uid == prior_uid)
+        .where(film.uid == uid, earlier.uid == prior_uid, Comparison.withdrawn.is_(None))
         .order_by(Comparison.id.desc())
         .limit(1)
     ).one_or_none()
@@ -121,6 +121,7 @@ def _compared_with(session: Session, instance: Instance) -> set[str]:
         .join(current, Comparison.current_id == current.id)
         .where(
             current.instance_id == instance.id,
+            Comparison.withdrawn.is_(None),
             ~Comparison.comparable | Comparison.layers.is_not(None),
         )
     )

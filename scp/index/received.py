@@ -53,6 +53,7 @@ class Recorded(Enum):
     NEW = auto()
     SAME = auto()
     OTHER_BYTES = auto()
+    CORRECTED = auto()
 
 
 def identify(ds: Dataset) -> Identity:
@@ -169,15 +170,9 @@ def record(
         {"uid": identity.series_uid},
         {"study_id": study_id, "modality": identity.modality},
     )
-    patient_id = None
-    if identity.patient is not None:
-        key = dict(zip(("patient_id", "issuer"), identity.patient, strict=True))
-        nobody = is_placeholder(identity.patient[0], placeholders)
-        patient_id = _id_of(session, Patient, key, {"placeholder": nobody})
     instance = Instance(
         uid=identity.sop_uid,
         series_id=series_id,
-        patient_id=patient_id,
         sop_class_uid=identity.sop_class_uid,
         transfer_syntax_uid=transfer_syntax_uid,
         path=stored.path,
@@ -185,17 +180,35 @@ def record(
         size_bytes=stored.size_bytes,
         calling_ae_title=calling_ae_title,
         received_at=now,
-        acquired_at=identity.acquired_at,
-        acquired_from=identity.acquired_from,
-        view=identity.view,
         state=FilmState.FETCHED if fetched else FilmState.RECEIVED,
         finished_at=now if fetched else None,
         due_at=due_at,
     )
+    describe(session, instance, identity, placeholders)
+    return Recorded.NEW
+
+
+def describe(
+    session: Session, instance: Instance, identity: Identity, placeholders: Collection[str]
+) -> None:
+    """Write what a header says of a film into its row."""
+    instance.patient_id = None
+    if identity.patient is not None:
+        instance.patient_id = patient_row(session, identity.patient, placeholders)
+    instance.acquired_at, instance.acquired_from = identity.acquired_at, identity.acquired_from
+    instance.view = identity.view
     session.add(instance)
     session.flush()
     set_words(session, instance, identity.person, identity.accession_number)
-    return Recorded.NEW
+
+
+def patient_row(session: Session, patient: tuple[str, str], placeholders: Collection[str]) -> int:
+    """Return the row of a patient, made if need be, or of the one that it was merged into."""
+    key = dict(zip(("patient_id", "issuer"), patient, strict=True))
+    nobody = is_placeholder(patient[0], placeholders)
+    row_id = _id_of(session, Patient, key, {"placeholder": nobody})
+    merged = session.scalar(select(Patient.merged_into).where(Patient.id == row_id))
+    return row_id if merged is None else merged
 
 
 def claim(

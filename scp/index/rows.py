@@ -95,7 +95,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One object that answers a film, and where it went."""
+    """One object that answers a film, and where it went; ``withdrawn``: why it no longer holds."""
 
     kind: str
     uid: str
@@ -103,6 +103,7 @@ class ResultRow:
     size_bytes: int
     created_at: datetime
     deliveries: tuple[DeliveryRow, ...] = ()
+    withdrawn: str = ""
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,7 @@ def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list
                 size_bytes=row.size_bytes,
                 created_at=row.created_at,
                 deliveries=tuple(_delivery(delivery) for delivery in row.deliveries),
+                withdrawn=row.withdrawn or "",
             )
         )
     return results

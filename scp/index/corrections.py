@@ -1,0 +1,158 @@
+"""What the index said of a film before, and what is withdrawn because it said so."""
+
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from scp.errors import HilumError
+from scp.index import choices
+from scp.index.persons import Correction, Patient
+from scp.index.schema import (
+    Analysis,
+    Comparison,
+    Delivery,
+    DeliveryState,
+    FilmState,
+    Instance,
+    PriorChoice,
+    Result,
+)
+from scp.priors import Candidate, same_person
+
+
+class Corrected(HilumError):
+    """A film was corrected in the very moment in which it was answered; doing it again helps."""
+
+
+OWN = "the patient data of this film were corrected: a new answer follows"
+PAIR = "the patient data of a film were corrected: the two are not taken for one person's any more"
+
+
+def remember(session: Session, instance: Instance, how: str, by: str, now: datetime) -> None:
+    """Keep what the index says of a film; call it before that is changed."""
+    session.add(
+        Correction(
+            instance_id=instance.id,
+            at=now,
+            by=by,
+            how=how,
+            path=instance.path,
+            sha256=instance.sha256,
+            patient_id=instance.patient_id,
+            patient_name=instance.patient_name,
+            birth_date=instance.birth_date,
+            sex=instance.sex,
+            accession_number=instance.accession_number,
+            acquired_at=instance.acquired_at,
+        )
+    )
+    instance.revision += 1
+
+
+def history(session: Session, instance: Instance) -> list[Correction]:
+    """Return what a film was corrected from, the oldest first."""
+    own = Correction.instance_id == instance.id
+    return list(session.scalars(select(Correction).where(own).order_by(Correction.id)))
+
+
+def is_kept(session: Session, path: str) -> bool:
+    """Say whether a file is one that a film was corrected from."""
+    return session.scalar(select(Correction.id).where(Correction.path == path)) is not None
+
+
+def stands_for(session: Session, patient_id: int) -> int:
+    """Return the patient that a patient was merged into, or the patient itself."""
+    merged = session.scalar(select(Patient.merged_into).where(Patient.id == patient_id))
+    return patient_id if merged is None else merged
+
+
+def withdraw(session: Session, changed: Instance) -> list[Instance]:
+    """Withdraw what is wrong now that a film was corrected; return which films to answer again.
+
+    Its own answer, comparisons with films of whoever is not its person any more, and the answers
+    that rest on these.
+    """
+    session.flush()
+    own = choices.candidate(session, changed)
+    for comparison, other in _compared(session, changed):
+        if not same_person(own, choices.candidate(session, other)):
+            comparison.withdrawn = PAIR
+    again = []
+    if changed.state in (FilmState.ANSWERED, FilmState.NOT_ANALYSED):
+        _withdraw_results(session, changed, OWN)
+        again.append(changed)
+    for film in _answered_with(session, changed):
+        if not same_person(choices.candidate(session, film), own):
+            _withdraw_results(session, film, PAIR)
+        again.append(film)
+    return again
+
+
+def has_withdrawn(session: Session, instance: Instance) -> bool:
+    """Say whether an answer to a film was withdrawn."""
+    found = select(Result.id).where(Result.instance_id == instance.id)
+    return session.scalar(found.where(Result.withdrawn.is_not(None)).limit(1)) is not None
+
+
+def is_stale(session: Session, instance: Instance) -> bool:
+    """Say whether a film, or the prior that it was answered with, was corrected since."""
+    prior = select(Instance.revision).where(Instance.id == PriorChoice.prior_id)
+    row = session.execute(
+        select(PriorChoice.revision, PriorChoice.prior_revision, prior.scalar_subquery()).where(
+            PriorChoice.instance_id == instance.id
+        )
+    ).one_or_none()
+    if row is None:
+        return False
+    revision, prior_revision, prior_now = row
+    return revision != instance.revision or prior_now not in (None, prior_revision)
+
+
+def require_uncorrected(session: Session, *films: Candidate | None) -> None:
+    """Raise `Corrected` when a film is not what it was when it was looked at."""
+    for film in filter(None, films):
+        now = session.scalar(select(Instance.revision).where(Instance.uid == film.uid))
+        if now != film.revision:
+            raise Corrected(f"film {film.uid} was corrected while an answer was made: once more")
+
+
+def _compared(session: Session, changed: Instance) -> list[tuple[Comparison, Instance]]:
+    """Return a film's comparisons that stand, each with the other film."""
+    ours = select(Analysis.id).where(Analysis.instance_id == changed.id)
+    rows = session.scalars(
+        select(Comparison).where(
+            or_(Comparison.current_id.in_(ours), Comparison.prior_id.in_(ours)),
+            Comparison.withdrawn.is_(None),
+        )
+    )
+    found = []
+    for row in rows:
+        films = (row.current.instance, row.prior.instance)
+        found.append((row, films[films[0].id == changed.id]))
+    return found
+
+
+def _answered_with(session: Session, prior: Instance) -> list[Instance]:
+    """Return the films that were answered with this one for their prior."""
+    chosen = select(PriorChoice.instance_id).where(PriorChoice.prior_id == prior.id)
+    answered = select(Instance).where(Instance.id.in_(chosen), Instance.state == FilmState.ANSWERED)
+    return list(session.scalars(answered.order_by(Instance.id)).unique())
+
+
+def _withdraw_results(session: Session, instance: Instance, why: str) -> None:
+    """Withdraw a film's results; those that nobody has yet go nowhere."""
+    own = select(Result.id).where(Result.instance_id == instance.id, Result.withdrawn.is_(None))
+    waiting = (DeliveryState.PENDING, DeliveryState.DEAD)
+    session.execute(
+        update(Delivery)
+        .where(Delivery.result_id.in_(own), Delivery.state.in_(waiting))
+        .values(state=DeliveryState.CANCELLED, last_error="", next_attempt_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Result)
+        .where(Result.instance_id == instance.id, Result.withdrawn.is_(None))
+        .values(withdrawn=why)
+        .execution_options(synchronize_session=False)
+    )

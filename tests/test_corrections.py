@@ -1,0 +1,284 @@
+"""A film sent again: the same film, a correction of it, or another; and what follows from that."""
+
+import json
+import subprocess
+
+import pytest
+from bench import open_bench
+from films import make_film_ds
+from network import film, open_ground, receiving, request_for, save
+from network import port_of as port
+from peers import require_peer
+from pydicom import dcmread
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    RLELossless,
+)
+from sqlalchemy.orm import Session
+
+from scp.audit import Audit
+from scp.errors import Conflict
+from scp.index import corrections, films
+from scp.index.received import Recorded
+from scp.index.schema import FilmState, Patient
+from scp.intake import Intake
+from scp.patient_files import PatientFiles, Scope
+from scp.patient_ids import PatientsSettings
+from scp.roles import now
+
+
+@pytest.fixture
+def ground(tmp_path):
+    with open_ground(tmp_path) as ground:
+        yield ground
+
+
+@pytest.fixture
+def bench(tmp_path, tiny_bundle):
+    with open_bench(tmp_path, tiny_bundle) as bench:
+        yield bench
+
+
+def again(ds, **elements):
+    """The same film, that states something else."""
+    made = make_film_ds(rows=16, columns=16) if ds is None else ds
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def bring(ground, ds, intake=None):
+    return (intake or ground.intake).take(
+        save(ds, ground.archive.incoming / "received.dcm"), request_for(ds)
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientID", "RIGHT"),
+        ("IssuerOfPatientID", "WARD"),
+        ("PatientName", "Right^Name"),
+        ("PatientBirthDate", "19500101"),
+        ("PatientSex", "M"),
+        ("AccessionNumber", "A9"),
+        ("AcquisitionDate", "20230505"),
+    ],
+)
+def test_other_patient_data_with_the_same_pixels_are_a_correction(ground, keyword, value):
+    bring(ground, film())
+    (before,) = ground.instances()
+    assert bring(ground, again(film(), **{keyword: value})) is Recorded.CORRECTED
+    (row,) = ground.instances()
+    assert (row.revision, row.path != before.path) == (1, True)
+    assert ground.archive.path(before.path).exists()  # what came first stays
+    assert dcmread(ground.archive.path(row.path))[keyword].value == value
+    with Session(ground.engine) as session:
+        (kept,) = corrections.history(session, films.film(session, row.uid))
+    assert (kept.how, kept.by, kept.path) == ("resent", "XRAY1", before.path)
+    (line,) = Audit(ground.folder, now).lines()
+    assert (line["person"], line["action"], line["target"]) == ("XRAY1", "corrected", row.uid)
+    assert value not in json.dumps(line)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEGLSLossless])
+def test_the_same_film_in_another_transfer_syntax_is_the_same_film(ground, syntax):
+    bring(ground, film())
+    other = film()
+    if syntax == ImplicitVRLittleEndian:
+        other = make_implicit(other)
+    else:
+        other.compress(syntax, generate_instance_uid=False)
+    assert bring(ground, other) is Recorded.SAME
+    (row,) = ground.instances()
+    assert (row.transfer_syntax_uid, row.revision) == (ExplicitVRLittleEndian, 0)
+    assert len(ground.files("archive")) == 1
+    assert ground.refused() == []
+
+
+def make_implicit(ds):
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    ds["PixelData"].VR = "OW"
+    ds._read_implicit = True
+    return ds
+
+
+def test_elements_that_concern_no_answer_make_the_same_film(ground):
+    bring(ground, film())
+    assert bring(ground, again(film(), InstitutionAddress="Elsewhere")) is Recorded.SAME
+
+
+def test_what_is_no_longer_stated_is_no_correction(ground):
+    bring(ground, film())
+    assert bring(ground, again(film(), PatientBirthDate="")) is Recorded.SAME
+    assert ground.instances()[0].birth_date == "19600101"
+
+
+@pytest.mark.parametrize(
+    ("elements", "why"),
+    [
+        ({"ViewPosition": "AP"}, "ViewPosition"),
+        ({"WindowCenter": "1"}, "WindowCenter"),
+        ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
+    ],
+)
+def test_another_picture_or_study_under_one_uid_is_a_conflict(ground, elements, why):
+    bring(ground, film())
+    with pytest.raises(Conflict, match=why):
+        bring(ground, again(film(), PatientSex="M", **elements))
+    assert len(ground.files("archive")) == len(ground.files("quarantine")) == 1
+
+
+def test_a_site_may_refuse_corrections(ground):
+    bring(ground, film())
+    settings = PatientsSettings(corrections="refuse")
+    intake = Intake(ground.engine, ground.archive, ground.jobs, ground.clock, patients=settings)
+    with pytest.raises(Conflict, match=r"PatientSex.*corrections"):
+        bring(ground, again(film(), PatientSex="M"), intake)
+    (kept,) = ground.refused()
+    assert "PatientSex" in kept.reason
+    assert ground.instances()[0].sex == "F"
+
+
+def test_the_first_bytes_sent_once_more_are_taken_for_a_correction_back(ground):
+    for ds in (film(), again(film(), PatientSex="M"), film()):
+        bring(ground, ds)
+    (row,) = ground.instances()
+    assert (row.sex, row.revision) == ("F", 2)
+    assert len(ground.files("archive")) == 2
+
+
+def test_storescu_is_told_success_for_a_correction_and_a_conflict_for_other_pixels(
+    ground, tmp_path
+):
+    corrected, other = again(film(), PatientSex="M"), film(seed=2)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = film().SOPInstanceUID
+    said = []
+    with receiving(ground) as receiver:
+        for number, ds in enumerate((film(), corrected, other)):
+            path = save(ds, tmp_path / f"{number}.dcm")
+            command = [require_peer("storescu"), "-v", "-aec", "HILUM", "127.0.0.1"]
+            done = subprocess.run(
+                [*command, str(port(receiver)), path], capture_output=True, text=True, check=False
+            )
+            said.append("Received Store Response (Success)" in done.stdout + done.stderr)
+    assert said == [True, True, False]
+    assert ground.instances()[0].sex == "M"
+    assert [row.status for row in ground.refused()] == [0x0111]
+
+
+# -- through the worker's steps
+
+
+def pair(bench):
+    """A film, answered with its prior."""
+    old = bench.take(make_film_ds(study_date="20230101", seed=1))
+    bench.answer(old)
+    new = bench.take(make_film_ds(study_date="20240101", seed=2))
+    row = bench.answer(new)
+    assert row.prior.uid == old
+    return old, new
+
+
+def test_a_correction_withdraws_the_wrong_comparison_and_the_film_is_answered_again(bench):
+    old, new = pair(bench)
+    before = {result.uid for result in bench.row(new).results}
+    bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientID="OTHER"))
+    row = bench.row(new)
+    assert row.prior is None  # at once
+    assert all(result.withdrawn for result in row.results)
+    assert {d.state.value for r in row.results for d in r.deliveries} == {"cancelled"}
+    bench.again()
+    row = bench.row(new)
+    assert (row.prior, row.choice.code) == (None, "none_known")
+    stand = {result.uid for result in row.results if not result.withdrawn}
+    assert stand
+    assert not stand & before
+    assert any("withdrawn" in text for text in bench.report(row))
+    assert bench.row(old).patient_id == "OTHER"
+
+
+def test_new_objects_carry_the_corrected_patient_under_uids_of_their_own(bench):
+    uid = bench.take(make_film_ds())
+    before = {result.uid for result in bench.answer(uid).results}
+    bench.take(again(make_film_ds(), PatientName="Right^Name", PatientBirthDate="19500101"))
+    bench.again()
+    row = bench.row(uid)
+    stand = [result for result in row.results if not result.withdrawn]
+    assert not before & {result.uid for result in stand}
+    report = bench.result(row, "report")
+    assert (report.PatientName, report.PatientBirthDate) == ("Right^Name", "19500101")
+
+
+def test_a_film_that_is_corrected_back_has_its_first_answer_again(bench):
+    old, new = pair(bench)
+    first = {result.uid for result in bench.row(new).results}
+    bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientID="OTHER"))
+    bench.again()
+    bench.take(make_film_ds(study_date="20230101", seed=1))
+    bench.again()
+    row = bench.row(new)
+    assert row.prior.uid == old
+    assert row.choice.prior_uid == old
+    assert first
+
+
+def patient_files(bench):
+    ground = bench.ground
+    audit = Audit(ground.archive.data_dir, now)
+    person, settings = "shell:test", PatientsSettings()
+    return PatientFiles(ground.engine, ground.archive, ground.jobs, audit, person, now, 0, settings)
+
+
+def number(bench, patient_id):
+    with Session(bench.ground.engine) as session:
+        return Scope(session).one(patient_id, None).id
+
+
+def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
+    old = bench.take(make_film_ds(study_date="20230101", seed=1, patient_id="WRONG"))
+    bench.answer(old)
+    new = bench.take(make_film_ds(study_date="20240101", seed=2, patient_id="RIGHT"))
+    assert bench.answer(new).prior is None
+    into, moved = patient_files(bench).merge(number(bench, "WRONG"), ("RIGHT", ""))
+    assert (into, moved) == (number(bench, "RIGHT"), 1)
+    bench.again()
+    assert bench.row(new).prior.uid == old
+    assert bench.result(bench.row(old), "report").PatientID == "RIGHT"
+    later = bench.take(make_film_ds(study_date="20250101", seed=3, patient_id="WRONG"))
+    row = bench.answer(later)
+    assert (row.prior.uid, row.patient_id) == (new, "RIGHT")
+    assert bench.result(row, "report").PatientID == "RIGHT"
+
+
+def test_a_film_that_is_moved_is_nobodys_prior_any_more(bench):
+    old, new = pair(bench)
+    patient_files(bench).move([old], ("OTHER", "WARD"))
+    bench.again()
+    assert bench.row(new).prior is None
+    row = bench.row(old)
+    assert (row.patient_id, row.patient_issuer) == ("OTHER", "WARD")
+    report = bench.result(row, "report")
+    assert (report.PatientID, report.IssuerOfPatientID) == ("OTHER", "WARD")
+
+
+def test_nothing_is_left_of_a_patient_who_is_forgotten_and_a_film_may_come_again(bench):
+    old, new = pair(bench)
+    other = bench.take(make_film_ds(patient_id="OTHER", seed=5))
+    bench.answer(other)
+    gone = patient_files(bench).forget(number(bench, "TEST-1"))
+    assert gone.films == 2
+    with Session(bench.ground.engine) as session:
+        assert session.query(Patient).filter_by(patient_id="TEST-1").count() == 0
+    assert bench.row(old) is bench.row(new) is None
+    root = bench.ground.archive.data_dir
+    left = {p.parent.name for p in root.rglob("*.dcm")}
+    assert left == {bench.row(other).study_uid}
+    assert not [j for j in bench.ground.jobs.unfinished() if old in j.workflow_id]
+    assert bench.answer(bench.take(make_film_ds(study_date="20230101", seed=1))).state is (
+        FilmState.ANSWERED
+    )
+    told = [line["target"] for line in Audit(root, now).lines()]
+    assert {old, new} <= set(told)
