@@ -15,21 +15,19 @@ from inference.findings import FloatArray
 from inference.grayscale import Greys, Lut, Window, displayed, greys
 from inference.header import numbers
 from inference.presentation import Presentation, read_presentation
-from inference.projection import BodyPart, View, body_part_of, view_of
+from inference.projection import View, view_of
+from inference.vocabulary import Vocabulary
 
 __all__ = [
     "PICTURES",
-    "BodyPart",
     "Film",
     "NotAFilm",
     "View",
-    "body_part_of",
     "eight_bits",
     "film_from_picture",
     "film_from_pixels",
     "read_film",
     "read_greys",
-    "view_of",
 ]
 
 PICTURES = (".png", ".jpg", ".jpeg")  # any other file is taken for DICOM
@@ -86,13 +84,15 @@ def eight_bits(pixels: FloatArray) -> npt.NDArray[np.uint8]:
     return (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def read_film(ds: Dataset) -> Film:
+def read_film(ds: Dataset, words: Vocabulary | None = None) -> Film:
     """Decode one grey image, in the orientation in which it is stored.
 
     Parameters
     ----------
     ds
         A dataset with its file meta information, which names the transfer syntax.
+    words
+        The vocabulary in which the view is stated; None for hilum's own.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def read_film(ds: Dataset) -> Film:
     stored, photometric = stored_pixels(ds)
     presentation = read_presentation(ds, _shape(stored))
     pixels, voi = displayed(stored, photometric, ds, presentation.occluded)
-    return Film(pixels, view_of(ds)[0], _spacing_mm(ds), voi, presentation)
+    return Film(pixels, view_of(ds, words).view, _spacing_mm(ds), voi, presentation)
 
 
 def read_greys(ds: Dataset) -> Greys:

@@ -7,10 +7,8 @@ no patient; its ``reason`` is a stable word for metrics.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -22,9 +20,13 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from inference.film import BodyPart, Film, View, body_part_of, view_of
-from inference.header import text, texts
-from inference.patient import age_years, animal_evidence
+from inference.body_part import BodyPart, body_part_of
+from inference.derived import derived_by
+from inference.film import Film
+from inference.gate_settings import GateSettings
+from inference.header import text
+from inference.patient import age_years, animal_evidence, child_by
+from inference.projection import FRONTAL, Doubt, View, directions_of, view_of
 
 PRODUCT_MANUFACTURER = "hilum"
 
@@ -38,70 +40,6 @@ CAPTURE_CLASSES = frozenset(
 )
 FILM_MODALITIES = frozenset({"CR", "DX", "RG"})  # RG: radiographic imaging, scanned films
 
-CHOICE = Literal["refuse", "analyse"]
-
-
-class GateSettings(BaseModel):
-    """What a site lets hilum read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    minimum_age_years: int = Field(
-        18,
-        ge=0,
-        le=120,
-        description="years; younger patients are not read, because the network was trained on "
-        "adults. 0 switches the check off. A film without an age is read, and says so",
-    )
-    accept_secondary_capture: bool = Field(
-        False,
-        description="read Secondary Captures too; only for scanned films or old CR systems, "
-        "because screenshots and other programs' results come the same way",
-    )
-    unknown_body_part: CHOICE = Field(
-        "refuse",
-        description="what to do when nothing in the header names a body part",
-    )
-    unknown_view: CHOICE = Field(
-        "analyse",
-        description="what to do with a chest film when nothing in the header tells frontal from "
-        "lateral; the result then says 'view not stated'",
-    )
-    contradictory_polarity: CHOICE = Field(
-        "refuse",
-        description="what to do when PhotometricInterpretation and PresentationLUTShape disagree: "
-        "viewers then differ in which way up the greys are; 'analyse' trusts the former",
-    )
-    minimum_size_px: int = Field(
-        200,
-        ge=32,
-        description="pixels of the shorter side; below it a small nodule is not even one pixel",
-    )
-    maximum_aspect_ratio: float = Field(
-        2.0,
-        gt=1,
-        description="longer side / shorter side; a chest film is nearly square, a strip is none",
-    )
-    maximum_clipped: float = Field(
-        0.75,
-        gt=0,
-        le=1,
-        description="share of pixels that may be quite black or quite white; above it the film "
-        "was exposed or windowed beyond reading",
-    )
-    minimum_structure: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="standard deviation, in grey from 0 to 1, of the film averaged over 16 x 16 "
-        "fields; below it the film is blank or noise",
-    )
-    check_appearance: bool = Field(
-        True,
-        description="refuse pictures that do not look like an upright frontal chest film of the "
-        "right polarity, whatever the header says; needs a bundle with an input check",
-    )
-
 
 class Reason(StrEnum):
     """Why an image is not read: stable words for metrics and the index."""
@@ -111,12 +49,15 @@ class Reason(StrEnum):
     WRONG_MODALITY = "wrong_modality"
     SECONDARY_CAPTURE = "secondary_capture"
     FOR_PROCESSING = "for_processing"
+    DERIVED = "derived"
     NOT_HUMAN = "not_human"
     UNDER_AGE = "under_age"
     NOT_A_CHEST = "not_a_chest"
     BODY_PART_UNKNOWN = "body_part_unknown"
+    BODY_PART_NOT_UNDERSTOOD = "body_part_not_understood"
     NOT_FRONTAL = "not_frontal"
     VIEW_UNKNOWN = "view_unknown"
+    VIEW_NOT_UNDERSTOOD = "view_not_understood"
     NOT_UPRIGHT = "not_upright"
     POLARITY_CONTRADICTED = "polarity_contradicted"
     UNDECODABLE = "undecodable"
@@ -181,41 +122,67 @@ def _check_species(ds: Dataset, _settings: GateSettings) -> Refusal | None:
     return Refusal(Reason.NOT_HUMAN, f"{evidence} speaks of an animal.") if evidence else None
 
 
+def _check_derived(ds: Dataset, settings: GateSettings) -> Refusal | None:
+    where = derived_by(ds, settings.vocabulary)
+    if not where:
+        return None
+    return Refusal(
+        Reason.DERIVED,
+        f"{where} says that this picture was made from a film (bone, soft tissue, subtraction, "
+        "enhancement or marks) and is not the film.",
+    )
+
+
 def _check_age(ds: Dataset, settings: GateSettings) -> Refusal | None:
-    age = age_years(ds)
-    if age is not None and age < settings.minimum_age_years:
-        return Refusal(
-            Reason.UNDER_AGE, f"The patient is under {settings.minimum_age_years} years old."
-        )
-    return None
+    least, age = settings.minimum_age_years, age_years(ds)
+    if age is not None and age < least:
+        return Refusal(Reason.UNDER_AGE, f"The patient is under {least} years old.")
+    where = child_by(ds, settings.vocabulary) if least else ""
+    return Refusal(Reason.UNDER_AGE, f"{where} speaks of a child.") if where else None
 
 
 def _check_body_part(ds: Dataset, settings: GateSettings) -> Refusal | None:
-    part, where = body_part_of(ds)
-    if part is BodyPart.OTHER:
-        return Refusal(Reason.NOT_A_CHEST, f"{where} names a body part other than the chest.")
-    if part is BodyPart.UNKNOWN and settings.unknown_body_part == "refuse":
+    stated = body_part_of(ds, settings.vocabulary)
+    if stated.part is BodyPart.OTHER:
+        return Refusal(
+            Reason.NOT_A_CHEST, f"{stated.keyword} names a body part other than the chest."
+        )
+    if stated.doubt is Doubt.NOT_UNDERSTOOD and settings.not_understood == "refuse":
+        text = f"The body part is stated as {_quoted(stated.value)}, not understood"
+        return Refusal(Reason.BODY_PART_NOT_UNDERSTOOD, f"{text} ({stated.keyword}).")
+    if stated.part is BodyPart.UNKNOWN and settings.unknown_body_part == "refuse":
         return Refusal(Reason.BODY_PART_UNKNOWN, "The header names no body part.")
     return None
 
 
 def _check_view(ds: Dataset, settings: GateSettings) -> Refusal | None:
-    view, where = view_of(ds)
-    if view in (View.LATERAL, View.OBLIQUE):
-        value = f" {text(ds, where)}" if where == "ViewPosition" else ""
-        return Refusal(Reason.NOT_FRONTAL, f"The header says {view} ({where}{value}).")
-    if view is View.UNKNOWN and where:
+    stated = view_of(ds, settings.vocabulary)
+    view, where = stated.view, stated.keyword
+    if view not in FRONTAL:
+        value = f" {stated.value}" if where == "ViewPosition" else ""
+        against = f", although {stated.against} says frontal" if stated.against else ""
+        return Refusal(Reason.NOT_FRONTAL, f"The header says {view} ({where}{value}){against}.")
+    if stated.doubt is Doubt.SEVERAL_VIEWS:
         return Refusal(
             Reason.VIEW_UNKNOWN, f"{where} names several views; this may be the lateral of them."
         )
+    if stated.doubt is Doubt.NOT_UNDERSTOOD and settings.not_understood == "refuse":
+        text = f"The view is stated as {_quoted(stated.value)}, not understood ({where})."
+        return Refusal(Reason.VIEW_NOT_UNDERSTOOD, text)
     if view is View.UNKNOWN and settings.unknown_view == "refuse":
         return Refusal(Reason.VIEW_UNKNOWN, "The header states no view.")
     return None
 
 
+def _quoted(value: str) -> str:
+    """Quote what a header says, as far as one line holds it."""
+    plain = "".join(one if one.isprintable() else " " for one in value)
+    return f"'{plain[:40]}'"
+
+
 def _check_orientation(ds: Dataset, _settings: GateSettings) -> Refusal | None:
     """Refuse films stored turned or head down: the network has only ever seen upright ones."""
-    directions = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
+    directions = directions_of(ds)
     if len(directions) == 2 and (directions[0] in ("H", "F") or directions[1] == "H"):
         return Refusal(Reason.NOT_UPRIGHT, "PatientOrientation: the film is not stored upright.")
     return None
@@ -243,6 +210,7 @@ def polarity_contradicted(ds: Dataset) -> bool:
 _HEADER_CHECKS: tuple[Callable[[Dataset, GateSettings], Refusal | None], ...] = (
     _check_class,
     _check_species,
+    _check_derived,
     _check_age,
     _check_body_part,
     _check_view,

@@ -3,24 +3,30 @@
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from inference.film import BodyPart, View, body_part_of, view_of
+from inference.body_part import BodyPart, body_part_of
 from inference.gate import CAPTURE_CLASSES, polarity_contradicted
-from inference.header import number, text, texts
+from inference.header import number, text
 from inference.patient import age_years
+from inference.projection import Doubt, View, directions_of, image_texts, study_texts, view_of
+from inference.vocabulary import Concept, Vocabulary, vocabulary
 
 
-def notes_of(ds: Dataset) -> tuple[str, ...]:
+def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
     """Say what lets an image pass but limits what may be read from it."""
-    view, _ = view_of(ds)
-    orientation = [one.upper()[:1] for one in texts(ds, "PatientOrientation")]
+    words = words or vocabulary()
+    stated, part = view_of(ds, words), body_part_of(ds, words)
+    view, age = stated.view, age_years(ds)
     notes = {
-        "age not stated": age_years(ds) is None,
-        "body part not stated": body_part_of(ds)[0] is BodyPart.UNKNOWN,
-        "view not stated": view is View.UNKNOWN,
+        "age not stated": age is None and not text(ds, "PatientAge"),
+        "age stated, but not understood": age is None and bool(text(ds, "PatientAge")),
+        "body part not stated": part.part is BodyPart.UNKNOWN and not part.doubt,
+        "body part stated, but not understood": bool(part.doubt),
+        "view not stated": view is View.UNKNOWN and not stated.doubt,
+        "view stated, but not understood": stated.doubt is Doubt.NOT_UNDERSTOOD,
         "frontal film, PA or AP not stated: heart size may be magnified": view is View.FRONTAL,
         "AP film: heart size is magnified": view is View.AP,
-        "portable film": _is_portable(ds),
-        "stored mirrored (PatientOrientation)": orientation[:1] == ["R"],
+        "portable film": _is_portable(ds, words),
+        "stored mirrored (PatientOrientation)": directions_of(ds)[:1] == ("R",),
         "stored with lossy compression": text(ds, "LossyImageCompression") == "01",
         "polarity contradicted: photometric interpretation followed": polarity_contradicted(ds),
         "Secondary Capture": UID(text(ds, "SOPClassUID")) in CAPTURE_CLASSES,
@@ -31,7 +37,6 @@ def notes_of(ds: Dataset) -> tuple[str, ...]:
     return tuple(note for note, holds in notes.items() if holds)
 
 
-def _is_portable(ds: Dataset) -> bool:
-    said = ("SeriesDescription", "StudyDescription", "ProtocolName", "StationName")
-    words = " ".join(text(ds, keyword).upper() for keyword in said)
-    return any(word in words for word in ("PORTABLE", "MOBILE", "BEDSIDE"))
+def _is_portable(ds: Dataset, words: Vocabulary) -> bool:
+    said = (value for _, value in (*image_texts(ds), *study_texts(ds)))
+    return Concept.PORTABLE in words.read(text(ds, "StationName"), text(ds, "ViewPosition"), *said)

@@ -1,12 +1,21 @@
 """Who is on the film, as far as the gate must know: age and species. Never a name."""
 
+import re
 from datetime import date
 
 from pydicom.dataset import Dataset
 
-from inference.header import items, text
+from inference.header import items, text, texts
+from inference.projection import IMAGE_TEXTS, STUDY_TEXTS
+from inference.vocabulary import Concept, Vocabulary, fold, vocabulary
 
-_DAYS = {"Y": 365.25, "M": 30.44, "W": 7.0, "D": 1.0}
+# units of an age in days, each with how its names begin; the first that fits counts
+_UNITS = (
+    (30.44, ("m", "ay", "мес", "か月", "ヶ月", "月")),
+    (7.0, ("w", "sem", "set", "ned", "tyg", "нед", "週", "周")),
+    (365.25, ("y", "j", "a", "let", "lat", "rok", "лет", "год", "г", "歳", "岁", "歲")),
+    (1.0, ("d", "t", "g", "дн", "日", "天")),
+)
 
 _ANIMAL_TEXTS = (
     "SeriesDescription",
@@ -22,30 +31,69 @@ _HUMAN_CODES = frozenset({"337915000", "L-85003"})  # Homo sapiens in SCT and SR
 def age_years(ds: Dataset) -> float | None:
     """Return the age at the examination, from Patient's Age or else the birth date.
 
-    A bare number, as some exporters write, is years.
+    A bare number, as some exporters write, is years. An age of 0 beside a birth date is what
+    programs write that know none; of two other ages that differ the younger counts.
 
     References
     ----------
     PS3.5 6.2, value representation AS.
     """
-    said = text(ds, "PatientAge").upper()
-    count, unit = (said[:-1], said[-1]) if said[-1:] in _DAYS else (said, "Y")
-    if count.isascii() and count.isdigit() and len(count) <= 4:
-        return int(count) * _DAYS[unit] / 365.25
-    birth = _date(text(ds, "PatientBirthDate"))
-    for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"):
-        taken = _date(text(ds, keyword))
+    stated, counted = _stated_age(text(ds, "PatientAge")), _age_by_birth(ds)
+    if stated and counted is not None:
+        return min(stated, counted)
+    return stated if counted is None else counted
+
+
+def _stated_age(said: str) -> float | None:
+    """Read "064Y", "64", "5 years", "Y064" or "8 Mon."; None for anything else."""
+    found = re.fullmatch(r"([^\W\d]*)\W*(\d{1,4}(?:[.,]\d+)?)\W*([^\W\d]*)\W*", fold(said))
+    if found is None or (found[1] and found[3]) or said.strip().startswith("-"):
+        return None
+    unit = found[1] or found[3] or "y"
+    days = next((days for days, names in _UNITS if unit.startswith(names)), None)
+    return None if days is None else float(found[2].replace(",", ".")) * days / 365.25
+
+
+def _age_by_birth(ds: Dataset) -> float | None:
+    birth = _last_day(text(ds, "PatientBirthDate"))
+    for keyword in ("AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate"):
+        taken = _last_day(text(ds, keyword))
         if birth and taken and birth <= taken:
             return (taken - birth).days / 365.25
     return None
 
 
-def _date(value: str) -> date | None:
-    digits = value.replace(".", "").replace("-", "")
-    try:
-        return date.fromisoformat(digits) if len(digits) == 8 else None
-    except ValueError:
+def _last_day(value: str) -> date | None:
+    """Read a date as programs write it: "19400305", "1940-03-05", "5.3.1940", "1940".
+
+    Where only its year can be told it is the last day of that: nobody is made older by it.
+    """
+    numbers = re.findall(r"\d+", value)
+    if len(numbers) == 1 and len(numbers[0]) in (4, 6, 8):
+        numbers = [part for part in (numbers[0][:4], numbers[0][4:6], numbers[0][6:]) if part]
+    years = [one for one in numbers if len(one) == 4 and "1850" <= one <= "2200"]
+    if len(years) != 1 or len(numbers) > 3 or re.search(r"[^\W\d]", value):
         return None
+    try:
+        return date(*map(int, numbers))  # year, month, day
+    except (TypeError, ValueError):
+        return date(int(years[0]), 12, 31)
+
+
+def child_by(ds: Dataset, words: Vocabulary | None = None) -> str:
+    """Return the element whose words speak of a child; "" when none does.
+
+    Parameters
+    ----------
+    words
+        The vocabulary; None for hilum's own.
+    """
+    words = words or vocabulary()
+    for keyword in (*IMAGE_TEXTS, *STUDY_TEXTS):
+        said = words.read(*texts(ds, keyword))
+        if Concept.CHILD in said and Concept.ADULT not in said:
+            return keyword
+    return ""
 
 
 def animal_evidence(ds: Dataset) -> str:

@@ -257,6 +257,7 @@ class Answerer:
 
     def _said(self, session: Session, instance: Instance, read: Read) -> Analysis:
         """Remember what was said of a film; said again, it is the same."""
+        instance.view = read.opened.film.view  # the site may have taught hilum its words since
         row = films.analysis(session, instance, read.prediction.model)
         if row is None:
             notes = read.opened.notes

@@ -31,7 +31,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from inference.gate import GateSettings
+from inference.gate_settings import GateSettings
 from inference.settings import InferenceSettings
 from scp.archive import ArchiveSettings
 from scp.dashboard.settings import DashboardSettings

@@ -15,9 +15,10 @@ from pydicom import Dataset, dcmread
 from inference.comparison import Comparison
 from inference.comparison.compare import compare
 from inference.engine import Engine
-from inference.film import Film, NotAFilm, film_from_picture, read_film
+from inference.film import Film, NotAFilm, View, film_from_picture, read_film
 from inference.findings import Prediction
-from inference.gate import GateSettings, Reason, Refusal, check_header, check_pixels
+from inference.gate import Reason, Refusal, check_header, check_pixels
+from inference.gate_settings import GateSettings
 from inference.input_check import MIRRORED, InputCheck
 from inference.lung_fields import LungFields
 from inference.notes import notes_of
@@ -154,6 +155,7 @@ class Reader:
             answered_at=answered_at.astimezone(self.zone),
             product=self.product,
             prior_source=prior.opened.header if prior is not None else None,
+            prior_view=prior.opened.film.view if prior is not None else View.UNKNOWN,
             comparison=comparison,
             followed=followed,
         )
@@ -190,11 +192,11 @@ def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -
         refusal = check_header(ds, gate)
         if refusal is not None:
             return refusal
-        film = read_film(ds)
+        film = read_film(ds, gate.vocabulary)
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
     del ds.PixelData
-    notes = (*film.presentation.problems, *notes_of(ds))
+    notes = (*film.presentation.problems, *notes_of(ds, gate.vocabulary))
     return _looked_at(Opened(ds, film, notes), gate, check)
 
 

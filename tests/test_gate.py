@@ -22,11 +22,11 @@ from pydicom.uid import (
 from inference.film import Film, NotAFilm, read_film
 from inference.gate import (
     PRODUCT_MANUFACTURER,
-    GateSettings,
     Reason,
     check_header,
     check_pixels,
 )
+from inference.gate_settings import GateSettings
 from inference.notes import notes_of
 from inference.patient import age_years
 

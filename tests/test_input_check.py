@@ -24,7 +24,8 @@ from inference.bundle import (
     load_bundle,
 )
 from inference.film import Film, read_film
-from inference.gate import GateSettings, Reason
+from inference.gate import Reason
+from inference.gate_settings import GateSettings
 from inference.input_check import (
     LOOKS,
     MIRRORED,

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from inference.film import view_of
 from inference.header import MALFORMED, text
+from inference.projection import view_of
 from scp.archive import Stored, valid_uid
 from scp.errors import Unreadable
 from scp.index.placing import set_words
@@ -74,7 +74,7 @@ def identify(ds: Dataset) -> Identity:
         patient=usable_patient(ds),
         acquired_at=acquired_at,
         acquired_from=acquired_from,
-        view=view_of(ds)[0].value,
+        view=view_of(ds).view.value,
         person=person_of(ds),
         accession_number=readable(ds, "AccessionNumber"),
     )

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 from inference.comparison import Comparison, FindingChange
-from inference.film import Film
+from inference.film import Film, View
 from inference.findings import FloatArray, ModelIdentity, Prediction
 from inference.regions import Outlines
 from scp.results.identity import Product
@@ -55,6 +55,8 @@ class Answer:
         What limits the reading, one sentence each, no patient identifiers.
     prior_source
         Header of the prior film, as received. A comparison needs it.
+    prior_view
+        The view of the prior film.
     followed
         Tracking UIDs of the prior's report by label: a finding at the same place keeps its own.
     """
@@ -67,6 +69,7 @@ class Answer:
     answered_at: dt.datetime
     product: Product
     prior_source: Dataset | None = None
+    prior_view: View = View.UNKNOWN
     comparison: Comparison | None = None
     followed: Mapping[str, str] = field(default_factory=dict)
 

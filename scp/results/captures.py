@@ -14,7 +14,6 @@ from pydicom.sr.coding import Code
 from inference.closeup import draw_closeup
 from inference.colours import Rgb
 from inference.drawing import Caption, draw_comparison, draw_findings
-from inference.film import view_of
 from inference.findings import FINDINGS
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
@@ -118,7 +117,7 @@ def _caption(answer: Answer) -> Caption:
 def _prior_caption(answer: Answer) -> Caption | None:
     if answer.prior is None:
         return None
-    return Caption(view_of(answer.prior)[0], study_day(answer.prior))
+    return Caption(answer.prior_view, study_day(answer.prior))
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:
