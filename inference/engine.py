@@ -19,10 +19,9 @@ import torch
 
 from inference.bundle import Bundle
 from inference.film import Film
-from inference.findings import Prediction
-from inference.model import heatmaps
-from inference.operating_points import site_identity, site_readings
-from inference.readings import calibrate
+from inference.findings import NetworkOutput, Prediction
+from inference.model import calibrated
+from inference.operating_points import OperatingSettings, operating_points
 
 
 class EngineError(RuntimeError):
@@ -44,7 +43,7 @@ class UnknownDevice(EngineError, ValueError):
 @dataclass(frozen=True, eq=False)
 class _Request:
     pixels: torch.Tensor  # (1, size, size), normalised
-    answer: Future[Prediction] = field(default_factory=Future)
+    answer: Future[NetworkOutput] = field(default_factory=Future)
 
 
 class Engine:
@@ -86,13 +85,8 @@ class Engine:
     ) -> None:
         self.bundle = bundle
         self.device = find_device(device)
-        self.identity = site_identity(bundle, prevalences or {})
-        self.readings = site_readings(bundle, thresholds or {}, prevalences or {})
-        self.thresholds = np.array([one.threshold for one in self.readings], np.float32)  # (14,)
-        decision = [reading.decision for reading in self.readings]
-        self._decision = torch.tensor(decision, dtype=torch.float32)  # (14,)
-        said = [reading.localisation == "no better than chance" for reading in bundle.readings]
-        self._withheld = torch.tensor(said)  # (14,)
+        self.settings = OperatingSettings(thresholds or {}, prevalences or {})
+        self.points = operating_points(bundle.readings, self.settings)
         self._batch_size = batch_size
         self._network = bundle.network().to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last
@@ -115,6 +109,10 @@ class Engine:
         self.close()
 
     def read(self, film: Film) -> Prediction:
+        """Read one film, and apply the site's operating points. Raises as `output` does."""
+        return self.points.apply(self.output(film))
+
+    def output(self, film: Film) -> NetworkOutput:
         """Read one film; any thread may call, and waits for its own film only.
 
         Raises
@@ -172,25 +170,24 @@ class Engine:
         return batch, True
 
     @torch.inference_mode()
-    def _predict(self, films: list[torch.Tensor]) -> list[Prediction]:
+    def _predict(self, films: list[torch.Tensor]) -> list[NetworkOutput]:
         if not films:
             return []
         pixels = torch.stack(films).to(self.device, memory_format=torch.channels_last)
         half = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
         with half, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             logits, maps = (output.float().cpu() for output in self._network(pixels))
-        probabilities = calibrate(logits, self.readings)  # (b, 14)
-        hot = heatmaps(maps, self._decision)  # (b, 14, h, w)
-        hot[:, self._withheld] = 0
+        log_odds = calibrated(logits, self.bundle.readings)  # (b, 14)
+        cells = calibrated(maps, self.bundle.readings)  # (b, 14, h, w)
         return [
-            Prediction(row.numpy(), self.thresholds, grid.numpy(), self.identity)
-            for row, grid in zip(probabilities, hot, strict=True)
+            NetworkOutput(row.numpy(), grid.numpy(), self.bundle.identity)
+            for row, grid in zip(log_odds, cells, strict=True)
         ]
 
 
-def _settle(answer: Future[Prediction], prediction: Prediction) -> None:
-    if np.isfinite(prediction.probabilities).all():
-        answer.set_result(prediction)
+def _settle(answer: Future[NetworkOutput], said: NetworkOutput) -> None:
+    if np.isfinite(said.log_odds).all():
+        answer.set_result(said)
     else:
         # a nan is below every threshold: it would pass for a film without findings
         answer.set_exception(ReadFailed("the network gave nan for a film; are its pixels numbers?"))

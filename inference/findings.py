@@ -91,13 +91,35 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """What the network says of one film, free of any site's settings; in the order of `FINDINGS`.
+
+    This is what is stored. `inference.operating_points` makes a `Prediction` of it.
+
+    Attributes
+    ----------
+    log_odds
+        (14,), ``log(p / (1 - p))`` of each finding by the bundle's own calibration.
+    maps
+        (14, h, w), the same of each cell of the class activation map. The grid spans the whole
+        film, edge to edge, at the network's own resolution.
+    model
+        Which weights spoke.
+    """
+
+    log_odds: FloatArray
+    maps: FloatArray
+    model: ModelIdentity
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network says of one film, in the order of `FINDINGS`.
+    """What is said of one film at one site, in the order of `FINDINGS`.
 
     Attributes
     ----------
     probabilities
-        (14,), calibrated, in [0, 1].
+        (14,), calibrated, at the site's prevalences, in [0, 1].
     thresholds
         (14,), operating points on the same scale; at or above is positive.
     heatmaps
@@ -123,7 +145,8 @@ class Prediction:
         """(14,), True where a positive finding has no map, for its maps are no better than chance.
 
         The maps tell: a film at a finding's threshold always shows something
-        (`inference.model.heatmaps`), so an all-zero map of a positive finding is a withheld one.
+        (`inference.operating_points.heatmaps`), so an all-zero map of a positive finding is a
+        withheld one.
         """
         withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))
         return withheld

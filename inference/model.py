@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torchvision.models import DenseNet, ResNet, densenet121, resnet18, resnet50
 
+from inference.readings import Reading
 from inference.settings import Architecture, Pooling
 
 
@@ -99,20 +100,9 @@ def _densenet_trunk(densenet: DenseNet) -> tuple[nn.Sequential, int]:
     return nn.Sequential(trunk), densenet.classifier.in_features
 
 
-def heatmaps(maps: torch.Tensor, decision: torch.Tensor) -> torch.Tensor:
-    """Scale class activation maps to [0, 1]; 1 marks what spoke most *for* the finding.
-
-    A cell speaks for a finding where its activation lies above the finding's decision logit. So a
-    film at or above its operating point always shows something (the logit is a mean over the
-    map), and a map is all zero where nothing on the film reaches the operating point.
-
-    Parameters
-    ----------
-    maps
-        (b, labels, h, w) class activation maps.
-    decision
-        (labels,) logit of each finding's operating point.
-    """
-    evidence = (maps - decision[:, None, None]).clamp(min=0)  # (b, labels, h, w)
-    strongest = evidence.amax(dim=(2, 3), keepdim=True)  # (b, labels, 1, 1)
-    return evidence / strongest.clamp(min=torch.finfo(evidence.dtype).tiny)
+def calibrated(outputs: torch.Tensor, readings: tuple[Reading, ...]) -> torch.Tensor:
+    """Turn logits (b, labels) or their maps (b, labels, h, w) into log odds of the same shape."""
+    shape = (len(readings), *[1] * (outputs.dim() - 2))
+    slopes = torch.tensor([reading.slope for reading in readings]).reshape(shape)
+    intercepts = torch.tensor([reading.intercept for reading in readings]).reshape(shape)
+    return slopes * outputs + intercepts

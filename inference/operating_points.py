@@ -1,4 +1,7 @@
-"""How a site reads a bundle's outputs: its own prevalences and thresholds.
+"""What a site makes of a network's output: its prevalences and thresholds, applied in one place.
+
+The output is stored as the network gave it. Whatever answers, compares, lists or shows applies the
+settings of now by `OperatingPoints`, so that a changed setting holds for every film at once.
 
 `BadOperatingPoint` is a value for no finding, or outside (0, 1).
 
@@ -9,14 +12,15 @@ Probabilities, Neural Computation 14, 2002.
 """
 
 import difflib
-import hashlib
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from inference.bundle import Bundle
-from inference.findings import LABELS, ModelIdentity
+import numpy as np
+import numpy.typing as npt
+
+from inference.findings import LABELS, FloatArray, NetworkOutput, Prediction
 from inference.readings import Reading
 
 
@@ -24,8 +28,111 @@ class BadOperatingPoint(ValueError):
     """A prevalence or threshold is for no finding, or not between 0 and 1."""
 
 
+@dataclass(frozen=True)
+class OperatingSettings:
+    """A site's own values by label, in (0, 1); what is not named is the bundle's.
+
+    Attributes
+    ----------
+    thresholds
+        Probabilities from which a finding is positive.
+    prevalences
+        How frequent findings are among the site's films.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    prevalences: Mapping[str, float] = field(default_factory=dict)
+
+
+BUNDLES_OWN = OperatingSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoints:
+    """How one network's outputs are read at one site, in the order of `FINDINGS`.
+
+    Attributes
+    ----------
+    shifts
+        (14,), added to the log odds: the site's prevalences instead of the bundle's.
+    thresholds
+        (14,), probabilities at the site's prevalences; at or above is positive.
+    withheld
+        (14,), True where the maps were measured to be no better than chance.
+    """
+
+    shifts: FloatArray
+    thresholds: FloatArray
+    withheld: npt.NDArray[np.bool_]
+
+    @property
+    def decisions(self) -> FloatArray:
+        """(14,), the network's log odds from which a finding is positive."""
+        return np.array([_logit(float(t)) for t in self.thresholds]) - self.shifts
+
+    def probabilities(self, log_odds: FloatArray | Sequence[float]) -> FloatArray:
+        """Return the probabilities (14,) at this site."""
+        odds = np.exp(-(np.asarray(log_odds, np.float64) + self.shifts))
+        return np.asarray(1 / (1 + odds))
+
+    def apply(self, said: NetworkOutput) -> Prediction:
+        """Return what is said of a film at this site."""
+        return Prediction(
+            self.probabilities(said.log_odds),
+            self.thresholds,
+            heatmaps(said.maps, self.decisions, self.withheld),
+            said.model,
+        )
+
+
+def operating_points(
+    readings: Sequence[Reading], settings: OperatingSettings = BUNDLES_OWN
+) -> OperatingPoints:
+    """Return how a network's outputs are read at a site; ``readings`` are its bundle's.
+
+    Raises
+    ------
+    BadOperatingPoint
+        The text names the finding, and the nearest label where it is unknown.
+    """
+    here = site_readings(readings, settings.thresholds, settings.prevalences)
+    both = list(zip(here, readings, strict=True))
+    return OperatingPoints(
+        shifts=np.array([now.intercept - own.intercept for now, own in both]),
+        thresholds=np.array([now.threshold for now in here]),
+        withheld=np.array([own.localisation == "no better than chance" for own in readings]),
+    )
+
+
+def heatmaps(
+    maps: FloatArray, decisions: FloatArray, withheld: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float32]:
+    """Scale class activation maps to [0, 1]; 1 marks what spoke most *for* the finding.
+
+    A cell speaks for a finding where it lies above the finding's decision. So a film at or above
+    its operating point always shows something (what the film is given lies between the extremes
+    of the map), and a map is all zero where nothing on the film reaches the operating point.
+
+    Parameters
+    ----------
+    maps
+        (..., labels, h, w), on the scale of the decisions.
+    decisions
+        (labels,), from which on a finding is positive.
+    withheld
+        (labels,), True where the map is all zero whatever it says.
+    """
+    evidence: npt.NDArray[Any] = np.clip(maps - decisions[:, None, None], 0, None)
+    strongest = evidence.max(axis=(-2, -1), keepdims=True)
+    least = np.finfo(np.float32).tiny
+    hot: npt.NDArray[np.float32] = (evidence / np.maximum(strongest, least)).astype(np.float32)
+    if withheld is not None:
+        hot[..., withheld, :, :] = 0
+    return hot
+
+
 def site_readings(
-    bundle: Bundle, thresholds: Mapping[str, float], prevalences: Mapping[str, float]
+    readings: Sequence[Reading], thresholds: Mapping[str, float], prevalences: Mapping[str, float]
 ) -> tuple[Reading, ...]:
     """Return how to read each output at this site, in the order of `FINDINGS`.
 
@@ -39,12 +146,12 @@ def site_readings(
     """
     _check("threshold", thresholds)
     _check("prevalence", prevalences)
-    readings = []
-    for label, reading in zip(LABELS, bundle.readings, strict=True):
+    read = []
+    for label, reading in zip(LABELS, readings, strict=True):
         here = at_prevalence(reading, prevalences[label]) if label in prevalences else reading
         threshold = thresholds.get(label, here.threshold)
-        readings.append(here.model_copy(update={"threshold": threshold}))
-    return tuple(readings)
+        read.append(here.model_copy(update={"threshold": threshold}))
+    return tuple(read)
 
 
 def at_prevalence(reading: Reading, prevalence: float) -> Reading:
@@ -57,19 +164,6 @@ def at_prevalence(reading: Reading, prevalence: float) -> Reading:
     threshold = 1 / (1 + math.exp(-(_logit(reading.threshold) + shift)))
     moved = {"intercept": reading.intercept + shift, "threshold": threshold}
     return reading.model_copy(update=moved | {"prevalence": prevalence, "reliability": ()})
-
-
-def site_identity(bundle: Bundle, prevalences: Mapping[str, float]) -> ModelIdentity:
-    """Return who speaks: probabilities for other prevalences lie on another scale.
-
-    The mark in the version keeps a film read before from being compared with one read after the
-    prevalences were changed.
-    """
-    if not prevalences:
-        return bundle.identity
-    said = json.dumps(dict(sorted(prevalences.items())))
-    mark = hashlib.sha256(said.encode()).hexdigest()[:8]
-    return replace(bundle.identity, version=f"{bundle.identity.version}+site.{mark}")
 
 
 def _logit(probability: float) -> float:

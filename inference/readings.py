@@ -8,7 +8,6 @@ Platt, Probabilistic Outputs for Support Vector Machines, 1999.
 import math
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 Localisation = Literal["better than chance", "no better than chance", "not measured"]
@@ -50,10 +49,3 @@ class Reading(_Frozen):
     def decision(self) -> float:
         """The logit at which the probability reaches the threshold."""
         return (math.log(self.threshold / (1 - self.threshold)) - self.intercept) / self.slope
-
-
-def calibrate(logits: torch.Tensor, readings: tuple[Reading, ...]) -> torch.Tensor:
-    """Turn logits (b, labels) into probabilities in [0, 1] of the same shape."""
-    slopes = torch.tensor([reading.slope for reading in readings])
-    intercepts = torch.tensor([reading.intercept for reading in readings])
-    return torch.sigmoid(slopes * logits + intercepts)

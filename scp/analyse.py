@@ -112,7 +112,7 @@ def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Pat
     if answerer.read(uid):
         answerer.write(uid)
     with Session(ground.engine) as session:
-        film = film_row(session, uid)
+        film = film_row(session, uid, ground.settings.results.operating)
         if film is None:
             raise ServiceError(f"film {uid} is no longer in the index")
         found = (result_file(session, result.uid) for result in film.results)

@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from time import monotonic
 
 import sqlalchemy as sa
@@ -18,18 +17,19 @@ from sqlalchemy.orm import Session
 from inference.gate import Refusal
 from inference.header import MALFORMED
 from scp.again import ask_again
+from scp.analysing import Analysed, Analyser
 from scp.archive import Archive, Stored
 from scp.errors import ServiceError
 from scp.failures import SENTENCES, Cause
 from scp.index import choices, deliveries, films
 from scp.index.corrections import is_stale, require_uncorrected
-from scp.index.placing import place
+from scp.index.rows import Applied
 from scp.index.schema import Analysis, FilmState, Instance
 from scp.index.urgency import WorklistSettings
-from scp.persons import Known, as_filed, consider
+from scp.persons import Known, consider
 from scp.priors import Choice, choose, given_up
 from scp.queue import Jobs
-from scp.reading import Read, Reader
+from scp.reading import Reader
 from scp.results.answer import ResultObject
 from scp.results.kinds import REPORT
 from scp.results.objects import to_bytes
@@ -41,16 +41,6 @@ log = structlog.get_logger(__name__)
 _PRIORS_TRIED = 3
 
 _FAILED = "hilum could not answer this film"
-
-
-@dataclass(frozen=True, eq=False)
-class Analysed:
-    """A film, what was said of it, and when."""
-
-    film_uid: str
-    analysis_id: int
-    read: Read
-    at: datetime
 
 
 class Answerer:
@@ -78,23 +68,24 @@ class Answerer:
         self.destinations = tuple(destinations)
         self.now = now
         self.settle_s = settle_s
-        self.worklist = worklist or WorklistSettings()
+        self.analyser = Analyser(engine, archive, reader, now, worklist)
 
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network; return whether there is something to answer."""
         started = monotonic()
-        read = self.reader.read(self._path(film_uid))
-        if isinstance(read, Refusal):
-            reason, detail = read.reason.value, read.detail
+        opened = self.reader.open(self.analyser.path(film_uid))
+        if isinstance(opened, Refusal):
+            reason, detail = opened.reason.value, opened.detail
             objects = self._statement(film_uid, reason, detail)
             self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
             log.info("read", film=film_uid, refused=reason, duration_s=_since(started))
             return False
+        said = self.reader.engine.output(opened.film)
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
             films.set_outcome(instance, FilmState.ANALYSED, self.now())
-            self._said(session, instance, read)
+            self.analyser.remember(session, instance, opened, said)
             ask_again(session, self.jobs, instance, self.settle_s)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
@@ -103,7 +94,7 @@ class Answerer:
         """Compare with the prior, write the objects, and ask for their delivery."""
         started = monotonic()
         known = consider(self.engine, self.archive, film_uid)  # first: it says of which revision
-        current = self.analysed(film_uid)
+        current = self.analyser.analysed(film_uid)
         if isinstance(current, Refusal):
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
         choice, prior = self._prior(known)
@@ -124,9 +115,10 @@ class Answerer:
                 films.save_comparison(
                     session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
                 )
-            self._save_results(session, instance, zip(objects, stored, strict=True))
+            applied = Applied.of(answer.prediction)
+            self._save_results(session, instance, zip(objects, stored, strict=True), applied)
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
-            place(session, instance, session.get_one(Analysis, current.analysis_id), self.worklist)
+            self.analyser.place(session, instance, session.get_one(Analysis, current.analysis_id))
             ask_again(session, self.jobs, instance, self.settle_s)
         log.info(
             "answered",
@@ -151,7 +143,11 @@ class Answerer:
             log.info("prior unchanged", film=film_uid)
 
     def _save_results(
-        self, session: Session, instance: Instance, made: Iterable[tuple[ResultObject, Stored]]
+        self,
+        session: Session,
+        instance: Instance,
+        made: Iterable[tuple[ResultObject, Stored]],
+        applied: Applied | None = None,
     ) -> None:
         """Remember the objects, and ask for the delivery of those that are new."""
         now = self.now()  # one moment for all objects of one answer
@@ -168,6 +164,7 @@ class Answerer:
                 stored=stored,
                 destinations=numbers,
                 now=now,
+                applied=applied,
             )
             for result, stored in made
         ]
@@ -189,7 +186,7 @@ class Answerer:
         whatever fails here may be what made the film fail.
         """
         try:
-            path, at = self._path(film_uid), self._received_at(film_uid)
+            path, at = self.analyser.path(film_uid), self._received_at(film_uid)
             return self.reader.not_analysed(path, reason, detail, at)
         except Exception as error:
             log.warning("no report of it", film=film_uid, error=type(error).__name__)
@@ -233,37 +230,11 @@ class Answerer:
     def _if_readable(self, film_uid: str) -> Analysed | None:
         """Return an earlier film with what is said of it; None when it cannot be read now."""
         try:
-            prior = self.analysed(film_uid)
+            prior = self.analyser.analysed(film_uid)
         except OSError as error:  # its file is gone: that is no fault of the current film
             log.warning("prior cannot be read", prior=film_uid, error=error.strerror)
             return None
         return prior if isinstance(prior, Analysed) else None
-
-    def analysed(self, film_uid: str) -> Analysed | Refusal:
-        """Return a film with what our model says of it, asking only if it was never asked."""
-        opened = self.reader.open(self._path(film_uid))
-        if isinstance(opened, Refusal):
-            return opened
-        with Session(self.engine) as session, session.begin():
-            instance = films.film(session, film_uid)
-            row = films.analysis(session, instance, self.reader.engine.bundle.identity)
-            if row is None:
-                read = Read(opened, self.reader.engine.read(opened.film))
-                row = self._said(session, instance, read)
-            session.flush()
-            filed = replace(opened, header=as_filed(session, instance, opened.header))
-            read = Read(filed, films.prediction_of(row))
-            return Analysed(film_uid, row.id, read, row.created_at)
-
-    def _said(self, session: Session, instance: Instance, read: Read) -> Analysis:
-        """Remember what was said of a film; said again, it is the same."""
-        instance.view = read.opened.film.view  # the site may have taught hilum its words since
-        row = films.analysis(session, instance, read.prediction.model)
-        if row is None:
-            notes = read.opened.notes
-            row = films.save_analysis(session, instance, read.prediction, notes, self.now())
-        place(session, instance, row, self.worklist)
-        return row
 
     def _followed(self, prior_uid: str) -> dict[str, str]:
         """Return what the prior's newest report follows its findings by; nothing without one."""
@@ -282,10 +253,6 @@ class Answerer:
         """Return a moment that is the same whenever the film is looked at again."""
         with Session(self.engine) as session:
             return films.film(session, film_uid).received_at
-
-    def _path(self, film_uid: str) -> Path:
-        with Session(self.engine) as session:
-            return self.archive.path(films.film(session, film_uid).path)
 
     def _keep(self, made: ResultObject) -> Stored:
         ds = made.ds

@@ -239,7 +239,14 @@ def _facts(pair: Pair, product: Product) -> dict[str, object]:
         "model": asdict(pair.current.prediction.model),
         "software": str(product),
         "findings": [
-            {"name": finding.name, **asdict(change)}
+            {
+                "name": finding.name,
+                "label": change.label,
+                "prior": change.prior,
+                "current": change.current,
+                "change": change.change,
+                "confidence": change.confidence,
+            }
             for finding, change in zip(FINDINGS, comparison.changes, strict=True)
         ],
     }

@@ -171,7 +171,7 @@ class Reader:
         if not self.results.not_analysed or reason == Reason.OWN_RESULT:
             return []
         header = dcmread(path, stop_before_pixels=True)
-        model = self.engine.identity
+        model = self.engine.bundle.identity
         at = stated_at.astimezone(self.zone)
         statement = NotAnalysed(header, reason, detail, at, self.product, model)
         return [not_analysed_report(statement, self.results)]

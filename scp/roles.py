@@ -204,6 +204,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             about=about(settings),
             worklist=settings.worklist,
             zone=settings.zone,
+            operating=settings.results.operating,
         )
         _say_who_may_log_in(site.settings, ground.engine)
         server = uvicorn.Server(

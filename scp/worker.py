@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
 import structlog
 from dbos import DBOS, DBOSConfig
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from inference.bundle import Bundle, BundleError, default_bundle, load_bundle
@@ -24,6 +26,8 @@ from scp.failures import Cause
 from scp.fetching import Fetcher
 from scp.index import films
 from scp.index.heartbeats import Role
+from scp.index.outputs import remember_model
+from scp.index.replacing import place_again
 from scp.index.schema import FilmState
 from scp.intake import Intake
 from scp.queue import (
@@ -106,6 +110,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
             "device": str(engine.device),
         }
         log.info("working", name=name, input_check=reader.check is not None, **details)
+        Thread(target=obey_settings, args=(ground, stop), name="settings", daemon=True).start()
         beat_until(
             stop,
             ground,
@@ -122,6 +127,9 @@ def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     """Put together what answers films."""
     destinations = ground.settings.destinations_by_name()
     settle_s = ground.settings.priors.settle_s
+    bundle = reader.engine.bundle
+    with Session(ground.engine) as session, session.begin():
+        remember_model(session, bundle.identity, bundle.readings)
     return Answerer(
         ground.engine,
         ground.archive,
@@ -195,6 +203,20 @@ def _launch(ground: Ground, name: str) -> None:
             polling_interval_sec=_POLL_S,
             on_conflict="always_update",
         )
+
+
+def obey_settings(ground: Ground, stop: Stop) -> None:
+    """Make lists and due times of films by the settings of now, where others have made them."""
+    settings = ground.settings
+    try:
+        done = place_again(
+            ground.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
+        )
+    except SQLAlchemyError:  # the edge of the thread; the next start goes on
+        log.exception("lists not made anew; restart the worker")
+    else:
+        if done:
+            log.info("lists follow the settings", films=done)
 
 
 def state_given_up(ground: Ground, answerer: Answerer) -> None:

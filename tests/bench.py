@@ -59,7 +59,7 @@ class Bench:
 
     def row(self, uid):
         with Session(self.ground.engine) as session:
-            return film_row(session, uid)
+            return film_row(session, uid, self.ground.settings.results.operating)
 
     def count(self, table) -> int:
         with Session(self.ground.engine) as session:
@@ -86,7 +86,7 @@ class Bench:
 
 
 @contextmanager
-def open_bench(folder, bundle):
+def open_bench(folder, bundle, **results):
     """Set everything up in a folder, with one destination that nobody listens at."""
     settings = Settings(
         data_dir=folder,
@@ -96,6 +96,7 @@ def open_bench(folder, bundle):
             "finding_captures": 0,
             "presentation_state": False,
             "drawing": {"long_edge_px": 900},
+            **results,
         },
         destinations=(DestinationSettings(name="pacs", ae_title="PACS", host="::1", port=1),),
     )

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from invented_films import NOW, Invented, open_index
 from sqlalchemy.orm import Session
 
+from inference.operating_points import BUNDLES_OWN
 from scp.archive import Archive
 from scp.dashboard import site as dashboard
 from scp.dashboard.about import About
@@ -65,6 +66,7 @@ def served(
     add=None,
     about=None,
     time_zone="",
+    operating=BUNDLES_OWN,
     **settings,
 ):
     """``add`` puts further routes into the application."""
@@ -78,6 +80,7 @@ def served(
         clock,
         about or About(),
         zone=zone_of(time_zone),
+        operating=operating,
         counts_max_age_s=0,  # what was just written is counted
     )
     app = make_app(site)

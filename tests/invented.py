@@ -5,10 +5,20 @@ import numpy.typing as npt
 
 from inference.comparison import Comparison, FindingChange
 from inference.drawing import draw_findings
-from inference.findings import FINDINGS, LABELS, Change, ModelIdentity, Prediction
+from inference.findings import (
+    FINDINGS,
+    LABELS,
+    Change,
+    ModelIdentity,
+    NetworkOutput,
+    Prediction,
+)
+from inference.readings import Reading
 from inference.regions import outlines
 
 MODEL = ModelIdentity("invented-net", "1.2.0", "ab12" * 16)
+
+READINGS = (Reading(slope=1, intercept=0, threshold=0.3, prevalence=0.1),) * 14
 
 # finding: probability, centre x, centre y and width of its blob as fractions of the film
 FOUND = {"Nodule": (0.93, 0.75, 0.35, 0.06), "Effusion": (0.81, 0.25, 0.75, 0.08)}
@@ -32,6 +42,18 @@ def prediction(
         probabilities[LABELS.index(label)] = probability
         heatmaps[LABELS.index(label)] = blob(grid, grid, x, y, width)
     return Prediction(probabilities, np.full(14, 0.3), heatmaps, MODEL)
+
+
+def output(found: Prediction | None = None) -> NetworkOutput:
+    """Make what a network that is read by `READINGS` says, so that a site makes this of it."""
+    found = found or prediction()
+    maps = np.where(found.heatmaps > 0, found.heatmaps, -1) + _log_odds(0.3)
+    return NetworkOutput(_log_odds(found.probabilities), maps.astype(np.float32), found.model)
+
+
+def _log_odds(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    kept = np.clip(np.asarray(p, np.float64), 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(kept / (1 - kept)))
 
 
 def everything_positive() -> Prediction:

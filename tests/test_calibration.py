@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.readings import calibrate
+from inference.model import calibrated
 from training.calibration import SPECIFICITY, calibrate_findings, fit
 from training.records import BadFilmList
 
@@ -23,7 +23,7 @@ def test_calibration_finds_the_slope_and_shift_that_made_the_labels():
 def test_calibrated_probabilities_keep_the_order_of_logits_and_match_the_frequency():
     logits, labels = synthetic()
     readings = tuple(calibrate_findings(logits, labels).values())
-    probabilities = calibrate(torch.from_numpy(logits).float(), readings).numpy()
+    probabilities = calibrated(torch.from_numpy(logits).float(), readings).sigmoid().numpy()
     order = np.argsort(logits, axis=0)
     assert (np.diff(np.take_along_axis(probabilities, order, axis=0), axis=0) >= 0).all()
     assert np.abs(probabilities.mean(axis=0) - labels.mean(axis=0)).max() < 0.01
@@ -32,7 +32,7 @@ def test_calibrated_probabilities_keep_the_order_of_logits_and_match_the_frequen
 def test_operating_points_spare_nine_of_ten_films_without_the_finding():
     logits, labels = synthetic()
     readings = tuple(calibrate_findings(logits, labels).values())
-    probabilities = calibrate(torch.from_numpy(logits).float(), readings).numpy()
+    probabilities = calibrated(torch.from_numpy(logits).float(), readings).sigmoid().numpy()
     thresholds = np.array([reading.threshold for reading in readings])
     for k in range(14):
         spared = (probabilities[labels[:, k] == 0, k] < thresholds[k]).mean()

@@ -1,6 +1,7 @@
 """Taking films into the index, and their life in it: SQLite and PostgreSQL alike."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from sqlalchemy.orm import Session
 
-from inference.findings import LABELS, ModelIdentity, Prediction
+from inference.findings import LABELS, ModelIdentity, NetworkOutput
+from inference.operating_points import operating_points
 from scp.archive import Stored
 from scp.errors import Unreadable
-from scp.index import choices, films, heartbeats, received
+from scp.index import choices, films, heartbeats, outputs, received
 from scp.index.heartbeats import Role
 from scp.index.received import Recorded, acquisition_time, identify, usable_patient
 from scp.index.schema import (
@@ -536,8 +538,9 @@ OTHER_MODEL = ModelIdentity("invented-net", "2.0.0", "cd34" * 16)
 def read(session, film, mass, model=invented.MODEL):
     """Say of a film how probable a mass is."""
     said = invented.prediction({"Mass": (mass, 0.5, 0.5, 0.1)})
-    said = Prediction(said.probabilities, said.thresholds, said.heatmaps, model)
-    films.save_analysis(session, film, said, (), NOW)
+    said = replace(invented.output(said), model=model)
+    outputs.remember_model(session, model, invented.READINGS)
+    outputs.save_analysis(session, film, said, (), NOW)
     session.flush()
 
 
@@ -555,7 +558,8 @@ def test_the_trend_is_each_findings_probability_over_all_films_of_a_patient_olde
     assert [point.film_uid for point in found.points] == [
         film.uid for film in (oldest, middle, current, later)
     ]
-    assert [point.probabilities["Mass"] for point in found.points] == [0.25, 0.75, 0.5, 1.0]
+    said = [point.probabilities["Mass"] for point in found.points]
+    assert said == pytest.approx([0.25, 0.75, 0.5, 1.0])
     assert all(set(point.probabilities) == set(LABELS) for point in found.points)
     assert [point.at for point in found.points] == [
         TAKEN - 9 * DAY,
@@ -575,10 +579,8 @@ def test_the_trend_is_of_one_model_and_names_the_films_that_only_others_have_rea
         read(session, film, 0.75, OTHER_MODEL)
     read(session, undated, 0.5)
     found = trend(session, current)
-    assert [(p.film_uid, p.probabilities["Mass"]) for p in found.points] == [
-        (both.uid, 0.25),
-        (current.uid, 0.5),
-    ]
+    assert [p.film_uid for p in found.points] == [both.uid, current.uid]
+    assert [p.probabilities["Mass"] for p in found.points] == pytest.approx([0.25, 0.5])
     assert {(left.film_uid, left.why) for left in found.left_out} == {
         (old.uid, "read by another model: invented-net 2.0.0"),
         (undated.uid, "when it was taken is not known"),
@@ -600,61 +602,53 @@ def test_a_film_without_a_patient_has_a_trend_of_itself_alone(session, make):
 def rows_of(session, make):
     """A current film and its prior, each analysed."""
     pair = make(), make(2 * DAY)
-    return tuple(films.save_analysis(session, f, invented.prediction(), (), NOW) for f in pair)
+    return tuple(outputs.save_analysis(session, f, invented.output(), (), NOW) for f in pair)
 
 
-def test_a_prediction_comes_back_as_it_was_said(session, make):
+def test_an_output_comes_back_as_it_was_said(session, make):
     rng = np.random.default_rng(5)
-    said = Prediction(
-        rng.random(14, np.float32),
-        rng.random(14, np.float32),
-        rng.random((14, 16, 16), np.float32),
-        invented.MODEL,
+    said = NetworkOutput(
+        rng.normal(size=14), rng.normal(size=(14, 16, 16)).astype(np.float32), invented.MODEL
     )
-    said.probabilities[3] = 1.0  # positive
-    said.heatmaps[3] = 0  # withheld
     row = make()
-    films.save_analysis(session, row, said, ("The age is not known.",), NOW)
+    outputs.remember_model(session, invented.MODEL, invented.READINGS)
+    outputs.save_analysis(session, row, said, ("The age is not known.",), NOW)
     session.commit()
     session.expire_all()
-    kept = films.analysis(session, row, invented.MODEL)
-    told = films.prediction_of(kept)
-    np.testing.assert_array_equal(told.probabilities, said.probabilities)
-    np.testing.assert_array_equal(told.thresholds, said.thresholds)
-    np.testing.assert_array_equal(told.positive, said.positive)
-    np.testing.assert_array_equal(told.withheld, np.arange(14) == 3)
-    np.testing.assert_allclose(told.heatmaps, said.heatmaps, atol=5e-4)  # float16 in [0, 1]
+    kept = outputs.analysis(session, row, invented.MODEL)
+    told = outputs.site_view(session).prediction(kept)
+    meant = operating_points(invented.READINGS).apply(said)
+    for name in ("probabilities", "thresholds", "positive", "withheld", "heatmaps"):
+        np.testing.assert_array_equal(getattr(told, name), getattr(meant, name))
     assert told.heatmaps.dtype == np.float32
     assert (told.model, kept.notes) == (invented.MODEL, ["The age is not known."])
 
 
-def test_heat_maps_that_would_run_code_are_not_loaded(session, make):
+def test_maps_that_would_run_code_are_not_loaded(session, make):
     import io
 
-    row = films.save_analysis(session, make(), invented.prediction(), (), NOW)
+    outputs.remember_model(session, invented.MODEL, invented.READINGS)
+    row = outputs.save_analysis(session, make(), invented.output(), (), NOW)
     hostile = io.BytesIO()
     np.save(hostile, np.array([print], dtype=object), allow_pickle=True)
-    row.heatmaps = hostile.getvalue()
+    row.maps = hostile.getvalue()
     with pytest.raises(ValueError, match="allow_pickle"):
-        films.prediction_of(row)
+        outputs.site_view(session).prediction(row)
 
 
 def test_each_model_speaks_once_of_a_film(session, make):
     film, other = make(), ModelIdentity("invented-net", "2.0.0", "cd34" * 16)
-    films.save_analysis(session, film, invented.prediction(), (), NOW)
-    assert films.analysis(session, film, other) is None
-    films.save_analysis(session, film, invented.prediction(), (), NOW)
-    with pytest.raises(sa.exc.IntegrityError):
-        session.flush()
+    first = outputs.save_analysis(session, film, invented.output(), (), NOW)
+    assert outputs.analysis(session, film, other) is None
+    assert outputs.save_analysis(session, film, invented.output(), (), NOW + DAY) is first
+    assert first.created_at == NOW
 
 
-def test_a_comparison_saved_again_changes_nothing(session, make):
+def test_a_comparison_saved_again_replaces_the_first(session, make):
     current, prior = rows_of(session, make)
     session.flush()
     films.save_comparison(session, current.id, prior.id, invented.comparison(), NOW)
-    again = invented.comparison(comparable=False, reason="other words")
-    films.save_comparison(session, current.id, prior.id, again, NOW + DAY)
-    session.commit()
+    session.flush()
     row = session.scalars(sa.select(Comparison)).one()
     assert (row.comparable, row.reason, row.created_at) == (True, "", NOW)
     assert (row.quality, row.ssim) == (0.93, 0.71)
@@ -665,7 +659,14 @@ def test_a_comparison_saved_again_changes_nothing(session, make):
         "current": 0.93,
         "change": "new",
         "confidence": 0.99,
+        "threshold": None,
+        "words": [],
     }
+    again = invented.comparison(comparable=False, reason="other words")
+    films.save_comparison(session, current.id, prior.id, again, NOW + DAY)
+    session.commit()
+    row = session.scalars(sa.select(Comparison)).one()
+    assert (row.comparable, row.reason, row.created_at) == (False, "other words", NOW)
 
 
 def test_a_result_saved_again_changes_nothing(session, make):

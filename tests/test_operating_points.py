@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from inference.bundle import load_bundle
 from inference.engine import Engine
 from inference.film import Film
-from inference.findings import LABELS
+from inference.findings import LABELS, ModelIdentity, NetworkOutput
 from inference.operating_points import (
     BadOperatingPoint,
+    OperatingSettings,
     at_prevalence,
-    site_identity,
+    operating_points,
     site_readings,
 )
 from inference.readings import Reading
@@ -50,20 +53,9 @@ def test_a_finding_that_the_validation_films_lack_can_be_given_a_prevalence():
 
 
 def test_a_sites_threshold_is_on_the_scale_of_its_prevalence(bundle):
-    reading = site_readings(bundle, {"Mass": 0.05}, {"Mass": 0.01})[MASS]
+    reading = site_readings(bundle.readings, {"Mass": 0.05}, {"Mass": 0.01})[MASS]
     assert reading.threshold == 0.05
     assert probability(reading, reading.decision) == pytest.approx(0.05)
-
-
-def test_probabilities_for_other_prevalences_are_another_voice(bundle):
-    # or a change of settings would look like a change of the patient
-    assert site_identity(bundle, {}) == bundle.identity
-    first, second = (site_identity(bundle, {"Mass": value}) for value in (0.01, 0.02))
-    assert len({bundle.identity, first, second}) == 3
-    assert first.sha256 == bundle.identity.sha256
-    assert site_identity(bundle, {"Mass": 0.01, "Hernia": 0.02}) == site_identity(
-        bundle, {"Hernia": 0.02, "Mass": 0.01}
-    )
 
 
 def test_the_engine_speaks_at_the_sites_prevalence(bundle):
@@ -75,7 +67,7 @@ def test_the_engine_speaks_at_the_sites_prevalence(bundle):
         before, here = plain.read(film), rare.read(film)
     assert here.probabilities[MASS] < before.probabilities[MASS]
     assert np.array_equal(here.positive, before.positive)
-    assert here.model != before.model
+    assert here.model == before.model  # a setting is no other network
     others = np.arange(14) != MASS
     assert np.array_equal(here.probabilities[others], before.probabilities[others])
 
@@ -85,9 +77,48 @@ def test_the_engine_speaks_at_the_sites_prevalence(bundle):
 def test_an_impossible_value_is_refused_by_name(bundle, kind, value):
     given = {"thresholds": {}, "prevalences": {}} | {kind: {"Mass": value}}
     with pytest.raises(BadOperatingPoint, match=rf"{kind[:-1]} .* of Mass"):
-        site_readings(bundle, **given)
+        site_readings(bundle.readings, **given)
 
 
 def test_an_unknown_finding_is_answered_with_the_nearest(bundle):
     with pytest.raises(BadOperatingPoint, match=r"prevalence .*'Hernai': 'Hernia'"):
-        site_readings(bundle, {}, {"Hernai": 0.1})
+        site_readings(bundle.readings, {}, {"Hernai": 0.1})
+
+
+def test_a_setting_is_applied_to_what_was_said_before_it_as_to_what_is_said_after(bundle):
+    film = Film(np.random.default_rng(0).random((80, 80), dtype=np.float32))
+    settings = OperatingSettings({"Nodule": 0.3}, {"Mass": 0.001})
+    with (
+        Engine(bundle, device="cpu") as plain,
+        Engine(bundle, "cpu", 16, settings.thresholds, settings.prevalences) as here,
+    ):
+        said, now = plain.output(film), here.read(film)
+    then = operating_points(bundle.readings, settings).apply(said)
+    for name in ("probabilities", "thresholds", "heatmaps", "positive", "withheld"):
+        np.testing.assert_array_equal(getattr(then, name), getattr(now, name))
+    assert then.model == now.model == bundle.identity
+
+
+@given(
+    st.floats(-8, 8),
+    st.floats(0.001, 0.999),
+    st.floats(0.001, 0.999),
+    st.sampled_from(["slope", "plain"]),
+)
+def test_a_finding_is_positive_exactly_where_its_map_reaches_the_decision(
+    log_odds, threshold, prevalence, kind
+):
+    reading = (
+        READING
+        if kind == "slope"
+        else Reading(slope=1, intercept=0, threshold=0.5, prevalence=0.01)
+    )
+    settings = OperatingSettings({"Mass": threshold}, {"Mass": prevalence})
+    points = operating_points((reading,) * 14, settings)
+    margin = log_odds - points.decisions[MASS]
+    assume(abs(margin) > 1e-9)
+    said = NetworkOutput(
+        np.full(14, log_odds), np.full((14, 2, 2), log_odds), ModelIdentity("", "", "")
+    )
+    found = points.apply(said)
+    assert found.positive[MASS] == (margin > 0) == found.heatmaps[MASS].any()

@@ -1,6 +1,10 @@
 """What became of each finding since the prior film."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
+
+import numpy as np
 
 from inference.comparison.null import BAND, Null, log_odds
 from inference.comparison.result import FindingChange
@@ -56,6 +60,34 @@ def change_of(difference: float, confidence: float, *, was: bool, is_now: bool) 
     if not is_now:
         return Change.UNCERTAIN
     return Change.INCREASED if difference > 0 else Change.DECREASED
+
+
+def at_any_threshold(
+    name: Callable[[Prediction, Prediction], tuple[FindingChange, ...]],
+    current: Prediction,
+    prior: Prediction,
+) -> tuple[FindingChange, ...]:
+    """Name changes, each with the words that it would have at other thresholds.
+
+    A site may change its thresholds; what was compared before is then named by the new ones.
+
+    Parameters
+    ----------
+    name
+        Names the changes between the current film and the prior, such as `changes`.
+    """
+    never, always = np.full(len(FINDINGS), np.inf), np.zeros(len(FINDINGS))
+    limits = {False: never, True: always}
+    others = [
+        name(replace(current, thresholds=limits[is_now]), replace(prior, thresholds=limits[was]))
+        for was, is_now in product((False, True), repeat=2)
+    ]
+    return tuple(
+        replace(made, threshold=float(threshold), words=tuple(one[i].change for one in others))
+        for i, (made, threshold) in enumerate(
+            zip(name(current, prior), current.thresholds, strict=True)
+        )
+    )
 
 
 def unknown(current: Prediction, prior: Prediction) -> tuple[FindingChange, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.comparison.align import Alignment, align, at_working_size, pixel_ratio
-from inference.comparison.change import changes, unknown
+from inference.comparison.change import at_any_threshold, changes, unknown
 from inference.comparison.heatmaps import compare_heatmaps
 from inference.comparison.null import Null
 from inference.comparison.result import Comparison, FindingChange
@@ -86,11 +86,12 @@ def compare(
         structural=difference(pair, where),
         heatmap_differences=differences,
         same_places=same_places,
-        changes=changes(
+        changes=at_any_threshold(
+            lambda now, before: changes(
+                now, before, null, same_view=same_projection(current.view, prior.view)
+            ),
             current_prediction,
             prior_prediction,
-            null,
-            same_view=same_projection(current.view, prior.view),
         ),
     )
 

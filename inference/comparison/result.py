@@ -24,6 +24,12 @@ class FindingChange:
     confidence
         Share of films without change between which this probability differs less, in [0, 1]: a
         change is named only above 0.95. None where that cannot be said.
+    threshold
+        Of the site when the films were compared; None where nothing was concluded.
+    words
+        What the change is called by any other threshold: at ``2 * was + is_now``, whether the
+        finding was positive on the prior and is on the current film. Empty where it is uncertain
+        whatever the threshold.
     """
 
     label: str
@@ -31,6 +37,8 @@ class FindingChange:
     current: float
     change: Change
     confidence: float | None
+    threshold: float | None = None
+    words: tuple[Change, ...] = ()
 
     @property
     def called(self) -> bool:

@@ -28,10 +28,7 @@ class Card:
     reliability: dict[str, tuple[Bin, ...]] = field(default_factory=dict)
 
     def is_of(self, model: str) -> bool:
-        """Say whether this is the card of a model called "name version".
-
-        A version with a site's own prevalences has another scale, and no reliability.
-        """
+        """Say whether this is the card of a model called "name version"."""
         return model == f"{self.name} {self.version}"
 
     def held(self, label: str, probability: float) -> Bin | None:

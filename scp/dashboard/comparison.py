@@ -24,7 +24,7 @@ def router(site: Site) -> APIRouter:
     def chosen(request: Request, uid: str) -> Response:
         """Show the film beside the prior that it was answered with; or say why there is none."""
         with Session(site.engine) as session:
-            film = film_row(session, uid)
+            film = film_row(session, uid, site.operating)
             if film is None:
                 raise NotHere(NO_FILM)
             if film.choice is not None and film.choice.prior_uid:
@@ -36,7 +36,8 @@ def router(site: Site) -> APIRouter:
     @routes.get("/films/{uid}/compare/{prior_uid}")
     def pair(request: Request, uid: str, prior_uid: str) -> Response:
         with Session(site.engine) as session:
-            film, prior = film_row(session, uid), film_row(session, prior_uid)
+            film = film_row(session, uid, site.operating)
+            prior = film_row(session, prior_uid, site.operating)
             others = earlier_rows(session, uid) if film is not None else []
             if film is None or prior is None or prior_uid not in {other.uid for other in others}:
                 raise NotHere(
@@ -45,7 +46,7 @@ def router(site: Site) -> APIRouter:
                 )
             viewed(site, request, uid)
             viewed(site, request, prior_uid)
-            compared = pair_row(session, uid, prior_uid)
+            compared = pair_row(session, uid, prior_uid, site.operating)
             return site.page(
                 request,
                 session,

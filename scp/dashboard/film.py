@@ -17,12 +17,16 @@ def router(site: Site) -> APIRouter:
     @routes.get("/films/{uid}")
     def film(request: Request, uid: str) -> Response:
         with Session(site.engine) as session:
-            row = film_row(session, uid)
+            row = film_row(session, uid, site.operating)
             if row is None:
                 raise NotHere(NO_FILM)
             viewed(site, request, uid)
-            others = [other for other in study_rows(session, row.study_uid) if other.uid != uid]
-            said = newest_prediction(session, uid)
+            others = [
+                other
+                for other in study_rows(session, row.study_uid, site.operating)
+                if other.uid != uid
+            ]
+            said = newest_prediction(session, uid, site.operating)
             return site.page(
                 request,
                 session,
@@ -31,6 +35,7 @@ def router(site: Site) -> APIRouter:
                 others=others,
                 mapped=[row.findings[i] for i in said.mapped] if said else [],
                 card=site.about.card,
+                moved=site.operating.prevalences,
             )
 
     return routes

@@ -66,7 +66,7 @@ def router(site: Site) -> APIRouter:
     def film(request: Request, uid: str) -> FilmRow:
         """Return one film by its SOP Instance UID."""
         with Session(site.engine) as session:
-            row = film_row(session, uid)
+            row = film_row(session, uid, site.operating)
         if row is None:
             raise NotHere(NO_FILM)
         viewed(site, request, uid)

@@ -97,12 +97,12 @@ def _index(label: str) -> int:
 
 def _prediction(site: Site, uid: str) -> Prediction | None:
     with Session(site.engine) as session:
-        return newest_prediction(session, uid)
+        return newest_prediction(session, uid, site.operating)
 
 
 def _layers(site: Site, uid: str, prior_uid: str) -> Layers:
     with Session(site.engine) as session:
-        pair = pair_row(session, uid, prior_uid)
+        pair = pair_row(session, uid, prior_uid, site.operating)
     if pair is None or pair.layers is None:
         raise NotHere(
             "Of these films no difference can be shown: they were not compared, or are not"

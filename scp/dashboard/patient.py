@@ -22,7 +22,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/patients/{row_id}")
     def patient(request: Request, row_id: int) -> Response:
         with Session(site.engine) as session:
-            found = patient_films(session, row_id, _MOST)
+            found = patient_films(session, row_id, _MOST, site.operating)
             if found is None:
                 raise NotHere("hilum knows no patient of this number. The films' pages link to it.")
             viewed(site, request, f"patient:{row_id}")
@@ -40,7 +40,7 @@ def router(site: Site) -> APIRouter:
 
 
 def _thresholds(found: PatientFilms) -> dict[str, float]:
-    """Return the thresholds that the newest film was read with, by label."""
+    """Return the thresholds of now for the model that read the newest film, by label."""
     read = next((film for film in found.films if film.findings), None)
     return {finding.label: finding.threshold for finding in read.findings} if read else {}
 

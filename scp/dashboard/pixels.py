@@ -67,7 +67,7 @@ def router(site: Site) -> APIRouter:
         current, prior = find(site, uid), find(site, prior_uid)
         viewed(site, request, prior_uid, part=True)
         with Session(site.engine) as session:
-            pair = pair_row(session, uid, prior_uid)
+            pair = pair_row(session, uid, prior_uid, site.operating)
         if pair is None or pair.layers is None:
             raise NotHere("These films were not laid onto each other.")
         layers = pair.layers

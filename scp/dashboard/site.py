@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp import observe
 from scp.archive import Archive
 from scp.audit import Audit
@@ -51,6 +52,8 @@ class Site:
         What makes a film urgent, and for how long.
     zone
         The zone in which moments are shown.
+    operating
+        The thresholds and prevalences by which findings are shown.
     counts_max_age_s
         How old the counts on a page may be; None for half the time between two looks.
     """
@@ -65,6 +68,7 @@ class Site:
     stopping: Event = field(default_factory=Event)
     worklist: WorklistSettings = field(default_factory=WorklistSettings)
     zone: tzinfo = SERVER_ZONE
+    operating: OperatingSettings = BUNDLES_OWN
     counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
     seen: Seen = field(init=False, default_factory=Seen)

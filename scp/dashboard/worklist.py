@@ -50,4 +50,4 @@ def found(site: Site, session: Session, asked: Asked, limit: int) -> Page:
     Unclear
         The text says what cannot be looked for.
     """
-    return worklist(session, asked.wanted(site), limit, asked.key())
+    return worklist(session, asked.wanted(site), limit, asked.key(), site.operating)

@@ -1,20 +1,18 @@
-"""The life of one film in the index: outcome, analysis, prior, comparison, results."""
+"""The life of one film in the index: outcome, comparison, results."""
 
-import io
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.comparison import Comparison as Compared
 from inference.comparison.layers import Layers
-from inference.findings import ModelIdentity, Prediction
 from scp.archive import Stored
 from scp.index.placing import NOT_DUE
+from scp.index.rows import Applied
 from scp.index.schema import (
-    Analysis,
     Comparison,
     Delivery,
     DeliveryState,
@@ -45,85 +43,33 @@ def reopen(instance: Instance) -> None:
     instance.finished_at = None
 
 
-def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Analysis | None:
-    """Return what this model said of a film, if it has been asked."""
-    return session.scalars(
-        select(Analysis).where(
-            Analysis.instance_id == instance.id, Analysis.model_sha256 == model.sha256
-        )
-    ).one_or_none()
-
-
-def save_analysis(
-    session: Session,
-    instance: Instance,
-    prediction: Prediction,
-    notes: tuple[str, ...],
-    now: datetime,
-) -> Analysis:
-    """Remember what a model said of a film."""
-    heatmaps = io.BytesIO()
-    np.save(heatmaps, prediction.heatmaps.astype(np.float16))
-    row = Analysis(
-        instance=instance,
-        model_name=prediction.model.name,
-        model_version=prediction.model.version,
-        model_sha256=prediction.model.sha256,
-        probabilities=[float(p) for p in prediction.probabilities],
-        thresholds=[float(t) for t in prediction.thresholds],
-        heatmaps=heatmaps.getvalue(),
-        notes=list(notes),
-        created_at=now,
-    )
-    session.add(row)
-    return row
-
-
-def prediction_of(row: Analysis) -> Prediction:
-    """Return what was said, as it was said."""
-    return Prediction(
-        probabilities=np.array(row.probabilities, dtype=np.float32),
-        thresholds=np.array(row.thresholds, dtype=np.float32),
-        heatmaps=np.load(io.BytesIO(row.heatmaps), allow_pickle=False).astype(np.float32),
-        model=ModelIdentity(row.model_name, row.model_version, row.model_sha256),
-    )
-
-
 def save_comparison(
     session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
 ) -> None:
-    """Remember a comparison; the same pair again changes nothing but brings missing layers.
+    """Remember a comparison; the same pair compared again replaces what was made of it before.
 
     One that was withdrawn stands again.
     """
-    layers = Layers.of(compared).to_bytes() if compared.comparable else None
-    known = _compared(session, current_id, prior_id)
-    if known is not None:
-        known.layers = layers if known.comparable else None
-        known.withdrawn = None
-        return
-    session.add(
-        Comparison(
-            current_id=current_id,
-            prior_id=prior_id,
-            comparable=compared.comparable,
-            reason=compared.reason,
-            quality=float(compared.quality),
-            ssim=float(compared.ssim),
-            changes=[
-                {
-                    "label": c.label,
-                    "prior": c.prior,
-                    "current": c.current,
-                    "change": c.change.value,
-                    "confidence": c.confidence,
-                }
-                for c in compared.changes
-            ],
-            layers=layers,
-            created_at=now,
-        )
-    )
+    row = _compared(session, current_id, prior_id)
+    if row is None:
+        row = Comparison(current_id=current_id, prior_id=prior_id, created_at=now)
+        session.add(row)
+    row.withdrawn = None
+    row.comparable, row.reason = compared.comparable, compared.reason
+    row.quality, row.ssim = float(compared.quality), float(compared.ssim)
+    row.layers = Layers.of(compared).to_bytes() if compared.comparable else None
+    row.changes = [
+        {
+            "label": change.label,
+            "prior": change.prior,
+            "current": change.current,
+            "change": change.change.value,
+            "confidence": change.confidence,
+            "threshold": change.threshold,
+            "words": [word.value for word in change.words],
+        }
+        for change in compared.changes
+    ]
 
 
 def _compared(session: Session, current_id: int, prior_id: int) -> Comparison | None:
@@ -141,6 +87,7 @@ def save_result(
     stored: Stored,
     destinations: Mapping[str, int],
     now: datetime,
+    applied: Applied | None = None,
 ) -> bool:
     """Remember a result and by which job it is to go where; say whether it is a new one."""
     known = session.scalars(select(Result).where(Result.uid == uid)).one_or_none()
@@ -156,6 +103,7 @@ def save_result(
             sha256=stored.sha256,
             size_bytes=stored.size_bytes,
             created_at=now,
+            applied=asdict(applied) if applied else None,
             deliveries=[
                 Delivery(destination=name, state=DeliveryState.PENDING, job=job)
                 for name, job in destinations.items()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index.rows import FilmRow
 from scp.index.schema import Instance, Patient
 from scp.index.trend import Trend, trend
@@ -29,19 +30,21 @@ class PatientFilms:
     placeholder: bool = False
 
 
-def patient_films(session: Session, row_id: int, limit: int) -> PatientFilms | None:
+def patient_films(
+    session: Session, row_id: int, limit: int, settings: OperatingSettings = BUNDLES_OWN
+) -> PatientFilms | None:
     """Return a patient's films, at most ``limit``; None when there is no such patient."""
     patient = session.get(Patient, row_id)
     if patient is None:
         return None
     own = Instance.patient_id == row_id
-    films = newest_taken_first(patient_rows(session, row_id, limit))
+    films = newest_taken_first(patient_rows(session, row_id, limit, settings))
     return PatientFilms(
         patient_id=patient.patient_id,
         issuer=patient.issuer,
         films=films,
         number=session.scalar(select(func.count(Instance.id)).where(own)) or 0,
-        trend=_trend(session, films),
+        trend=_trend(session, films, settings),
         placeholder=patient.placeholder,
     )
 
@@ -53,9 +56,10 @@ def newest_taken_first(films: Sequence[FilmRow]) -> tuple[FilmRow, ...]:
     )
 
 
-def _trend(session: Session, films: Sequence[FilmRow]) -> Trend:
+def _trend(session: Session, films: Sequence[FilmRow], settings: OperatingSettings) -> Trend:
     """Return how findings went, as the model said that read the newest film."""
     read = next((film.uid for film in films if film.findings), None)
     if read is None:
         return Trend("")
-    return trend(session, session.scalars(select(Instance).where(Instance.uid == read)).one())
+    newest = session.scalars(select(Instance).where(Instance.uid == read)).one()
+    return trend(session, newest, settings)

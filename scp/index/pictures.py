@@ -1,15 +1,17 @@
 """What pages draw: where a film lies, what was said of it with its maps, how a pair compares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased, undefer
 
 from inference.comparison.layers import Layers
-from inference.findings import Prediction
+from inference.findings import LABELS, Prediction
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
-from scp.index.films import prediction_of
+from scp.index.outputs import SiteView, site_view
 from scp.index.rows import FindingRow, PriorRow
 from scp.index.schema import Analysis, Comparison, Instance
 from scp.index.worklist import finding_rows, prior_row
@@ -55,7 +57,9 @@ def film_file(session: Session, uid: str) -> FilmFile | None:
     return FilmFile(*row) if row else None
 
 
-def newest_prediction(session: Session, uid: str) -> Prediction | None:
+def newest_prediction(
+    session: Session, uid: str, settings: OperatingSettings = BUNDLES_OWN
+) -> Prediction | None:
     """Return what was said of a film last, with its maps; None before it was read."""
     row = session.scalars(
         select(Analysis)
@@ -64,10 +68,12 @@ def newest_prediction(session: Session, uid: str) -> Prediction | None:
         .order_by(Analysis.id.desc())
         .limit(1)
     ).one_or_none()
-    return prediction_of(row) if row else None
+    return site_view(session, settings).prediction(row) if row else None
 
 
-def pair_row(session: Session, uid: str, prior_uid: str) -> PairRow | None:
+def pair_row(
+    session: Session, uid: str, prior_uid: str, settings: OperatingSettings = BUNDLES_OWN
+) -> PairRow | None:
     """Return the last comparison of a film with an earlier one, if they were compared."""
     current, prior = aliased(Analysis), aliased(Analysis)
     film, earlier = aliased(Instance), aliased(Instance)
@@ -84,13 +90,23 @@ def pair_row(session: Session, uid: str, prior_uid: str) -> PairRow | None:
     ).one_or_none()
     if row is None:
         return None
+    view = site_view(session, settings)
     return PairRow(
-        finding_rows(row.current, row),
+        finding_rows(view, row.current, row),
         prior_row(row),
         row.quality,
         row.ssim,
-        Layers.from_bytes(row.layers) if row.layers else None,
+        _layers(view, row),
     )
+
+
+def _layers(view: SiteView, row: Comparison) -> Layers | None:
+    """Return what is drawn of a pair; no difference of maps that other settings have made."""
+    if not row.layers:
+        return None
+    layers, changes = Layers.from_bytes(row.layers), view.changes(row)
+    drawn = np.array([label in changes and changes[label].drawn for label in LABELS])
+    return replace(layers, heatmaps=layers.heatmaps * drawn[:, None, None])
 
 
 def earlier_rows(session: Session, uid: str) -> list[EarlierRow]:

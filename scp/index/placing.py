@@ -1,13 +1,17 @@
 """Where a film stands on the worklist: the words it is found by, its findings, and its due time."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from inference.findings import LABELS, Change
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
 from scp.index.folding import film_words
+from scp.index.outputs import SiteView, site_view
 from scp.index.schema import (
     Analysis,
     Comparison,
@@ -38,13 +42,24 @@ def set_words(session: Session, instance: Instance, person: Person, accession_nu
         session.execute(insert(SearchWord), rows)
 
 
+def mark_of(settings: WorklistSettings, operating: OperatingSettings) -> str:
+    """Return what marks films that were placed by these settings."""
+    said = json.dumps([settings.model_dump(mode="json"), asdict(operating)], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 def place(
-    session: Session, instance: Instance, analysis: Analysis, settings: WorklistSettings
+    session: Session,
+    instance: Instance,
+    analysis: Analysis,
+    settings: WorklistSettings,
+    operating: OperatingSettings = BUNDLES_OWN,
 ) -> None:
     """Set a film's findings and due time by what was said of it last; commit is the caller's."""
     session.flush()
-    changes = _changes(session, analysis)
-    said = list(zip(LABELS, analysis.probabilities, analysis.thresholds, strict=True))
+    view = site_view(session, operating)
+    now, changes = view.applied(analysis), _changes(session, view, analysis)
+    said = list(zip(LABELS, now.probabilities, now.thresholds, strict=True))
     session.execute(delete(FilmFinding).where(FilmFinding.instance_id == instance.id))
     rows = [
         {
@@ -59,17 +74,15 @@ def place(
     if rows:
         session.execute(insert(FilmFinding), rows)
     if instance.state not in NOT_DUE:
-        found = urgency(analysis.probabilities, analysis.thresholds, changes, settings.weights)
+        found = urgency(now.probabilities, now.thresholds, changes, settings.weights)
         instance.due_at = settings.due_at(instance.received_at, found.value)
+    instance.placed_with = mark_of(settings, operating)
 
 
-def _changes(session: Session, analysis: Analysis) -> dict[str, Change]:
+def _changes(session: Session, view: SiteView, analysis: Analysis) -> dict[str, Change]:
     """Return what became of each finding since the prior; nothing when that is not comparable."""
     newest = choices.comparisons().where(Comparison.current_id == analysis.id)
     found = session.scalars(newest.order_by(Comparison.id.desc()).limit(1)).one_or_none()
-    return called(found.changes) if found is not None and found.comparable else {}
-
-
-def called(changes: Sequence[dict[str, str]]) -> dict[str, Change]:
-    """Return what each finding's change is called, by label."""
-    return {change["label"]: Change(change["change"]) for change in changes}
+    if found is None:
+        return {}
+    return {label: change.change for label, change in view.changes(found).items()}

@@ -3,8 +3,33 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from inference.findings import CALLED, Change
+from inference.findings import CALLED, Change, Prediction
 from scp.index.schema import DeliveryState, FilmState
+
+# probabilities nearer to each other are the same number, rounded
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a site makes of one film, in the order of the findings; probabilities in [0, 1]."""
+
+    probabilities: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """Which findings are at or above their threshold."""
+        pairs = zip(self.probabilities, self.thresholds, strict=True)
+        return tuple(probability >= threshold for probability, threshold in pairs)
+
+    @classmethod
+    def of(cls, found: Prediction) -> "Applied":
+        """Return what a prediction says."""
+        return cls(
+            tuple(float(one) for one in found.probabilities),
+            tuple(float(one) for one in found.thresholds),
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,11 @@ class DeliveryRow:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One object that answers a film, and where it went; ``withdrawn``: why it no longer holds."""
+    """One object that answers a film, and where it went; ``withdrawn``: why it no longer holds.
+
+    ``applied`` is what it says of the findings, by the settings of when it was made; None where it
+    says nothing of them or that is not known.
+    """
 
     kind: str
     uid: str
@@ -104,6 +133,7 @@ class ResultRow:
     created_at: datetime
     deliveries: tuple[DeliveryRow, ...] = ()
     withdrawn: str = ""
+    applied: Applied | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +195,18 @@ class FilmRow:
     patient_row_id: int | None = None
     results: tuple[ResultRow, ...] = ()
     destinations: tuple[DestinationRow, ...] = ()
+
+    def otherwise(self, result: ResultRow) -> tuple[FindingRow, ...]:
+        """Return the findings of which a result says other numbers, as it says them."""
+        then = result.applied
+        if then is None or not self.findings:
+            return ()
+        said = zip(self.findings, then.probabilities, then.thresholds, then.positive, strict=True)
+        return tuple(
+            FindingRow(now.label, now.name, probability, threshold, positive)
+            for now, probability, threshold, positive in said
+            if abs(now.probability - probability) > _SAME or abs(now.threshold - threshold) > _SAME
+        )
 
     @property
     def positives(self) -> tuple[FindingRow, ...]:

@@ -57,8 +57,9 @@ class Instance(Base):
     header attribute named in ``acquired_from``. ``patient_name``, ``birth_date``, ``sex`` and
     ``accession_number`` are as the header has them, None where an earlier release took the film in
     and nobody has looked since (`scp.persons`). ``due_at`` is when a reader should have seen the
-    film (`scp.index.urgency`), None where nobody is asked to. ``revision`` counts corrections
-    (`scp.index.persons.Correction`).
+    film (`scp.index.urgency`), None where nobody is asked to. ``placed_with`` marks the settings by
+    which that and the film's findings in lists were made (`scp.index.placing`). ``revision``
+    counts corrections (`scp.index.persons.Correction`).
     """
 
     __tablename__ = "instance"
@@ -92,6 +93,7 @@ class Instance(Base):
     accession_number: Mapped[str | None]
     due_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    placed_with: Mapped[str | None]
     series: Mapped[Series] = relationship(lazy="joined")
     analyses: Mapped[list["Analysis"]] = relationship(back_populates="instance")
     results: Mapped[list["Result"]] = relationship(back_populates="instance")
@@ -140,8 +142,27 @@ class FilmFinding(Base):
     change: Mapped[str]
 
 
+class Model(Base):
+    """How a network's outputs are read (`inference.readings`), by its bundle; no site's settings.
+
+    Written by the worker that has the bundle, for all that have not: pages and lists.
+    """
+
+    __tablename__ = "model"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[str]
+    readings: Mapped[list[Any]]
+
+
 class Analysis(Base):
-    """What one model said of one film."""
+    """What one model said of one film, free of the site's settings (`scp.index.outputs`).
+
+    Releases before 0.5 stored what the site of then made of it: ``probabilities``, ``thresholds``
+    and ``heatmaps``. They are kept; ``log_odds`` and ``maps`` (float32) come when the film is next
+    needed and read again.
+    """
 
     __tablename__ = "analysis"
     __table_args__ = (UniqueConstraint("instance_id", "model_sha256"),)
@@ -151,9 +172,11 @@ class Analysis(Base):
     model_name: Mapped[str]
     model_version: Mapped[str]
     model_sha256: Mapped[str]
-    probabilities: Mapped[list[Any]]
-    thresholds: Mapped[list[Any]]
-    heatmaps: Mapped[bytes] = mapped_column(LargeBinary)
+    log_odds: Mapped[list[Any] | None]
+    maps: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    probabilities: Mapped[list[Any]] = mapped_column(default=list)
+    thresholds: Mapped[list[Any]] = mapped_column(default=list)
+    heatmaps: Mapped[bytes] = mapped_column(LargeBinary, default=b"", deferred=True)
     notes: Mapped[list[Any]]
     created_at: Mapped[datetime]
     instance: Mapped[Instance] = relationship(back_populates="analyses")
@@ -225,7 +248,11 @@ class PriorFetch(Base):
 
 
 class Result(Base):
-    """One DICOM object that answers a film; ``withdrawn`` says why it no longer holds."""
+    """One DICOM object that answers a film; ``withdrawn`` says why it no longer holds.
+
+    ``applied`` is what it says: ``{"probabilities", "thresholds"}`` in the order of the findings,
+    by the site's settings of then. None where it says nothing of findings, and before 0.5.
+    """
 
     __tablename__ = "result"
 
@@ -239,6 +266,7 @@ class Result(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     withdrawn: Mapped[str | None]
+    applied: Mapped[dict[str, Any] | None]
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.elements import literal
 
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index.folding import after as past
 from scp.index.moments import UtcDateTime
 from scp.index.rows import FilmRow
@@ -54,7 +55,13 @@ class _Condition:
         return one.scalar_subquery().is_not(None)
 
 
-def worklist(session: Session, wanted: Wanted, limit: int, after: Key | None = None) -> Page:
+def worklist(
+    session: Session,
+    wanted: Wanted,
+    limit: int,
+    after: Key | None = None,
+    settings: OperatingSettings = BUNDLES_OWN,
+) -> Page:
     """Return the films that are wanted, at most ``limit``, from behind ``after`` on.
 
     Films that come meanwhile stand before the first page: paging on skips and repeats none.
@@ -64,7 +71,7 @@ def worklist(session: Session, wanted: Wanted, limit: int, after: Key | None = N
     last = None
     if len(found) > limit and (at := shown[-1][1]) is not None:
         last = Key(wanted.order, at, shown[-1][0])
-    return Page(film_rows(session, [film_id for film_id, _ in shown]), last)
+    return Page(film_rows(session, [film_id for film_id, _ in shown], settings), last)
 
 
 def statement(

@@ -7,6 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from inference.findings import LABELS
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.index.outputs import SiteView, site_view
 from scp.index.schema import Analysis, Instance, Patient
 from scp.person import STATES, contradiction
 from scp.priors import NO_DATE_BEFORE
@@ -41,10 +43,11 @@ class Trend:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def trend(session: Session, instance: Instance) -> Trend:
+def trend(session: Session, instance: Instance, settings: OperatingSettings = BUNDLES_OWN) -> Trend:
     """Return each finding's probabilities over all films of a film's patient.
 
     Only those by the model that read this film last: two models' probabilities lie on two scales.
+    All at the site's settings of now.
     Films that only others have read, or whose date is not known, are left out and named. A film
     without a usable Patient ID stands alone (PS3.3 C.7.1.1), and so does one whose ID is a
     placeholder. Films that may be of another person (`scp.person`) are left out too.
@@ -59,9 +62,10 @@ def trend(session: Session, instance: Instance) -> Trend:
         if _model(row) == model or _model(newest.get(row.instance_id, row)) != model:
             newest[row.instance_id] = row
     rows = sorted(newest.values(), key=_order)
+    view = site_view(session, settings)
     return Trend(
         _named(own[-1]),
-        tuple(_point(row) for row in rows if not _why_not(row, model, instance)),
+        tuple(_point(view, row) for row in rows if not _why_not(row, model, instance)),
         tuple(_left_out(row, why) for row in rows if (why := _why_not(row, model, instance))),
     )
 
@@ -81,6 +85,7 @@ def _analyses(session: Session, instance: Instance) -> list[Analysis]:
             .where(same)
             .options(
                 defer(Analysis.heatmaps, raiseload=True),
+                defer(Analysis.maps, raiseload=True),
                 joinedload(Analysis.instance).lazyload(Instance.series),
             )
             .order_by(Analysis.id)
@@ -106,14 +111,16 @@ def _why_not(row: Analysis, model: tuple[str, str, str], newest: Instance) -> st
     if told is not None:
         return f"its header states {STATES[told]}: it may be of another person"
     if _model(row) != model:
+        if row.model_sha256 == model[2]:
+            return "an earlier release read it, for other prevalences"
         return f"read by another model: {_named(row)}"
     at = row.instance.acquired_at
     return "" if at is not None and at >= NO_DATE_BEFORE else "when it was taken is not known"
 
 
-def _point(row: Analysis) -> TrendPoint:
+def _point(view: SiteView, row: Analysis) -> TrendPoint:
     film = row.instance
-    values = dict(zip(LABELS, row.probabilities, strict=True))
+    values = dict(zip(LABELS, view.applied(row).probabilities, strict=True))
     return TrendPoint(film.uid, _order(row)[0], film.view, values)
 
 

@@ -12,9 +12,12 @@ from itertools import groupby
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
-from inference.findings import FINDINGS, Change
+from inference.findings import FINDINGS
+from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
+from scp.index.outputs import SiteView, site_view
 from scp.index.rows import (
+    Applied,
     DeliveryRow,
     DestinationRow,
     FilmRow,
@@ -44,28 +47,36 @@ _WORST_FIRST = (
 )
 
 
-def film_rows(session: Session, film_ids: Sequence[int]) -> list[FilmRow]:
+def film_rows(
+    session: Session, film_ids: Sequence[int], settings: OperatingSettings = BUNDLES_OWN
+) -> list[FilmRow]:
     """Return these films, in this order."""
-    rows = _rows(session, _films().where(Instance.id.in_(film_ids)))
+    rows = _rows(session, _films().where(Instance.id.in_(film_ids)), settings)
     place = {film_id: number for number, film_id in enumerate(film_ids)}
     return sorted(rows, key=lambda row: place[row.id])
 
 
-def film_row(session: Session, uid: str) -> FilmRow | None:
+def film_row(
+    session: Session, uid: str, settings: OperatingSettings = BUNDLES_OWN
+) -> FilmRow | None:
     """Return one film by its SOP Instance UID, if it was received."""
-    return next(iter(_rows(session, _films().where(Instance.uid == uid))), None)
+    return next(iter(_rows(session, _films().where(Instance.uid == uid), settings)), None)
 
 
-def study_rows(session: Session, study_uid: str) -> list[FilmRow]:
+def study_rows(
+    session: Session, study_uid: str, settings: OperatingSettings = BUNDLES_OWN
+) -> list[FilmRow]:
     """Return the films of a study, newest received first."""
-    return _rows(session, _films().where(Study.uid == study_uid))
+    return _rows(session, _films().where(Study.uid == study_uid), settings)
 
 
-def patient_rows(session: Session, patient_row_id: int, limit: int) -> list[FilmRow]:
+def patient_rows(
+    session: Session, patient_row_id: int, limit: int, settings: OperatingSettings = BUNDLES_OWN
+) -> list[FilmRow]:
     """Return the films of a patient, by the number of the patient's row; those taken last."""
     own = select(Instance.id).where(Instance.patient_id == patient_row_id)
     newest = own.order_by(Instance.acquired_at.desc().nulls_last(), Instance.id.desc()).limit(limit)
-    return _rows(session, _films().where(Instance.id.in_(newest)))
+    return _rows(session, _films().where(Instance.id.in_(newest)), settings)
 
 
 def result_file(session: Session, uid: str) -> ResultFile | None:
@@ -97,8 +108,11 @@ def _films() -> Select[Instance, Patient]:
     )
 
 
-def _rows(session: Session, films: Select[Instance, Patient]) -> list[FilmRow]:
+def _rows(
+    session: Session, films: Select[Instance, Patient], settings: OperatingSettings
+) -> list[FilmRow]:
     """Gather what belongs to the selected films, with one statement for each table."""
+    view = site_view(session, settings)
     found = session.execute(films).all()
     ids = [instance.id for instance, _ in found]
     analyses = _latest_analyses(session, ids)
@@ -109,7 +123,8 @@ def _rows(session: Session, films: Select[Instance, Patient]) -> list[FilmRow]:
     for instance, patient in found:
         analysis = analyses.get(instance.id)
         comparison = compared.get(analysis.id) if analysis else None
-        row = _row(instance, patient, analysis, comparison, tuple(results[instance.id]))
+        made = tuple(_with_applied(result, analysis) for result in results[instance.id])
+        row = _row(instance, patient, analysis, comparison, made, view)
         rows.append(replace(row, choice=chosen.get(instance.id)))
     return rows
 
@@ -159,9 +174,22 @@ def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list
                 created_at=row.created_at,
                 deliveries=tuple(_delivery(delivery) for delivery in row.deliveries),
                 withdrawn=row.withdrawn or "",
+                applied=_applied(row.applied) if row.applied else None,
             )
         )
     return results
+
+
+def _applied(kept: dict[str, list[float]]) -> Applied:
+    return Applied(tuple(kept["probabilities"]), tuple(kept["thresholds"]))
+
+
+def _with_applied(result: ResultRow, analysis: Analysis | None) -> ResultRow:
+    """Return a result with what it says; what an earlier release applied is kept with the film."""
+    if result.applied or analysis is None or not analysis.thresholds:
+        return result
+    then = Applied(tuple(analysis.probabilities), tuple(analysis.thresholds))
+    return replace(result, applied=then)
 
 
 def _row(
@@ -170,6 +198,7 @@ def _row(
     analysis: Analysis | None,
     comparison: Comparison | None,
     results: tuple[ResultRow, ...],
+    view: SiteView,
 ) -> FilmRow:
     """Return one film with all that belongs to it."""
     return FilmRow(
@@ -191,7 +220,7 @@ def _row(
         detail=instance.detail,
         calling_ae_title=instance.calling_ae_title,
         model=f"{analysis.model_name} {analysis.model_version}" if analysis else "",
-        findings=finding_rows(analysis, comparison) if analysis else (),
+        findings=finding_rows(view, analysis, comparison) if analysis else (),
         notes=tuple(analysis.notes) if analysis else (),
         prior=prior_row(comparison) if comparison else None,
         results=results,
@@ -199,26 +228,25 @@ def _row(
     )
 
 
-def finding_rows(analysis: Analysis, comparison: Comparison | None) -> tuple[FindingRow, ...]:
-    """Return what was said of each finding, and since the prior if that film is comparable."""
-    known = comparison.changes if comparison and comparison.comparable else []
-    changes = {change["label"]: change for change in known}
+def finding_rows(
+    view: SiteView, analysis: Analysis, comparison: Comparison | None
+) -> tuple[FindingRow, ...]:
+    """Return what is said of each finding, and since the prior if that film is comparable."""
+    now = view.applied(analysis)
+    changes = view.changes(comparison) if comparison else {}
     rows = []
-    for finding, probability, threshold in zip(
-        FINDINGS, analysis.probabilities, analysis.thresholds, strict=True
-    ):
+    for i, finding in enumerate(FINDINGS):
         change = changes.get(finding.label)
         rows.append(
             FindingRow(
                 label=finding.label,
                 name=finding.name,
-                probability=probability,
-                threshold=threshold,
-                positive=probability >= threshold,
-                prior_probability=change["prior"] if change else None,
-                change=Change(change["change"]) if change else None,
-                # comparisons of before 0.4 have none
-                confidence=change.get("confidence") if change else None,
+                probability=now.probabilities[i],
+                threshold=now.thresholds[i],
+                positive=now.positive[i],
+                prior_probability=change.prior if change else None,
+                change=change.change if change else None,
+                confidence=change.confidence if change else None,
             )
         )
     return tuple(rows)

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inference.operating_points import OperatingSettings
 from inference.settings import DrawingSettings, RegionSettings
 
 
@@ -85,7 +86,7 @@ class ResultSettings(BaseModel):
         default={},
         description="how frequent findings are among this site's films, by label, as "
         "{ Pneumonia = 0.03 }: moves their probabilities and the bundle's thresholds alike. "
-        "Films read before a change are no longer compared by probability",
+        "A change holds for the films read before it, too",
     )
     drawing: DrawingSettings = Field(
         default=DrawingSettings(), description="how the pictures are drawn"
@@ -93,3 +94,8 @@ class ResultSettings(BaseModel):
     regions: RegionSettings = Field(
         default=RegionSettings(), description="how a heat map becomes an outline"
     )
+
+    @property
+    def operating(self) -> OperatingSettings:
+        """By which findings are read."""
+        return OperatingSettings(self.thresholds, self.prevalences)
