@@ -40,13 +40,17 @@ class EarlierRow:
 
 @dataclass(frozen=True, eq=False)
 class PairRow:
-    """How a film compares with one earlier film; without ``layers`` nothing can be drawn."""
+    """How a film compares with one earlier film; without ``layers`` nothing can be drawn.
+
+    ``outdated``: differences of heat maps are missing that were made at other settings.
+    """
 
     findings: tuple[FindingRow, ...]
     prior: PriorRow
     quality: float
     ssim: float
     layers: Layers | None
+    outdated: bool = False
 
 
 def film_file(session: Session, uid: str) -> FilmFile | None:
@@ -97,6 +101,7 @@ def pair_row(
         row.quality,
         row.ssim,
         _layers(view, row),
+        row.layers is not None and not all(one.drawn for one in view.changes(row).values()),
     )
 
 

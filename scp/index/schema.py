@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from scp.index.operation import Heartbeat as Heartbeat  # noqa: PLC0414 -- part of the schema
+from scp.index.operation import Quarantined as Quarantined  # noqa: PLC0414 -- part of the schema
 from scp.index.persons import Correction as Correction  # noqa: PLC0414 -- part of the schema
 from scp.index.persons import Patient as Patient  # noqa: PLC0414 -- part of the schema
 from scp.index.states import Base as Base  # noqa: PLC0414 -- part of the schema
@@ -291,30 +293,3 @@ class Delivery(Base):
     next_attempt_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     result: Mapped[Result] = relationship(back_populates="deliveries")
-
-
-class Quarantined(Base):
-    """Bytes that were refused, and why."""
-
-    __tablename__ = "quarantined"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    path: Mapped[str]
-    sha256: Mapped[str]
-    sop_instance_uid: Mapped[str]
-    calling_ae_title: Mapped[str]
-    status: Mapped[int]
-    reason: Mapped[str]
-    received_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class Heartbeat(Base):
-    """A running role: which process it is, what it offers, and when it last said so."""
-
-    __tablename__ = "heartbeat"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    role: Mapped[str]
-    pid: Mapped[int]
-    details: Mapped[dict[str, Any]]
-    beat_at: Mapped[datetime]
