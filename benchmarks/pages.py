@@ -43,7 +43,8 @@ from service import FEWEST_RESULTS, Service
 from benchmarks.service import new_film
 from inference.bundle import default_bundle
 from scp.dashboard.access import AGAIN, LOOK
-from scp.dimse.sender import DestinationSettings, describe, send
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.sender import describe, send
 
 SCREEN_GOAL_MS, SLOWER_GOAL = 300, 1.05
 FILMS_A_SECOND = 5
@@ -183,7 +184,7 @@ def store(hilum: DestinationSettings, paths: list[Path]) -> list[float]:
         started = perf_counter()
         (answer,) = send(hilum, "BENCHMARK", [describe(path)])
         taken.append(perf_counter() - started)
-        assert answer.delivered, answer.error
+        assert answer.outcome.delivered, str(answer.outcome)
         path.unlink()
     return taken
 

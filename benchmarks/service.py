@@ -25,8 +25,9 @@ from pydicom.uid import generate_uid
 from inference.bundle import default_bundle, load_bundle
 from inference.engine import Engine
 from inference.film import read_film
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.receiver import open_listener
-from scp.dimse.sender import DestinationSettings, describe, send
+from scp.dimse.sender import describe, send
 
 FIRST_GOAL_S, MEDIAN_GOAL_S, RESIDENT_GOAL_GB = 10, 2, 2.5
 
@@ -135,7 +136,7 @@ def new_film(source: Dataset, folder: Path) -> Path:
 
 def deliver(hilum: DestinationSettings, *paths: Path) -> None:
     for answer in send(hilum, "BENCHMARK", [describe(path) for path in paths]):
-        assert answer.delivered, answer.error
+        assert answer.outcome.delivered, str(answer.outcome)
 
 
 def wait_until(done: Callable[[], bool], timeout_s: float = 300) -> None:

@@ -3,7 +3,7 @@
 `scp.workflow` makes durable steps of them; `hilum analyse` calls them by hand.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -44,10 +44,10 @@ _FAILED = "hilum could not answer this film"
 
 
 class Answerer:
-    """Makes the answer to a film, and asks for its delivery to the ``destinations`` named.
+    """Makes the answer to a film, and asks for its delivery to the ``destinations``.
 
-    A newer film that is now to be compared with another prior is answered again ``settle_s``
-    later.
+    They are named, each with the kinds of object that it gets; none named: all. A newer film that
+    is now to be compared with another prior is answered again ``settle_s`` later.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Answerer:
         archive: Archive,
         jobs: Jobs,
         reader: Reader,
-        destinations: Iterable[str],
+        destinations: Mapping[str, Collection[str]],
         now: Callable[[], datetime],
         settle_s: float = 0,
         worklist: WorklistSettings | None = None,
@@ -65,7 +65,7 @@ class Answerer:
         self.archive = archive
         self.jobs = jobs
         self.reader = reader
-        self.destinations = tuple(destinations)
+        self.destinations = dict(destinations)
         self.now = now
         self.settle_s = settle_s
         self.analyser = Analyser(engine, archive, reader, now, worklist)
@@ -154,23 +154,23 @@ class Answerer:
         numbers = {
             name: deliveries.next_job(session, instance.uid, name) for name in self.destinations
         }
-        new = [
-            films.save_result(
+        going, wishes = set[str](), self.destinations.items()
+        for result, stored in made:
+            wanted = [n for n, kinds in wishes if not kinds or result.kind in kinds]
+            new = films.save_result(
                 session,
                 instance,
                 kind=result.kind,
                 uid=result.ds.SOPInstanceUID,
                 sop_class_uid=result.ds.SOPClassUID,
                 stored=stored,
-                destinations=numbers,
+                destinations={name: numbers[name] for name in wanted},
                 now=now,
                 applied=applied,
             )
-            for result, stored in made
-        ]
-        if any(new):
-            for name, number in numbers.items():
-                self.jobs.deliver(session, instance.uid, name, number)
+            going.update(wanted if new else ())
+        for name in going:
+            self.jobs.deliver(session, instance.uid, name, numbers[name])
 
     def state_failure(self, film_uid: str, cause: Cause, sentence: str = "") -> None:
         """Say that a film could not be answered although it might be, and why in our own words."""

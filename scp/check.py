@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.config import Settings, load_settings
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.retrieve import see_services
-from scp.dimse.sender import DestinationSettings, Unreachable, echo, refused
+from scp.dimse.sender import Unreachable, echo, refused
 from scp.errors import HilumError, ServiceError
 from scp.index import users
 from scp.index.database import open_database
@@ -177,7 +178,8 @@ def _priors(settings: Settings) -> str:
 def _destination(settings: Settings, destination: DestinationSettings) -> str:
     where = f"{destination.ae_title}@{destination.host}:{destination.port}"
     ourselves = settings.receiver.ae_title
-    kinds = list(kinds_made(settings.results))
+    wanted = destination.kinds
+    kinds = [k for k in kinds_made(settings.results) if not wanted or k.name in wanted]
     sent = sorted({(str(kind.sop_class), str(kind.transfer_syntax)) for kind in kinds})
     try:
         echo(destination, ourselves)

@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from scp.dimse.sender import DestinationSettings, Object, Sent, Unreachable, describe, send
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.sender import Object, Sent, Unreachable, describe, send
 from scp.errors import ConfigError
 from scp.index.rows import FilmRow
 from scp.index.schema import FilmState
+from scp.outcomes import Kind, Outcome
 
 NOT_A_DEVICE = "AI result, for research use only. Not a medical device."
 
+_DELIVERED = "delivered"
 _ADDRESS = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
 
 
@@ -80,17 +83,23 @@ def send_files(paths: Iterable[Path], to: str, calling: str, *, as_json: bool) -
         task = bar.add_task("sending", total=len(objects))
         answers = _answers(destination, calling, objects)
         for item, answer in zip(objects, answers, strict=True):
-            rows.append((item.path, "delivered" if answer.delivered else answer.error))
+            rows.append((item.path, _said(answer.outcome)))
             bar.advance(task)
-    good = all(text == "delivered" for _, text in rows)
+    good = all(text.startswith(_DELIVERED) for _, text in rows)
     if as_json:
         print(json.dumps([{"path": str(path), "answer": text} for path, text in rows], indent=2))
     else:
         table = Table("file", "answer")
         for path, text in rows:
-            table.add_row(str(path), text, style=None if text == "delivered" else "red")
+            table.add_row(str(path), text, style=None if text.startswith(_DELIVERED) else "red")
         Console().print(table)
     return 0 if good else 1
+
+
+def _said(outcome: Outcome) -> str:
+    if outcome.kind is Kind.WARNING:
+        return f"{_DELIVERED}, with a warning: {outcome}"
+    return _DELIVERED if outcome.delivered else str(outcome)
 
 
 def _objects(paths: Iterable[Path]) -> tuple[list[Object], list[tuple[Path, str]]]:
@@ -116,7 +125,7 @@ def _answers(
                 yield answer
     except Unreachable as error:
         for item in objects[given:]:
-            yield Sent(item.sop_instance_uid, None, str(error))
+            yield Sent(item.sop_instance_uid, error.outcome)
 
 
 def numbered(kinds: Iterable[str]) -> list[str]:

@@ -35,9 +35,9 @@ from inference.gate_settings import GateSettings
 from inference.settings import InferenceSettings
 from scp.archive import ArchiveSettings
 from scp.dashboard.settings import DashboardSettings
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.priors import PriorsSettings
 from scp.dimse.receiver import ReceiverSettings
-from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
 from scp.index.database import DatabaseSettings
 from scp.index.urgency import WorklistSettings

@@ -16,11 +16,12 @@ from pynetdicom.sop_class import Verification
 from inference.findings import FINDINGS, PRIVATE_SCHEME
 from scp import errors
 from scp.config import Settings
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES, Peer
 from scp.dimse.query import FIND, KEYS
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.retrieve import GET, MOVE
-from scp.dimse.sender import DestinationSettings
+from scp.outcomes import STORE_STATUSES, Kind
 from scp.results import codes
 from scp.results.kinds import KINDS, REPORT_CLASSES, class_name, kinds_made
 from scp.results.settings import ResultSettings
@@ -99,6 +100,27 @@ def _statuses(_: Settings) -> str:
 
 def _words(kind: type) -> str:
     return (kind.__doc__ or "").split("\n")[0].rstrip(".")
+
+
+def _delivery_statuses(_: Settings) -> str:
+    rows = (
+        (
+            "-".join(dict.fromkeys(f"0x{code:04X}" for code in (row.first, row.last))),
+            row.name,
+            row.kind.value,
+            _CONSEQUENCES[row.kind],
+        )
+        for row in STORE_STATUSES
+    )
+    return _table(("Status", "Name", "Kind", "What hilum does"), rows)
+
+
+_CONSEQUENCES = {
+    Kind.SUCCESS: "delivered",
+    Kind.WARNING: "delivered; the warning is kept and shown",
+    Kind.PERMANENT: "a dead letter at once",
+    Kind.TRANSIENT: "sent again, later each time",
+}
 
 
 def _sent(settings: Settings) -> str:
@@ -198,6 +220,7 @@ TABLES: dict[str, Callable[[Settings], str]] = {
     "accepted": _accepted,
     "transfer_syntaxes": _transfer_syntaxes,
     "statuses": _statuses,
+    "delivery_statuses": _delivery_statuses,
     "sent": _sent,
     "report_classes": _report_classes,
     "query_keys": _query_keys,

@@ -10,9 +10,11 @@ from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.dimse.sender import DestinationSettings, Object, Unreachable, describe, send
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.sender import Object, Unreachable, describe, send
 from scp.index import deliveries
 from scp.index.deliveries import Outgoing
+from scp.outcomes import Cause, Kind, Outcome
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -50,7 +52,7 @@ class Deliverer:
         started = monotonic()
         destination = self.destinations.get(name)
         if destination is None:
-            failed = dict.fromkeys(waiting, "the destination is no longer configured")
+            failed = dict.fromkeys(waiting, Outcome.of(Cause.NOT_CONFIGURED))
         else:
             failed = self._send(destination, waiting)
         log.info(
@@ -58,8 +60,8 @@ class Deliverer:
             film=film_uid,
             destination=name,
             objects=len(waiting) - len(failed),
-            # after the colon may stand the destination's own words, and they may name a patient
-            errors=sorted({error.partition(": ")[0] for error in failed.values()}),
+            # the code alone: the destination's own words may name a patient
+            errors=sorted({outcome.code for outcome in failed.values()}),
             duration_s=round(monotonic() - started, 3),
         )
         if failed:
@@ -67,62 +69,78 @@ class Deliverer:
 
     def _send(
         self, destination: DestinationSettings, waiting: list[Outgoing]
-    ) -> dict[Outgoing, str]:
-        """Return what was not delivered, and why."""
+    ) -> dict[Outgoing, Outcome]:
+        """Return what was not delivered, and how it went."""
         left, failed = self._readable(waiting)
         answers = send(destination, self.calling_ae_title, list(left.values()))
         try:
             for item in list(left):
-                answer = next(answers)
+                outcome = next(answers).outcome
                 del left[item]
-                if answer.delivered:
-                    with Session(self.engine) as session, session.begin():
-                        deliveries.set_delivered(session, item.delivery_id, self.now())
+                if outcome.delivered:
+                    self._deliver(item, destination.name, outcome)
                 else:
-                    failed[item] = answer.error
+                    failed[item] = outcome
         except Unreachable as error:
-            failed |= dict.fromkeys(left, str(error))
+            failed |= dict.fromkeys(left, error.outcome)
         finally:
             answers.close()
         return failed
 
+    def _deliver(self, item: Outgoing, name: str, outcome: Outcome) -> None:
+        if outcome.kind is Kind.WARNING:
+            log.warning(
+                "delivered with a warning", destination=name, status=outcome.code, path=item.path
+            )
+        with Session(self.engine) as session, session.begin():
+            deliveries.set_delivered(session, item.delivery_id, outcome, self.now())
+
     def _readable(
         self, waiting: list[Outgoing]
-    ) -> tuple[dict[Outgoing, Object], dict[Outgoing, str]]:
+    ) -> tuple[dict[Outgoing, Object], dict[Outgoing, Outcome]]:
         """Return what can be sent, and what cannot with the reason."""
         objects, failed = {}, {}
         for item in waiting:
-            path = self.archive.path(item.path)
             try:
-                objects[item] = describe(path)
+                objects[item] = describe(self.archive.path(item.path))
             except OSError as error:
-                failed[item] = f"the result cannot be read: {error.strerror}: {path.name}"
+                failed[item] = Outcome.of(Cause.UNREADABLE, error.strerror or "")
             except InvalidDicomError:
-                failed[item] = f"the result is no DICOM file any more: {path.name}"
+                failed[item] = Outcome.of(Cause.NO_DICOM)
         return objects, failed
 
     def _fail(
         self,
-        failed: Mapping[Outgoing, str],
+        failed: Mapping[Outgoing, Outcome],
         film_uid: str,
         name: str,
         destination: DestinationSettings | None,
     ) -> None:
-        """Write failures down and ask for the next attempt, in one transaction."""
+        """Write failures down and ask for the next attempt, in one transaction.
+
+        Only what may go better another time is tried again; the rest are dead letters at once.
+        """
         now = self.now()
-        attempts = 1 + max(item.attempts for item in failed)
         wait = None
         if destination is not None:
+            attempts = 1 + max(item.attempts for item in failed)
             wait = wait_s(destination, attempts, now - min(item.created_at for item in failed))
         next_at = None if wait is None else now + timedelta(seconds=wait)
         with Session(self.engine) as session, session.begin():
             pending = [
-                deliveries.set_failed(session, item.delivery_id, error, now, next_at)
-                for item, error in failed.items()
+                item.delivery_id
+                for item, outcome in failed.items()
+                if deliveries.set_failed(
+                    session,
+                    item.delivery_id,
+                    outcome,
+                    now,
+                    next_at if outcome.kind is Kind.TRANSIENT else None,
+                )
             ]
-            if wait is not None and any(pending):
+            if wait is not None and pending:
                 job = deliveries.next_job(session, film_uid, name)
-                deliveries.assign(session, [item.delivery_id for item in failed], job)
+                deliveries.assign(session, pending, job)
                 self.jobs.deliver(session, film_uid, name, job, delay_s=wait)
 
 

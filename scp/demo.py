@@ -27,8 +27,9 @@ from skimage.transform import SimilarityTransform, warp
 from inference.findings import FloatArray
 from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress, send_files
 from scp.config import Settings
-from scp.dimse.sender import DestinationSettings, Unreachable, describe, send
-from scp.errors import DUPLICATE_SOP_INSTANCE, HilumError, ServiceError
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.sender import Unreachable, describe, send
+from scp.errors import HilumError, ServiceError
 from scp.index.rows import FilmRow
 from scp.index.schema import FilmState
 from scp.results.identity import derive_uid
@@ -145,8 +146,8 @@ def _send(settings: Settings, path: Path) -> None:
         (answer,) = send(destination, "DEMO", [describe(path)])
     except Unreachable as error:
         raise ServiceError(f"{error}: start `make serve` in another terminal first") from error
-    if not answer.delivered and answer.status != DUPLICATE_SOP_INSTANCE:  # it came another way
-        raise DemoFailed(f"the receiver did not take the film: {answer.error}")
+    if not answer.outcome.delivered:  # a duplicate is: it came another way
+        raise DemoFailed(f"the receiver did not take the film: {answer.outcome}")
 
 
 def _await(url: str, uid: str) -> FilmRow:

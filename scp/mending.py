@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from scp.failures import SENTENCES, Cause
 from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
+from scp.outcomes import Outcome
 from scp.queue import FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
 
 _DEAD, _PENDING, _CANCELLED = (
@@ -90,23 +91,23 @@ class Mending:
             Films, those tried the longest ago first; for the rest, ask again.
         """
         with Session(self.engine) as session:
-            error = self._error(session, like)
-            uids = deliveries.films_with_dead(session, destination, error, at_most)
+            failure = self._failure(session, like)
+            uids = deliveries.films_with_dead(session, destination, failure, at_most)
         done = 0
         for start in range(0, len(uids), _TOGETHER):
             with Session(self.engine) as session, session.begin():
                 for uid in uids[start : start + _TOGETHER]:
                     done += self._revive(session, uid, destination) is not None
         with Session(self.engine) as session:
-            return Retried(done, deliveries.count_dead(session, destination, error))
+            return Retried(done, deliveries.count_dead(session, destination, failure))
 
     def discard_all(self, destination: str, like: int | None = None) -> int:
         """Give dead letters of a destination up for good; return how many they were."""
         with Session(self.engine) as session, session.begin():
-            return deliveries.discard_dead(session, destination, self._error(session, like))
+            return deliveries.discard_dead(session, destination, self._failure(session, like))
 
-    def _error(self, session: Session, like: int | None) -> str | None:
-        return None if like is None else deliveries.error_of(session, like)
+    def _failure(self, session: Session, like: int | None) -> Outcome | None:
+        return None if like is None else deliveries.failure_of(session, like)
 
     def _retry_delivery(self, film_uid: str, destination: str) -> None:
         """Make dead and cancelled deliveries pending, and have each brought at once."""

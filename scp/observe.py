@@ -217,7 +217,7 @@ def _families(
     for reason, number in numbers.not_analysed.items():
         skipped.add_metric([reason], number)
     yield skipped
-    yield _deliveries(numbers)
+    yield from _deliveries(numbers)
     yield CounterMetricFamily(
         "hilum_quarantined", "Objects refused and kept aside.", value=numbers.quarantined
     )
@@ -254,8 +254,8 @@ def _fetches(numbers: Counts) -> Iterator[Metric]:
     )
 
 
-def _deliveries(numbers: Counts) -> Metric:
-    """Return the deliveries, with a zero for each state that none is in."""
+def _deliveries(numbers: Counts) -> Iterator[Metric]:
+    """Return the deliveries, with a zero for each state that none is in, and the warnings."""
     family = GaugeMetricFamily(
         "hilum_deliveries", "Results by destination and state.", labels=["destination", "state"]
     )
@@ -263,7 +263,15 @@ def _deliveries(numbers: Counts) -> Metric:
     for destination in sorted({destination for destination, _ in known}):
         for state in DeliveryState:
             family.add_metric([destination, state.value], known.get((destination, state), 0))
-    return family
+    yield family
+    warned = GaugeMetricFamily(
+        "hilum_deliveries_warned",
+        "Results that a destination took with a warning, by the status of C-STORE.",
+        labels=["destination", "status"],
+    )
+    for count in numbers.warnings:
+        warned.add_metric([count.destination, f"0x{count.status:04X}"], count.results)
+    yield warned
 
 
 def _answer_times(seconds: list[float]) -> Metric:

@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from scp.config import Settings
 from scp.failures import film_failure, job_failure
-from scp.index import films
+from scp.index import deliveries, films
+from scp.index.counts import warnings
 from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.mending import Mending
+from scp.outcomes import Outcome
 from scp.queue import STATE_WORDS, NoSuchJob, changed_at, film_in
 from scp.roles import Ground, now, open_ground
 
@@ -24,7 +26,7 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
     with open_ground(settings) as ground:
         rows = [_row(job) for job in ground.jobs.unfinished()]
         with Session(ground.engine) as session:
-            rows += _dead_letters(session)
+            rows += [*_dead_letters(session), *_warned(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -105,23 +107,36 @@ def _dead_letters(session: Session) -> list[dict[str, Any]]:
         select(
             Instance.uid,
             Delivery.destination,
-            sa.func.max(Delivery.attempts),
-            sa.func.max(Delivery.last_attempt_at),
-            sa.func.max(Delivery.last_error),
+            sa.func.max(Delivery.attempts).label("attempts"),
+            sa.func.max(Delivery.last_attempt_at).label("at"),
+            *deliveries.OUTCOME,
         )
         .join(Delivery.result)
         .join(Result.instance)
         .where(Delivery.state == DeliveryState.DEAD)
-        .group_by(Instance.uid, Delivery.destination)
+        .group_by(Instance.uid, Delivery.destination, *deliveries.OUTCOME)
     )
     return [
         {
-            "job": f"delivery:{uid}:{destination}:{attempts}",
+            "job": f"delivery:{row.uid}:{row.destination}:{row.attempts}",
             "state": "dead letter",
-            "since": at.isoformat(timespec="seconds") if at else "",
-            "why": error,
+            "since": row.at.isoformat(timespec="seconds") if row.at else "",
+            "why": str(deliveries.outcome_of(row) or ""),
         }
-        for uid, destination, attempts, at, error in rows
+        for row in rows
+    ]
+
+
+def _warned(session: Session) -> list[dict[str, Any]]:
+    """Return what destinations took with a warning: one row a destination and status."""
+    return [
+        {
+            "job": f"deliveries:{count.destination}",
+            "state": "delivered with a warning",
+            "since": count.last_at.isoformat(timespec="seconds") if count.last_at else "",
+            "why": f"{count.results} x {Outcome.of_status(count.status)}",
+        }
+        for count in warnings(session)
     ]
 
 
@@ -143,5 +158,5 @@ def _delivery(row: Delivery) -> dict[str, Any]:
         "destination": row.destination,
         "state": row.state.value,
         "attempts": row.attempts,
-        "why": row.last_error,
+        "why": str(deliveries.outcome_of(row) or ""),
     }

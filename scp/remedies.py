@@ -1,100 +1,125 @@
-"""What the error of a delivery means, and what to do about it: sentences for ops.
+"""What the outcome of a delivery means, and what to do about it: sentences for ops.
 
-The errors are those of `scp.dimse.sender` and `scp.delivery`; what is not known here is returned as
-it stands, for a strange error is better than a wrong remedy.
+The sentence is chosen by the outcome's code; what happened is the text of the outcome itself.
 """
 
-import re
 from dataclasses import dataclass
+
+from scp.outcomes import Cause, Outcome, status_range
 
 
 @dataclass(frozen=True)
 class Parties:
-    """Who speaks with whom: the destination's name in config.toml, and our AE title."""
+    """Who speaks with whom: the destination's name in config.toml, our AE title, and its own."""
 
     destination: str
     our_ae_title: str
+    ae_title: str = "its AE title"
+    address: str = "its address"
 
 
-_STATUS = re.compile(r"C-STORE answered 0x(?P<status>[0-9A-F]{4}) \([^)]*\)(: (?P<said>.*))?", re.S)
-# (first, last, sentence): PS3.4 Table B.2-1, PS3.7 Annex C
-_STATUSES = (
-    (0xA700, 0xA7FF, "{name} is out of resources: its disk or its database is full. Ask its"
-     " administrator to make room; then send again."),
-    (0xA900, 0xA9FF, "{name} says that the object does not match its SOP class: its rules for this"
-     " kind of object are stricter than ours. Show its administrator `hilum conformance`."),
-    (0xC000, 0xCFFF, "{name} cannot understand the object; its own log says what it misses. Or"
-     " switch this kind of object off under [results]."),
-    (0xB000, 0xBFFF, "{name} kept the object, but changed or dropped parts of it. A warning is not"
-     " counted as delivered: look in its log."),
-    (0x0122, 0x0122, "{name} does not support this kind of object (SOP class): have it accept it,"
-     " or switch the kind off under [results]."),
-    (0x0124, 0x0124, "{name} does not allow {us} to store: ask its administrator to allow it."),
-    (0x0111, 0x0111, "{name} has another object under the same UID: its administrator must see"
-     " which of the two is right."),
-    (0x0110, 0x0110, "{name} failed on its side (processing failure): its log says why."),
-    (0x0105, 0x0121, "{name} finds an attribute, a value or a UID in the object that it does not"
-     " allow; its log says which."),
-    (0x0123, 0x0213, "{name} did not take the request as DICOM has it; its log says why."),
-    (0xFE00, 0xFE00, "{name} broke the transfer off by itself; its log says why."),
-)  # fmt: skip
-# what the text says, as a pattern, and the sentence
-_SAID = (
-    (r"(?P<ae>.+) at (?P<host>.+):(?P<port>\d+) does not answer",
-     "{name} does not answer on {host}:{port}: is it running, does it listen there, and does a"
-     " firewall let us through?"),
-    (r"(?P<host>.+) cannot be looked up: .*",
-     "The host name {host} of {name} is not known to the name server: see host under"
-     " [[destinations]], and the DNS."),
-    (r"(?P<ae>.+) at .+ rejected the association: Calling AE title not recognised",
-     "{name} does not know us: ask its administrator to enter the AE title {us} with this"
-     " machine's address."),
-    (r"(?P<ae>.+) at .+ rejected the association: Called AE title not recognised",
-     "{name} does not know the AE title {ae}, by which we call it: enter its right one as ae_title"
-     " under [[destinations]]."),
-    (r".+ rejected the association: (Temporary congestion|Local limit exceeded)",
-     "{name} has too many connections just now; nothing to do unless it lasts."),
-    (r".+ rejected the association: (?P<why>.*)",
-     "{name} refuses the connection ({why}): ask its administrator whether the AE title {us} and"
-     " this machine's address are entered."),
-    (r".+ accepts none of (?P<kinds>.*)",
-     "{name} accepts none of these kinds of objects: {kinds}. Have it accept them, or switch the"
-     " kinds off under [results]; `hilum check` names the keys."),
-    (r"the destination accepts no (?P<kinds>.*) as (?P<syntax>.*)",
-     "{name} accepts no {kinds} (as {syntax}). Have it accept them, or switch the kind off under"
-     " [results]; `hilum check` names the key."),
-    (r"the association broke off",
-     "{name} broke the connection off in the middle: did it restart, or does a firewall cut long"
-     " connections? Its log says more."),
-    (r"no answer to C-STORE",
-     "{name} took the connection and then did not answer in time: it is overloaded or hangs. If"
-     " it is only slow, raise timeout_s under [[destinations]]."),
-    (r"the destination is no longer configured",
-     "{name} is not in config.toml any more: name it under [[destinations]] again and restart, or"
-     " discard what waits for it."),
-    (r"the (result|file) cannot be read: .*|the result is no DICOM file any more: .*",
-     "Our own file cannot be read, nothing is wrong with {name}: see that the disk of data_dir is"
-     " mounted and whole, or restore the file from a backup."),
-)  # fmt: skip
+_ATTRIBUTE = (
+    "{name} finds an attribute, a value or a UID in the object that it does not allow; its log says"
+    " which."
+)
+_REQUEST = "{name} did not take the request as DICOM has it; its log says why."
+_NO_CLASS = (
+    "{name} does not support this kind of object (SOP class): have it accept it, or take the kind"
+    " out of kinds under its [[destinations]]."
+)
+# by the names of `scp.outcomes.STORE_STATUSES`
+_OF_STATUS = {
+    "Requested optional attributes not supported": "{name} has the object, without some optional"
+    " attributes.",
+    "Attribute list error": "{name} has the object, but ignored attributes that it does not know.",
+    "Attribute value out of range": "{name} has the object, but found a value out of range.",
+    "Duplicate SOP Instance": "{name} had the object already.",
+    "Coercion of data elements": "{name} has the object, but changed elements of it (its rules for"
+    " patient or study, usually): its log says which.",
+    "Elements discarded": "{name} has the object, but dropped elements of it: see there whether it"
+    " is still shown as it should be.",
+    "Warning": "{name} has the object, with a warning of its own: its log says more.",
+    "Processing failure": "{name} failed on its side (processing failure): its log says why.",
+    "SOP Class not supported": _NO_CLASS,
+    "No such SOP Class": _NO_CLASS,
+    "Class-Instance conflict": _NO_CLASS,
+    "Not authorized": "{name} does not allow {us} to store: ask its administrator to allow it.",
+    "Duplicate invocation": _REQUEST,
+    "Unrecognized operation": _REQUEST,
+    "Mistyped argument": _REQUEST,
+    "No such action": _REQUEST,
+    "Resource limitation": "{name} is short of resources just now; nothing to do unless it lasts.",
+    "Out of resources": "{name} is out of resources: its disk or its database is full. Ask its"
+    " administrator to make room; then send again.",
+    "Cannot understand": "{name} cannot understand the object; its own log says what it misses. Or"
+    " take this kind of object out of kinds under its [[destinations]].",
+    "Cancelled": "{name} broke the transfer off by itself; its log says why.",
+    "Unknown status": "{name} answered with a status that the Standard does not name: its log or"
+    " its conformance statement says more.",
+}
+_MISMATCH = {
+    "warning": "{name} has the object, but says that it does not match its SOP class: its rules for"
+    " this kind of object are stricter than ours. Show its administrator `hilum conformance`.",
+    "permanent": "{name} refuses the object because it does not match its SOP class: its rules for"
+    " this kind of object are stricter than ours. Show its administrator `hilum conformance`.",
+}
+_OF_CAUSE = {
+    Cause.NOT_ACCEPTED: "{name} accepts no {said}. Have it accept them, or take the kind out of"
+    " kinds under its [[destinations]].",
+    Cause.NOT_CONVERTED: "{name} accepts the object in another transfer syntax only, and hilum"
+    " could not convert it ({said}): have it accept the object's own.",
+    Cause.NO_CONNECTION: "{name} does not answer on {address}: is it running, does it listen there,"
+    " and does a firewall let us through?",
+    Cause.UNKNOWN_HOST: "The host name of {name} ({address}) is not known to the name server: see"
+    " host under [[destinations]], and the DNS.",
+    Cause.NO_ANSWER: "{name} took the connection on {address} and then did not answer: it is"
+    " overloaded, hangs, or is no DICOM server.",
+    Cause.NOT_UNDERSTOOD: "{name} answered on {address} with something that is no DICOM as hilum"
+    " can read it: is another service on that port? Otherwise its log, and a trace of the network.",
+    Cause.CALLING_TITLE_UNKNOWN: "{name} does not know us: ask its administrator to enter the AE"
+    " title {us} with this machine's address.",
+    Cause.CALLED_TITLE_UNKNOWN: "{name} does not know the AE title {ae}, by which we call it: enter"
+    " its right one as ae_title under [[destinations]].",
+    Cause.CONGESTED: "{name} has too many connections just now; nothing to do unless it lasts.",
+    Cause.REJECTED: "{name} refuses the connection: ask its administrator whether the AE title {us}"
+    " and this machine's address are entered.",
+    Cause.ABORTED: "{name} aborted the connection: its log says why.",
+    Cause.BROKEN: "{name} broke the connection off in the middle: did it restart, or does a"
+    " firewall cut long connections? Its log says more.",
+    Cause.NOT_REACHED: "{name} ended the associations at other objects of this film; this one is"
+    " sent first the next time.",
+    Cause.TIMED_OUT: "{name} took the connection and then did not answer in time: it is overloaded"
+    " or hangs. If it is only slow, raise timeout_s under [[destinations]].",
+    Cause.UNREADABLE: "Our own file cannot be read, nothing is wrong with {name}: see that the disk"
+    " of data_dir is mounted and whole, or restore the file from a backup.",
+    Cause.NO_DICOM: "Our own file is no DICOM file any more, nothing is wrong with {name}: see that"
+    " the disk of data_dir is whole, and restore the file from a backup.",
+    Cause.NOT_CONFIGURED: "{name} is not in config.toml any more: name it under [[destinations]]"
+    " again and restart, or discard what waits for it.",
+}
 
 
-def remedy(error: str, parties: Parties) -> str:
-    """Return what an error means and what to do; "" without an error."""
-    names = {"name": parties.destination, "us": parties.our_ae_title}
-    if match := _STATUS.fullmatch(error):
-        return _of_status(int(match["status"], 16), match["said"] or "", names) or error
-    for pattern, sentence in _SAID:
-        if match := re.fullmatch(pattern, error, re.S):
-            return sentence.format_map({**match.groupdict(), **names})
-    return error
+def advice(outcome: Outcome | None, parties: Parties) -> str:
+    """Return what an outcome means and what to do; "" without one."""
+    if outcome is None:
+        return ""
+    fields = {
+        "name": parties.destination,
+        "us": parties.our_ae_title,
+        "ae": parties.ae_title,
+        "address": parties.address,
+        "said": outcome.peer_text,
+    }
+    return _sentence(outcome).format_map(fields)
 
 
-def _of_status(status: int, said: str, names: dict[str, str]) -> str:
-    for first, last, sentence in _STATUSES:
-        if first <= status <= last:
-            own_words = f" It says: {said}" if said else ""
-            return f"{sentence.format_map(names)} (0x{status:04X}){own_words}"
-    return ""
+def _sentence(outcome: Outcome) -> str:
+    if outcome.status is None:
+        return _OF_CAUSE.get(outcome.cause, "{name}: {said}")
+    name = status_range(outcome.status).name
+    if name == "Data set does not match SOP Class":
+        return _MISMATCH[outcome.kind]
+    return _OF_STATUS.get(name, _ATTRIBUTE)
 
 
 # why priors were not fetched, by `scp.index.fetches.Outcome`

@@ -125,7 +125,7 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
 
 def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     """Put together what answers films."""
-    destinations = ground.settings.destinations_by_name()
+    destinations = {d.name: d.kinds for d in ground.settings.destinations}
     settle_s = ground.settings.priors.settle_s
     bundle = reader.engine.bundle
     with Session(ground.engine) as session, session.begin():

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from scp import worker as worker_role
 from scp.config import Settings
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.priors import PriorsSettings
-from scp.dimse.sender import DestinationSettings
 from scp.fetching import Fetcher
 from scp.index.schema import Result
 from scp.index.worklist import film_row

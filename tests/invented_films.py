@@ -30,6 +30,7 @@ from scp.index.schema import (
     Series,
     Study,
 )
+from scp.outcomes import DELIVERED
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PATIENT_ID = "PID-7734-SECRET"
@@ -174,10 +175,12 @@ class Invented:
         return result
 
     def delivery(self, result, destination="PACS_A", state=DeliveryState.DELIVERED, **more):
-        attempts = more.pop("attempts", 1)
-        row = Delivery(
-            result=result, destination=destination, state=state, attempts=attempts, **more
-        )
+        outcome = more.pop("outcome", DELIVERED if state is DeliveryState.DELIVERED else None)
+        if outcome is not None:
+            more |= {"cause": outcome.cause, "kind": outcome.kind, "store_status": outcome.status}
+            more |= {"peer_text": outcome.peer_text}
+        values = {"attempts": 1} | more
+        row = Delivery(result=result, destination=destination, state=state, **values)
         self.session.add(row)
         self.session.flush()
 

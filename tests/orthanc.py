@@ -15,7 +15,8 @@ from PIL import Image
 from pydicom import Dataset, FileDataset, dcmread
 from service import free_port, wait_for
 
-from scp.dimse.sender import DestinationSettings, describe, send
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.sender import describe, send
 from scp.results.objects import to_bytes
 
 PATIENCE_S = 60
@@ -74,7 +75,7 @@ class Orthanc:
             paths.append(folder / f"{ds.SOPInstanceUID}.dcm")
             paths[-1].write_bytes(to_bytes(ds))
         for sent in send(self.destination, "HILUM", [describe(path) for path in paths]):
-            assert sent.delivered, sent.error
+            assert sent.outcome.delivered, str(sent.outcome)
         shutil.rmtree(folder)
 
     def read_back(self, ds: Dataset) -> FileDataset:

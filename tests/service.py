@@ -39,9 +39,10 @@ def free_port() -> int:
 
 @dataclass
 class StoreScp:
-    """DCMTK's storescp as a destination."""
+    """DCMTK's storescp as a destination; ``option`` stands for its profile, as "+xi" does."""
 
     folder: Path
+    option: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
 
@@ -54,10 +55,11 @@ class StoreScp:
 
     def start(self):
         self.folder.mkdir(exist_ok=True)
-        command = [require_peer("storescp"), "-v", "-aet", "PACS", "-od", self.folder, "-xf"]
+        command = [require_peer("storescp"), "-v", "-aet", "PACS", "-od", self.folder]
+        command += [self.option] if self.option else ["-xf", ACCEPTED, "Default"]
         with (self.folder.parent / "storescp.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*command, ACCEPTED, "Default", str(self.port)],
+                [*command, str(self.port)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -11,6 +11,7 @@ from inference.gate import Reason
 from scp.failures import Cause
 from scp.index import deliveries, films
 from scp.index.schema import Analysis, Comparison, Delivery, FilmState, Result
+from scp.outcomes import DELIVERED
 from scp.queue import again_job, delivery_job, film_job
 from scp.results.identity import Product
 from scp.results.tracking import tracked
@@ -29,6 +30,17 @@ def test_a_film_is_answered_with_fourteen_findings_and_a_delivery_for_each_objec
     assert len(row.findings) == 14
     assert {result.kind for result in row.results} == {"summary-capture", "report"}
     assert [d.destination for result in row.results for d in result.deliveries] == ["pacs"] * 2
+
+
+def test_a_destination_gets_the_kinds_that_it_is_to_get_and_no_job_without_any(bench):
+    bench.answerer.destinations = {"pacs": [], "worklist": ["report"], "nothing": ["segmentation"]}
+    uid = bench.take(make_film_ds())
+    row = bench.answer(uid)
+    went = {r.kind: sorted(d.destination for d in r.deliveries) for r in row.results}
+    assert went == {"summary-capture": ["pacs"], "report": ["pacs", "worklist"]}
+    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    assert jobs >= {delivery_job(uid, name, 1) for name in ("pacs", "worklist")}
+    assert delivery_job(uid, "nothing", 1) not in jobs
 
 
 def test_steps_done_again_make_the_same_objects_and_no_more_rows(bench):
@@ -78,7 +90,7 @@ def test_a_new_release_answers_again_and_delivers_the_new_answer(bench):
     bench.answer(uid)
     with Session(bench.ground.engine) as session, session.begin():
         for item in deliveries.outstanding(session, uid, "pacs"):
-            deliveries.set_delivered(session, item.delivery_id, now())
+            deliveries.set_delivered(session, item.delivery_id, DELIVERED, now())
     bench.answerer.reader.product = Product(version="99.0", serial="HILUM")
     row = bench.answer(uid)
     assert len(row.results) == 4

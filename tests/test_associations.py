@@ -27,8 +27,8 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from rawscu import RawScu
 from service import wait_for
 
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.receiver import open_listener
-from scp.dimse.sender import DestinationSettings
 from scp.dimse.sender import echo as send_echo
 from scp.errors import SUCCESS
 

@@ -264,7 +264,7 @@ def test_sending_to_nobody_says_so_for_each_file(philips_film, tmp_path):
     answers = {Path(row["path"]).name: row["answer"] for row in json.loads(done.stdout)}
     assert done.returncode == 1
     assert answers == {
-        philips_film.name: f"PACS at 127.0.0.1:{port} does not answer",
+        philips_film.name: "no connection",
         "notes.txt": "not a DICOM file",
     }
 

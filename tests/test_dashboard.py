@@ -18,6 +18,7 @@ from scp.dashboard.page import STATIC
 from scp.dashboard.watch import Watch
 from scp.index.placing import set_words
 from scp.index.schema import DeliveryState, FilmState, Result
+from scp.outcomes import Cause, Outcome
 
 
 def test_an_empty_index_says_that_no_film_came_yet(site):
@@ -155,7 +156,8 @@ def test_what_is_zero_is_not_red(site):
 def test_a_dead_letter_shows_its_error_and_the_command_that_sends_it_again(site):
     with site.invent() as invented:
         film, other = invented.film(), invented.film(age_s=90)
-        dead = {"state": DeliveryState.DEAD, "attempts": 10, "last_error": "connection refused"}
+        dead = {"state": DeliveryState.DEAD, "attempts": 10}
+        dead["outcome"] = Outcome.of(Cause.NO_CONNECTION)
         invented.delivery(invented.result(film), "PACS_A", **dead)
         invented.delivery(invented.result(film), "PACS_A")
         invented.delivery(invented.result(other), "PACS_A")
@@ -164,7 +166,7 @@ def test_a_dead_letter_shows_its_error_and_the_command_that_sends_it_again(site)
     assert f"hilum queue retry delivery:{uid}:PACS_A" in page
     assert "dead letter after 10 attempts" in page
     assert "1 of 2 delivered" in page
-    assert "connection refused" in page
+    assert "no connection" in page
     assert other_uid not in page
     assert "1 result to PACS_A" in site.page()
 
@@ -173,11 +175,12 @@ def test_a_delivery_under_way_shows_its_error_and_its_next_attempt(site):
     soon = NOW + timedelta(seconds=48)
     with site.invent() as invented:
         result = invented.result(invented.film())
-        values = {"attempts": 2, "last_error": "no association", "next_attempt_at": soon}
+        values = {"attempts": 2, "outcome": Outcome.of(Cause.ABORTED)}
+        values |= {"next_attempt_at": soon}
         invented.delivery(result, "PACS_A", DeliveryState.PENDING, **values)
     page = site.page()
     assert "2 failed attempts" in page
-    assert "no association" in page
+    assert "the association was aborted" in page
     assert soon.astimezone().isoformat(" ", "seconds") in page
 
 
@@ -188,7 +191,9 @@ def test_what_strangers_send_is_escaped(site):
         film.state = FilmState.FAILED
         invented.analysis(film, notes=[evil])
         invented.choice(film, rejected=[(film, evil, evil)], limited=evil, notes=[evil], why=evil)
-        invented.delivery(invented.result(film, kind=evil), evil, last_error=evil)
+        invented.delivery(
+            invented.result(film, kind=evil), evil, outcome=Outcome.of_status(0xC000, evil)
+        )
         invented.refusal(evil)
         invented.role("work", model=evil)
         uid = film.uid
@@ -336,7 +341,8 @@ def test_scripts_get_the_same_rows_as_json(site):
     with site.invent() as invented:
         film = invented.film()
         invented.analysis(film, {"Mass": 0.75})
-        invented.delivery(invented.result(film), state=DeliveryState.DEAD, last_error="refused")
+        outcome = Outcome.of_status(0xC000, "refused")
+        invented.delivery(invented.result(film), state=DeliveryState.DEAD, outcome=outcome)
         uid = film.uid
     rows = site.browser.get("/api/films").json()
     assert [row["uid"] for row in rows] == [uid]

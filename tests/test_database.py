@@ -228,6 +228,73 @@ def test_failures_of_before_lose_the_names_of_classes(empty):
         assert [row.reason for row in rows] == reasons
 
 
+# what an earlier release noted of a delivery -> state, cause, kind, status, the peer's words
+SENTENCES = {
+    "": ("pending", "", "", None, ""),
+    "PACS at 10.0.0.5:104 does not answer": ("dead", "no-connection", "transient", None, ""),
+    "PACS at h:1 rejected the association: Called AE title not recognised": (
+        "dead",
+        "called-ae-title-not-recognized",
+        "transient",
+        None,
+        "",
+    ),
+    "the destination accepts no X Storage as Explicit VR": (
+        "dead",
+        "no-accepted-context",
+        "permanent",
+        None,
+        "X Storage as Explicit VR",
+    ),
+    "C-STORE answered 0xC123 (Failure): Missing\nattribute": (
+        "dead",
+        "status",
+        "permanent",
+        0xC123,
+        "Missing\nattribute",
+    ),
+    "C-STORE answered 0xA700 (Failure)": ("dead", "status", "transient", 0xA700, ""),
+    "C-STORE answered 0xB000 (Warning)": ("delivered", "status", "warning", 0xB000, ""),
+    "the result cannot be read: No such file: 1.2.dcm": (
+        "dead",
+        "result-not-readable",
+        "transient",
+        None,
+        "No such file",
+    ),
+    "PACS is on fire": ("dead", "earlier-release", "transient", None, "PACS is on fire"),
+}
+
+
+def test_what_was_noted_of_deliveries_is_kept_as_codes_and_words(empty):
+    """From the tables of before, filled, and back."""
+    with empty.begin() as connection:
+        command.upgrade(migrations(connection), "0008")
+        insert = inserter(connection)
+        series = insert("series", uid="1.3", study_id=insert("study", uid="1.2"))
+        film = insert("instance", uid="1.2.3", series_id=series, state="answered")
+        result = insert("result", uid="1.4", instance_id=film)
+        for number, sentence in enumerate(SENTENCES):
+            state = "dead letter" if sentence else "pending"
+            values = {"state": state, "last_error": sentence, "last_attempt_at": NOW}
+            insert("delivery", result_id=result, destination=f"d{number}", **values)
+        insert("delivery", result_id=result, destination="took", state="delivered")
+        command.upgrade(migrations(connection), "head")
+        assert differences(connection) == []
+    with Session(empty) as session:
+        *rows, took = session.scalars(sa.select(Delivery).order_by(Delivery.id))
+        assert [
+            (row.state.value.split()[0], row.cause, row.kind, row.store_status, row.peer_text)
+            for row in rows
+        ] == list(SENTENCES.values())
+        assert (took.cause, took.kind, took.store_status) == ("status", "success", 0)
+        assert all(row.delivered_at == NOW for row in rows if row.kind == "warning")
+    with empty.begin() as connection:
+        command.downgrade(migrations(connection), "0008")
+        noted = sa.text("SELECT last_error FROM delivery ORDER BY id")
+        assert "C-STORE answered 0xA700 (Failure)" in list(connection.scalars(noted))
+
+
 def test_the_steps_are_one_line_without_branches(tmp_path):
     engine = open_database(f"sqlite:///{tmp_path / 'index.sqlite'}")
     with engine.begin() as connection:

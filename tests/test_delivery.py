@@ -12,10 +12,13 @@ from service import free_port
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
+from scp import outcomes
 from scp.delivery import Deliverer, wait_s
-from scp.dimse.sender import DestinationSettings
+from scp.dimse.destination import DestinationSettings
 from scp.index import deliveries, films
+from scp.index.deliveries import outcome_of
 from scp.index.schema import DeliveryState
+from scp.outcomes import Cause, Kind, Outcome
 from scp.queue import delivery_job
 
 CAPTURE, SR = SecondaryCaptureImageStorage, Comprehensive3DSRStorage
@@ -111,7 +114,7 @@ def test_all_objects_of_an_answer_are_delivered_and_each_is_written_down(ground)
         answer.attempt()
     assert pacs.stored == [made_uid(kind) for kind, _ in Answer.kinds]
     for row in answer.rows():
-        assert (row.state, row.attempts, row.last_error) == (DELIVERED, 1, "")
+        assert (row.state, row.attempts, outcome_of(row)) == (DELIVERED, 1, outcomes.DELIVERED)
         assert (row.delivered_at, row.last_attempt_at, row.next_attempt_at) == (NOW, NOW, None)
     assert answer.next_job() is None
 
@@ -124,7 +127,7 @@ def test_a_destination_that_is_down_holds_up_no_other(ground):
         assert len(pacs.stored) == 3
     assert answer.states("pacs") == [DELIVERED] * 3
     assert answer.states("down") == [PENDING] * 3
-    assert all("does not answer" in row.last_error for row in answer.rows("down"))
+    assert {row.cause for row in answer.rows("down")} == {Cause.NO_CONNECTION}
     assert answer.next_job("pacs") is None
     assert answer.next_job("down") == "DELAYED"
 
@@ -156,7 +159,7 @@ def test_a_failure_and_the_next_attempts_job_are_written_together_or_not_at_all(
     with pytest.raises(KeyboardInterrupt):
         answer.deliverer(dying).attempt(answer.film_uid, "pacs")
     dying.close()
-    assert [(row.attempts, row.last_error) for row in answer.rows()] == [(0, "")] * 3
+    assert [(row.attempts, row.cause) for row in answer.rows()] == [(0, "")] * 3
     assert answer.next_job() is None
     answer.attempt()  # the worker is back, and does its step again
     assert [row.attempts for row in answer.rows()] == [1] * 3
@@ -173,20 +176,71 @@ def test_what_was_down_gets_everything_when_it_is_back(ground):
         answer.attempt()
         assert len(pacs.stored) == 3
     assert answer.states() == [DELIVERED] * 3
-    assert [(row.attempts, row.last_error) for row in answer.rows()] == [(2, "")] * 3
+    assert [(row.attempts, row.kind) for row in answer.rows()] == [(2, Kind.SUCCESS)] * 3
 
 
-@pytest.mark.parametrize("status", [0xA700, 0xC000, 0xB000])
-def test_an_object_that_is_not_answered_with_success_is_not_delivered(ground, status):
-    def refuse_reports(_pacs, event):
+# what a PACS answers to one of three objects -> where it stands, what it is called, tried again?
+STATUSES = [
+    (0x0000, DELIVERED, "success", False),
+    (0x0001, DELIVERED, "warning", False),
+    (0x0107, DELIVERED, "warning", False),
+    (0x0111, DELIVERED, "warning", False),
+    (0x0116, DELIVERED, "warning", False),
+    (0xB000, DELIVERED, "warning", False),
+    (0xB006, DELIVERED, "warning", False),
+    (0xB007, DELIVERED, "warning", False),
+    (0xB123, DELIVERED, "warning", False),
+    (0x0106, DEAD, "permanent", False),
+    (0x0112, DEAD, "permanent", False),
+    (0x0117, DEAD, "permanent", False),
+    (0x0122, DEAD, "permanent", False),
+    (0x0124, DEAD, "permanent", False),
+    (0xA800, DEAD, "permanent", False),
+    (0xA900, DEAD, "permanent", False),
+    (0xA9FF, DEAD, "permanent", False),
+    (0xC000, DEAD, "permanent", False),
+    (0xC123, DEAD, "permanent", False),
+    (0x0110, PENDING, "transient", True),
+    (0x0213, PENDING, "transient", True),
+    (0xA700, PENDING, "transient", True),
+    (0xA7FF, PENDING, "transient", True),
+    (0xFE00, PENDING, "transient", True),
+    (0x7777, PENDING, "transient", True),
+]
+
+
+@pytest.mark.parametrize(("status", "state", "kind", "again"), STATUSES)
+def test_a_status_decides_where_an_object_stands_and_whether_it_is_sent_again(
+    ground, status, state, kind, again
+):
+    def answer_reports(_pacs, event):
         return status if event.context.abstract_syntax == SR else 0
 
-    with Pacs([CAPTURE, SR], refuse_reports) as pacs:
+    with Pacs([CAPTURE, SR], answer_reports) as pacs:
         answer = Answer(ground, destination("pacs", pacs.port))
         answer.attempt()
-    assert answer.states() == [DELIVERED, PENDING, DELIVERED]
-    assert f"0x{status:04X}" in answer.rows()[1].last_error
-    assert answer.next_job() == "DELAYED"
+    assert answer.states() == [DELIVERED, state, DELIVERED]
+    row = answer.rows()[1]
+    assert (row.cause, row.kind, row.store_status) == ("status", kind, status)
+    assert (row.delivered_at is not None) == (state is DELIVERED)
+    assert (answer.next_job() == "DELAYED") == again
+
+
+def test_only_what_may_go_better_another_time_is_sent_again(ground):
+    answers = {"heatmap": 0xA700, "report": 0xC000, "comparison": 0}
+
+    def answer_each(_pacs, event):
+        kinds = {made_uid(kind): kind for kind in answers}
+        return answers[kinds[event.request.AffectedSOPInstanceUID]]
+
+    with Pacs([CAPTURE, SR], answer_each) as pacs:
+        answer = Answer(ground, destination("pacs", pacs.port))
+        answer.attempt()
+        assert answer.states() == [PENDING, DEAD, DELIVERED]
+        answers["heatmap"] = 0
+        answer.attempt(job=2)
+        assert answer.states() == [DELIVERED, DEAD, DELIVERED]
+        assert pacs.received.count(made_uid("report")) == 1
 
 
 def test_what_a_destination_says_of_a_refusal_is_shown_but_not_logged(ground):
@@ -198,9 +252,9 @@ def test_what_a_destination_says_of_a_refusal_is_shown_but_not_logged(ground):
     with Pacs([CAPTURE, SR], complain) as pacs, capture_logs() as lines:
         answer = Answer(ground, destination("pacs", pacs.port))
         answer.attempt()
-    assert all(row.last_error.endswith(": Doe^Jane is unknown here") for row in answer.rows())
+    assert all(row.peer_text == "Doe^Jane is unknown here" for row in answer.rows())
     (line,) = [line for line in lines if line["event"] == "delivery failed"]
-    assert line["errors"] == ["C-STORE answered 0xC000 (Failure)"]
+    assert line["errors"] == ["0xC000"]
     assert "Doe" not in str(lines)
 
 
@@ -209,25 +263,43 @@ def test_a_destination_that_takes_no_reports_gets_the_captures(ground):
         answer = Answer(ground, destination("pacs", pacs.port))
         answer.attempt()
         assert len(pacs.stored) == 2
-    assert answer.states() == [DELIVERED, PENDING, DELIVERED]
-    assert "accepts no Comprehensive 3D SR" in answer.rows()[1].last_error
+    assert answer.states() == [DELIVERED, DEAD, DELIVERED]
+    assert answer.rows()[1].cause == Cause.NOT_ACCEPTED
+    assert "Comprehensive 3D SR" in answer.rows()[1].peer_text
+    assert answer.next_job() is None
 
 
-def test_after_an_abort_only_what_is_undelivered_is_sent_again(ground):
-    def abort_at_the_second(pacs, event):
-        if len(pacs.received) == 2:
+def test_an_object_at_which_the_association_ends_blocks_no_other(ground):
+    def abort_at_the_report(_pacs, event):
+        if event.context.abstract_syntax == SR:
             event.assoc.abort()
         return 0
 
-    with Pacs([CAPTURE, SR], abort_at_the_second) as pacs:
+    with Pacs([CAPTURE, SR], abort_at_the_report) as pacs:
         answer = Answer(ground, destination("pacs", pacs.port))
+        for _ in range(2):  # more of them than are tried in one attempt, and before the capture
+            answer.again("report that is not taken")
         answer.attempt()
-        assert answer.states() == [DELIVERED, PENDING, PENDING]
-        errors = [row.last_error for row in answer.rows()]
-        assert errors == ["", "no answer to C-STORE", "the association broke off"]
+        assert answer.states()[:3] == [DELIVERED, PENDING, DELIVERED]
+        assert answer.rows()[1].cause == Cause.ABORTED
+
+
+def test_what_was_not_reached_is_sent_first_the_next_time(ground):
+    def abort_at_reports(_pacs, event):
+        if event.context.abstract_syntax == SR:
+            event.assoc.abort()
+        return 0
+
+    with Pacs([CAPTURE, SR], abort_at_reports) as pacs:
+        answer = Answer(ground, destination("pacs", pacs.port))
+        answer.kinds = ()
+        ordered = [answer._keep(f"report {n}", SR) for n in range(3)]
+        answer.stored += ordered
+        answer._keep("last capture", CAPTURE)
         answer.attempt()
-        assert pacs.received[2:] == [made_uid("report"), made_uid("comparison")]
-    assert answer.states() == [DELIVERED] * 3
+        assert answer.rows()[-1].cause == Cause.NOT_REACHED
+        answer.attempt()
+    assert answer.states()[-1] is DELIVERED
 
 
 def test_after_a_kill_between_two_objects_only_the_undelivered_ones_are_sent_again(ground):
@@ -261,11 +333,8 @@ def test_a_result_file_that_vanished_is_stated_and_the_others_go(ground):
         answer.attempt()
         assert pacs.stored == [made_uid("comparison")]
     assert answer.states() == [PENDING, PENDING, DELIVERED]
-    errors = [row.last_error for row in answer.rows()]
-    assert errors[0] == (
-        f"the result cannot be read: No such file or directory: {made_uid('heatmap')}.dcm"
-    )
-    assert errors[1] == f"the result is no DICOM file any more: {made_uid('report')}.dcm"
+    assert outcome_of(answer.rows()[0]) == Outcome.of(Cause.UNREADABLE, "No such file or directory")
+    assert outcome_of(answer.rows()[1]) == Outcome.of(Cause.NO_DICOM)
     assert answer.next_job() == "DELAYED"  # different errors, and one next attempt
 
 
@@ -274,14 +343,14 @@ def test_when_nothing_can_be_read_nobody_is_asked(ground):
     for kind, _ in Answer.kinds:
         answer.path(kind).unlink()
     answer.attempt()
-    assert all("cannot be read" in row.last_error for row in answer.rows())
+    assert {row.cause for row in answer.rows()} == {Cause.UNREADABLE}
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70])
 def test_an_unknown_host_is_a_failed_attempt_like_any_other(ground, host):
     answer = Answer(ground, destination("pacs", 104, host=host))
     answer.attempt()
-    assert all("cannot be looked up" in row.last_error for row in answer.rows())
+    assert {row.cause for row in answer.rows()} == {Cause.UNKNOWN_HOST}
     assert answer.next_job() == "DELAYED"
 
 
@@ -302,7 +371,7 @@ def test_a_destination_that_is_no_longer_configured_is_a_dead_letter_that_says_s
     answer.destinations.clear()
     answer.attempt()
     assert answer.states() == [DEAD] * 3
-    assert {row.last_error for row in answer.rows()} == {"the destination is no longer configured"}
+    assert {row.cause for row in answer.rows()} == {Cause.NOT_CONFIGURED}
     assert answer.rows()[0].next_attempt_at is None
     assert answer.next_job() is None
 
@@ -315,7 +384,7 @@ def test_after_its_last_hour_a_delivery_is_a_dead_letter_with_its_reason(ground)
     ground.clock.forward(seconds=1)
     answer.attempt()
     assert (answer.states(), answer.next_job(attempt=3)) == ([DEAD] * 3, None)
-    assert all("does not answer" in row.last_error for row in answer.rows())
+    assert {row.cause for row in answer.rows()} == {Cause.NO_CONNECTION}
 
 
 def test_a_delivery_that_is_cancelled_while_it_is_tried_stays_cancelled(ground):
@@ -329,7 +398,7 @@ def test_a_delivery_that_is_cancelled_while_it_is_tried_stays_cancelled(ground):
         answer.attempt()
     assert answer.states() == [CANCELLED] * 3
     assert answer.next_job() is None
-    assert all("0xA700" in row.last_error for row in answer.rows())
+    assert {row.store_status for row in answer.rows()} == {0xA700}
 
 
 @pytest.mark.parametrize(

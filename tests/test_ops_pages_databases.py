@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive, ArchiveSettings
 from scp.index.schema import DeliveryState, FilmState
+from scp.outcomes import Cause, Outcome
 
 
 @pytest.fixture
@@ -16,7 +17,8 @@ def site(engine, tmp_path):
 
 
 def test_the_pages_for_ops_answer_on_each_database(site):
-    dead = {"state": DeliveryState.DEAD, "last_error": "no answer", "last_attempt_at": NOW}
+    dead = {"state": DeliveryState.DEAD, "outcome": Outcome.of(Cause.TIMED_OUT)}
+    dead |= {"last_attempt_at": NOW}
     with Session(site.engine) as session:
         invented = Invented(session, site.archive)
         for age in range(3):

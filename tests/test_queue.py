@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from scp import queue_commands
 from scp.archive import Stored
 from scp.config import Settings
-from scp.dimse.sender import DestinationSettings
+from scp.dimse.destination import DestinationSettings
 from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
 from scp.index.worklist import film_row
 from scp.intake import Intake, Request
+from scp.outcomes import Cause, Outcome
 from scp.queue import (
     NoSuchJob,
     again_job,
@@ -65,7 +66,8 @@ def dead_letter(settings, film):
         )
         session.flush()
         (item,) = deliveries.outstanding(session, film, "pacs")
-        deliveries.set_failed(session, item.delivery_id, "PACS is on fire", now(), None)
+        outcome = Outcome.of(Cause.EARLIER_RELEASE, "PACS is on fire")
+        deliveries.set_failed(session, item.delivery_id, outcome, now(), None)
     return film
 
 
@@ -98,7 +100,7 @@ def test_a_cancelled_film_says_so_and_can_be_taken_up_again(settings, film, caps
 
 def test_a_dead_letter_is_listed_with_its_reason_and_retried(settings, dead_letter, capsys):
     dead = next(job for job in listed(settings, capsys) if job["state"] == "dead letter")
-    assert dead["why"] == "PACS is on fire"
+    assert dead["why"].endswith(": PACS is on fire")
     queue_commands.retry_job(settings, dead["job"])
     jobs = {job["job"]: job["state"] for job in listed(settings, capsys)}
     assert jobs[delivery_job(dead_letter, "pacs", 2)] == "waiting"

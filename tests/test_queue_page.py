@@ -12,17 +12,17 @@ from sqlalchemy.orm import Session
 
 from scp.dashboard import access
 from scp.dashboard.about import About
-from scp.dimse.sender import DestinationSettings
-from scp.index import deliveries, films
-from scp.index.fetches import Outcome
+from scp.dimse.destination import DestinationSettings
+from scp.index import deliveries, fetches, films
 from scp.index.schema import Delivery, DeliveryState, FilmState, Instance, PriorFetch
 from scp.index.worklist import film_row
 from scp.intake import Intake, Request
 from scp.mending import Mending, Retried
+from scp.outcomes import Cause, Outcome
 from scp.queue import again_job, delivery_job, film_job
 
 DEAD = {"state": DeliveryState.DEAD, "attempts": 9, "last_attempt_at": NOW - timedelta(hours=1)}
-SILENT = "PACS at 10.0.0.5:104 does not answer"
+SILENT = Outcome.of(Cause.NO_CONNECTION)
 PACS_A = DestinationSettings(name="PACS_A", ae_title="PACS", host="10.0.0.5", port=104)
 
 
@@ -32,12 +32,12 @@ def site(index):
         yield running
 
 
-def dead(invented, destination="PACS_A", error=SILENT, results=2, **more):
+def dead(invented, destination="PACS_A", outcome=SILENT, results=2, **more):
     """A film whose results are dead letters; return its UID."""
     film = invented.film(**more)
     for _ in range(results):
         result = invented.result(film, "report", REPORT, b"x")
-        invented.delivery(result, destination, last_error=error, **DEAD)
+        invented.delivery(result, destination, outcome=outcome, **DEAD)
     return film.uid
 
 
@@ -102,7 +102,7 @@ def test_dead_letters_are_grouped_by_destination_and_error_with_what_to_do(site)
     with site.invent() as invented:
         for _ in range(3):
             dead(invented)
-        full = dead(invented, "PACS_B", "C-STORE answered 0xA700 (Failure): no space", results=1)
+        full = dead(invented, "PACS_B", Outcome.of_status(0xA700, "no space"), results=1)
     said = section(site.page("/queue"), "dead")
     assert "PACS_A does not answer on 10.0.0.5:104: is it running" in said
     assert '<td class="number">6</td>' in said
@@ -117,7 +117,7 @@ def test_a_destination_says_what_it_took_last_what_waits_and_what_went_wrong(sit
     with site.invent() as invented:
         film = invented.film()
         invented.delivery(invented.result(film), delivered_at=NOW - timedelta(minutes=30))
-        values = {"last_error": SILENT, "last_attempt_at": NOW, "next_attempt_at": soon}
+        values = {"outcome": SILENT, "last_attempt_at": NOW, "next_attempt_at": soon}
         invented.delivery(invented.result(film), state=DeliveryState.PENDING, **values)
         dead(invented, "GONE")
     said = section(site.page("/queue"), "places")
@@ -127,6 +127,25 @@ def test_a_destination_says_what_it_took_last_what_waits_and_what_went_wrong(sit
     assert soon.astimezone().isoformat(" ", "seconds") in row
     assert "is it running" in row
     assert "not in config.toml" in said.split("GONE</b>")[1]
+
+
+def test_what_was_delivered_with_a_warning_is_counted_by_destination_and_status(site):
+    with site.invent() as invented:
+        film = invented.film()
+        for _ in range(3):
+            outcome = Outcome.of_status(0xB000, "Doe^Jane")
+            invented.delivery(invented.result(film), outcome=outcome, last_attempt_at=NOW)
+        invented.delivery(invented.result(film))
+        uid = film.uid
+    said = section(site.page("/queue"), "warnings")
+    assert said.count("<tr>") == 2  # the head, and one kind of warning
+    assert '<td class="number">3</td>' in said
+    assert "0xB000 Coercion of data elements" in said
+    assert "changed elements of it" in said
+    assert "Doe" not in said
+    assert "0xB000 Coercion of data elements: Doe^Jane" in site.page(f"/films/{uid}")
+    metrics = site.page("/metrics")
+    assert 'hilum_deliveries_warned{destination="PACS_A",status="0xB000"} 3.0' in metrics
 
 
 def test_a_dead_letter_is_retried_by_a_press_and_nothing_is_retried_twice(site):
@@ -196,9 +215,9 @@ def test_a_press_takes_up_a_bounded_number_and_what_was_not_tried_lately_comes_f
 
 def test_one_kind_of_error_is_retried_or_discarded_without_the_others(site):
     with site.invent() as invented:
-        silent, full = dead(invented), dead(invented, error="C-STORE answered 0xA700 (Failure)")
+        silent, full = dead(invented), dead(invented, outcome=Outcome.of_status(0xA700))
     with Session(site.engine) as session:
-        like = session.scalar(sa.select(Delivery.id).where(Delivery.last_error == SILENT))
+        like = session.scalar(sa.select(Delivery.id).where(Delivery.cause == SILENT.cause))
     page = press(site, f"/queue/discard-all?destination=PACS_A&like={like}")
     assert "2 dead letters were discarded" in page
     assert set(states(site, silent)) == {DeliveryState.CANCELLED}
@@ -257,7 +276,7 @@ def test_the_last_errors_are_of_all_kinds_newest_first_in_words(site):
         invented.session.add(
             PriorFetch(
                 instance_id=film.id,
-                outcome=Outcome.REJECTED.value,
+                outcome=fetches.Outcome.REJECTED.value,
                 attempt=1,
                 failures=1,
                 asked_at=NOW - timedelta(minutes=5),
@@ -323,8 +342,8 @@ def test_the_film_page_offers_what_can_be_done_about_its_deliveries_and_itself(s
 def test_what_strangers_say_is_escaped_and_in_no_address(site):
     evil = "<script>alert('x')</script>"
     with site.invent() as invented:
-        dead(invented, error=f"C-STORE answered 0xC001 (Failure): {evil}")
-        dead(invented, evil, error=evil)
+        dead(invented, outcome=Outcome.of_status(0xC001, evil))
+        dead(invented, evil, outcome=Outcome.of(Cause.EARLIER_RELEASE, evil))
         invented.film(state=FilmState.FAILED, reason=evil, detail=evil)
         invented.film(state=FilmState.RECEIVED, view=evil)
         invented.refusal(evil)

@@ -1,64 +1,60 @@
-"""What ops are told of an error: the sentence for each that our own sender writes."""
+"""What ops are told of an outcome: the sentence for each code."""
 
 import pytest
-from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
-from scp.index.fetches import Outcome
-from scp.remedies import FETCHES, Parties, remedy
+from scp.index.fetches import Outcome as FetchOutcome
+from scp.outcomes import STORE_STATUSES, Cause, Kind, Outcome
+from scp.remedies import FETCHES, Parties, advice
 
-PACS = Parties("PACS_A", "HILUM")
+PACS = Parties("PACS_A", "HILUM", "THEIRS", "10.0.0.5:104")
+
+# the outcome -> what the page says to do about it
+ADVICE = [
+    (Outcome.of(Cause.NO_CONNECTION), "PACS_A does not answer on 10.0.0.5:104: is it"),
+    (Outcome.of(Cause.UNKNOWN_HOST), "The host name of PACS_A (10.0.0.5:104)"),
+    (Outcome.of(Cause.CALLING_TITLE_UNKNOWN), "enter the AE title HILUM"),
+    (Outcome.of(Cause.CALLED_TITLE_UNKNOWN), "does not know the AE title THEIRS"),
+    (Outcome.of(Cause.CONGESTED), "too many connections"),
+    (Outcome.of(Cause.NOT_ACCEPTED, "X Storage as Y"), "PACS_A accepts no X Storage as Y"),
+    (Outcome.of(Cause.NOT_UNDERSTOOD), "is another service on that port?"),
+    (Outcome.of(Cause.UNREADABLE, "No such file"), "nothing is wrong with PACS_A"),
+    (Outcome.of(Cause.EARLIER_RELEASE, "PACS is on fire"), "PACS_A: PACS is on fire"),
+    (Outcome.of_status(0xA700), "out of resources"),
+    (Outcome.of_status(0xA901), "refuses the object because it does not match its SOP class"),
+    (Outcome.of_status(0x0122), "does not support this kind of object"),
+    (Outcome.of_status(0x0124), "does not allow HILUM to store"),
+    (Outcome.of_status(0x0111), "had the object already"),
+    (Outcome.of_status(0xB000), "PACS_A has the object, but changed elements of it"),
+    (Outcome.of_status(0xB007), "has the object, but says that it does not match"),
+]
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        ("PACS at 10.0.0.5:104 does not answer", "PACS_A does not answer on 10.0.0.5:104: is it"),
-        ("pacs.example cannot be looked up: [Errno -2] Name", "host name pacs.example of PACS_A"),
-        (
-            "PACS at h:1 rejected the association: Calling AE title not recognised",
-            "PACS_A does not know us: ask its administrator to enter the AE title HILUM",
-        ),
-        (
-            "PACS at h:1 rejected the association: Called AE title not recognised",
-            "PACS_A does not know the AE title PACS, by which we call it",
-        ),
-        ("PACS at h:1 rejected the association: Local limit exceeded", "too many connections"),
-        ("PACS at h:1 rejected the association: No reason given", "(No reason given)"),
-        ("PACS at h:1 accepts none of Enhanced SR Storage", "Enhanced SR Storage"),
-        ("the destination accepts no X Storage as Explicit VR", "PACS_A accepts no X Storage"),
-        ("the association broke off", "broke the connection off"),
-        ("no answer to C-STORE", "did not answer in time"),
-        ("the destination is no longer configured", "discard what waits"),
-        ("the result cannot be read: No such file or directory: x.dcm", "Our own file"),
-        ("the file cannot be read: Permission denied", "Our own file"),
-        ("the result is no DICOM file any more: x.dcm", "Our own file"),
-        ("C-STORE answered 0xA700 (Failure)", "out of resources"),
-        ("C-STORE answered 0xA901 (Failure)", "does not match its SOP class"),
-        ("C-STORE answered 0x0122 (Failure)", "does not support this kind of object"),
-        ("C-STORE answered 0x0124 (Failure)", "does not allow HILUM to store"),
-        ("C-STORE answered 0xB000 (Warning)", "not counted as delivered"),
-        ("C-STORE answered 0xC123 (Failure): Missing\\nattribute", "It says: Missing\\nattribute"),
-    ],
-)
-def test_an_error_is_said_as_what_to_do(error, said):
-    text = remedy(error, PACS)
+@pytest.mark.parametrize(("outcome", "said"), ADVICE, ids=[o.code for o, _ in ADVICE])
+def test_an_outcome_is_said_as_what_to_do(outcome, said):
+    text = advice(outcome, PACS)
     assert said in text
     assert "PACS_A" in text
-    assert "{" not in text
 
 
-def test_every_failure_that_the_standard_names_has_its_sentence():
-    errors = [f"C-STORE answered 0x{c:04X} (Failure)" for c in STORAGE_SERVICE_CLASS_STATUS if c]
-    assert [error for error in errors if remedy(error, PACS) in ("", error)] == []
+OUTCOMES = [Outcome.of_status(row.first) for row in STORE_STATUSES if row.kind is not Kind.SUCCESS]
+OUTCOMES += [Outcome.of(cause, "words") for cause in Cause if cause is not Cause.STATUS]
 
 
-def test_a_strange_error_is_shown_as_it_is_and_braces_are_no_fields():
-    assert remedy("PACS is on fire", PACS) == "PACS is on fire"
-    assert "{us} {0}" in remedy("C-STORE answered 0xA700 (Failure): {us} {0}", PACS)
-    assert "{host} {x}" in remedy("p at {host} {x}:104 does not answer", PACS)
-    assert remedy("C-STORE answered 0x7777 (Unknown)", PACS) == "C-STORE answered 0x7777 (Unknown)"
-    assert remedy("", PACS) == ""
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=[outcome.code for outcome in OUTCOMES])
+def test_every_outcome_has_its_sentence_and_what_happened(outcome):
+    assert "PACS_A" in advice(outcome, PACS)
+    assert "{" not in advice(outcome, PACS)
+    assert str(outcome)
+    if outcome.kind is Kind.WARNING:
+        assert "the object" in advice(outcome, PACS)
+
+
+def test_a_peers_own_words_are_shown_as_they_are_and_braces_are_no_fields():
+    outcome = Outcome.of_status(0xC123, "{us} {0} Missing")
+    assert str(outcome) == "C-STORE: 0xC123 Cannot understand: {us} {0} Missing"
+    assert "{us}" in advice(Outcome.of(Cause.NOT_ACCEPTED, "{us}"), PACS)
+    assert advice(None, PACS) == ""
 
 
 def test_each_way_in_which_priors_do_not_come_has_its_sentence():
-    assert set(FETCHES) == {outcome.value for outcome in Outcome} - {"done"}
+    assert set(FETCHES) == {outcome.value for outcome in FetchOutcome} - {"done"}

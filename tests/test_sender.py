@@ -8,6 +8,7 @@ import pytest
 from films import made_uid, make_film_ds
 from network import DEADLINE_S, Pacs, data_set_bytes, mute, save, threads
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
@@ -21,16 +22,19 @@ from pydicom.uid import (
 )
 from service import StoreScp, free_port, wait_for
 
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.sender import (
-    DestinationSettings,
-    Object,
-    Unreachable,
-    describe,
-    echo,
-    refused,
-    send,
-)
+from scp.dimse.sender import Object, Unreachable, describe, echo, refused, send
+from scp.outcomes import DELIVERED, Cause, Kind, Outcome
+from scp.results.kinds import KINDS
+from scp.results.settings import ResultKind
+
+
+def acceptance(items):
+    """An A-ASSOCIATE-AC with these variable items (PS3.8 9.3.3)."""
+    body = b"\0\1" + bytes(66) + items
+    return b"\x02\0" + len(body).to_bytes(4, "big") + body
+
 
 DX = DigitalXRayImageStorageForPresentation
 SR = Comprehensive3DSRStorage
@@ -81,7 +85,7 @@ def test_dcmtk_receives_every_object_as_it_was(film_file, report_file, tmp_path)
     sent = [film_file(sop_class=CAPTURE, seed=seed) for seed in range(2)] + [report_file]
     with StoreScp(tmp_path / "pacs") as pacs:
         answers = list(send(to(pacs.port), "HILUM", objects(*sent)))
-        assert [answer.delivered for answer in answers] == [True] * 3
+        assert [answer.outcome.delivered for answer in answers] == [True] * 3
         uids = [str(dcmread(path).SOPInstanceUID) for path in sent]
         assert [answer.sop_instance_uid for answer in answers] == uids
         arrived = {str(dcmread(path).SOPInstanceUID): path for path in pacs.files()}
@@ -104,14 +108,16 @@ def test_an_object_goes_out_in_its_own_transfer_syntax_byte_for_byte(film_file, 
 
     with Pacs([DX], keep) as pacs:
         (answer,) = send(to(pacs.port), "HILUM", objects(path))
-    assert answer.delivered
+    assert answer.outcome.delivered
     assert arrived == [(syntax, data_set_bytes(path))]
 
 
 @pytest.mark.parametrize(
-    ("status", "word"), [(0xA700, "Failure"), (0xC000, "Failure"), (0xB000, "Warning")]
+    ("status", "delivered"), [(0xA700, False), (0xC000, False), (0xB000, True), (0x0111, True)]
 )
-def test_only_success_is_delivered_and_any_other_answer_is_told(film_file, status, word):
+def test_the_status_of_each_object_is_told_and_says_whether_it_is_delivered(
+    film_file, status, delivered
+):
     paths = [film_file(seed=seed) for seed in range(3)]
 
     def refuse_the_second(pacs, _event):
@@ -119,25 +125,57 @@ def test_only_success_is_delivered_and_any_other_answer_is_told(film_file, statu
 
     with Pacs([DX], refuse_the_second) as pacs:
         answers = list(send(to(pacs.port), "HILUM", objects(*paths)))
-    assert [answer.delivered for answer in answers] == [True, False, True]
-    assert answers[1].status == status
-    assert answers[1].error == f"C-STORE answered 0x{status:04X} ({word})"
+    assert [answer.outcome.delivered for answer in answers] == [True, delivered, True]
+    assert answers[1].outcome == Outcome.of_status(status)
 
 
 def test_what_a_destination_does_not_take_is_told_and_the_others_go(film_file, report_file):
     with Pacs([CAPTURE]) as pacs:
         capture = film_file(sop_class=CAPTURE)
         refused, taken = send(to(pacs.port), "HILUM", objects(report_file, capture))
-    assert (taken.delivered, refused.delivered, refused.status) == (True, False, None)
-    assert "accepts no Comprehensive 3D SR Storage as Explicit VR Little Endian" in refused.error
+    assert taken.outcome.delivered
+    assert refused.outcome == Outcome.of(
+        Cause.NOT_ACCEPTED, "Comprehensive 3D SR Storage as Explicit VR Little Endian"
+    )
 
 
 def test_a_destination_that_takes_nothing_of_it_is_not_said_to_be_silent(report_file):
-    with Pacs([CAPTURE]) as pacs, pytest.raises(Unreachable, match="accepts none of Comprehen"):
-        list(send(to(pacs.port), "HILUM", objects(report_file)))
+    with Pacs([CAPTURE]) as pacs:
+        (answer,) = send(to(pacs.port), "HILUM", objects(report_file))
+    assert answer.outcome.cause is Cause.NOT_ACCEPTED
 
 
-def test_an_association_that_breaks_keeps_what_was_answered_before(film_file):
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGLSLossless])
+def test_a_destination_of_implicit_vr_alone_gets_every_object_converted(
+    film_file, tmp_path, syntax
+):
+    path = film_file(transfer_syntax=syntax)
+    with StoreScp(tmp_path / "pacs", "+xi") as pacs:
+        (answer,) = send(to(pacs.port), "HILUM", objects(path))
+        assert answer.outcome == DELIVERED
+        (arrived,) = pacs.files()
+        got, sent = dcmread(arrived), dcmread(path)
+    assert got.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert got.SOPInstanceUID == sent.SOPInstanceUID
+    assert (got.pixel_array == sent.pixel_array).all()
+    del got.PixelData, sent.PixelData
+    assert got == sent
+
+
+def test_what_cannot_be_converted_is_told_and_the_others_go(film_file, tmp_path):
+    broken, whole = film_file(seed=1, transfer_syntax=JPEGLSLossless), film_file(seed=2)
+    ds = dcmread(broken)
+    ds.PixelData = encapsulate([b"no JPEG-LS at all "])
+    ds.save_as(broken, enforce_file_format=True)
+    with StoreScp(tmp_path / "pacs", "+xi") as pacs:
+        first, second = send(to(pacs.port), "HILUM", objects(broken, whole))
+    assert first.outcome.cause is Cause.NOT_CONVERTED
+    assert first.outcome.kind is Kind.PERMANENT
+    assert "to Implicit VR Little Endian" in first.outcome.peer_text
+    assert second.outcome == DELIVERED
+
+
+def test_an_object_at_which_the_association_ends_does_not_keep_the_others_back(film_file):
     def abort_at_the_second(pacs, event):
         if len(pacs.received) == 2:
             event.assoc.abort()
@@ -146,11 +184,10 @@ def test_an_association_that_breaks_keeps_what_was_answered_before(film_file):
     started = monotonic()
     with Pacs([DX], abort_at_the_second) as pacs:
         sending = send(to(pacs.port), "HILUM", objects(*[film_file(seed=n) for n in range(3)]))
-        assert next(sending).delivered
-        assert next(sending).error == "no answer to C-STORE"
-        with pytest.raises(Unreachable, match="broke off"):
-            next(sending)
-        assert len(pacs.received) == 2
+        assert next(sending).outcome.delivered
+        assert next(sending).outcome.cause is Cause.ABORTED
+        assert next(sending).outcome.delivered  # over an association of its own
+        assert len(pacs.received) == 3
     assert monotonic() - started < DEADLINE_S / 2  # nobody waits for who has hung up
 
 
@@ -164,32 +201,48 @@ def test_a_destination_that_never_answers_is_given_up_after_its_timeout(film_fil
     with Pacs([DX], never) as pacs:
         started = monotonic()
         sending = send(to(pacs.port, timeout_s=0.5), "HILUM", objects(film_file()))
-        assert next(sending).error == "no answer to C-STORE"
+        assert next(sending).outcome.cause is Cause.TIMED_OUT
         assert monotonic() - started < DEADLINE_S / 2
         answered.set()
         sending.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"\x02\x00\x00", b"\x02\x00\x00\x00\x01\x00 half an answer"])
-def test_a_destination_that_falls_silent_is_given_up_wherever_it_does(film_file, data):
-    with mute(data) as port, pytest.raises(Unreachable, match="does not answer"):
-        list(send(to(port, timeout_s=0.5), "HILUM", objects(film_file())))
-
-
-def test_what_is_no_dicom_server_does_not_answer(film_file):
-    with mute(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port, pytest.raises(Unreachable):
-        list(send(to(port, timeout_s=1), "HILUM", objects(film_file())))
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (b"", Cause.NO_ANSWER),
+        (b"\x02\x00\x00", Cause.NO_ANSWER),
+        (b"\x02\x00\x00\x00\x01\x00 half an answer", Cause.NO_ANSWER),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", Cause.NOT_UNDERSTOOD),
+        (b"\x02\x00\x00\x00\x00\x04\xff\xff\xff\xff", Cause.NOT_UNDERSTOOD),
+        (b"\x02\x00\xff\xff\xff\xff", Cause.NOT_UNDERSTOOD),
+        (acceptance(b"\x21\x00\xff\xff"), Cause.NOT_UNDERSTOOD),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x09\x09\x09", Cause.NOT_UNDERSTOOD),
+        (b"\x04\x00\x00\x00\x00\x06\x00\x00\x00\x02\x01\x03", Cause.NOT_UNDERSTOOD),
+        (b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00", Cause.ABORTED),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x03", Cause.CALLING_TITLE_UNKNOWN),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07", Cause.CALLED_TITLE_UNKNOWN),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x02\x03\x02", Cause.CONGESTED),
+        (b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x01", Cause.REJECTED),
+    ],
+)
+def test_whatever_a_destination_answers_to_an_association_request_is_told(film_file, data, cause):
+    timeout_s = 0.5 if cause is Cause.NO_ANSWER else DEADLINE_S
+    with mute(data) as port, pytest.raises(Unreachable) as told:
+        list(send(to(port, timeout_s=timeout_s), "HILUM", objects(film_file())))
+    assert told.value.outcome.cause is cause
+    assert told.value.outcome.kind is Kind.TRANSIENT
 
 
 @A_SOCKET_MAY_BE_LEFT
 def test_a_destination_that_is_down_is_unreachable_and_delivered_to_when_back(film_file):
     port, items = free_port(), objects(film_file())
-    with pytest.raises(Unreachable, match=f"PACS at 127.0.0.1:{port} does not answer"):
+    with pytest.raises(Unreachable, match=f"PACS at 127.0.0.1:{port}: no connection"):
         list(send(to(port), "HILUM", items))
     with Pacs([DX]) as pacs:
         pacs.stop()
         pacs.start(port)
-        assert [answer.delivered for answer in send(to(port), "HILUM", items)] == [True]
+        assert [answer.outcome.delivered for answer in send(to(port), "HILUM", items)] == [True]
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70, "..", "no such host"])
@@ -204,7 +257,7 @@ def test_a_destination_that_rejects_us_says_why(film_file):
     with Pacs([DX]) as pacs:
         pacs._ae.require_called_aet = True
         there = to(pacs.port, ae_title="OTHER")
-        with pytest.raises(Unreachable, match="rejected the association: Called AE title not"):
+        with pytest.raises(Unreachable, match="rejected: called AE title not"):
             list(send(there, "HILUM", objects(film_file())))
 
 
@@ -213,7 +266,7 @@ def test_ae_titles_may_hold_spaces(film_file):
         there = to(pacs.port, ae_title=" MY PACS ")
         assert there.ae_title == "MY PACS"
         (answer,) = send(there, "MY HILUM", objects(film_file()))
-    assert answer.delivered
+    assert answer.outcome.delivered
 
 
 @pytest.mark.parametrize("title", ["", " ", "A\\B", "PÄCS", "SEVENTEEN_LETTERS"])
@@ -237,7 +290,7 @@ def test_more_kinds_than_one_association_can_carry_go_in_several(tmp_path):
     assert len({(item.sop_class_uid, item.transfer_syntax_uid) for item in items}) == 132
     with Pacs(classes) as pacs:
         answers = list(send(to(pacs.port), "HILUM", items))
-    assert [answer.delivered for answer in answers] == [True] * 132
+    assert [answer.outcome.delivered for answer in answers] == [True] * 132
     assert pacs.stored == [item.sop_instance_uid for item in items]
 
 
@@ -255,9 +308,9 @@ def test_a_file_that_vanishes_while_others_go_is_told(film_file):
 
     with Pacs([DX], unlink_the_next) as pacs:
         one, two = send(to(pacs.port), "HILUM", items)
-    assert one.delivered
-    assert not two.delivered
-    assert "cannot be read: No such file" in two.error
+    assert one.outcome.delivered
+    assert not two.outcome.delivered
+    assert two.outcome == Outcome.of(Cause.UNREADABLE, "No such file or directory")
 
 
 @A_SOCKET_MAY_BE_LEFT
@@ -275,6 +328,19 @@ def test_what_a_destination_does_not_take_can_be_asked_before_anything_is_sent()
         assert refused(to(pacs.port), "HILUM", wanted) == wanted[1:]
     with Pacs([CAPTURE, SR]) as pacs:
         assert refused(to(pacs.port), "HILUM", wanted) == []
+
+
+def test_what_can_be_converted_is_not_said_to_be_refused(tmp_path):
+    wanted = [(str(CAPTURE), str(RLELossless)), (str(SR), str(ExplicitVRLittleEndian))]
+    with StoreScp(tmp_path / "pacs", "+xi") as pacs:
+        assert refused(to(pacs.port), "HILUM", wanted) == []
+
+
+def test_a_destination_names_only_kinds_that_there_are():
+    assert {kind.value for kind in ResultKind} == {kind.name for kind in KINDS}
+    assert to(104, kinds=["report"]).kinds == (ResultKind.REPORT,)
+    with pytest.raises(ValueError, match="presentation-state"):
+        to(104, kinds=["reports"])
 
 
 def test_a_file_is_described_by_its_meta_information(film_file):

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from scp.config import Settings, load_settings
 from scp.dashboard.about import About, about
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.priors import PriorsSettings
-from scp.dimse.sender import DestinationSettings
 from scp.errors import ConfigError
 from scp.index import day
 from scp.index.schema import FilmState

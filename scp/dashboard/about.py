@@ -7,8 +7,8 @@ import inference
 from inference.settings import RegionSettings
 from scp.config import Settings
 from scp.dashboard.card import Card, read_card
+from scp.dimse.destination import DestinationSettings
 from scp.dimse.priors import PriorsSettings
-from scp.dimse.sender import DestinationSettings
 
 _SHIPPED = Path(inference.__file__).parent / "bundles" / "chest14"
 

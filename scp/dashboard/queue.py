@@ -12,10 +12,12 @@ from scp.dashboard import standing
 from scp.dashboard.access import Operator, Person
 from scp.dashboard.site import Site
 from scp.index import backlog
+from scp.index.counts import warnings
 from scp.index.schema import DeliveryState, FilmState
 from scp.mending import AT_ONCE, Mending
+from scp.outcomes import Outcome
 from scp.queue import COMPARISONS, FETCHES, NoSuchJob, delivery_of, delivery_queue, film_of
-from scp.remedies import Parties, remedy
+from scp.remedies import advice
 
 _FEW = 20
 _STOPPED = 50
@@ -32,7 +34,7 @@ def router(site: Site) -> APIRouter:
     """Return the addresses of the queue."""
     routes = APIRouter(include_in_schema=False)
     site.pages.env.globals |= {
-        "remedy": lambda error, name: remedy(error, Parties(name, site.about.ae_title)),
+        "advice": lambda outcome, name: advice(outcome, standing.parties(name, site.about)),
         "why": lambda error: standing.why(error, site.about),
     }
     _looks(routes, site)
@@ -68,6 +70,7 @@ def _looks(routes: APIRouter, site: Site) -> None:
                 troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
                 letters=backlog.dead_letters(session, _FEW),
                 stand=standing.destinations(site.destinations, site.about, troubles, delivered),
+                warned=[(w, Outcome.of_status(w.status)) for w in warnings(session)],
                 errors=backlog.latest_errors(session, _FEW),
                 at_once=AT_ONCE,
             )

@@ -10,6 +10,7 @@ from scp.dashboard.about import About
 from scp.failures import SENTENCES, Cause, film_failure, job_failure
 from scp.index.backlog import FilmStands, Happened, Trouble
 from scp.index.schema import DeliveryState, FilmState
+from scp.outcomes import Outcome
 from scp.queue import (
     STATE_WORDS,
     NoSuchJob,
@@ -21,7 +22,7 @@ from scp.queue import (
     film_of,
     pair_of,
 )
-from scp.remedies import FETCHES, Parties, remedy
+from scp.remedies import FETCHES, Parties, advice
 
 # what was done, as the page says it: nothing of an address is repeated but a number
 _DONE = {
@@ -48,7 +49,7 @@ class DestinationStands:
     dead: int = 0
     next_at: datetime | None = None
     failed_at: datetime | None = None
-    error: str = ""
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,21 @@ def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
 
 def why(error: Happened, about: About) -> str:
     """Say why something went wrong."""
-    if error.kind == "delivery":
-        return remedy(error.why, Parties(error.destination, about.ae_title))
+    if error.outcome is not None:
+        return advice(error.outcome, parties(error.destination, about))
     if error.kind == "film":
         return film_failure(error.why, error.detail)
     if error.kind == "fetch":
         return FETCHES.get(error.why, error.why)
     return f"Refused from {error.detail}: {error.why}"
+
+
+def parties(destination: str, about: About) -> Parties:
+    """Return who speaks with whom; where a destination is, if config.toml still names it."""
+    there = next((d for d in about.destinations if d.name == destination), None)
+    address = f"{there.host}:{there.port}" if there else "its address"
+    title = there.ae_title if there else "its AE title"
+    return Parties(destination, about.ae_title, title, address)
 
 
 def destinations(
@@ -153,8 +162,8 @@ def _destination(
     delivered: Mapping[str, datetime],
 ) -> DestinationStands:
     own = [trouble for trouble in troubles if trouble.destination == name]
-    failed = [(trouble.last_at, trouble.error) for trouble in own if trouble.last_at]
-    failed_at, error = max(failed, default=(None, ""))
+    failed = [(trouble.last_at, trouble.outcome) for trouble in own if trouble.last_at]
+    failed_at, outcome = max(failed, key=lambda last: last[0], default=(None, None))
 
     def number(state: DeliveryState) -> int:
         return sum(trouble.results for trouble in own if trouble.state is state)
@@ -168,5 +177,5 @@ def _destination(
         dead=number(DeliveryState.DEAD),
         next_at=min((trouble.next_at for trouble in own if trouble.next_at), default=None),
         failed_at=failed_at,
-        error=error,
+        outcome=outcome,
     )

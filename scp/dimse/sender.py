@@ -5,49 +5,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
-from pynetdicom.status import code_to_category
 
-from scp.dimse.peers import AETitle
+from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import SUCCESS, HilumError
+from scp.outcomes import Cause, Outcome
 
 # files go out byte for byte as they are, in pieces: never decoded, never whole in memory
 _config.STORE_SEND_CHUNKED_DATASET = True
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers up to 255
-
-
-class DestinationSettings(BaseModel):
-    """Where results go."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it")
-    ae_title: AETitle = Field(description="its AE title")
-    host: str = Field(description="its address or host name")
-    port: int = Field(ge=1, le=65535, description="its DICOM port")
-    timeout_s: float = Field(
-        30, gt=0, description="seconds without an answer after which an attempt has failed"
-    )
-    first_retry_s: float = Field(
-        5, gt=0, description="seconds until the second attempt; each further wait is twice as long"
-    )
-    longest_retry_s: float = Field(
-        300, gt=0, description="the longest wait: a PACS that returns gets its results within it"
-    )
-    give_up_after_h: float = Field(
-        72, gt=0, description="hours until a dead letter: longer than a weekend's outage"
-    )
+# associations in one attempt that ended at an object: a destination that hangs costs its timeout
+_MOST_BREAKS = 3
 
 
 class Unreachable(HilumError):
-    """The destination could not be spoken to at all."""
+    """The destination could not be spoken to at all; ``outcome`` says how it went."""
+
+    def __init__(self, destination: DestinationSettings, outcome: Outcome) -> None:
+        super().__init__(
+            f"{destination.ae_title} at {destination.host}:{destination.port}: {outcome}"
+        )
+        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -59,19 +46,23 @@ class Object:
     sop_instance_uid: str
     transfer_syntax_uid: str
 
+    @property
+    def contexts(self) -> list[tuple[str, str]]:
+        """The pairs of SOP class and transfer syntax that are proposed for it.
+
+        Its own syntax, and what hilum can convert it to: Implicit VR Little Endian is the one that
+        everybody takes and that has to be proposed (PS3.5 10.1).
+        """
+        own = self.transfer_syntax_uid
+        return [(self.sop_class_uid, s) for s in dict.fromkeys((own, *CONVERTIBLE_TO))]
+
 
 @dataclass(frozen=True)
 class Sent:
-    """What the destination said of one object: delivered only on Success (0x0000)."""
+    """How it went with one object."""
 
     sop_instance_uid: str
-    status: int | None
-    error: str
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the destination now has it."""
-        return self.status == SUCCESS
+    outcome: Outcome
 
 
 def describe(path: Path) -> Object:
@@ -103,26 +94,27 @@ def describe(path: Path) -> Object:
 def send(
     destination: DestinationSettings, calling_ae_title: str, objects: Sequence[Object]
 ) -> Generator[Sent]:
-    """C-STORE each object; yield the answer to each as it comes, in the order of ``objects``.
+    """C-STORE each object; yield how it went with each, in the order of ``objects``.
 
-    One association, or more when they are of more kinds than one can carry.
+    An object at which the association ends does not keep the others back: they go over another
+    one, until that has happened `_MOST_BREAKS` times.
 
     Raises
     ------
     Unreachable
-        No association, or it broke; what was yielded before stands.
+        No association, or too many that ended early; what was yielded before stands.
     """
+    breaks = 0
     for batch in _batches(objects):
-        contexts = {_context_of(item) for item in batch}
-        with _association(destination, calling_ae_title, sorted(contexts)) as association:
-            for item in batch:
-                if not association.is_established:
-                    raise Unreachable("the association broke off")
-                yield _store(association, item)
-
-
-def _context_of(item: Object) -> tuple[str, str]:
-    return item.sop_class_uid, item.transfer_syntax_uid
+        left = list(batch)
+        while left:
+            if breaks >= _MOST_BREAKS:
+                raise Unreachable(destination, Outcome.of(Cause.NOT_REACHED))
+            proposed = sorted({context for item in left for context in item.contexts})
+            with _association(destination, calling_ae_title, proposed) as association:
+                while left and (association is None or association.is_established):
+                    yield _store(association, left.pop(0))
+            breaks += association is not None and not association.is_released
 
 
 def _batches(objects: Sequence[Object]) -> Iterator[list[Object]]:
@@ -130,49 +122,57 @@ def _batches(objects: Sequence[Object]) -> Iterator[list[Object]]:
     batch: list[Object] = []
     contexts: set[tuple[str, str]] = set()
     for item in objects:
-        if len(contexts | {_context_of(item)}) > _MOST_CONTEXTS:
+        if len(contexts.union(item.contexts)) > _MOST_CONTEXTS:
             yield batch
             batch, contexts = [], set()
         batch.append(item)
-        contexts.add(_context_of(item))
+        contexts.update(item.contexts)
     if batch:
         yield batch
 
 
 def echo(destination: DestinationSettings, calling_ae_title: str) -> None:
     """C-ECHO. Raises `Unreachable` unless it is answered with Success."""
-    with _association(destination, calling_ae_title, [(Verification, "")]) as association:
-        status = association.send_c_echo()
-        if status.get("Status") != SUCCESS:
-            raise Unreachable("C-ECHO was not answered with Success")
+    proposed = [(str(Verification), str(ImplicitVRLittleEndian))]
+    with _association(destination, calling_ae_title, proposed) as association:
+        if association is None:
+            raise Unreachable(destination, Outcome.of(Cause.NOT_ACCEPTED, "C-ECHO"))
+        status = association.send_c_echo().get("Status")
+        if status is None:
+            raise Unreachable(destination, Outcome.of(_silence(association)))
+        if status != SUCCESS:
+            raise Unreachable(destination, Outcome.of_status(status, "to C-ECHO"))
 
 
 def refused(
     destination: DestinationSettings, calling_ae_title: str, contexts: Sequence[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Return which pairs of SOP class and transfer syntax a destination does not take.
+    """Return which pairs of SOP class and transfer syntax a destination takes in no way.
 
     Raises
     ------
     Unreachable
         No association.
     """
-    wanted = [(Verification, ""), *contexts]
-    with _association(destination, calling_ae_title, wanted) as association:
-        taken = {
-            (str(context.abstract_syntax), str(syntax))
-            for context in association.accepted_contexts
-            for syntax in context.transfer_syntax
-        }
-    return [context for context in contexts if context not in taken]
+    objects = [Object(Path(), sop_class, "", syntax) for sop_class, syntax in contexts]
+    proposed = sorted({context for item in objects for context in item.contexts})
+    with _association(destination, calling_ae_title, proposed) as association:
+        return [
+            (item.sop_class_uid, item.transfer_syntax_uid)
+            for item in objects
+            if association is None or _accepted(association, item) is None
+        ]
 
 
 @contextmanager
 def _association(
     destination: DestinationSettings, calling_ae_title: str, contexts: Sequence[tuple[str, str]]
-) -> Iterator[Association]:
-    """Associate, one presentation context per SOP class and transfer syntax; release at the end."""
-    ae = AE(ae_title=calling_ae_title)
+) -> Iterator[Association | None]:
+    """Associate, one presentation context per SOP class and transfer syntax; release at the end.
+
+    Yields None when the destination answers and accepts none of the contexts.
+    """
+    ae = RequestingAE(ae_title=calling_ae_title)
     ae.connection_timeout = ae.acse_timeout = destination.timeout_s
     ae.dimse_timeout = ae.network_timeout = destination.timeout_s
     try:
@@ -180,15 +180,19 @@ def _association(
             destination.host,
             destination.port,
             ae_title=destination.ae_title,
-            contexts=[build_context(sop_class, syntax or None) for sop_class, syntax in contexts],
+            contexts=[build_context(sop_class, syntax) for sop_class, syntax in contexts],
             evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence)],
         )
     except (OSError, UnicodeError) as error:  # the host's name
-        raise Unreachable(f"{destination.host} cannot be looked up: {error}") from error
-    if not association.is_established:
-        raise Unreachable(_why_not(association, destination))
+        reason = error.strerror if isinstance(error, OSError) else None
+        outcome = Outcome.of(Cause.UNKNOWN_HOST, reason or "")
+        raise Unreachable(destination, outcome) from error
+    except Exception as error:  # pynetdicom on an acceptance that it did not expect
+        raise Unreachable(destination, Outcome.of(Cause.NOT_UNDERSTOOD)) from error
+    if not association.is_established and not association.rejected_contexts:
+        raise Unreachable(destination, _why_not(association))
     try:
-        yield association
+        yield association if association.is_established else None
     finally:
         if association.is_established:
             association.release()
@@ -199,43 +203,82 @@ def _limit_silence(event: evt.Event) -> None:
     event.assoc.dul.socket.socket.settimeout(event.assoc.network_timeout)
 
 
-def _why_not(association: Association, destination: DestinationSettings) -> str:
-    """Say why there is no association."""
-    where = f"{destination.ae_title} at {destination.host}:{destination.port}"
+# A-ASSOCIATE-RJ by source and reason (PS3.8 9.3.4)
+_REJECTIONS = {
+    (1, 3): Cause.CALLING_TITLE_UNKNOWN,
+    (1, 7): Cause.CALLED_TITLE_UNKNOWN,
+    (3, 1): Cause.CONGESTED,
+    (3, 2): Cause.CONGESTED,
+}
+
+
+def _why_not(association: Association) -> Outcome:
+    """Return why there is no association."""
     if association.is_rejected:
         answer = association.acceptor.primitive
-        return f"{where} rejected the association: {answer.reason_str}"
-    if association.rejected_contexts:
-        kinds = sorted(
-            {UID(context.abstract_syntax).name for context in association.rejected_contexts}
-        )
-        return f"{where} accepts none of {', '.join(kinds)}"
-    return f"{where} does not answer"
+        cause = _REJECTIONS.get((answer.result_source, answer.diagnostic), Cause.REJECTED)
+        return Outcome.of(cause, answer.reason_str if cause is Cause.REJECTED else "")
+    if not layer_of(association).connected:
+        return Outcome.of(Cause.NO_CONNECTION)
+    return Outcome.of(_ended(association) or Cause.NO_ANSWER)
 
 
-def _store(association: Association, item: Object) -> Sent:
-    accepted = any(
-        context.abstract_syntax == item.sop_class_uid
-        and item.transfer_syntax_uid in context.transfer_syntax
+_ENDS = {
+    End.MALFORMED: Cause.NOT_UNDERSTOOD,
+    End.PEER_ABORTED: Cause.ABORTED,
+    End.CLOSED: Cause.BROKEN,
+}
+
+
+def _ended(association: Association) -> Cause | None:
+    end = layer_of(association).end
+    return _ENDS.get(end) if end else None
+
+
+def _silence(association: Association) -> Cause:
+    """Return why an operation was not answered."""
+    return _ended(association) or Cause.TIMED_OUT
+
+
+def _accepted(association: Association, item: Object) -> str | None:
+    """Return the transfer syntax in which an object can go: its own before any other."""
+    accepted = {
+        (str(context.abstract_syntax), str(syntax))
         for context in association.accepted_contexts
-    )
-    if not accepted:
-        name = UID(item.sop_class_uid).name
-        syntax = UID(item.transfer_syntax_uid).name
-        return Sent(item.sop_instance_uid, None, f"the destination accepts no {name} as {syntax}")
+        for syntax in context.transfer_syntax
+    }
+    return next((syntax for pair in item.contexts if pair in accepted for syntax in pair[1:]), None)
+
+
+def _store(association: Association | None, item: Object) -> Sent:
+    syntax = None if association is None else _accepted(association, item)
+    if association is None or syntax is None:
+        own = UID(item.transfer_syntax_uid).name
+        text = f"{UID(item.sop_class_uid).name} as {own}"
+        return Sent(item.sop_instance_uid, Outcome.of(Cause.NOT_ACCEPTED, text))
     try:
-        answer = association.send_c_store(item.path)
+        as_it_is = syntax == item.transfer_syntax_uid
+        content = item.path if as_it_is else converted(item.path, UID(syntax))
+    except OSError as error:
+        return Sent(item.sop_instance_uid, Outcome.of(Cause.UNREADABLE, error.strerror or ""))
+    except NotConverted as error:
+        return Sent(item.sop_instance_uid, Outcome.of(Cause.NOT_CONVERTED, str(error)))
+    return Sent(item.sop_instance_uid, _answer(association, content))
+
+
+def _answer(association: Association, content: Path | Dataset) -> Outcome:
+    """C-STORE; whatever goes wrong on the way ends the association, and no other object."""
+    try:
+        answer = association.send_c_store(content)
     except OSError as error:  # the destination waits for the rest, so nothing else can follow
         association.abort()
-        return Sent(item.sop_instance_uid, None, f"the file cannot be read: {error.strerror}")
-    except RuntimeError as error:
-        raise Unreachable("the association broke off") from error
+        return Outcome.of(Cause.UNREADABLE, error.strerror or "")
+    except Exception:  # pynetdicom, on an association that ends or an answer that is none
+        association.abort()
+        return Outcome.of(_silence(association))
     status = answer.get("Status")
     if status is None:
+        cause = _silence(association)
         association.abort()  # pynetdicom may not have noticed yet that it is over
-        return Sent(item.sop_instance_uid, None, "no answer to C-STORE")
-    if status == SUCCESS:
-        return Sent(item.sop_instance_uid, SUCCESS, "")
-    comment = str(answer.get("ErrorComment", "")).strip()
-    text = f"C-STORE answered 0x{status:04X} ({code_to_category(status)})"
-    return Sent(item.sop_instance_uid, status, f"{text}: {comment}" if comment else text)
+        return Outcome.of(cause)
+    return Outcome.of_status(status, str(answer.get("ErrorComment", "")).strip())

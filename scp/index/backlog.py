@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from scp.index import fetches
 from scp.index.counts import UNFINISHED
-from scp.index.fetches import Outcome
+from scp.index.deliveries import OUTCOME, outcome_of
 from scp.index.schema import (
     Delivery,
     DeliveryState,
@@ -22,6 +24,7 @@ from scp.index.schema import (
     Quarantined,
     Result,
 )
+from scp.outcomes import Outcome
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.DEAD)
 # kinds of errors at all destinations; an error that names its object has one kind for each
@@ -45,17 +48,17 @@ class FilmStands:
 class Trouble:
     """Results that stand in one state at one destination for one reason.
 
-    ``like`` is one of them: it stands for the error in an address, whose text may name anything.
+    ``like`` is one of them: it stands for the outcome in an address.
     """
 
     destination: str
     state: DeliveryState
-    error: str
     results: int
     like: int
     first_at: datetime | None
     last_at: datetime | None
     next_at: datetime | None
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True)
@@ -66,21 +69,25 @@ class DeadLetter:
     destination: str
     results: int
     attempts: int
-    error: str
+    outcome: Outcome | None
     last_at: datetime | None
     key: int
 
 
 @dataclass(frozen=True)
 class Happened:
-    """An error: at what, when, and why. ``film_uid`` is empty for what was refused."""
+    """An error: at what, when, and why. ``film_uid`` is empty for what was refused.
+
+    ``outcome`` says why a delivery failed, ``why`` and ``detail`` say it of the others.
+    """
 
     kind: str
     at: datetime
-    why: str
+    why: str = ""
     detail: str = ""
     film_uid: str = ""
     destination: str = ""
+    outcome: Outcome | None = None
 
 
 def unfinished_films(session: Session, limit: int) -> list[FilmStands]:
@@ -102,19 +109,31 @@ def troubles(session: Session) -> list[Trouble]:
         select(
             Delivery.destination,
             Delivery.state,
-            Delivery.last_error,
             number,
-            func.max(Delivery.id),
-            func.min(Delivery.last_attempt_at),
-            func.max(Delivery.last_attempt_at),
-            func.min(Delivery.next_attempt_at),
+            func.max(Delivery.id).label("like"),
+            func.min(Delivery.last_attempt_at).label("first_at"),
+            func.max(Delivery.last_attempt_at).label("last_at"),
+            func.min(Delivery.next_attempt_at).label("next_at"),
+            *OUTCOME,
         )
         .where(Delivery.state.in_(_OPEN))
-        .group_by(Delivery.destination, Delivery.state, Delivery.last_error)
-        .order_by(number.desc(), Delivery.destination, Delivery.last_error)
+        .group_by(Delivery.destination, Delivery.state, *OUTCOME)
+        .order_by(number.desc(), Delivery.destination, *OUTCOME)
         .limit(_MOST_KINDS)
     )
-    return [Trouble(*row) for row in found]
+    return [
+        Trouble(
+            row.destination,
+            row.state,
+            row.number,
+            row.like,
+            row.first_at,
+            row.last_at,
+            row.next_at,
+            outcome_of(row),
+        )
+        for row in found
+    ]
 
 
 def last_delivered(session: Session) -> dict[str, datetime]:
@@ -141,8 +160,8 @@ def dead_letters(
             Delivery.destination,
             Delivery.id,
             Delivery.attempts,
-            Delivery.last_error,
             Delivery.last_attempt_at,
+            *OUTCOME,
         )
         .join(Delivery.result)
         .join(Result.instance)
@@ -183,20 +202,22 @@ def _stands() -> Select[str, str, FilmState, str, str, datetime, datetime | None
     )
 
 
-def _letters(rows: Sequence[tuple[str, str, int, int, str, datetime | None]]) -> list[DeadLetter]:
+def _letters(rows: Sequence[Any]) -> list[DeadLetter]:
     """Sum up one film's dead letters, by destination."""
-    key = min(row[2] for row in rows)
-    by_name: dict[str, list[tuple[str, str, int, int, str, datetime | None]]] = {}
+    key = min(row.id for row in rows)
+    by_name: dict[str, list[Any]] = {}
     for row in rows:
-        by_name.setdefault(row[1], []).append(row)
+        by_name.setdefault(row.destination, []).append(row)
     return [
         DeadLetter(
-            film_uid=letters[0][0],
+            film_uid=letters[0].uid,
             destination=name,
             results=len(letters),
-            attempts=max(row[3] for row in letters),
-            error=letters[0][4],
-            last_at=max((row[5] for row in letters if row[5]), default=None),
+            attempts=max(row.attempts for row in letters),
+            outcome=outcome_of(letters[0]),
+            last_at=max(
+                (row.last_attempt_at for row in letters if row.last_attempt_at), default=None
+            ),
             key=key,
         )
         for name, letters in sorted(by_name.items())
@@ -205,21 +226,27 @@ def _letters(rows: Sequence[tuple[str, str, int, int, str, datetime | None]]) ->
 
 def _failed_deliveries(session: Session, limit: int) -> list[Happened]:
     found = session.execute(
-        select(Instance.uid, Delivery.destination, Delivery.last_error, Delivery.last_attempt_at)
+        select(Instance.uid, Delivery.destination, Delivery.last_attempt_at, *OUTCOME)
         .join(Delivery.result)
         .join(Result.instance)
         .where(
             Delivery.state.in_(_OPEN),
-            Delivery.last_error != "",
+            Delivery.cause != "",
             Delivery.last_attempt_at.is_not(None),
         )
         .order_by(Delivery.last_attempt_at.desc(), Delivery.id.desc())
         .limit(10 * limit)  # an answer of many results fails as one
     )
     errors = dict.fromkeys(
-        Happened("delivery", at, error, film_uid=uid, destination=name)
-        for uid, name, error, at in found
-        if at is not None
+        Happened(
+            "delivery",
+            row.last_attempt_at,
+            film_uid=row.uid,
+            destination=row.destination,
+            outcome=outcome_of(row),
+        )
+        for row in found
+        if row.last_attempt_at is not None
     )
     return list(errors)[:limit]
 
@@ -242,7 +269,7 @@ def _failed_fetches(session: Session, limit: int) -> list[Happened]:
     found = session.execute(
         select(PriorFetch.asked_at, PriorFetch.outcome, Instance.uid)
         .join(Instance, PriorFetch.instance_id == Instance.id)
-        .where(PriorFetch.outcome != Outcome.DONE.value)
+        .where(PriorFetch.outcome != fetches.Outcome.DONE.value)
         .order_by(PriorFetch.asked_at.desc())
         .limit(limit)
     )

@@ -14,6 +14,7 @@ from scp.index.schema import (
     PriorFetch,
     Quarantined,
 )
+from scp.outcomes import Kind
 
 UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
 
@@ -28,6 +29,16 @@ class DestinationCount:
 
 
 @dataclass(frozen=True)
+class WarningCount:
+    """How many results a destination took with this status of C-STORE, a warning, and when last."""
+
+    destination: str
+    status: int
+    results: int
+    last_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Counts:
     """The whole index in numbers; every film state is in ``films``.
 
@@ -37,6 +48,7 @@ class Counts:
     films: dict[FilmState, int]
     not_analysed: dict[str, int]
     deliveries: tuple[DestinationCount, ...]
+    warnings: tuple[WarningCount, ...]
     quarantined: int
     fetches: dict[str, int]
     failed_fetches: int
@@ -82,11 +94,28 @@ def counts(session: Session) -> Counts:
         films={state: found.get(state, 0) for state in FilmState},
         not_analysed=dict(reasons.all()),
         deliveries=tuple(DestinationCount(*row) for row in deliveries),
+        warnings=warnings(session),
         quarantined=session.scalar(select(func.count()).select_from(Quarantined)) or 0,
         fetches=dict(session.execute(by_fetch).all()),
         failed_fetches=session.scalar(select(func.sum(PriorFetch.failures))) or 0,
         oldest_unfinished_at=session.scalar(oldest),
     )
+
+
+def warnings(session: Session) -> tuple[WarningCount, ...]:
+    """Count what was delivered with a warning, by destination and status."""
+    found = session.execute(
+        select(
+            Delivery.destination,
+            Delivery.store_status,
+            func.count(),
+            func.max(Delivery.last_attempt_at),
+        )
+        .where(Delivery.kind == Kind.WARNING, Delivery.state == DeliveryState.DELIVERED)
+        .group_by(Delivery.destination, Delivery.store_status)
+        .order_by(Delivery.destination, Delivery.store_status)
+    )
+    return tuple(WarningCount(name, status or 0, n, at) for name, status, n, at in found)
 
 
 def quarantined(session: Session, limit: int) -> list[QuarantinedRow]:

@@ -3,12 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from scp.index.locking import lock
 from scp.index.schema import Delivery, DeliveryState, Instance, Result
+from scp.outcomes import Cause, Kind, Outcome
+
+# the columns of an outcome, as `outcome_of` takes them
+OUTCOME = (Delivery.cause, Delivery.kind, Delivery.store_status, Delivery.peer_text)
+# what may have been the object's own fault: it goes after the others of its film
+_ENDED_THE_ASSOCIATION = (Cause.ABORTED, Cause.BROKEN, Cause.TIMED_OUT)
 
 
 @dataclass(frozen=True)
@@ -22,15 +29,25 @@ class Outgoing:
     created_at: datetime
 
 
+def outcome_of(row: Any) -> Outcome | None:
+    """Return how the last attempt of a delivery ended, of a row with `OUTCOME`; None before any."""
+    if not row.cause:
+        return None
+    return Outcome(Cause(row.cause), Kind(row.kind), row.store_status, row.peer_text)
+
+
 def outstanding(
     session: Session, film_uid: str, destination: str, job: int | None = None
 ) -> list[Outgoing]:
-    """Return what a destination has not yet taken of a film's answers, or of one job's part."""
+    """Return what a destination has not yet taken of a film's answers, or of one job's part.
+
+    Objects at which the association ended come last, so that they never block the others.
+    """
     wanted = (
         select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
         .where(*_of(film_uid, destination), Delivery.state == DeliveryState.PENDING)
-        .order_by(Result.id)
+        .order_by(Delivery.cause.in_(_ENDED_THE_ASSOCIATION), Result.id)
     )
     if job is not None:
         wanted = wanted.where(Delivery.job == job)
@@ -54,29 +71,34 @@ def assign(session: Session, delivery_ids: Iterable[int], job: int) -> None:
         session.get_one(Delivery, delivery_id).job = job
 
 
-def set_delivered(session: Session, delivery_id: int, now: datetime) -> None:
-    """Say that the destination answered Success for this very instance."""
+def set_delivered(session: Session, delivery_id: int, outcome: Outcome, now: datetime) -> None:
+    """Say that the destination has this very instance; a warning with which it took it is kept."""
     row = session.get_one(Delivery, delivery_id)
-    row.state, row.delivered_at, row.last_attempt_at = DeliveryState.DELIVERED, now, now
-    row.attempts += 1
-    row.last_error, row.next_attempt_at = "", None
+    row.state, row.delivered_at, row.next_attempt_at = DeliveryState.DELIVERED, now, None
+    _attempted(row, outcome, now)
 
 
 def set_failed(
-    session: Session, delivery_id: int, error: str, now: datetime, next_at: datetime | None
+    session: Session, delivery_id: int, outcome: Outcome, now: datetime, next_at: datetime | None
 ) -> bool:
-    """Say why an attempt failed; without a next one it is a dead letter, for all to see.
+    """Say how an attempt failed; without a next one it is a dead letter, for all to see.
 
     Return whether it is still pending: what an operator cancelled meanwhile stays cancelled.
     """
     row = session.get_one(Delivery, delivery_id)
-    row.attempts += 1
-    row.last_error, row.last_attempt_at = error, now
+    _attempted(row, outcome, now)
     if row.state is not DeliveryState.PENDING:
         return False
     row.next_attempt_at = next_at
     row.state = DeliveryState.PENDING if next_at else DeliveryState.DEAD
     return row.state is DeliveryState.PENDING
+
+
+def _attempted(row: Delivery, outcome: Outcome, now: datetime) -> None:
+    row.attempts += 1
+    row.last_attempt_at = now
+    row.cause, row.kind = outcome.cause, outcome.kind
+    row.store_status, row.peer_text = outcome.status, outcome.peer_text
 
 
 def set_state(
@@ -102,18 +124,21 @@ def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]
     return [row.id for row in rows]
 
 
-def error_of(session: Session, delivery_id: int) -> str:
-    """Return why a delivery failed last; "" when there is none, or it did not."""
-    return session.scalar(select(Delivery.last_error).where(Delivery.id == delivery_id)) or ""
+def failure_of(session: Session, delivery_id: int) -> Outcome | None:
+    """Return how a delivery's last attempt ended; None when there is no such delivery."""
+    row = session.get(Delivery, delivery_id)
+    return None if row is None else outcome_of(row)
 
 
-def films_with_dead(session: Session, destination: str, error: str | None, limit: int) -> list[str]:
+def films_with_dead(
+    session: Session, destination: str, like: Outcome | None, limit: int
+) -> list[str]:
     """Return films with dead letters to a destination, those tried the longest ago first."""
     found = (
         select(Instance.uid)
         .join(Instance.results)
         .join(Result.deliveries)
-        .where(*_dead(destination, error))
+        .where(*_dead(destination, like))
         .group_by(Instance.uid)
         .order_by(func.max(Delivery.last_attempt_at), func.max(Delivery.id))
         .limit(limit)
@@ -121,17 +146,17 @@ def films_with_dead(session: Session, destination: str, error: str | None, limit
     return list(session.scalars(found))
 
 
-def count_dead(session: Session, destination: str, error: str | None = None) -> int:
-    """Return how many dead letters a destination has; with ``error``, how many that failed so."""
-    return session.scalar(select(func.count(Delivery.id)).where(*_dead(destination, error))) or 0
+def count_dead(session: Session, destination: str, like: Outcome | None = None) -> int:
+    """Return how many dead letters a destination has; with ``like``, how many that failed so."""
+    return session.scalar(select(func.count(Delivery.id)).where(*_dead(destination, like))) or 0
 
 
-def discard_dead(session: Session, destination: str, error: str | None = None) -> int:
+def discard_dead(session: Session, destination: str, like: Outcome | None = None) -> int:
     """Cancel the dead letters to a destination; return how many."""
-    number = count_dead(session, destination, error)
+    number = count_dead(session, destination, like)
     session.execute(
         update(Delivery)
-        .where(*_dead(destination, error))
+        .where(*_dead(destination, like))
         .values(state=DeliveryState.CANCELLED)
         .execution_options(synchronize_session=False)
     )
@@ -148,8 +173,12 @@ def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:
     return [Delivery.result_id.in_(results), Delivery.destination == destination]
 
 
-def _dead(destination: str, error: str | None) -> list[ColumnElement[bool]]:
+def _dead(destination: str, like: Outcome | None) -> list[ColumnElement[bool]]:
     wanted = [Delivery.state == DeliveryState.DEAD, Delivery.destination == destination]
-    if error is not None:
-        wanted.append(Delivery.last_error == error)
+    if like is not None:
+        wanted += [
+            Delivery.cause == like.cause,
+            Delivery.store_status.is_not_distinct_from(like.status),
+            Delivery.peer_text == like.peer_text,
+        ]
     return wanted

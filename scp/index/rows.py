@@ -5,6 +5,7 @@ from datetime import datetime
 
 from inference.findings import CALLED, Change, Prediction
 from scp.index.schema import DeliveryState, FilmState
+from scp.outcomes import Outcome
 
 # probabilities nearer to each other are the same number, rounded
 _SAME = 1e-5
@@ -107,12 +108,12 @@ class ChoiceRow:
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """One result at one destination."""
+    """One result at one destination; ``outcome`` is its last attempt's, None before any."""
 
     destination: str
     state: DeliveryState
     attempts: int
-    last_error: str
+    outcome: Outcome | None
     last_attempt_at: datetime | None
     next_attempt_at: datetime | None
     delivered_at: datetime | None
@@ -150,14 +151,17 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class DestinationRow:
-    """Where a film's whole answer stands at one destination: the state of its worst result."""
+    """Where a film's whole answer stands at one destination: the state of its worst result.
+
+    ``outcome`` is the first that was not plain success: a failure, or a warning.
+    """
 
     destination: str
     state: DeliveryState
     delivered: int
     total: int
     attempts: int
-    last_error: str
+    outcome: Outcome | None
     next_attempt_at: datetime | None
 
 

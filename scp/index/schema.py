@@ -277,6 +277,7 @@ class Delivery(Base):
     """One result on its way to one destination.
 
     ``job`` numbers the jobs of a film and destination: the one that is to bring this result.
+    ``cause`` to ``peer_text`` are the `scp.outcomes.Outcome` of the last attempt, "" before any.
     """
 
     __tablename__ = "delivery"
@@ -288,7 +289,10 @@ class Delivery(Base):
     state: Mapped[DeliveryState] = mapped_column(index=True)
     job: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
-    last_error: Mapped[str] = mapped_column(default="")
+    cause: Mapped[str] = mapped_column(default="")
+    kind: Mapped[str] = mapped_column(default="", index=True)
+    store_status: Mapped[int | None]
+    peer_text: Mapped[str] = mapped_column(default="")
     last_attempt_at: Mapped[datetime | None] = mapped_column(index=True)
     next_attempt_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]

@@ -7,7 +7,6 @@ rows because a reader needs them on the page; they never go to a log.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
@@ -15,11 +14,10 @@ from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinl
 from inference.findings import FINDINGS
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
+from scp.index.delivery_rows import delivery_row, destination_rows
 from scp.index.outputs import SiteView, site_view
 from scp.index.rows import (
     Applied,
-    DeliveryRow,
-    DestinationRow,
     FilmRow,
     FindingRow,
     PriorRow,
@@ -29,21 +27,11 @@ from scp.index.rows import (
 from scp.index.schema import (
     Analysis,
     Comparison,
-    Delivery,
-    DeliveryState,
     Instance,
     Patient,
     Result,
     Series,
     Study,
-)
-
-# of a film's results at one destination, the state that most needs a look stands for all
-_WORST_FIRST = (
-    DeliveryState.DEAD,
-    DeliveryState.PENDING,
-    DeliveryState.CANCELLED,
-    DeliveryState.DELIVERED,
 )
 
 
@@ -172,7 +160,7 @@ def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list
                 sop_class_uid=row.sop_class_uid,
                 size_bytes=row.size_bytes,
                 created_at=row.created_at,
-                deliveries=tuple(_delivery(delivery) for delivery in row.deliveries),
+                deliveries=tuple(delivery_row(delivery) for delivery in row.deliveries),
                 withdrawn=row.withdrawn or "",
                 applied=_applied(row.applied) if row.applied else None,
             )
@@ -224,7 +212,7 @@ def _row(
         notes=tuple(analysis.notes) if analysis else (),
         prior=prior_row(comparison) if comparison else None,
         results=results,
-        destinations=_destinations(results),
+        destinations=destination_rows(results),
     )
 
 
@@ -256,42 +244,3 @@ def prior_row(comparison: Comparison) -> PriorRow:
     """Return which film was the prior."""
     film = comparison.prior.instance
     return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)
-
-
-def _delivery(row: Delivery) -> DeliveryRow:
-    """Return how one result fares at one destination."""
-    return DeliveryRow(
-        destination=row.destination,
-        state=row.state,
-        attempts=row.attempts,
-        last_error=row.last_error,
-        last_attempt_at=row.last_attempt_at,
-        next_attempt_at=row.next_attempt_at,
-        delivered_at=row.delivered_at,
-    )
-
-
-def _destinations(results: Sequence[ResultRow]) -> tuple[DestinationRow, ...]:
-    """Sum up a film's deliveries, by destination."""
-    deliveries = sorted(
-        (delivery for result in results for delivery in result.deliveries),
-        key=lambda delivery: (delivery.destination, _WORST_FIRST.index(delivery.state)),
-    )
-    return tuple(
-        _destination(name, list(group))
-        for name, group in groupby(deliveries, key=lambda delivery: delivery.destination)
-    )
-
-
-def _destination(name: str, deliveries: list[DeliveryRow]) -> DestinationRow:
-    """Sum up the deliveries to one destination, the worst of which comes first."""
-    times = [delivery.next_attempt_at for delivery in deliveries if delivery.next_attempt_at]
-    return DestinationRow(
-        destination=name,
-        state=deliveries[0].state,
-        delivered=sum(delivery.state is DeliveryState.DELIVERED for delivery in deliveries),
-        total=len(deliveries),
-        attempts=max(delivery.attempts for delivery in deliveries),
-        last_error=next((d.last_error for d in deliveries if d.last_error), ""),
-        next_attempt_at=min(times, default=None),
-    )

@@ -8,6 +8,19 @@ from inference.operating_points import OperatingSettings
 from inference.settings import DrawingSettings, RegionSettings
 
 
+class ResultKind(StrEnum):
+    """The kinds of objects, by the names of `scp.results.kinds`."""
+
+    SUMMARY = "summary-capture"
+    CLOSEUP = "finding-capture"
+    COMPARISON = "comparison-capture"
+    REPORT = "report"
+    PRESENTATION_STATE = "presentation-state"
+    SEGMENTATION = "segmentation"
+    LABEL_MAP = "label-map"
+    NOT_ANALYSED = "not-analysed"
+
+
 class ReportClass(StrEnum):
     """The SOP classes that a report may have; the content is the same."""
 

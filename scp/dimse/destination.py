@@ -1,0 +1,35 @@
+"""Where results go, and what a site can set about it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scp.dimse.peers import AETitle
+from scp.results.settings import ResultKind
+
+
+class DestinationSettings(BaseModel):
+    """Where results go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it")
+    ae_title: AETitle = Field(description="its AE title")
+    host: str = Field(description="its address or host name")
+    port: int = Field(ge=1, le=65535, description="its DICOM port")
+    kinds: tuple[ResultKind, ...] = Field(
+        (),
+        description='which kinds of object it gets, as ["report", "summary-capture"]; empty: '
+        "all that [results] makes. summary-capture, finding-capture, comparison-capture, report, "
+        "presentation-state, segmentation, label-map, not-analysed",
+    )
+    timeout_s: float = Field(
+        30, gt=0, description="seconds without an answer after which an attempt has failed"
+    )
+    first_retry_s: float = Field(
+        5, gt=0, description="seconds until the second attempt; each further wait is twice as long"
+    )
+    longest_retry_s: float = Field(
+        300, gt=0, description="the longest wait: a PACS that returns gets its results within it"
+    )
+    give_up_after_h: float = Field(
+        72, gt=0, description="hours until a dead letter: longer than a weekend's outage"
+    )

@@ -1,0 +1,228 @@
+"""pynetdicom's upper layer (PS3.8), kind to odd peers and at an end at once with broken ones.
+
+::
+
+    odd but readable    put right (`scp.dimse.negotiation`) and logged
+    cannot be read,     A-ABORT, the connection is closed, and whoever waits is told at once:
+    or out of turn      nothing is raised, and no slot is held until a timeout
+"""
+
+import socket
+import struct
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
+from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu_primitives import A_P_ABORT
+from pynetdicom.transport import AssociationSocket
+
+from scp.dimse.negotiation import Negotiation, read_negotiation
+
+_NEGOTIATION = (0x01, 0x02)
+_ANSWERS = (0x01, 0x02, 0x03)  # whose values are checked while they are read
+_P_DATA = 0x04
+_MOST_BYTES = {_P_DATA: 1 << 28} | dict.fromkeys(_NEGOTIATION, 1 << 20)
+_SMALL = 64  # bytes; what the other PDUs may have at most, with room for what nobody needs
+_DRAINED = 1 << 20
+
+
+class End(StrEnum):
+    """What ended an association, or kept it from beginning."""
+
+    MALFORMED = "malformed"
+    PEER_ABORTED = "aborted by the peer"
+    CLOSED = "connection closed"
+    SILENT = "silent"
+
+
+# PS3.8 9.2.1: A-ABORT came, the connection closed, the ARTIM timer expired
+_ENDS = {"Evt16": End.PEER_ABORTED, "Evt17": End.CLOSED, "Evt18": End.SILENT}
+_PEER_IS_WRONG = ("AA-1", "AA-7", "AA-8")
+_OUR_ABORT = "Evt15"
+
+
+class _States(StateMachine):  # type: ignore[misc]
+    """PS3.8 9.2, without waiting for a peer that has already gone wrong."""
+
+    dul: "UpperLayer"
+
+    def do_action(self, event: str) -> None:
+        """Act on an event; whatever is not to be acted on ends the association."""
+        before = self.current_state
+        action = TRANSITION_TABLE.get((event, before))
+        if event == "Evt2":  # the connection that we asked for stands
+            self.dul.connected = True
+        if event in _ENDS and before != "Sta13":  # there it is what is waited for
+            self.dul.note(_ENDS[event])
+        if action is None or (action in _PEER_IS_WRONG and event != _OUR_ABORT):
+            self.dul.give_up()
+            return
+        try:
+            super().do_action(event)
+        except Exception:
+            self.dul.give_up()
+            return
+        if before == "Sta2" and self.current_state == "Sta1":
+            self.dul.to_user_queue.put(None)  # no request will come
+
+
+class UpperLayer(DULServiceProvider):  # type: ignore[misc]
+    """Reads and writes PDUs.
+
+    Attributes
+    ----------
+    end
+        What ended the association first; None while nothing has, and after a release.
+    connected
+        Whether a connection that we asked for ever stood.
+    heard
+        Whether the peer has sent anything.
+    negotiation
+        The peer's request or acceptance, once it came.
+    """
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__(assoc)
+        self.state_machine = _States(self)
+        self.end: End | None = None
+        self.connected = self.heard = False
+        self.negotiation = Negotiation()
+
+    def note(self, end: End) -> None:
+        """Keep what came first: the rest follows from it."""
+        if not self.assoc.is_released:
+            self.end = self.end or end
+
+    def give_up(self) -> None:
+        """A-ABORT, close, and tell whoever waits for this peer."""
+        self.note(End.MALFORMED)
+        waits_for_request = self.state_machine.current_state == "Sta2"
+        connection = self.socket
+        if connection is not None and connection.socket is not None:
+            _abort(connection.socket)
+            connection.close()
+        self.assoc.is_aborted = True
+        self.assoc.is_established = False
+        self.state_machine.current_state = "Sta1"
+        evt.trigger(self.assoc, evt.EVT_CONN_CLOSE, {"address": None})
+        self.assoc.dimse.msg_queue.put((None, None))
+        self.to_user_queue.put(None if waits_for_request else A_P_ABORT())
+        self.artim_timer.stop()
+        self.kill_dul()
+
+    def _read_pdu_data(self) -> None:
+        """Read one PDU; queue the event that it is (PS3.8 9.2.1)."""
+        try:
+            self.event_queue.put(self._read())
+        except TimeoutError:
+            self.note(End.SILENT)
+            self.event_queue.put("Evt17")
+        except OSError:
+            self.event_queue.put("Evt17")
+        except Exception:
+            self.event_queue.put("Evt19")
+
+    def _read(self) -> str:
+        assert self.socket is not None
+        head = self.socket.recv(6)
+        self.heard = self.heard or bool(head)
+        if len(head) < 6:
+            return "Evt17"
+        kind, length = struct.unpack(">BxL", head)
+        if not 1 <= kind <= 7 or length > _MOST_BYTES.get(kind, _SMALL):
+            return "Evt19"
+        body = self.socket.recv(length)
+        if len(body) < length:
+            return "Evt17"
+        pdu, event = self._decode_pdu(head + body)
+        self._recv_pdu.put(pdu)
+        return event
+
+    def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
+        data = bytes(bytestream)
+        if data[0] in _NEGOTIATION:
+            self.negotiation = read_negotiation(data)
+            data = self.negotiation.data
+        elif data[0] == _P_DATA:
+            data = _renumbered(data, self.negotiation.context_ids)
+        pdu, event = super()._decode_pdu(bytearray(data))
+        if data[0] in _ANSWERS:
+            pdu.to_primitive()  # raises here, where it can be answered
+        return pdu, event
+
+    def _send(self, pdu: Any) -> None:
+        """Write a PDU, with the context IDs that the peer knows."""
+        assert self.socket is not None
+        inner = {odd: number for number, odd in self.negotiation.context_ids.items()}
+        data = pdu.encode()
+        if data[0] == _P_DATA:
+            data = _renumbered(data, inner)
+        elif data[0] == 0x02:
+            data = _renumbered_answer(data, inner)
+        self.socket.send(data)
+        evt.trigger(self.assoc, evt.EVT_PDU_SENT, {"pdu": pdu})
+
+
+def _renumbered(data: bytes, numbers: dict[int, int]) -> bytes:
+    """Return a P-DATA-TF whose values are in other presentation contexts (PS3.8 9.3.5)."""
+    if all(number == other for number, other in numbers.items()):
+        return data
+    changed, offset = bytearray(data), 6
+    while offset + 5 <= len(changed):
+        changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
+        offset += 4 + int.from_bytes(changed[offset : offset + 4], "big")
+    return bytes(changed)
+
+
+def _renumbered_answer(data: bytes, numbers: dict[int, int]) -> bytes:
+    """Return an A-ASSOCIATE-AC for presentation contexts as the peer numbers them."""
+    changed, offset = bytearray(data), 74
+    while offset + 5 <= len(changed):
+        if changed[offset] == 0x21:
+            changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
+        offset += 4 + int.from_bytes(changed[offset + 2 : offset + 4], "big")
+    return bytes(changed)
+
+
+def _abort(connection: socket.socket) -> None:
+    """Send A-ABORT so that it arrives: unread bytes would make a reset of the closing."""
+    pdu = A_ABORT_RQ()
+    pdu.source, pdu.reason_diagnostic = 0x02, 0x00
+    with suppress(OSError):
+        connection.settimeout(1)
+        connection.sendall(pdu.encode())
+        connection.shutdown(socket.SHUT_WR)
+        connection.setblocking(False)
+        drained = 0
+        while drained < _DRAINED and (data := connection.recv(65536)):
+            drained += len(data)
+
+
+def use_upper_layer(association: Association) -> UpperLayer:
+    """Give an association that has not begun this upper layer."""
+    layer, before = UpperLayer(association), association.dul
+    layer.socket, layer.event_queue = before.socket, before.event_queue
+    association.dul = layer
+    association.acse_timeout = association.acse_timeout  # its timers are the layer's
+    association.network_timeout = association.network_timeout
+    return layer
+
+
+class RequestingAE(AE):  # type: ignore[misc]
+    """An application entity whose requested associations have this upper layer."""
+
+    def _create_socket(self, assoc: Association, *where: Any) -> AssociationSocket:
+        use_upper_layer(assoc)
+        return super()._create_socket(assoc, *where)
+
+
+def layer_of(association: Association) -> UpperLayer:
+    """Return the upper layer of an association."""
+    layer = association.dul
+    assert isinstance(layer, UpperLayer)
+    return layer

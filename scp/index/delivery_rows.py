@@ -1,0 +1,59 @@
+"""How a film's results fare at its destinations, as pages and scripts read it."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from scp.index.deliveries import outcome_of
+from scp.index.rows import DeliveryRow, DestinationRow, ResultRow
+from scp.index.schema import Delivery, DeliveryState
+from scp.outcomes import Kind
+
+# of a film's results at one destination, the state that most needs a look stands for all
+_WORST_FIRST = (
+    DeliveryState.DEAD,
+    DeliveryState.PENDING,
+    DeliveryState.CANCELLED,
+    DeliveryState.DELIVERED,
+)
+
+
+def delivery_row(row: Delivery) -> DeliveryRow:
+    """Return how one result fares at one destination."""
+    return DeliveryRow(
+        destination=row.destination,
+        state=row.state,
+        attempts=row.attempts,
+        outcome=outcome_of(row),
+        last_attempt_at=row.last_attempt_at,
+        next_attempt_at=row.next_attempt_at,
+        delivered_at=row.delivered_at,
+    )
+
+
+def destination_rows(results: Sequence[ResultRow]) -> tuple[DestinationRow, ...]:
+    """Sum up a film's deliveries, by destination."""
+    deliveries = sorted(
+        (delivery for result in results for delivery in result.deliveries),
+        key=lambda delivery: (delivery.destination, _WORST_FIRST.index(delivery.state)),
+    )
+    return tuple(
+        _destination(name, list(group))
+        for name, group in groupby(deliveries, key=lambda delivery: delivery.destination)
+    )
+
+
+def _destination(name: str, deliveries: list[DeliveryRow]) -> DestinationRow:
+    """Sum up the deliveries to one destination, the worst of which comes first."""
+    times = [delivery.next_attempt_at for delivery in deliveries if delivery.next_attempt_at]
+    return DestinationRow(
+        destination=name,
+        state=deliveries[0].state,
+        delivered=sum(delivery.state is DeliveryState.DELIVERED for delivery in deliveries),
+        total=len(deliveries),
+        attempts=max(delivery.attempts for delivery in deliveries),
+        outcome=next(
+            (d.outcome for d in deliveries if d.outcome and d.outcome.kind is not Kind.SUCCESS),
+            None,
+        ),
+        next_attempt_at=min(times, default=None),
+    )
