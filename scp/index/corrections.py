@@ -147,7 +147,7 @@ def _withdraw_results(session: Session, instance: Instance, why: str) -> None:
     session.execute(
         update(Delivery)
         .where(Delivery.result_id.in_(own), Delivery.state.in_(waiting))
-        .values(state=DeliveryState.CANCELLED, last_error="", next_attempt_at=None)
+        .values(state=DeliveryState.CANCELLED, next_attempt_at=None)
         .execution_options(synchronize_session=False)
     )
     session.execute(
