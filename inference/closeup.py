@@ -11,7 +11,7 @@ from inference.comparison import FindingChange
 from inference.drawing import Caption, interval
 from inference.film import Film
 from inference.findings import FINDINGS, NOT_VERIFIED, FloatArray, Prediction
-from inference.panels import Panel, heat_legend, percent
+from inference.panels import Panel, heat_legend
 from inference.pictures import (
     SIDE,
     STROKE_WIDTH,
@@ -25,6 +25,7 @@ from inference.pictures import (
 )
 from inference.regions import rectangle
 from inference.settings import DrawingSettings
+from inference.statements import against_threshold
 
 # layout in units of 1/1500 of the long edge that is set: letters are those of the other pages,
 # and a page needs a third of their bytes
@@ -71,9 +72,9 @@ def draw_closeup(
     edge, width = page.px(MARGIN), page.px(WIDTH - 2 * MARGIN)
     page.text(edge, page.px(10), settings.label, 20, YELLOW, width=page.px(WIDTH * 0.66))
     page.text(edge, page.px(13), software, 16, GREY, width=width, align="right")
-    name, probability = FINDINGS[finding].name, percent(prediction.probabilities[finding])
-    said = f"{name} {probability}: POSITIVE, threshold {percent(prediction.thresholds[finding])}"
-    page.text(edge, page.px(HEADER), said, 24, YELLOW, width=width)
+    probability, threshold = prediction.probabilities[finding], prediction.thresholds[finding]
+    said = f"{FINDINGS[finding].name} {against_threshold(probability, threshold)}"
+    page.text(edge, page.px(HEADER), said, 22, YELLOW, width=width)
     about = f"Chest X-ray {caption}. {_change(caption, prior, change)}"
     page.text(edge, page.px(HEADER + 38), about, 18, WHITE, width=width)
     # the outline looks as on the picture of all findings
@@ -91,7 +92,7 @@ def _change(caption: Caption, prior: Caption | None, change: FindingChange | Non
     if prior is None or change is None:
         return "Change: not known"
     day = prior.day.isoformat() if prior.day else "a film without a date"
-    return f"Change: {change.said} since {day}{interval(caption, prior)}"
+    return f"Change: {change.change} since {day}{interval(caption, prior)}"
 
 
 def _draw_pictures(

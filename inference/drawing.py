@@ -27,6 +27,7 @@ from inference.pictures import SIDE, STROKES, dimmed, heat_over, shown, sided
 from inference.plates import Plate, changed, film_plates, heat_plates
 from inference.regions import Outlines
 from inference.settings import DrawingSettings
+from inference.statements import outcome_in_full
 
 # Page layout in units of 1/1500 of the long edge. 1500 x 984 fits a 1080p screen at 100 %.
 PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
@@ -93,7 +94,8 @@ def draw_findings(
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
     panel.gap(6)
-    panel.line(_summary(prediction), 22, YELLOW if prediction.positive.any() else WHITE)
+    above = int(prediction.positive.sum())
+    panel.paragraph(outcome_in_full(above), 20, YELLOW if above else WHITE)
     panel.line(_compared_with(caption, prior, comparison), 17, GREY)
     panel.gap(2)
     findings_table(panel, prediction, order, strokes, comparison)
@@ -188,13 +190,6 @@ def _ranked(prediction: Prediction) -> list[int]:
 
 def _model(model: ModelIdentity) -> str:
     return f"Model {model.name} {model.version}  (SHA-256 {model.sha256[:12]})"
-
-
-def _summary(prediction: Prediction) -> str:
-    count = int(prediction.positive.sum())
-    if not count:
-        return "No finding at or above its threshold"
-    return f"{count} of {len(FINDINGS)} findings at or above the threshold"
 
 
 def _compared_with(current: Caption, prior: Caption | None, comparison: Comparison | None) -> str:

@@ -6,7 +6,7 @@ Codes were verified against the DICOM dictionaries and independent public code b
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,18 @@ class ModelIdentity:
     sha256: str
 
 
+@overload
+def reaches(probability: float, threshold: float) -> bool: ...
+@overload
+def reaches(probability: FloatArray, threshold: FloatArray) -> npt.NDArray[np.bool_]: ...
+def reaches(probability: Any, threshold: Any) -> Any:
+    """Decide whether a finding is positive: its probability reaches the threshold.
+
+    The only place that decides; `inference.statements` has the words for it.
+    """
+    return probability >= threshold
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
     """What the network says of one film, free of any site's settings; in the order of `FINDINGS`.
@@ -137,8 +149,7 @@ class Prediction:
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
         """(14,), True where the probability reaches the finding's threshold."""
-        positive: npt.NDArray[np.bool_] = self.probabilities >= self.thresholds
-        return positive
+        return reaches(self.probabilities, self.thresholds)
 
     @property
     def withheld(self) -> npt.NDArray[np.bool_]:

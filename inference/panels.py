@@ -8,6 +8,7 @@ from inference.colours import Rgb, difference_table, heat_table
 from inference.comparison import Comparison
 from inference.findings import FINDINGS, Prediction
 from inference.pictures import Stroke
+from inference.statements import both, percent, side_of_threshold
 
 MARGIN, ROW = 18, 29  # units
 _NOTE, _SMALL = 17, 16  # units: sizes of letters
@@ -15,15 +16,12 @@ TINT: Colour = (58, 52, 30)  # behind a positive finding's row
 
 _IN_A_ROW = 3  # names of outlines
 
-CONFIDENCE = "(%): so many of 100 film pairs without change differ less."
-
 Align = Literal["left", "right", "center"]
 Cell = tuple[str, float, float, Align]  # text, left edge and width in units, alignment
 FINDING_COLUMNS: tuple[tuple[float, float, Align], ...] = (
     (42, 144, "left"),
     (178, 84, "right"),
-    (264, 78, "right"),
-    (350, 82, "left"),
+    (280, 150, "left"),
     (436, 88, "left"),
 )
 CHANGE_COLUMNS: tuple[tuple[float, float, Align], ...] = (
@@ -129,11 +127,6 @@ class Panel:
             x += 2 * step
 
 
-def percent(probability: float) -> str:
-    """Read a probability as "93.0 %"."""
-    return f"{100 * probability:.1f} %"
-
-
 def findings_table(
     panel: Panel,
     prediction: Prediction,
@@ -141,12 +134,12 @@ def findings_table(
     strokes: Mapping[int, Stroke],
     comparison: Comparison | None,
 ) -> None:
-    """Write all findings: probability, threshold, positive or not, change if known.
+    """Write all findings: probability, side of the site's threshold, change if known.
 
     ``strokes`` are the lines of the outlines that are drawn, by finding.
     """
     changes = comparison.changes if comparison is not None and comparison.comparable else None
-    heads = ("Finding", "Probability", "Threshold", "Result", "Change" if changes else "")
+    heads = ("Finding", "Probability", "Site's threshold", "Change" if changes else "")
     panel.row(_finding_cells(heads), GREY, 16)
     panel.rule()
     for i in order:
@@ -155,11 +148,13 @@ def findings_table(
             panel.tint()
         if i in strokes:
             panel.stroke_sample(*strokes[i])
+        probability, threshold = prediction.probabilities[i], prediction.thresholds[i]
+        here, line = both(probability, threshold)
+        word = side_of_threshold(probability, threshold)
         cells = (
             FINDINGS[i].name,
-            percent(prediction.probabilities[i]),
-            percent(prediction.thresholds[i]),
-            "POSITIVE" if positive else "negative",
+            here,
+            f"{word.upper() if positive else word} {line}",
             str(changes[i].change) if changes else "",
         )
         panel.row(_finding_cells(cells), YELLOW if positive else WHITE)
@@ -210,11 +205,9 @@ def changes_table(panel: Panel, comparison: Comparison) -> None:
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         if change.called:
             panel.tint()
-        cells = (finding.name, percent(change.prior), percent(change.current), change.said)
+        cells = (finding.name, percent(change.prior), percent(change.current), str(change.change))
         panel.row(_change_cells(cells), YELLOW if change.called else WHITE)
     panel.rule()
-    if any(change.called for change in comparison.changes):
-        panel.paragraph(CONFIDENCE, 16, GREY)
 
 
 def _change_cells(texts: Sequence[str]) -> list[Cell]:

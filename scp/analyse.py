@@ -14,6 +14,7 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from inference.statements import NOT_VERIFIED
 from scp.answering import Answerer
 from scp.archive import Archive
 from scp.commands import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
@@ -145,13 +146,16 @@ def _prior(film: FilmRow | None) -> str:
 
 def _print(analysed: Iterable[Analysed], out: Path) -> None:
     console = Console()
-    table = Table("film", "outcome", "positive findings", "change since prior", "prior")
+    table = Table(
+        "film", "outcome", "limits", "findings above the site's threshold", "change", "prior"
+    )
     for item in analysed:
         positives = item.film.positives if item.film is not None else ()
         table.add_row(
             item.source,
             item.outcome,
-            "\n".join(f"{finding.name} {finding.probability:.0%}" for finding in positives),
+            "\n".join(item.film.notes) if item.film is not None else "",
+            _found(item.film),
             "\n".join(
                 f"{finding.name} {finding.change}" for finding in positives if finding.change
             ),
@@ -159,4 +163,12 @@ def _print(analysed: Iterable[Analysed], out: Path) -> None:
         )
     console.print(table)
     console.print(f"All probabilities, the objects and previews are in {out}")
-    console.print(NOT_A_DEVICE)
+    console.print(f"{NOT_VERIFIED} {NOT_A_DEVICE}")
+
+
+def _found(film: FilmRow | None) -> str:
+    """Name the findings above their thresholds; without any, say what that means."""
+    if film is None or not film.findings:
+        return ""
+    found = (f"{finding.name} {finding.meaning}" for finding in film.positives)
+    return "\n".join(found) or film.outcome

@@ -20,9 +20,9 @@ from inference.film import PICTURES
 from inference.findings import FINDINGS
 from inference.gate import Refusal
 from inference.header import text
-from inference.panels import percent
 from inference.plates import draw_plates, film_plates, heat_plates
 from inference.settings import DrawingSettings
+from inference.statements import NOT_VERIFIED, percent
 from scp.commands import NOT_A_DEVICE, progress
 from scp.config import Settings
 from scp.errors import ConfigError, HilumError, Refused
@@ -265,7 +265,7 @@ def _print(pair: Pair, out: Path) -> None:
     else:
         console.print(f"not comparable: {comparison.reason}")
     console.print(f"The pictures and {FACTS} are in {out}")
-    console.print(NOT_A_DEVICE)
+    console.print(f"{NOT_VERIFIED} {NOT_A_DEVICE}")
 
 
 def _table(comparison: Comparison) -> Table:
@@ -273,14 +273,12 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("prior", justify="right")
     table.add_column("current", justify="right")
     table.add_column("change")
-    table.add_column("pairs without change that differ less", justify="right")
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         table.add_row(
             finding.name,
             percent(change.prior),
             percent(change.current),
-            str(change.change),
-            "" if change.confidence is None else f"{100 * change.confidence:.0f} %",
+            change.said,
             style="bold" if change.called else None,
         )
     return table

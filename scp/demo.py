@@ -25,6 +25,7 @@ from rich.table import Table
 from skimage.transform import SimilarityTransform, warp
 
 from inference.findings import FloatArray
+from inference.statements import NOT_VERIFIED, percent, side_of_threshold
 from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress, send_files
 from scp.config import Settings
 from scp.dimse.destination import DestinationSettings
@@ -194,15 +195,15 @@ def _fetch(url: str, row: FilmRow, prefix: Path) -> list[Path]:
 def _print(row: FilmRow, paths: list[Path], url: str) -> None:
     console = Console()
     console.print(f"The current film: {outcome_of(row)} (model {row.model})")
-    table = Table("finding", "probability", "threshold", "positive", "prior", "change")
+    table = Table("finding", "probability", "site's threshold", "prior", "change")
     for finding in row.findings:
         prior = finding.prior_probability
         table.add_row(
             finding.name,
-            f"{finding.probability:.0%}",
-            f"{finding.threshold:.0%}",
-            "yes" if finding.positive else "",
-            "" if prior is None else f"{prior:.0%}",
+            percent(finding.probability),
+            side_of_threshold(finding.probability, finding.threshold)
+            + f" {percent(finding.threshold)}",
+            "" if prior is None else percent(prior),
             str(finding.change or ""),
         )
     console.print(table)
@@ -211,4 +212,5 @@ def _print(row: FilmRow, paths: list[Path], url: str) -> None:
         files_table.add_row(str(path), f"{path.stat().st_size:,}")
     console.print(files_table)
     console.print(f"Both films are on the dashboard: {url}")
+    console.print(f"{row.outcome} {NOT_VERIFIED}")
     console.print(f"The earlier film is simulated. {NOT_A_DEVICE}")

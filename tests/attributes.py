@@ -45,7 +45,7 @@ SAID = {
     "SoftwareVersions": "hilum's version",
     "SecondaryCaptureDeviceSoftwareVersions": "hilum's version",
     "DeviceSerialNumber": "`[receiver] ae_title`",
-    "ImageComments": "`[results.drawing] label`",
+    "ImageComments": "`[results.drawing] label`; not verified by a physician",
     "DateOfSecondaryCapture": "when the film was read",
     "TimeOfSecondaryCapture": "when the film was read",
     "ContentCreatorName": "empty",

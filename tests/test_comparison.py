@@ -316,7 +316,7 @@ def test_the_confidence_is_the_share_of_films_without_change_that_differ_less():
     assert measured.confidence("Mass", -2.0) == pytest.approx(0.95)
     assert measured.confidence("Mass", 1e9) == SHARES[-1]  # no more than was measured
     (said, *_) = changes(prediction(0.99), prediction(0.01), measured)
-    assert said.said == "new (99 %)"
+    assert said.said == "new: differs more than in 99 of 100 pairs without change"
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_positive_findings_are_shown_with_probability_and_the_others_are_not(sit
     with site.invent() as invented:
         invented.analysis(invented.film(), {"Effusion": 0.81, "Nodule": 0.5, "Mass": 0.499})
     page = site.page()
-    assert "Effusion <b>81 %</b>" in page
-    assert "Nodule <b>50 %</b>" in page  # at its threshold is positive
+    assert 'Effusion <b>81.0 %</b> <span class="quiet">threshold 50.0 %</span>' in page
+    assert "Nodule <b>50.0 %</b>" in page  # at its threshold is positive
     assert "Mass" not in page.partition("<table")[2]  # the search before it names all findings
 
 
@@ -55,7 +55,10 @@ def test_a_read_film_without_positives_says_so_and_an_unread_one_says_nothing_of
     with site.invent() as invented:
         unread = invented.film(age_s=10, state=FilmState.RECEIVED).uid
         invented.analysis(invented.film(age_s=20))
-    assert site.page().count("no finding at or above its threshold") == 1
+    said = (
+        "None of the 14 findings looked for is above the site&#39;s threshold. This is no statement"
+    )
+    assert site.page().count(said) == 1
     assert "threshold" not in site.page(f"/films/{unread}")
 
 

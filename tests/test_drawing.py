@@ -36,7 +36,9 @@ def coloured(rgb):
 def test_a_film_without_positive_findings_is_drawn_without_any_colour(written):
     rgb = drawn(FILM, prediction({}), **WORDS)
     assert not coloured(film_area(rgb)).any()
-    assert "No finding at or above its threshold" in written
+    said = " ".join(written)
+    assert "None of the 14 findings looked for is above the site's threshold." in said
+    assert "This is no statement that the film is normal." in said
 
 
 def test_a_strong_heat_map_below_the_threshold_is_not_drawn():
@@ -72,15 +74,14 @@ def test_the_corners_of_the_film_stay_as_they_are():
 def test_the_table_says_probability_threshold_result_and_change_of_all_findings(written):
     drawn(FILM, prediction(), comparison=comparison(), **WORDS)
     for k in range(14):
-        start = written.index("Change") + 1 + 5 * k
-        name, probability, threshold, result, change = written[start : start + 5]
-        assert threshold == "30.0 %"
+        start = written.index("Change") + 1 + 4 * k
+        name, probability, threshold, change = written[start : start + 4]
         if name == "Nodule":
-            assert (probability, result, change) == ("93.0 %", "POSITIVE", "new")
+            assert (probability, threshold, change) == ("93.0 %", "ABOVE 30.0 %", "new")
         elif name == "Effusion":
-            assert (probability, result, change) == ("81.0 %", "POSITIVE", "decreased")
+            assert (probability, threshold, change) == ("81.0 %", "ABOVE 30.0 %", "decreased")
         else:
-            assert (probability, result, change) == ("5.0 %", "negative", "unchanged")
+            assert (probability, threshold, change) == ("5.0 %", "below 30.0 %", "unchanged")
 
 
 def test_what_is_burned_in_names_label_software_model_and_date(written):
@@ -163,8 +164,8 @@ def test_a_single_finding_is_shown_with_its_map_and_with_its_place_enlarged_and_
 def test_a_single_finding_says_probability_threshold_and_change(written):
     change = comparison().changes[LABELS.index("Nodule")]
     closeup(prediction(), "Nodule", prior=PRIOR, change=change)
-    assert "Nodule 93.0 %: POSITIVE, threshold 30.0 %" in written
-    said = "Chest X-ray 2025-01-02, PA. Change: new (99 %) since 2024-01-02, 366 days earlier"
+    assert "Nodule 93.0 %, above the site's threshold (30.0 %)" in written
+    said = "Chest X-ray 2025-01-02, PA. Change: new since 2024-01-02, 366 days earlier"
     assert said in written
     assert WORDS["settings"].label in written
     closeup(prediction(), "Nodule")

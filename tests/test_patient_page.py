@@ -56,7 +56,7 @@ def test_each_finding_is_drawn_with_its_points_to_scale_and_linked(site):
     assert page.count("<desc") == 14
     mass = drawing(page, "Mass")
     assert re.findall(r'href="/films/([0-9.]+)"', mass) == uids
-    assert "1 of 3 films at or above" in mass
+    assert "1 of 3 films are above it" in mass
     xs = [float(x) for x in re.findall(r'class="dot[^"]*" cx="([0-9.]+)"', mass)]
     assert xs == pytest.approx([LEFT, LEFT + (WIDTH - LEFT - RIGHT) / 4, WIDTH - RIGHT], abs=0.1)
     assert page.index('id="t-Mass"') < page.index('id="t-Atelectasis"')  # was positive: first
@@ -165,6 +165,6 @@ def test_a_line_says_in_words_from_where_to_where_it_went():
     (line,) = finding_lines(points, {"Mass": 0.5})
     assert line.says == (
         "From 25.0% on 2026-01-01 to 75.0% on 2026-01-03."
-        " Threshold 50.0%; 1 of 2 films at or above."
+        " The site's threshold is 50.0%; 1 of 2 films are above it."
     )
     assert [dot.positive for dot in line.dots] == [False, True]

@@ -93,7 +93,7 @@ def named(ds, code):
 
 
 def states(ds):
-    """Present or Absent by the code of the finding, of the top-level panel."""
+    """Present or below the threshold by the code of the finding, of the top-level panel."""
     panel = named(ds, "C0034375")[0]
     codes = {f.code.value for f in FINDINGS}
     return {
@@ -269,7 +269,9 @@ def test_captures_say_what_they_are_and_what_they_were_made_from():
         assert ds.ConversionType == "WSD"
         assert ds.Modality == "OT"
         assert ds.ImageType[:2] == ["DERIVED", "SECONDARY"]
-        assert ds.ImageComments == "AI RESULT - FOR RESEARCH USE ONLY"
+        assert ds.ImageComments == (
+            "AI RESULT - FOR RESEARCH USE ONLY. Made by a machine, not verified by a physician."
+        )
         assert (ds.Manufacturer, ds.SoftwareVersions) == ("hilum", "0.1.0")
         assert "PixelSpacing" not in ds
         assert ds.PatientOrientation == ["L", "F"]
@@ -332,8 +334,8 @@ def test_the_report_says_all_14_findings():
     assert {code for code, state in said.items() if state == "Present"} == positive
     words = [item.TextValue for item in named(ds, "121071") if item.ValueType == "TEXT"]
     assert len(words) == 14
-    assert "Nodule: 93.0 % (Present; threshold 30.0 %)" in words
-    assert "Hernia: 5.0 % (Absent; threshold 30.0 %)" in words
+    assert "Nodule: 93.0 %, above the site's threshold (30.0 %)" in words
+    assert "Hernia: 5.0 %, below the site's threshold (30.0 %)" in words
 
 
 def test_the_report_is_a_preliminary_unverified_research_report():
@@ -376,13 +378,14 @@ def test_an_outline_in_the_report_lies_on_the_finding_in_pixels_of_the_film():
     assert points.mean(axis=0) == pytest.approx((0.75 * COLUMNS, 0.35 * ROWS), abs=3)
     assert (points[0] == points[-1]).all()
     assert number.MeasuredValueSequence[0].NumericValue == 93.0
-    assert group.ContentSequence[-1].TextValue == "Nodule 93 % (AI)"
+    assert group.ContentSequence[-1].TextValue == "Nodule 93.0 % (AI, threshold 30.0 %)"
 
 
 def test_a_film_without_outlines_has_one_group_that_says_so_around_the_film():
     ds = read_back(answer(found=prediction({})))["report"]
     (group,) = named(ds, "125007")
-    assert group.ContentSequence[-1].TextValue == "No finding at or above its threshold (AI)"
+    said = "None of 14 above the site's threshold; not thereby normal (AI)"
+    assert group.ContentSequence[-1].TextValue == said
     (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
     assert number.MeasuredValueSequence[0].NumericValue == 14
     points = np.reshape(number.ContentSequence[0].GraphicData, (-1, 2))
@@ -398,7 +401,8 @@ def test_a_positive_finding_that_the_map_does_not_localise_has_no_group():
     )
     ds = read_back(answer(found=flat))["report"]
     (group,) = named(ds, "125007")
-    assert group.ContentSequence[-1].TextValue == "2 findings without a place: see the report (AI)"
+    said = "2 findings above the site's threshold without a place: see the report (AI)"
+    assert group.ContentSequence[-1].TextValue == said
     assert list(states(ds).values()).count("Present") == 2
 
 
@@ -408,6 +412,32 @@ def test_a_positive_finding_that_the_map_does_not_localise_has_no_group():
 def test_the_report_says_what_the_machine_did(found, code):
     ds = read_back(answer(found=found))["report"]
     assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == code
+
+
+@pytest.mark.parametrize("found", [prediction({}), prediction()], ids=["none", "two"])
+def test_a_report_says_first_that_nobody_verified_it_and_what_limits_it(found):
+    limited = comparison(reason="one film is PA and one AP")
+    ds = read_back(
+        answer(found=found, notes=("portable film",), prior=prior_film(), compared=limited)
+    )["report"]
+    panel = named(ds, "C0034375")[0].ContentSequence
+    first = [item.TextValue for item in panel[:5]]
+    assert first[0] == "AI RESULT - FOR RESEARCH USE ONLY"
+    assert first[1] == "Made by a machine, not verified by a physician."
+    assert first[2] == "portable film"
+    assert first[3] == "Limited comparison: one film is PA and one AP"
+    assert "of the 14 findings looked for" in first[4]
+
+
+def test_a_report_without_findings_reads_as_normal_nowhere():
+    ds = read_back(answer(found=prediction({})))["report"]
+    said = [item.TextValue for _, item in tree(ds) if item.ValueType == "TEXT"]
+    assert any("This is no statement that the film is normal." in text for text in said)
+    codes = {
+        item.ConceptCodeSequence[0].CodeMeaning for _, item in tree(ds) if item.ValueType == "CODE"
+    }
+    assert not {"Absent", "Normal"} & codes
+    assert set(states(ds).values()) == {"Below the site's threshold"}
 
 
 def test_the_report_names_the_algorithm_and_its_weights():
@@ -434,7 +464,8 @@ def test_the_report_says_what_has_changed_and_lists_the_prior_as_evidence():
     assert other.StudyInstanceUID == prior.StudyInstanceUID
     words = [item.TextValue for item in named(ds, "111049") if item.ValueType == "TEXT"]
     (nodule,) = (word for word in words if word.startswith("Nodule"))
-    assert nodule.startswith("Nodule: new (5.0 % -> 93.0 %); 99 of 100 film pairs without")
+    counted = "new: differs more than in 99 of 100 pairs without change"
+    assert nodule == f"Nodule (5.0 % -> 93.0 %): {counted}"
     assert len(words) == 14
     nodule = next(item for item in named(ds, "27925004"))
     assert nodule.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "129721008"
@@ -652,7 +683,7 @@ def test_labels_stay_on_the_film_and_off_each_other():
     ]
     assert all(apart)
     said = [text.UnformattedTextValue for text in annotation.TextObjectSequence]
-    assert "Nodule 65 % (AI)" in said
+    assert "Nodule 65.0 % (AI, threshold 30.0 %)" in said
 
 
 def test_a_film_stored_in_colour_has_no_presentation_state():

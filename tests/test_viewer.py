@@ -9,7 +9,7 @@ from study import make_study
 pytestmark = pytest.mark.xdist_group("viewer")
 
 SHOTS = Path(__file__).parents[1] / ".artefacts" / "viewer"
-NODULE = "Nodule 93 % (AI)"
+NODULE = "Nodule 93.0 % (AI, threshold 30.0 %)"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_report_lays_outlines_and_their_findings_over_the_film(opened, study
     opened.open_series(study.made("report").SeriesDescription)
     texts = opened.texts(NODULE)
     assert "Certainty of Finding: 93.00 %" in texts
-    assert "Mass 97 % (AI): " in texts
+    assert "Mass 97.0 % (AI, threshold 30.0 %): " in texts
     assert opened.outlines() >= 2
     assert opened.is_whole()
     opened.shot("report")
@@ -106,7 +106,7 @@ def test_that_nothing_was_found_is_said_on_the_film(viewer, normal, orthanc):
     orthanc.store([normal.film, *(made.ds for made in normal.objects)])
     viewer.open(normal.film.StudyInstanceUID)
     viewer.open_series(normal.made("report").SeriesDescription)
-    viewer.texts("No finding at or above its threshold (AI)")
+    viewer.texts("None of 14 above the site's threshold; not thereby normal (AI)")
     assert viewer.is_whole()
     viewer.shot("report-of-no-finding")
 

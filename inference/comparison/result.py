@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from inference.findings import CALLED, Change, FloatArray
 from inference.presentation import Sides
+from inference.statements import more_than_by_chance
 
 MARK = 0.6
 """Structural difference from which a place is marked. A pair of films without change has one such
@@ -22,8 +23,10 @@ class FindingChange:
     prior, current
         Probabilities in [0, 1].
     confidence
-        Share of films without change between which this probability differs less, in [0, 1]: a
-        change is named only above 0.95. None where that cannot be said.
+        Share of pairs of films without change between which the finding differs less, in [0, 1]:
+        a change is named only above 0.95. It is no probability that the change is real, and stands
+        nowhere without the words of `inference.statements.more_than_by_chance`. None where that
+        cannot be said.
     threshold
         Of the site when the films were compared; None where nothing was concluded.
     words
@@ -47,10 +50,10 @@ class FindingChange:
 
     @property
     def said(self) -> str:
-        """The word, with the confidence where a change is named: "new (98 %)"."""
+        """The word, with what the confidence means where a change is named."""
         if self.confidence is None or not self.called:
             return str(self.change)
-        return f"{self.change} ({100 * self.confidence:.0f} %)"
+        return f"{self.change}: {more_than_by_chance(self.confidence)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from inference.findings import FINDINGS
+from inference.findings import FINDINGS, reaches
 from scp.index.trend import TrendPoint
 
 # of a small chart, in the drawing's own units; the margins hold the words at the axes
@@ -61,7 +61,8 @@ class FindingLine:
             at = f"From {first.probability:.1%} on {first.at:%Y-%m-%d} to {at[12:]} on {at[:10]}"
         over = sum(dot.positive for dot in self.dots)
         return (
-            f"{at}. Threshold {self.threshold:.1%}; {over} of {len(self.dots)} films at or above."
+            f"{at}. The site's threshold is {self.threshold:.1%};"
+            f" {over} of {len(self.dots)} films are above it."
         )
 
 
@@ -90,7 +91,7 @@ def _line(
     values = [point.probabilities[label] for point in points]
     end = _end([*values, threshold])
     dots = (
-        Dot(x, _y(value, end), point.film_uid, point.at, value, value >= threshold)
+        Dot(x, _y(value, end), point.film_uid, point.at, value, reaches(value, threshold))
         for x, value, point in zip(xs, values, points, strict=True)
     )
     return FindingLine(label, name, threshold, _y(threshold, end), end, tuple(dots))

@@ -19,6 +19,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inference.findings import reaches
 from scp.audit import AuditFailed
 from scp.dashboard import words
 from scp.dashboard.access import NotAllowed
@@ -119,6 +120,8 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
         env.filters[word.__name__] = word
     env.globals |= {
         "label": words.LABEL,
+        "scale": words.SCALE,
+        "reaches": reaches,
         "configure_destination": words.CONFIGURE_DESTINATION,
         "retry_command": words.retry_command,
         "why_failed": film_failure,

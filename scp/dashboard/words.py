@@ -4,12 +4,22 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 from itertools import groupby
 
+from inference import statements
 from inference.findings import Change
 from scp.index.rows import FilmRow, FindingRow
 from scp.index.schema import DeliveryState, FilmState
 from scp.results.kinds import KINDS
 
-LABEL = "AI result, for research use only: not for diagnosis"
+LABEL = "AI result, for research use only: not for diagnosis, not verified by a physician"
+
+# what a probability means, where the reader looks at one
+SCALE = (
+    "A probability says how many of 100 films that look like this one have the finding, where it is"
+    " as frequent as among the films that the network was calibrated on, or as [results]"
+    " prevalences sets for this site: of a rare finding even a clear picture may have few per cent."
+    " The site's threshold is where the site wants to be told, and no border between ill and"
+    " healthy: above it a finding may be absent, and below it present."
+)
 
 CONFIGURE_DESTINATION = "Name one under [[destinations]] in config.toml, then restart hilum."
 
@@ -62,12 +72,7 @@ def day(moment: datetime | None) -> str:
 
 def percent(probability: float | None, digits: int = 0) -> str:
     """Return a probability in [0, 1] as per cent; a small one is not rounded to nothing."""
-    if probability is None:
-        return ""
-    smallest = 10.0**-digits
-    if 0 < probability * 100 < smallest:
-        return f"< {smallest:.{digits}f} %"
-    return f"{probability * 100:.{digits}f} %"
+    return "" if probability is None else statements.percent(probability, digits)
 
 
 def kind(name: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from inference.comparison.null import log_odds
-from inference.findings import Change, FloatArray, ModelIdentity, NetworkOutput, Prediction
+from inference.findings import Change, FloatArray, ModelIdentity, NetworkOutput, Prediction, reaches
 from inference.operating_points import (
     BUNDLES_OWN,
     OperatingPoints,
@@ -178,7 +178,7 @@ def _word(
     words = one.get("words")
     if words is None:
         current, threshold, prior = then
-        same = (prior >= threshold, current >= threshold) == (was, is_now)
+        same = (reaches(prior, threshold), reaches(current, threshold)) == (was, is_now)
         return Change(one["change"]) if same else Change.UNCERTAIN
     return Change(words[2 * was + is_now]) if words else Change(one["change"])
 

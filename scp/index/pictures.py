@@ -11,10 +11,10 @@ from inference.comparison.layers import Layers
 from inference.findings import LABELS, Prediction
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
+from scp.index.finding_rows import finding_rows, prior_row
 from scp.index.outputs import SiteView, site_view
 from scp.index.rows import FindingRow, PriorRow
 from scp.index.schema import Analysis, Comparison, Instance
-from scp.index.worklist import finding_rows, prior_row
 from scp.priors import rank
 
 

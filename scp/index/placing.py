@@ -7,7 +7,7 @@ from dataclasses import asdict
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from inference.findings import LABELS, Change
+from inference.findings import LABELS, Change, reaches
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
 from scp.index.folding import film_words
@@ -65,11 +65,11 @@ def place(
         {
             "instance_id": instance.id,
             "label": label,
-            "positive": probability >= threshold,
+            "positive": reaches(probability, threshold),
             "change": changes.get(label, ""),
         }
         for label, probability, threshold in said
-        if probability >= threshold or changes.get(label) in GONE
+        if reaches(probability, threshold) or changes.get(label) in GONE
     ]
     if rows:
         session.execute(insert(FilmFinding), rows)

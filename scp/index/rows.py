@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from inference.findings import CALLED, Change, Prediction
+from inference.findings import CALLED, Change, Prediction, reaches
 from scp.index.schema import DeliveryState, FilmState
 from scp.outcomes import Outcome
 
@@ -22,7 +22,7 @@ class Applied:
     def positive(self) -> tuple[bool, ...]:
         """Which findings are at or above their threshold."""
         pairs = zip(self.probabilities, self.thresholds, strict=True)
-        return tuple(probability >= threshold for probability, threshold in pairs)
+        return tuple(reaches(probability, threshold) for probability, threshold in pairs)
 
     @classmethod
     def of(cls, found: Prediction) -> "Applied":
@@ -35,16 +35,22 @@ class Applied:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One finding of one film; probabilities in [0, 1]. Without a comparable prior: no change."""
+    """One finding of one film; probabilities in [0, 1]. Without a comparable prior: no change.
+
+    ``meaning`` and ``change_meaning`` say in words what the numbers say, the latter only of a
+    change that is named.
+    """
 
     label: str
     name: str
     probability: float
     threshold: float
     positive: bool
+    meaning: str
     prior_probability: float | None = None
     change: Change | None = None
     confidence: float | None = None  # as `inference.comparison.FindingChange`'s
+    change_meaning: str = ""
 
     @property
     def called(self) -> bool:
@@ -170,9 +176,10 @@ class FilmRow:
     """One received object, and all that became of it; of ``results`` the newest answer first.
 
     ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
-    read. ``acquired_at`` is the sender's local time, without a zone. ``patient_name`` is as the
-    header has it, with its component groups; ``due_at`` is None where nobody is asked to look.
-    ``patient_row_id`` is no patient data: it may stand in an address.
+    read; ``verification`` says that no physician has verified them, ``notes`` what limits them, and
+    ``outcome`` what they come to. ``acquired_at`` is the sender's local time, without a zone.
+    ``patient_name`` is as the header has it, with its component groups; ``due_at`` is None where
+    nobody is asked to look. ``patient_row_id`` is no patient data: it may stand in an address.
     """
 
     id: int
@@ -192,8 +199,10 @@ class FilmRow:
     detail: str
     calling_ae_title: str
     model: str = ""
-    findings: tuple[FindingRow, ...] = ()
+    verification: str = ""
     notes: tuple[str, ...] = ()
+    outcome: str = ""
+    findings: tuple[FindingRow, ...] = ()
     prior: PriorRow | None = None
     choice: ChoiceRow | None = None
     patient_row_id: int | None = None

@@ -11,16 +11,15 @@ from dataclasses import replace
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
-from inference.findings import FINDINGS
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
+from inference.statements import NOT_VERIFIED, outcome_in_full
 from scp.index import choices
 from scp.index.delivery_rows import delivery_row, destination_rows
+from scp.index.finding_rows import finding_rows, prior_row
 from scp.index.outputs import SiteView, site_view
 from scp.index.rows import (
     Applied,
     FilmRow,
-    FindingRow,
-    PriorRow,
     ResultFile,
     ResultRow,
 )
@@ -189,6 +188,8 @@ def _row(
     view: SiteView,
 ) -> FilmRow:
     """Return one film with all that belongs to it."""
+    findings = finding_rows(view, analysis, comparison) if analysis else ()
+    above = sum(finding.positive for finding in findings)
     return FilmRow(
         id=instance.id,
         uid=instance.uid,
@@ -208,39 +209,11 @@ def _row(
         detail=instance.detail,
         calling_ae_title=instance.calling_ae_title,
         model=f"{analysis.model_name} {analysis.model_version}" if analysis else "",
-        findings=finding_rows(view, analysis, comparison) if analysis else (),
+        verification=NOT_VERIFIED if analysis else "",
         notes=tuple(analysis.notes) if analysis else (),
+        outcome=outcome_in_full(above) if analysis else "",
+        findings=findings,
         prior=prior_row(comparison) if comparison else None,
         results=results,
         destinations=destination_rows(results),
     )
-
-
-def finding_rows(
-    view: SiteView, analysis: Analysis, comparison: Comparison | None
-) -> tuple[FindingRow, ...]:
-    """Return what is said of each finding, and since the prior if that film is comparable."""
-    now = view.applied(analysis)
-    changes = view.changes(comparison) if comparison else {}
-    rows = []
-    for i, finding in enumerate(FINDINGS):
-        change = changes.get(finding.label)
-        rows.append(
-            FindingRow(
-                label=finding.label,
-                name=finding.name,
-                probability=now.probabilities[i],
-                threshold=now.thresholds[i],
-                positive=now.positive[i],
-                prior_probability=change.prior if change else None,
-                change=change.change if change else None,
-                confidence=change.confidence if change else None,
-            )
-        )
-    return tuple(rows)
-
-
-def prior_row(comparison: Comparison) -> PriorRow:
-    """Return which film was the prior."""
-    film = comparison.prior.instance
-    return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)

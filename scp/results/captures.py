@@ -15,6 +15,7 @@ from inference.closeup import draw_closeup
 from inference.colours import Rgb
 from inference.drawing import Caption, draw_comparison, draw_findings
 from inference.findings import FINDINGS
+from inference.statements import NOT_VERIFIED
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
 from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY
@@ -153,7 +154,7 @@ def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> 
     ds.BodyPartExamined = envelope.body_part
     ds.BurnedInAnnotation = "YES"
     ds.RecognizableVisualFeatures = "NO"
-    ds.ImageComments = settings.drawing.label
+    ds.ImageComments = f"{settings.drawing.label}. {NOT_VERIFIED}"
     ds.DerivationDescription = derivation[0].upper() + derivation[1:]
     sources = [reference(film) for film in envelope.films]
     for item in sources:

@@ -14,7 +14,8 @@ CHEST_XRAY = Code("399208008", "SCT", "Plain chest X-ray")
 
 PRESENCE = Code("121052", "DCM", "Presence of property")
 PRESENT = Code("52101004", "SCT", "Present")
-ABSENT = Code("272519000", "SCT", "Absent")
+# not "Absent": a probability below a threshold says nothing of the kind
+BELOW_THRESHOLD = Code("below-threshold", PRIVATE_SCHEME, "Below the site's threshold")
 UNDETERMINED = Code("373068000", "SCT", "Undetermined")
 
 FINDING = Code("121071", "DCM", "Finding")

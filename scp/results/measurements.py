@@ -19,6 +19,7 @@ from pydicom.sr.coding import Code
 
 from inference.findings import FINDINGS, FloatArray
 from inference.regions import rectangle
+from inference.statements import beside_outline, outcome_on_film
 from scp.results.answer import Answer, Statement
 from scp.results.codes import (
     ALGORITHM_NAME,
@@ -84,10 +85,7 @@ def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.C
 
 def _outcome(answer: Answer) -> tuple[Code, str]:
     count = int(answer.prediction.positive.sum())
-    if not count:
-        return WITHOUT_FINDINGS, "No finding at or above its threshold (AI)"
-    said = "1 finding" if count == 1 else f"{count} findings"
-    return WITH_FINDINGS, f"{said} without a place: see the report (AI)"
+    return WITH_FINDINGS if count else WITHOUT_FINDINGS, outcome_on_film(count)
 
 
 def _frame(rows: int, columns: int) -> FloatArray:
@@ -105,8 +103,10 @@ def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
 
 
 def label_of(answer: Answer, finding: int) -> str:
-    """Return what stands beside an outline on the film: "Nodule 93 % (AI)"."""
-    return f"{FINDINGS[finding].name} {100 * answer.prediction.probabilities[finding]:.0f} % (AI)"
+    """Return what stands beside an outline on the film."""
+    found = answer.prediction
+    name = FINDINGS[finding].name
+    return beside_outline(name, found.probabilities[finding], found.thresholds[finding])
 
 
 def algorithm_items(answer: Answer) -> list[sr.TextContentItem]:

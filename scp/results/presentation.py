@@ -58,7 +58,7 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     ds: Dataset = pr.GrayscaleSoftcopyPresentationState(
         referenced_images=[film],
         content_label=_LAYER,
-        content_description="Outlines of AI findings",
+        content_description="Outlines of AI findings, not verified by a physician",
         content_creator_name="",
         graphic_annotations=[annotation],
         graphic_layers=[layer, *overlay_layers(answer.film)],

@@ -61,7 +61,7 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
         fractional_type="PROBABILITY",
         max_fractional_value=FULL_SCALE,
         content_label="AI_HEAT_MAPS",
-        content_description="Class activation maps, 255 is most",
+        content_description="Class activation maps, 255 is most; not verified by a physician",
     )
     # Only now: highdicom takes 0.1 s and more to check and convert a map of 5 million pixels
     ds.Rows, ds.Columns = answer.film.pixels.shape
@@ -91,7 +91,7 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
         _labelled(answer)[None],
         segmentation_type="LABELMAP",
         content_label="AI_REGIONS",
-        content_description="Outlined regions of AI findings",
+        content_description="Regions of AI findings, not verified by a physician",
     )
     # highdicom describes a background; OHIF would list it and shift every colour by one
     ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentNumber]

@@ -1,0 +1,46 @@
+"""What is said of each finding of a film, and of the prior, as rows."""
+
+from inference.comparison import FindingChange
+from inference.findings import FINDINGS
+from inference.statements import against_threshold, more_than_by_chance
+from scp.index.outputs import SiteView
+from scp.index.rows import FindingRow, PriorRow
+from scp.index.schema import Analysis, Comparison
+
+
+def finding_rows(
+    view: SiteView, analysis: Analysis, comparison: Comparison | None
+) -> tuple[FindingRow, ...]:
+    """Return what is said of each finding, and since the prior if that film is comparable."""
+    now = view.applied(analysis)
+    changes = view.changes(comparison) if comparison else {}
+    rows = []
+    for i, finding in enumerate(FINDINGS):
+        change = changes.get(finding.label)
+        rows.append(
+            FindingRow(
+                label=finding.label,
+                name=finding.name,
+                probability=now.probabilities[i],
+                threshold=now.thresholds[i],
+                positive=now.positive[i],
+                meaning=against_threshold(now.probabilities[i], now.thresholds[i]),
+                prior_probability=change.prior if change else None,
+                change=change.change if change else None,
+                confidence=change.confidence if change else None,
+                change_meaning=_change_meaning(change) if change else "",
+            )
+        )
+    return tuple(rows)
+
+
+def _change_meaning(change: FindingChange) -> str:
+    """Say what the confidence of a change means; "" where none is named."""
+    known = change.called and change.confidence is not None
+    return more_than_by_chance(change.confidence or 0) if known else ""
+
+
+def prior_row(comparison: Comparison) -> PriorRow:
+    """Return which film was the prior."""
+    film = comparison.prior.instance
+    return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)
