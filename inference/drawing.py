@@ -33,7 +33,7 @@ from inference.statements import outcome_in_full
 PAGE_WIDTH, HEADER, BODY = 1500, 54, 930
 PANEL_WIDTH, MARGIN, TITLE = 560, 18, 30
 
-_MEANING = "Probability: the model's calibrated estimate. POSITIVE: at or above the threshold."
+_MEANING = "Probability: the model's calibrated estimate. Below the threshold is not absent."
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ def outcome(above: int) -> str:
     looked_for = len(FINDINGS)
     if not above:
         return f"None of the {looked_for} findings looked for is above the site's threshold."
-    are = "finding looked for is" if above == 1 else "findings looked for are"
-    return f"{above} of the {looked_for} {are} above the site's threshold."
+    is_ = "is" if above == 1 else "are"
+    return f"{above} of the {looked_for} findings looked for {is_} above the site's threshold."
 
 
 def outcome_on_film(above: int) -> str:

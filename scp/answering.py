@@ -30,10 +30,10 @@ from scp.persons import Known, consider
 from scp.priors import Choice, choose, given_up
 from scp.queue import Jobs
 from scp.reading import Reader
-from scp.results.answer import ResultObject
+from scp.results.answer import Answer, ResultObject
 from scp.results.kinds import REPORT
 from scp.results.objects import to_bytes
-from scp.results.tracking import tracked
+from scp.results.tracking import tracked, tracking_uids
 
 log = structlog.get_logger(__name__)
 
@@ -98,13 +98,8 @@ class Answerer:
         if isinstance(current, Refusal):
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
         choice, prior = self._prior(known)
-        answer, objects = self.reader.answer(
-            current.read,
-            prior.read if prior else None,
-            current.at,
-            choice,
-            self._followed(prior.film_uid) if prior else {},
-        )
+        answer = self._answer(current, choice, prior)
+        objects = self.reader.objects(answer)
         stored = [self._keep(made) for made in objects]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
@@ -236,17 +231,29 @@ class Answerer:
             return None
         return prior if isinstance(prior, Analysed) else None
 
-    def _followed(self, prior_uid: str) -> dict[str, str]:
-        """Return what the prior's newest report follows its findings by; nothing without one."""
+    def _answer(self, current: Analysed, choice: Choice, prior: Analysed | None) -> Answer:
+        """Say all that was found on a film, and since its prior."""
+        followed = self._followed(prior) if prior else {}
+        read = prior.read if prior else None
+        return self.reader.answer(current.read, read, current.at, choice, followed)
+
+    def _followed(self, prior: Analysed) -> dict[str, str]:
+        """Return what the prior follows its findings by; nothing where its report is gone.
+
+        A prior that is being answered in the same moment has no report yet: what it will say is
+        worked out here, by the same steps.
+        """
         with Session(self.engine) as session:
-            report = films.newest_result(session, films.film(session, prior_uid), REPORT.name)
+            instance = films.film(session, prior.film_uid)
+            report = films.newest_result(session, instance, REPORT.name)
+            to_come = instance.state in (FilmState.RECEIVED, FilmState.ANALYSED)
         if report is None:
-            return {}
+            known = consider(self.engine, self.archive, prior.film_uid)
+            return tracking_uids(self._answer(prior, *self._prior(known))) if to_come else {}
         try:
             return tracked(dcmread(self.archive.path(report.path)))
         except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
-            kind = type(error).__name__
-            log.warning("prior's report cannot be read", prior=prior_uid, error=kind)
+            log.warning("report unreadable", prior=prior.film_uid, error=type(error).__name__)
             return {}
 
     def _received_at(self, film_uid: str) -> datetime:

@@ -131,17 +131,17 @@ class Reader:
         answered_at: datetime,
         choice: Choice,
         followed: Mapping[str, str],
-    ) -> tuple[Answer, list[ResultObject]]:
-        """Compare with the prior, if there is one, and make the objects.
+    ) -> Answer:
+        """Compare with the prior, if there is one, and say all that was found.
 
-        ``followed`` is what the prior's report follows its findings by (`scp.results.tracking`).
+        ``followed`` is what the prior follows its findings by (`scp.results.tracking`).
         """
         comparison = None
         if prior is not None:
             limits = [limit.sentence for limit in choice.limits]
             comparison = self.compare(current, prior, limits)
         film = current.opened.film
-        answer = Answer(
+        return Answer(
             source=current.opened.header,
             film=film,
             prediction=current.prediction,
@@ -159,7 +159,10 @@ class Reader:
             comparison=comparison,
             followed=followed,
         )
-        return answer, make_objects(answer, self.results)
+
+    def objects(self, answer: Answer) -> list[ResultObject]:
+        """Make the objects that say an answer."""
+        return make_objects(answer, self.results)
 
     def not_analysed(
         self, path: Path, reason: str, detail: str, stated_at: datetime

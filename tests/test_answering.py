@@ -233,6 +233,19 @@ def test_a_finding_keeps_its_identifier_from_film_to_film(bench):
     assert first == second == third  # the same picture points at the same places
 
 
+def test_a_finding_keeps_its_identifier_though_no_report_of_a_prior_is_written_yet(bench):
+    pixels = chest(seed=3)
+    days = ("20220101", "20230101", "20240101")
+    uids = [bench.take(make_film_ds(pixels, study_date=day)) for day in days]
+    for uid in uids:
+        bench.answerer.read(uid)
+    for uid in reversed(uids):  # the newest is answered first
+        bench.answerer.write(uid)
+    third, second, first = (followed(bench, bench.row(uid)) for uid in reversed(uids))
+    assert first
+    assert first == second == third
+
+
 def test_a_report_that_is_gone_begins_new_identifiers(bench):
     pixels = chest(seed=3)
     earlier = bench.answer(bench.take(make_film_ds(pixels, study_date="20220101")))

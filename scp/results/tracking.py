@@ -1,8 +1,9 @@
 """Identifiers by which a finding is followed from film to film.
 
-A finding keeps the Tracking UID that the prior's report gave it, where the heat maps of both films
-point at one place; else it gets one of its own. So do its outline in the presentation state and
-its segment.
+A finding keeps the Tracking UID that it has on the prior, where the heat maps of both films point
+at one place; else it gets one of its own, derived from the film. So do its outline in the
+presentation state and its segment. All of it follows from the films alone, not from which report
+was written first: what a report that is still to be written will say can be known before.
 
 References
 ----------
@@ -37,6 +38,11 @@ def tracking_uid(answer: Answer, finding: int) -> UID:
 def tracking_identifier(finding: int) -> str:
     """Return the words beside a Tracking UID: "AI Nodule"."""
     return f"AI {FINDINGS[finding].name}"
+
+
+def tracking_uids(answer: Answer) -> dict[str, str]:
+    """Return what the report of an answer follows its outlined findings by, by label."""
+    return {FINDINGS[i].label: str(tracking_uid(answer, i)) for i, _ in answer.outlined}
 
 
 def tracked(report: Dataset) -> dict[str, str]:
