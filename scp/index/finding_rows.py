@@ -1,9 +1,8 @@
 """What is said of each finding of a film, and of the prior, as rows."""
 
-from inference.comparison import FindingChange
-from inference.findings import FINDINGS
+from inference.findings import CALLED, FINDINGS
 from inference.statements import against_threshold, more_than_by_chance
-from scp.index.outputs import SiteView
+from scp.index.outputs import ChangeNow, SiteView
 from scp.index.rows import FindingRow, PriorRow
 from scp.index.schema import Analysis, Comparison
 
@@ -34,9 +33,9 @@ def finding_rows(
     return tuple(rows)
 
 
-def _change_meaning(change: FindingChange) -> str:
+def _change_meaning(change: ChangeNow) -> str:
     """Say what the confidence of a change means; "" where none is named."""
-    known = change.called and change.confidence is not None
+    known = change.change in CALLED and change.confidence is not None
     return more_than_by_chance(change.confidence or 0) if known else ""
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from inference.findings import CALLED, Change, Prediction, reaches
+from inference.statements import against_threshold
 from scp.index.schema import DeliveryState, FilmState
 from scp.outcomes import Outcome
 
@@ -216,7 +217,14 @@ class FilmRow:
             return ()
         said = zip(self.findings, then.probabilities, then.thresholds, then.positive, strict=True)
         return tuple(
-            FindingRow(now.label, now.name, probability, threshold, positive)
+            FindingRow(
+                now.label,
+                now.name,
+                probability,
+                threshold,
+                positive,
+                against_threshold(probability, threshold),
+            )
             for now, probability, threshold, positive in said
             if abs(now.probability - probability) > _SAME or abs(now.threshold - threshold) > _SAME
         )
