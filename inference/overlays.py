@@ -104,6 +104,13 @@ def _inner(region: BoolArray) -> BoolArray:
     return inner
 
 
+def rim(mask: BoolArray) -> BoolArray:
+    """Return the pixels beside a mask, above, below, left and right, and the mask's own."""
+    wide = np.pad(mask, 1)
+    around: BoolArray = wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:] | mask
+    return around
+
+
 def shrunk(mask: BoolArray, rows: int, columns: int, least: float = 0.1) -> BoolArray:
     """Scale a mask edge to edge: True where at least this share of the pixels below is.
 

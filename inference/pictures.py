@@ -11,7 +11,7 @@ from inference.colours import Rgb, blend, colour_of, difference_table, heat_tabl
 from inference.comparison.result import MARK
 from inference.film import Film
 from inference.findings import FloatArray
-from inference.overlays import BoolArray, shrunk
+from inference.overlays import BoolArray, rim, shrunk
 from inference.presentation import Sides
 from inference.regions import GRID, resize
 
@@ -78,10 +78,9 @@ def finished(picture: Rgb, film: Film, part: Part | None = None) -> Rgb:
 def marked(picture: Rgb, graphics: BoolArray) -> Rgb:
     """Draw overlay graphics, (y, x) of the same film: white, with a dark rim."""
     drawn = shrunk(graphics, *picture.shape[:2])
-    wide = np.pad(drawn, 1)
-    around = wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
     done = picture.copy()
-    done[around], done[drawn] = PAGE, WHITE
+    done[rim(drawn)] = PAGE
+    done[drawn] = WHITE
     return done
 
 

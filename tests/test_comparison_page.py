@@ -9,12 +9,14 @@ from films import make_film_ds
 from invented import blob
 from invented import comparison as invented_comparison
 from PIL import Image
+from test_film_presentation import overlaid
 
 from inference.comparison.layers import Layers
 from inference.film import read_film, read_greys
 from inference.findings import Change
+from inference.presentation import read_presentation
 from scp.dashboard.kept import Kept
-from scp.dashboard.pixels import coarser, laid, pack
+from scp.dashboard.pixels import annotated, coarser, laid, laid_presentation, pack
 from scp.index.placing import place
 from scp.index.schema import Analysis, Comparison, FilmState, Instance
 from scp.index.urgency import WorklistSettings
@@ -138,10 +140,10 @@ def test_a_film_without_a_prior_says_why_and_offers_what_there_is(site):
 
 
 def unpacked(data):
-    rows, columns, step, entries, width, _ = struct.unpack_from("<6I", data)
+    rows, columns, step, entries, width, *_ = struct.unpack_from("<5If4s", data)
     shape = (-(-rows // step), -(-columns // step))
-    shown = np.frombuffer(data, np.uint8, entries, 24)
-    values = np.frombuffer(data, f"<u{width}", offset=24 + entries).reshape(shape)
+    shown = np.frombuffer(data, np.uint8, entries, 28)
+    values = np.frombuffer(data, f"<u{width}", offset=28 + entries).reshape(shape)
     return shown[values], (rows, columns, step)
 
 
@@ -211,6 +213,45 @@ def picture(site, path):
     answer = site.browser.get(path)
     assert answer.headers["content-type"] == "image/png"
     return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def test_a_films_page_has_its_proportions_its_sides_and_what_lies_over_it():
+    ds = make_film_ds(
+        ImagerPixelSpacing=["0.3", "0.2"],
+        PatientOrientation=["R", "F"],
+        ShutterShape="RECTANGULAR",
+        ShutterLeftVerticalEdge=1,
+        ShutterRightVerticalEdge=150,
+        ShutterUpperHorizontalEdge=1,
+        ShutterLowerHorizontalEdge=256,
+    )
+    marker = np.zeros((20, 20), bool)
+    marker[:, 8:12] = True
+    overlaid(ds, marker, origin=(31, 31))
+    how = read_presentation(ds, (256, 224))
+    for data in (pack(read_greys(ds), how), coarser(pack(read_greys(ds), how))):
+        aspect, signs = struct.unpack_from("<f4s", data, 20)
+        assert aspect == pytest.approx(1.5)
+        assert signs == b"LR\1\0"
+    over = annotated(how, None)
+    assert over.shape == (256, 224, 4)
+    assert (over[:, 150:] == (0, 0, 0, 255)).all()
+    assert (over[30:50, 38:42] == 255).all()
+    assert not over[100:, :150].any()
+    assert struct.unpack_from("<f4s", pack(read_greys(ds)), 20) == (1, b"\0" * 4)
+
+
+def test_what_lies_over_a_prior_and_its_letters_move_with_it():
+    # the invented pair: the prior is the mirrored film
+    layers = Layers.of(invented_comparison(rows=512, columns=448))
+    marker = np.zeros((40, 40), bool)
+    marker[:20] = True
+    ds = overlaid(make_film_ds(PatientOrientation=["R", "F"]), marker, origin=(101, 11))
+    how = read_presentation(ds, (256, 224))
+    rows, columns = np.nonzero(annotated(how, layers)[..., 0])
+    assert rows.mean() == pytest.approx(109.5, abs=2)
+    assert columns.mean() == pytest.approx(224 - 30, abs=2)
+    assert laid_presentation(how, layers).sides == ("R", "L")
 
 
 def test_a_film_that_has_not_changed_is_not_sent_again(site, pair):

@@ -10,10 +10,12 @@ import pytest
 from browser import Tab, open_tab
 from clinic import Clinic, again
 from dashboard import served
-from invented_films import NOW, open_index
+from films import chest, make_film_ds
+from invented_films import NOW, Invented, open_index
 from ohif import empty
 from service import wait_for
 from sqlalchemy.orm import Session
+from test_film_presentation import overlaid
 
 from inference.film import read_film
 from scp import passwords
@@ -179,6 +181,28 @@ def test_the_mouse_zooms_where_it_points_drags_the_window_and_moves_with_shift(f
     film.page.mouse.up()
     film.page.wait_for_timeout(100)
     assert np.abs(film.greys(".now", POINTS) - before).max() > 20
+    # down darkens, up brightens: the centre of the window rises and falls, as in other viewers
+    darker = film.greys(".now", POINTS)[:, 0].mean()
+    assert darker < before[:, 0].mean() - 5
+    film.page.mouse.down()
+    film.page.mouse.move(x + 80, y - 60)
+    film.page.mouse.up()
+    film.page.wait_for_timeout(100)
+    assert film.greys(".now", POINTS)[:, 0].mean() > darker + 5
+
+
+def test_the_legend_names_the_outlines_and_shows_how_each_is_drawn(film):
+    film.until("document.querySelectorAll('.stage.now .ring').length > 0")
+    look = "e => [e.getAttribute('stroke'), e.getAttribute('stroke-dasharray')].join()"
+    rings = film.page.locator(".stage.now .ring")
+    looks = [ring.evaluate(look) for ring in rings.all()]
+    assert len(set(looks)) == len(looks)
+    named = film.page.locator(".legend li")
+    assert [line.evaluate(look) for line in named.locator("line").all()] == looks
+    labels = [ring.get_attribute("data-label") for ring in rings.all()]
+    assert [name.replace(" ", "_").casefold() for name in named.all_inner_texts()] == [
+        label.casefold() for label in labels
+    ]
 
 
 def test_both_films_move_together(pair):
@@ -330,6 +354,59 @@ def test_a_page_says_when_the_dashboard_falls_silent_and_goes_on_when_it_is_back
         os.kill(process, signal.SIGCONT)
     tab.until("document.getElementById('lost').hidden")
     tab.errors[:] = [said for said in tab.errors if "could not be renewed" not in said]
+
+
+@pytest.fixture
+def presented(tmp_path, chromium):
+    """A dashboard with one film whose header says much of how it is to be shown."""
+    engine, archive = open_index(tmp_path)
+    ds = make_film_ds(
+        chest(512, 224),
+        ImagerPixelSpacing=["0.1", "0.2"],
+        PatientOrientation=["R", "F"],
+        ShutterShape="RECTANGULAR",
+        ShutterLeftVerticalEdge=1,
+        ShutterRightVerticalEdge=168,
+        ShutterUpperHorizontalEdge=1,
+        ShutterLowerHorizontalEdge=512,
+    )
+    overlaid(ds, np.ones((64, 28), bool), origin=(65, 29))
+    with Session(engine) as session:
+        film = Invented(session, archive).film()
+        path = archive.data_dir / film.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ds.save_as(path, enforce_file_format=True)
+        session.commit()
+        address = f"/films/{film.uid}"
+    with served(engine, archive) as site:
+        tab = Tab(chromium.page.context.browser.new_page(), site.address)
+        tab.open(address)
+        yield tab
+        assert tab.errors == []
+        tab.page.close()
+    engine.dispose()
+
+
+def test_a_film_is_shown_as_its_header_wants_it(presented):
+    tab = presented
+    tab.until("document.querySelector('img.annotations').naturalWidth > 0")
+    box = tab.page.locator(".sheet").bounding_box()
+    assert box["height"] / box["width"] == pytest.approx(256 / 224, abs=0.02)
+    sides = tab.page.locator(".side")
+    assert sides.all_inner_texts() == ["L", "R"]  # stored mirrored
+    left, right = (side.bounding_box()["x"] for side in sides.all())
+    assert left < right
+    for key in ("", "i"):  # inverted, what is behind the shutter stays black
+        tab.press(*key)
+        tab.page.wait_for_timeout(100)
+        shot = tab.picture(".sheet")
+        rows, columns = shot.shape[:2]
+        assert not shot[: rows // 3, int(0.77 * columns) : int(0.98 * columns)].any()
+        assert (
+            shot[int(0.15 * rows) : int(0.23 * rows), int(0.15 * columns) : int(0.23 * columns)]
+            == 255
+        ).all()
+        assert shot[rows // 3 : -rows // 3, columns // 4 : columns // 2].mean() > 20
 
 
 def test_the_login_is_accessible_and_the_pages_behind_it_work(tmp_path, chromium):

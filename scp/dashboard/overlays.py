@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
+from inference.presentation import Presentation, read_presentation
 from scp.dashboard.access import viewed
 from scp.dashboard.page import NotHere, file_gone
 from scp.dashboard.pixels import find
@@ -46,7 +47,9 @@ def router(site: Site) -> APIRouter:
             raise NotHere(
                 f"Of {label} no heat map is shown: it is not positive, or its map is withheld."
             )
-        return _png(heat_layer(prediction.heatmaps[_index(label)], _shape(site, uid)))
+        (rows, columns), how = _shown(site, uid)
+        shape = (rows * how.aspect, columns)
+        return _png(heat_layer(prediction.heatmaps[_index(label)], shape))
 
     @routes.get("/films/{uid}/compare/{prior_uid}/structural.png")
     def structural(uid: str, prior_uid: str) -> Response:
@@ -75,17 +78,21 @@ def warm() -> None:
 
 def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
     """Return findings with their outlines, in pixels of the film, by the rule of the results."""
+    from inference.pictures import STROKES  # noqa: PLC0415
     from inference.regions import outlines  # noqa: PLC0415
 
-    rings = outlines(prediction, _shape(site, uid), site.about.regions)
+    shape, how = _shown(site, uid)
+    rings = outlines(prediction, shape, site.about.regions, how.occluded)
     return [
         {
             "label": FINDINGS[i].label,
             "name": FINDINGS[i].name,
             "probability": float(prediction.probabilities[i]),
             "outline": None if (ring := rings[i]) is None else np.round(ring, 1).tolist(),
+            "colour": "#{:02x}{:02x}{:02x}".format(*colour),
+            "dash": dash or 0,
         }
-        for i in prediction.mapped
+        for i, (colour, dash) in zip(prediction.mapped, STROKES, strict=False)
     ]
 
 
@@ -111,14 +118,15 @@ def _layers(site: Site, uid: str, prior_uid: str) -> Layers:
     return pair.layers
 
 
-def _shape(site: Site, uid: str) -> tuple[int, int]:
-    """Return the rows and columns of a film."""
+def _shown(site: Site, uid: str) -> tuple[tuple[int, int], Presentation]:
+    """Return the rows and columns of a film, and how it is to be shown."""
     path = site.archive.path(find(site, uid).path)
     try:
-        ds = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
+        ds = dcmread(path, stop_before_pixels=True)
     except FileNotFoundError as error:
         raise file_gone("this film") from error
-    return int(ds.Rows), int(ds.Columns)
+    shape = int(ds.Rows), int(ds.Columns)
+    return shape, read_presentation(ds, shape)
 
 
 def _png(layer: npt.NDArray[np.uint8]) -> Response:

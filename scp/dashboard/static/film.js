@@ -1,5 +1,5 @@
 // The page of one film: its viewer.
-import { Greys, Stage, View, keys, oneOf, tools } from "./viewer.js";
+import { Greys, Stage, View, keys, legend, oneOf, tools } from "./viewer.js";
 
 const viewer = document.getElementById("viewer");
 if (viewer) {
@@ -27,7 +27,10 @@ if (viewer) {
   keys({ ...moves, "[": thicker(-10), "]": thicker(10) });
 
   const outline = async () => {
-    if (findings.length) stage.outline(await (await fetch(`/films/${uid}/overlay`)).json());
+    if (!findings.length) return;
+    const outlined = await (await fetch(`/films/${uid}/overlay`)).json();
+    stage.outline(outlined);
+    legend(viewer.querySelector(".legend"), outlined);
   };
   await stage.show(`/films/${uid}/pixels`, outline);
 }

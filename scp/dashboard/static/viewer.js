@@ -1,7 +1,7 @@
 // A film in the browser: window, zoom, pan, and what lies over it. No library: a canvas and CSS.
 // Several stages may share one view and one window, so that two films move and brighten together.
 
-const HEADER_BYTES = 24;
+const HEADER_BYTES = 28;
 const FASTEST = 8; // largest zoom, in screen pixels per pixel of the film
 
 /** Those who want to know of a change, once in a frame of the screen. */
@@ -63,6 +63,10 @@ export class Greys extends Told {
 export class Film {
   constructor(buffer) {
     [this.rows, this.columns, this.step, this.entries, this.bytes] = new Uint32Array(buffer, 0, 5);
+    this.aspect = new Float32Array(buffer, 20, 1)[0]; // height of a pixel over its width
+    const [left, right, annotated] = new Uint8Array(buffer, 24, 3);
+    this.sides = left ? [left, right].map((letter) => String.fromCharCode(letter)) : ["", ""];
+    this.annotated = annotated === 1;
     [this.height, this.width] = [this.rows, this.columns].map((length) => Math.ceil(length / this.step));
     this.shown = new Uint8Array(buffer, HEADER_BYTES, this.entries);
     const Values = this.bytes === 1 ? Uint8Array : Uint16Array;
@@ -100,6 +104,29 @@ export class Film {
   }
 }
 
+/** Give a line of SVG the look of a finding's outline: the same as on the pictures. */
+function drawn(line, finding) {
+  line.setAttribute("stroke", finding.colour);
+  if (finding.dash) line.setAttribute("stroke-dasharray", `${finding.dash} ${finding.dash}`);
+}
+
+/** Name the outlines that lie over a film. */
+export function legend(list, findings) {
+  const outlined = findings.filter((finding) => finding.outline);
+  list.hidden = outlined.length === 0;
+  list.replaceChildren(...outlined.map((finding) => {
+    const [item, svg] = [document.createElement("li"), document.createElementNS("http://www.w3.org/2000/svg", "svg")];
+    const line = document.createElementNS(svg.namespaceURI, "line");
+    svg.setAttribute("viewBox", "0 0 32 8");
+    svg.setAttribute("aria-hidden", "true");
+    for (const [name, value] of [["x1", 0], ["x2", 32], ["y1", 4], ["y2", 4]]) line.setAttribute(name, value);
+    drawn(line, finding);
+    svg.append(line);
+    item.append(svg, finding.name);
+    return item;
+  }));
+}
+
 /** One film on the screen, with what lies over it. */
 export class Stage {
   #drag = null;
@@ -126,6 +153,7 @@ export class Stage {
     try {
       this.film = await Film.fetch(`${address}?coarse=true`);
       this.place();
+      this.#annotate(address);
       this.paint();
       said.hidden = true;
       await frame();
@@ -144,15 +172,23 @@ export class Stage {
     return true;
   }
 
+  /** Write the letters of the sides, and lay the film's overlays and its shutter over all else. */
+  #annotate(address) {
+    this.box.querySelectorAll(".side").forEach((side, i) => { side.textContent = this.film.sides[i]; });
+    const image = this.sheet.querySelector("img.annotations");
+    image.hidden = !this.film.annotated;
+    if (this.film.annotated) image.src = address.replace(/pixels$/, "annotations.png");
+  }
+
   paint() { if (this.film) this.film.paint(this.canvas, this.greys); }
 
   /** How many screen pixels a pixel of the film takes when all of it is seen. */
-  get fitted() { return Math.min(this.box.clientWidth / this.film.columns, this.box.clientHeight / this.film.rows); }
+  get fitted() { return Math.min(this.box.clientWidth / this.film.columns, this.box.clientHeight / (this.film.rows * this.film.aspect)); }
 
   place() {
     if (!this.film || !this.box.clientWidth) return;
     const scale = Math.min(this.fitted * this.view.zoom, FASTEST);
-    const [width, height] = [this.film.columns * scale, this.film.rows * scale];
+    const [width, height] = [this.film.columns * scale, this.film.rows * this.film.aspect * scale];
     const style = this.sheet.style;
     style.width = `${width}px`;
     style.height = `${height}px`;
@@ -165,10 +201,11 @@ export class Stage {
     const svg = this.sheet.querySelector("svg");
     if (!svg || !this.film) return;
     svg.setAttribute("viewBox", `0 0 ${this.film.columns} ${this.film.rows}`);
-    svg.replaceChildren(...findings.filter((finding) => finding.outline).map((finding, i) => {
+    svg.replaceChildren(...findings.filter((finding) => finding.outline).map((finding) => {
       const path = document.createElementNS(svg.namespaceURI, "polygon");
       path.setAttribute("points", finding.outline.map((point) => point.join(",")).join(" "));
-      path.setAttribute("class", `ring ring-${i % 3}`);
+      path.setAttribute("class", "ring");
+      drawn(path, finding);
       path.dataset.label = finding.label;
       return path;
     }));
@@ -211,8 +248,8 @@ export class Stage {
       this.view.pan(-dx / seen.width, -dy / seen.height);
       [drag.x, drag.y] = [event.clientX, event.clientY];
     } else {
-      // as in other viewers: right widens, down brightens
-      this.greys.set(drag.level - dy / 500, drag.width * Math.exp(dx / 300));
+      // as in other viewers: right widens, down darkens (the centre of the window rises)
+      this.greys.set(drag.level + dy / 500, drag.width * Math.exp(dx / 300));
     }
   }
 }
