@@ -8,6 +8,7 @@ from invented import comparison, drawn, everything_positive, prediction
 from inference.closeup import draw_closeup
 from inference.comparison.align import align, at_working_size, pixel_ratio
 from inference.comparison.compare import compare
+from inference.comparison.presented import presented
 from inference.drawing import Caption, draw_comparison
 from inference.film import Film, read_film, read_greys
 from inference.findings import LABELS, NOT_VERIFIED
@@ -269,6 +270,18 @@ def test_the_overlay_of_a_prior_lies_on_it_where_the_prior_was_laid():
     assert pair.prior_sides is None
     before = film_plates(film, pair, "now", "then", 448, 512)[1].picture
     assert (before[130, 90] == 240).all()
+
+
+def test_the_letters_and_overlays_of_a_prior_that_was_laid_mirrored_change_sides():
+    # the invented pair: the prior is the mirrored film
+    plane = np.zeros((ROWS, COLUMNS), bool)
+    plane[60:70, 30:60] = True
+    prior = read_film(overlaid(make_film_ds(PatientOrientation=["R", "F"]), plane))
+    pair = presented(comparison(rows=512, columns=448), prior)
+    assert pair.prior_sides == ("R", "L")
+    rows, columns = np.nonzero(pair.prior_graphics)
+    assert rows.mean() / 512 == pytest.approx(65 / ROWS, abs=0.01)
+    assert columns.mean() / 448 == pytest.approx(1 - 45 / COLUMNS, abs=0.01)
 
 
 ASPECTS = {

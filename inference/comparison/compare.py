@@ -11,11 +11,11 @@ from inference.comparison.align import Alignment, align, at_working_size, pixel_
 from inference.comparison.change import at_any_threshold, changes, unknown
 from inference.comparison.heatmaps import compare_heatmaps
 from inference.comparison.null import Null
+from inference.comparison.presented import presented
 from inference.comparison.result import Comparison, FindingChange
 from inference.comparison.structural import AlignedPair, difference, quality, similarity
 from inference.film import Film, View
 from inference.findings import FINDINGS, FloatArray, Prediction
-from inference.overlays import shrunk
 from inference.projection import FRONTAL, same_projection
 from inference.threads import one_thread
 
@@ -63,11 +63,7 @@ def compare(
     """
     alignment, pair = _laid(current, prior)
     undecided = _undecided(alignment, pair, unknown(current_prediction, prior_prediction))
-    undecided = replace(
-        undecided,
-        prior_graphics=_moved_graphics(alignment, prior),
-        prior_sides=prior.presentation.sides,
-    )
+    undecided = presented(undecided, prior)
     refusal = _not_comparable(current, prior, alignment, undecided.quality)
     if refusal:
         return replace(undecided, reason=refusal)
@@ -104,16 +100,6 @@ def _laid(current: Film, prior: Film) -> tuple[Alignment, AlignedPair]:
     alignment = align(shown, before, pixel_ratio(current, prior))
     before = 1 - before if alignment.inverted else before
     return alignment, AlignedPair(shown, alignment.move(before), alignment.overlap)
-
-
-def _moved_graphics(alignment: Alignment, prior: Film) -> npt.NDArray[np.bool_] | None:
-    """Lay the prior's overlays onto the current film, as the prior itself."""
-    graphics = prior.presentation.graphics
-    if graphics is None:
-        return None
-    small = shrunk(graphics, *alignment.prior_shape).astype(np.float32)
-    moved: npt.NDArray[np.bool_] = alignment.move(small) >= 0.4
-    return moved
 
 
 def _undecided(
