@@ -182,7 +182,7 @@ class Answerer:
         """
         try:
             path, at = self.analyser.path(film_uid), self._received_at(film_uid)
-            return self.reader.not_analysed(path, reason, detail, at)
+            return self.reader.not_analysed(path, reason, detail, at, self._number(film_uid))
         except Exception as error:
             log.warning("no report of it", film=film_uid, error=type(error).__name__)
             return []
@@ -235,7 +235,12 @@ class Answerer:
         """Say all that was found on a film, and since its prior."""
         followed = self._followed(prior) if prior else {}
         read = prior.read if prior else None
-        return self.reader.answer(current.read, read, current.at, choice, followed)
+        number = self._number(current.film_uid)
+        return self.reader.answer(current.read, read, current.at, choice, followed, number)
+
+    def _number(self, film_uid: str) -> int:
+        with Session(self.engine) as session:
+            return films.number_in_study(session, film_uid)
 
     def _followed(self, prior: Analysed) -> dict[str, str]:
         """Return what the prior follows its findings by; nothing where its report is gone.

@@ -131,6 +131,7 @@ class Reader:
         answered_at: datetime,
         choice: Choice,
         followed: Mapping[str, str],
+        film_number: int,
     ) -> Answer:
         """Compare with the prior, if there is one, and say all that was found.
 
@@ -158,6 +159,7 @@ class Reader:
             prior_view=prior.opened.film.view if prior is not None else View.UNKNOWN,
             comparison=comparison,
             followed=followed,
+            film_number=film_number,
         )
 
     def objects(self, answer: Answer) -> list[ResultObject]:
@@ -165,7 +167,7 @@ class Reader:
         return make_objects(answer, self.results)
 
     def not_analysed(
-        self, path: Path, reason: str, detail: str, stated_at: datetime
+        self, path: Path, reason: str, detail: str, stated_at: datetime, film_number: int
     ) -> list[ResultObject]:
         """Make the report that says why a film was not analysed, where it is asked for.
 
@@ -176,7 +178,7 @@ class Reader:
         header = dcmread(path, stop_before_pixels=True)
         model = self.engine.bundle.identity
         at = stated_at.astimezone(self.zone)
-        statement = NotAnalysed(header, reason, detail, at, self.product, model)
+        statement = NotAnalysed(header, reason, detail, at, self.product, model, film_number)
         return [not_analysed_report(statement, self.results)]
 
 

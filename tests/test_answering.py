@@ -284,6 +284,19 @@ def test_a_prior_that_comes_late_answers_the_newer_film_again_with_new_objects(b
     assert all(bench.ground.archive.path(path).is_file() for path in bench.result_paths())
 
 
+def test_two_films_of_one_study_are_told_apart_in_their_series(bench):
+    one, other = film("20240101"), make_film_ds(study_date="20240101", seed=7, view="AP")
+    other.StudyInstanceUID = one.StudyInstanceUID
+    rows = [bench.answer(bench.take(ds)) for ds in (one, other)]
+    reports = [bench.result(row, "report") for row in rows]
+    kinds = ("summary-capture", "report")
+    numbers = {bench.result(row, kind).SeriesNumber for row in rows for kind in kinds}
+    assert numbers == {9001, 9004, 9011, 9014}
+    first, second = (ds.SeriesDescription for ds in reports)
+    assert "(RUO), PA" in first
+    assert "(RUO), film 2, AP" in second
+
+
 def test_a_film_that_comes_between_two_others_becomes_the_prior_of_the_newer(bench):
     old, new = bench.take(film("20220101")), bench.take(film("20240101"))
     for uid in (old, new):

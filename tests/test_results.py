@@ -65,9 +65,9 @@ def answer(
         notes,
         at,
         product,
-        prior,
-        compared,
-        followed or {},
+        prior_source=prior,
+        comparison=compared,
+        followed=followed or {},
     )
 
 
@@ -134,7 +134,7 @@ def test_each_kind_can_be_had_alone(kind):
     assert (ds.SOPClassUID, ds.Modality) == (kind.sop_class, kind.modality)
     assert ds.file_meta.TransferSyntaxUID == kind.transfer_syntax
     assert ds.SeriesNumber == 9001 + kind.place
-    assert ds.SeriesDescription == kind.title
+    assert ds.SeriesDescription.startswith(f"{kind.title}, PA")
     assert len(kind.title) <= 64
 
 

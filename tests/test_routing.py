@@ -44,8 +44,8 @@ def test_a_film_that_the_pacs_has_received_is_answered_in_its_study(loop):
     film = service.delivered(ds.SOPInstanceUID)
     assert film["calling_ae_title"] == "ORTHANC"
     found = series_of(pacs, ds.StudyInstanceUID)
-    assert ("SR", "AI chest X-ray report (RUO)") in found
-    assert ("OT", "AI chest X-ray findings (RUO)") in found
+    assert any(one[1].startswith("AI chest X-ray report (RUO)") for one in found)
+    assert any(one[1].startswith("AI chest X-ray findings (RUO)") for one in found)
     for result in film["results"]:
         assert len(pacs.find(result["uid"])) == 1, result["kind"]
 
@@ -66,5 +66,8 @@ def test_a_lateral_film_is_said_not_to_be_analysed_in_the_pacs(loop):
     _, pacs = loop
     ds = make_film_ds(patient_id="LATERAL", view="LL")
     pacs.store([ds])
-    said = ("SR", "AI chest X-ray: NOT ANALYSED (RUO)")
-    wait_for(lambda: said in series_of(pacs, ds.StudyInstanceUID), "a report in the PACS")
+    said = "AI chest X-ray: NOT ANALYSED (RUO)"
+    wait_for(
+        lambda: any(one[1].startswith(said) for one in series_of(pacs, ds.StudyInstanceUID)),
+        "a report in the PACS",
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.comparison import Comparison as Compared
@@ -19,12 +19,21 @@ from scp.index.schema import (
     FilmState,
     Instance,
     Result,
+    Series,
 )
 
 
 def film(session: Session, uid: str) -> Instance:
     """Return a received object by its SOP Instance UID; it must be there."""
     return session.scalars(select(Instance).where(Instance.uid == uid)).one()
+
+
+def number_in_study(session: Session, uid: str) -> int:
+    """Return a film's place among the objects of its study that were received, from 1."""
+    instance = film(session, uid)
+    counted = select(func.count()).select_from(Instance).join(Instance.series)
+    same = Series.study_id == instance.series.study_id
+    return session.scalar(counted.where(same, Instance.id <= instance.id)) or 1
 
 
 def set_outcome(

@@ -42,6 +42,10 @@ class Statement(Protocol):
     def model(self) -> ModelIdentity:
         """Which weights speak."""
 
+    @property
+    def film_number(self) -> int:
+        """The film's place among those of its study that were received, from 1."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -72,6 +76,7 @@ class Answer:
     prior_view: View = View.UNKNOWN
     comparison: Comparison | None = None
     followed: Mapping[str, str] = field(default_factory=dict)
+    film_number: int = 1
 
     def __post_init__(self) -> None:
         if self.comparison is not None and self.prior_source is None:
@@ -112,6 +117,7 @@ class NotAnalysed:
     answered_at: dt.datetime
     product: Product
     model: ModelIdentity
+    film_number: int = 1
 
     @property
     def prior(self) -> None:

@@ -12,6 +12,7 @@ from inference.acquisition import offset_text, stated_offset
 from scp.results.answer import Statement
 from scp.results.identity import UTF8, prepare_source
 from scp.results.kinds import Kind
+from scp.results.series import series_number, series_title
 from scp.results.settings import ResultSettings
 from scp.results.uids import UNNAMED
 
@@ -52,14 +53,18 @@ class Envelope:
         product = self.statement.product
         return {
             "series_instance_uid": UNNAMED,
-            "series_number": self.settings.first_series_number + self.kind.place,
+            "series_number": series_number(
+                self.settings.first_series_number, self.kind.place, self.statement.film_number
+            ),
             "sop_instance_uid": UNNAMED,
             "instance_number": instance_number,
             "manufacturer": product.manufacturer,
             "manufacturer_model_name": product.model_name,
             "software_versions": product.version,
             "device_serial_number": product.serial,
-            "series_description": self.kind.title,
+            "series_description": series_title(
+                self.kind.title, self.current, self.statement.film_number
+            ),
             "specific_character_set": UTF8,
             "contributing_equipment": [self._equipment()],
         }

@@ -118,7 +118,7 @@ NOT_ANALYSED = Kind(
     "SR",
     ExplicitVRLittleEndian,
     "not_analysed",
-    3,
+    7,
     "AI chest X-ray: NOT ANALYSED (RUO)",
     "Statement that it was not analysed",
 )
