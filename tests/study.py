@@ -64,8 +64,8 @@ def make_study(
         ("A note on the film.",),
         at,
         product,
-        prior,
-        comparison,
+        prior_source=prior,
+        comparison=comparison,
     )
     wanted = ResultSettings.model_validate(EVERYTHING | settings)
     refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)
