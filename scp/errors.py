@@ -70,7 +70,7 @@ class Unreadable(Refused):
 
 
 class Conflict(Refused):
-    """Other bytes are already kept under this SOP Instance UID."""
+    """Another film is already kept under this SOP Instance UID, or corrections are refused."""
 
     status = DUPLICATE_SOP_INSTANCE
 

@@ -16,12 +16,13 @@ from scp.archive import Archive
 from scp.commands import progress
 from scp.config import Settings
 from scp.errors import Unreadable
+from scp.index.corrections import withdraw_strangers
 from scp.index.placing import set_words
 from scp.index.received import person_of, readable
 from scp.index.schema import Instance
 from scp.intake import read_header
 from scp.person import Person
-from scp.roles import open_ground
+from scp.roles import Ground, open_ground
 
 # films in one transaction: what a stop loses, and how long a receiver may have to wait
 _BATCH = 100
@@ -42,12 +43,33 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
         done = Reindexed()
         for _ in reindex(ground.engine, ground.archive, done, everything=everything):
             bar.advance(task)
+        again = answer_strangers_again(ground)
     console = Console()
     for uid, why in done.unreadable.items():
         console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
     rest = f", {len(done.unreadable)} could not be read" if done.unreadable else ""
     console.print(f"{done.read} films: the index knows what their headers say of the patient{rest}")
+    if again:
+        console.print(f"{again} answers rest on a film of another person: withdrawn, and made anew")
     return 1 if done.unreadable else 0
+
+
+def answer_strangers_again(ground: Ground) -> int:
+    """Withdraw answers of an earlier release that compare two people; return how many they are.
+
+    Now that it is known of each film whose it is.
+    """
+    after, found = 0, 0
+    while True:
+        with Session(ground.engine) as session, session.begin():
+            last, again = withdraw_strangers(session, after, _BATCH)
+            for film in again:
+                told = f"{film.revision}-person"
+                ground.jobs.answer_again(session, film.uid, film.uid, 0, told)
+        found += len(again)
+        if last == after:
+            return found
+        after = last
 
 
 def count(engine: sa.Engine, *, everything: bool) -> int:

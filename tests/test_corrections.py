@@ -26,6 +26,7 @@ from scp.index.schema import FilmState, Patient
 from scp.intake import Intake
 from scp.patient_files import PatientFiles, Scope
 from scp.patient_ids import PatientsSettings
+from scp.reindex import answer_strangers_again
 from scp.roles import now
 
 
@@ -223,6 +224,17 @@ def test_a_film_that_is_corrected_back_has_its_first_answer_again(bench):
     assert row.prior.uid == old
     assert row.choice.prior_uid == old
     assert first
+
+
+def test_reindex_withdraws_what_an_earlier_release_compared_across_two_people(bench):
+    old, new = pair(bench)
+    with Session(bench.ground.engine) as session, session.begin():
+        films.film(session, old).sex = "M"  # as if it had been compared by the ID alone
+    assert answer_strangers_again(bench.ground) == 1
+    assert all(result.withdrawn for result in bench.row(new).results)
+    bench.again()
+    assert (bench.row(new).prior, bench.row(new).choice.code) == (None, "other_sex")
+    assert answer_strangers_again(bench.ground) == 0
 
 
 def patient_files(bench):

@@ -316,8 +316,11 @@ def test_damaged_bytes_are_taken_in_or_refused_but_never_lost(ground, damage, ds
     whole = as_bytes(ds)
     data = whole[:at] if kind == "cut" else whole[:at] + with_bytes + whole[at + len(with_bytes) :]
     try:
-        bring_bytes(ground, data, request_for(ds))
+        same = bring_bytes(ground, data, request_for(ds)) is Recorded.SAME
         kept = ground.files("archive")
+        if same and data not in [path.read_bytes() for path in kept]:
+            assert kept  # damage where it concerns no answer: the film is here, by other bytes
+            return
     except Refused:
         kept = [ground.folder / "quarantine" / f"{hashlib.sha256(data).hexdigest()}.dcm"]
     assert data in [path.read_bytes() for path in kept]

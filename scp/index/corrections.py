@@ -26,7 +26,7 @@ class Corrected(HilumError):
 
 
 OWN = "the patient data of this film were corrected: a new answer follows"
-PAIR = "the patient data of a film were corrected: the two are not taken for one person's any more"
+PAIR = "it rests on a prior that is not taken for this person's any more: a new answer follows"
 
 
 def remember(session: Session, instance: Instance, how: str, by: str, now: datetime) -> None:
@@ -96,17 +96,48 @@ def has_withdrawn(session: Session, instance: Instance) -> bool:
 
 
 def is_stale(session: Session, instance: Instance) -> bool:
-    """Say whether a film, or the prior that it was answered with, was corrected since."""
-    prior = select(Instance.revision).where(Instance.id == PriorChoice.prior_id)
-    row = session.execute(
-        select(PriorChoice.revision, PriorChoice.prior_revision, prior.scalar_subquery()).where(
-            PriorChoice.instance_id == instance.id
-        )
-    ).one_or_none()
-    if row is None:
+    """Say whether a film, or the prior that it was answered with, is not what it was then.
+
+    One of them was corrected, or they are not taken for one person's any more.
+    """
+    own = select(PriorChoice).where(PriorChoice.instance_id == instance.id)
+    chosen = session.scalars(own).one_or_none()
+    if chosen is None or instance.state is not FilmState.ANSWERED:
         return False
-    revision, prior_revision, prior_now = row
-    return revision != instance.revision or prior_now not in (None, prior_revision)
+    if chosen.prior is None:
+        return chosen.revision != instance.revision
+    known = (chosen.revision, chosen.prior_revision)
+    return known != (instance.revision, chosen.prior.revision) or _strangers(session, chosen)
+
+
+def withdraw_strangers(session: Session, after: int, limit: int) -> tuple[int, list[Instance]]:
+    """Withdraw answers that rest on a prior that the rule does not take for the film's person's.
+
+    An earlier release did. Of at most ``limit`` choices from ``after`` on; return the number of the
+    last one, and which films to answer again.
+    """
+    later = (PriorChoice.id > after, PriorChoice.prior_id.is_not(None))
+    rows = session.scalars(
+        select(PriorChoice).where(*later).order_by(PriorChoice.id).limit(limit)
+    ).all()
+    again = []
+    for row in rows:
+        film = session.get_one(Instance, row.instance_id)
+        if film.state is FilmState.ANSWERED and _strangers(session, row):
+            for comparison, other in _compared(session, film):
+                if other.id == row.prior_id:
+                    comparison.withdrawn = PAIR
+            _withdraw_results(session, film, PAIR)
+            again.append(film)
+    return rows[-1].id if rows else after, again
+
+
+def _strangers(session: Session, chosen: PriorChoice) -> bool:
+    """Say whether a film and its prior are not taken for one person's."""
+    film = session.get_one(Instance, chosen.instance_id)
+    prior = chosen.prior
+    pair = [choices.candidate(session, one) for one in (film, prior) if one is not None]
+    return not same_person(*pair)
 
 
 def require_uncorrected(session: Session, *films: Candidate | None) -> None:
