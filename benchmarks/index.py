@@ -126,7 +126,7 @@ def bare_row(engine: sa.Engine, number: int) -> None:
 def film(engine: sa.Engine, jobs: Jobs, number: int) -> None:
     """One transaction, as `scp.intake` makes it; every second film is of a new study."""
     header = _header(number)
-    identity = identify(header)
+    identity = identify(header, UTC, NOW)
     stored = Stored(f"archive/ab/{identity.sop_uid}.dcm", "0" * 64, 10_000_000)
     with Session(engine) as session, session.begin():
         recorded = record(

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from films import chest, make_film_ds
 from invented import comparison, everything_positive, prediction
 
+from inference.acquisition import acquisition_time
 from inference.film import read_film
 from inference.findings import Prediction
 from inference.regions import outlines
@@ -62,10 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 found,
                 outlines(found, film.pixels.shape),
                 ("The film is an AP film.",),
-                dt.datetime(2024, 1, 2, 11, 0),
+                dt.datetime(2024, 1, 2, 11, 0, tzinfo=dt.UTC),
                 Product("0.1.0", "benchmark"),
-                prior,
-                comparison(rows=320, columns=262),
+                prior_source=prior,
+                comparison=comparison(rows=320, columns=262),
+                acquired=acquisition_time(source, dt.UTC),
+                prior_acquired=acquisition_time(prior, dt.UTC),
             )
 
         title = f"{name}, {chosen.rows} x {chosen.columns}, with a prior"

@@ -22,6 +22,7 @@ from inference.header import text, texts
 
 # what programs write when they know no date: 00010101, 17530101, 18991230, 19000101 lie before
 FIRST_DAY = date(1901, 1, 1)
+LAST_DAY = date(9000, 1, 1)  # 99991231 is no date either
 # and these are where the clocks of the Mac, of Unix and of DOS begin
 CLOCK_ORIGINS = frozenset({date(1904, 1, 1), date(1970, 1, 1), date(1980, 1, 1)})
 # no film was taken after it came; the margin is for time zones and clocks that are wrong
@@ -117,7 +118,8 @@ class AcquisitionTime:
     @property
     def told(self) -> str:
         """The same, with whose time it is where it is not the acquisition's own."""
-        return f"{self} ({self.borrowed_from} time)" if self.borrowed_from else str(self)
+        what = "date" if self.precision is Precision.DAY else "time"
+        return f"{self} ({self.borrowed_from} {what})" if self.borrowed_from else str(self)
 
 
 def _both(when: datetime) -> tuple[datetime, datetime]:
@@ -164,7 +166,9 @@ def _length(current: AcquisitionTime, prior: AcquisitionTime) -> str:
     return f"{minutes} min" if minutes else "less than a minute"
 
 
-def acquisition_time(ds: Dataset, zone: tzinfo, received_at: datetime) -> AcquisitionTime | None:
+def acquisition_time(
+    ds: Dataset, zone: tzinfo, received_at: datetime | None = None
+) -> AcquisitionTime | None:
     """Read when a film was taken; None where its header does not say so. It never raises.
 
     Parameters
@@ -174,9 +178,9 @@ def acquisition_time(ds: Dataset, zone: tzinfo, received_at: datetime) -> Acquis
     zone
         The site's, for films that state no offset.
     received_at
-        When the film came: dates long after it are none.
+        When the film came: dates long after it are none. None where that is not known.
     """
-    latest = received_at.astimezone(zone).date() + LATEST
+    latest = date.max if received_at is None else received_at.astimezone(zone).date() + LATEST
     offset = stated_offset(ds)
     found = [said for said in _sources(ds, offset) if _is_date(said.when.date(), latest)]
     if not found:
@@ -223,13 +227,25 @@ def _read(
     day: re.Match[str], clock: re.Match[str] | None, source: str, offset: timedelta | None
 ) -> Iterator[AcquisitionTime]:
     """Yield what a date and a time say; nothing for a day that does not exist."""
-    try:
-        taken = date(*(int(day[part]) for part in ("year", "month", "day")))
-    except ValueError:
+    taken = _date(day)
+    if taken is None:
         return
     at, precision = _clock(clock)
     zone = None if offset is None else timezone(offset)
     yield AcquisitionTime(datetime.combine(taken, at, zone), precision, source, offset is not None)
+
+
+def parse_day(said: str) -> date | None:
+    """Read a date, also as ACR-NEMA wrote it; None for what is none."""
+    match = _DA.fullmatch(said)
+    return None if match is None else _date(match)
+
+
+def _date(said: re.Match[str]) -> date | None:
+    try:
+        return date(*(int(said[part]) for part in ("year", "month", "day")))
+    except ValueError:
+        return None
 
 
 def _clock(said: re.Match[str] | None) -> tuple[time, Precision]:
@@ -248,7 +264,7 @@ def _clock(said: re.Match[str] | None) -> tuple[time, Precision]:
 
 def _is_date(day: date, latest: date) -> bool:
     """Say whether a film can have been taken on a day."""
-    return FIRST_DAY <= day <= latest and day not in CLOCK_ORIGINS
+    return FIRST_DAY <= day <= min(latest, LAST_DAY) and day not in CLOCK_ORIGINS
 
 
 def stated_offset(ds: Dataset) -> timedelta | None:

@@ -8,7 +8,7 @@ import numpy as np
 from inference.canvas import GREY, WHITE, YELLOW, Canvas, stroke
 from inference.colours import Rgb
 from inference.comparison import FindingChange
-from inference.drawing import Caption, interval
+from inference.drawing import Caption, since
 from inference.film import Film
 from inference.findings import FINDINGS, NOT_VERIFIED, FloatArray, Prediction
 from inference.panels import Panel, heat_legend
@@ -75,8 +75,9 @@ def draw_closeup(
     probability, threshold = prediction.probabilities[finding], prediction.thresholds[finding]
     said = f"{FINDINGS[finding].name} {against_threshold(probability, threshold)}"
     page.text(edge, page.px(HEADER), said, 22, YELLOW, width=width)
-    about = f"Chest X-ray {caption}. {_change(caption, prior, change)}"
-    page.text(edge, page.px(HEADER + 38), about, 18, WHITE, width=width)
+    about = (f"Chest X-ray {caption}", _change(caption, prior, change))
+    for y, line in zip((30, 51), about, strict=True):
+        page.text(edge, page.px(HEADER + y), line, 17, WHITE, width=width)
     # the outline looks as on the picture of all findings
     place = prediction.mapped.index(finding) if finding in prediction.mapped else 0
     _draw_pictures(page, film, prediction.heatmaps[finding], ring, place)
@@ -91,8 +92,8 @@ def draw_closeup(
 def _change(caption: Caption, prior: Caption | None, change: FindingChange | None) -> str:
     if prior is None or change is None:
         return "Change: not known"
-    day = prior.day.isoformat() if prior.day else "a film without a date"
-    return f"Change: {change.change} since {day}{interval(caption, prior)}"
+    taken = prior.taken.told if prior.taken else "a film without a date"
+    return f"Change: {change.change} since {taken}{since(caption, prior)}"
 
 
 def _draw_pictures(

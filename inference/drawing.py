@@ -8,9 +8,9 @@ Where space is short, what limits the reading comes first, the legend goes, and 
 has verified it always stays.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 
+from inference.acquisition import AcquisitionTime, interval
 from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
@@ -40,16 +40,16 @@ _MEANING = "Probability: the model's calibrated estimate. Below the threshold is
 class Caption:
     """What is said of a film beside its picture. No patient identifiers.
 
-    ``day`` is the date of the study.
+    ``taken`` is when it was taken, None where that is not stated.
     """
 
     view: View = View.UNKNOWN
-    day: dt.date | None = None
+    taken: AcquisitionTime | None = None
 
     def __str__(self) -> str:
-        """Read as "2024-01-02, PA"."""
+        """Read as "2024-01-02 08:00, PA"."""
         view = "view not stated" if self.view is View.UNKNOWN else str(self.view)
-        return f"{self.day.isoformat() if self.day else 'date not stated'}, {view}"
+        return f"{self.taken.told if self.taken else 'date not stated'}, {view}"
 
 
 def draw_findings(
@@ -139,7 +139,7 @@ def draw_comparison(
     panel.line(_model(model), 17, GREY)
     panel.gap(8)
     panel.line(f"Current: {current}", 19)
-    panel.line(f"Prior: {prior}{interval(current, prior)}", 19)
+    panel.line(f"Prior: {prior}{since(current, prior)}", 19)
     if comparison.comparable:
         _draw_quarters(page, film, comparison, current, prior)
         _comparison_panel(panel, comparison, notes)
@@ -196,7 +196,7 @@ def _compared_with(current: Caption, prior: Caption | None, comparison: Comparis
     if prior is None or comparison is None:
         return "No earlier film was compared: nothing is said of change"
     said = "Change since" if comparison.comparable else "NOT comparable with"
-    return f"{said} the film of {prior}{interval(current, prior)}"
+    return f"{said} the film of {prior}{since(current, prior)}"
 
 
 def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:
@@ -204,15 +204,10 @@ def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:
     return (f"{', '.join(names)}: {WITHHELD}.",) if names else ()
 
 
-def interval(current: Caption, prior: Caption) -> str:
+def since(current: Caption, prior: Caption) -> str:
     """Say how far apart two films are, to stand behind the prior; "" where a date is missing."""
-    if current.day is None or prior.day is None:
-        return ""
-    days = (current.day - prior.day).days
-    if days == 0:
-        return ", same day"
-    word = "day" if abs(days) == 1 else "days"
-    return f", {abs(days)} {word} {'earlier' if days > 0 else 'LATER'}"
+    apart = interval(current.taken, prior.taken)
+    return f", {apart}" if apart else ""
 
 
 def _comparison_panel(panel: Panel, comparison: Comparison, notes: tuple[str, ...]) -> None:

@@ -1,5 +1,7 @@
 """Which answered films are answered once more: for a better prior, or after a correction."""
 
+from datetime import tzinfo
+
 from sqlalchemy.orm import Session
 
 from scp.index import choices
@@ -9,29 +11,33 @@ from scp.index.schema import FilmState, Instance
 from scp.queue import Jobs
 
 
-def ask_again(session: Session, jobs: Jobs, changed: Instance, settle_s: float) -> None:
+def ask_again(
+    session: Session, jobs: Jobs, changed: Instance, settle_s: float, zone: tzinfo
+) -> None:
     """Ask for the films whose best prior is another, now that ``changed`` can be one or cannot.
 
     In the transaction that says so, while `choices.hold` lasts: after a kill, both are there or
     neither is.
     """
     session.flush()
-    for film in choices.outdated(session, changed):
+    for film in choices.outdated(session, changed, zone):
         jobs.answer_again(session, film.film_uid, film.prior_uid, settle_s, film.revisions)
 
 
-def answer_corrected(session: Session, jobs: Jobs, changed: Instance, settle_s: float) -> None:
+def answer_corrected(
+    session: Session, jobs: Jobs, changed: Instance, settle_s: float, zone: tzinfo
+) -> None:
     """Withdraw what is wrong now that a film was corrected, and ask for new answers.
 
     Of the film itself, of those that were answered with it, and of those that now should be. In the
     transaction of the correction.
     """
-    own = choices.candidate(session, changed)
+    own = choices.candidate(session, changed, zone)
     for film in withdraw(session, changed):
-        told = choices.revisions(choices.candidate(session, film), own)
+        told = choices.revisions(choices.candidate(session, film, zone), own)
         if film.state is FilmState.NOT_ANALYSED:
             reopen(film)
             jobs.answer_anew(session, film.uid, told)
         else:
             jobs.answer_again(session, film.uid, changed.uid, settle_s, told)
-    ask_again(session, jobs, changed, settle_s)
+    ask_again(session, jobs, changed, settle_s, zone)

@@ -5,23 +5,25 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import sqlalchemy as sa
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from inference.acquisition import interval
 from inference.statements import NOT_VERIFIED
 from scp.answering import Answerer
 from scp.archive import Archive
 from scp.commands import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
-from scp.dashboard.words import senders
+from scp.dashboard.words import taken
 from scp.errors import Refused, ServiceError
+from scp.index.acquired import acquired
 from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
 from scp.index.worklist import film_row, result_file
@@ -32,12 +34,17 @@ from scp.worker import make_answerer, open_reader
 
 @dataclass(frozen=True)
 class Analysed:
-    """What became of one file: ``film`` is as the dashboard tells it, None when refused."""
+    """What became of one file: ``film`` is as the dashboard tells it, None when refused.
+
+    ``acquired`` says when it was taken, and ``interval`` how long before that its prior was.
+    """
 
     source: str
     outcome: str
     film: FilmRow | None
     files: tuple[str, ...]
+    acquired: str = ""
+    interval: str = ""
 
 
 def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_json: bool) -> int:
@@ -55,9 +62,9 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
         with open_ground(alone) as ground, open_reader(alone) as reader, progress() as bar:
             task = bar.add_task("reading", total=len(files))
             answerer = make_answerer(ground, reader)
-            taken, analysed = _take_all(ground, files)
-            for uid in _oldest_first(ground.engine, taken):
-                analysed.append(_answer(answerer, ground, uid, taken[uid], out))
+            sources, analysed = _take_all(ground, files)
+            for uid in _oldest_first(ground, sources):
+                analysed.append(_answer(answerer, ground, uid, sources[uid], out))
                 bar.advance(task)
     text = json.dumps(TypeAdapter(list[Analysed]).dump_python(analysed, mode="json"), indent=2)
     (out / "findings.json").write_text(text + "\n", encoding="utf-8")
@@ -82,30 +89,36 @@ def _without_network(settings: Settings, folder: Path) -> Settings:
 
 def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], list[Analysed]]:
     """Take copies of the files in; return them by SOP Instance UID, and what was refused."""
-    patients = ground.settings.patients
-    intake = Intake(ground.engine, ground.archive, ground.jobs, now, patients=patients)
-    taken, refused = {}, []
+    settings = ground.settings
+    intake = Intake(
+        ground.engine,
+        ground.archive,
+        ground.jobs,
+        now,
+        patients=settings.patients,
+        zone=settings.zone,
+    )
+    sources, refused = {}, []
     for path in files:
         copy = Path(shutil.copy(path, ground.archive.incoming))
         try:
             header = read_header(copy)
             uid = str(header.get("SOPInstanceUID", ""))
             intake.take(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
-            taken[uid] = path
+            sources[uid] = path
         except Refused as refusal:
             refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
-    return taken, refused
+    return sources, refused
 
 
-def _oldest_first(engine: sa.Engine, uids: Iterable[str]) -> list[str]:
+def _oldest_first(ground: Ground, uids: Iterable[str]) -> list[str]:
     """Return the films in the order in which they were taken: priors come first."""
-    with Session(engine) as session:
-        rows = session.execute(
-            select(Instance.uid)
-            .where(Instance.uid.in_(list(uids)))
-            .order_by(Instance.acquired_at.is_(None), Instance.acquired_at, Instance.uid)
-        )
-        return [row.uid for row in rows]
+    zone, never = ground.settings.zone, datetime.max.replace(tzinfo=UTC)
+    with Session(ground.engine) as session:
+        films = session.scalars(select(Instance).where(Instance.uid.in_(list(uids))))
+        taken = {film.uid: acquired(film, zone) for film in films}
+    at = {uid: when.earliest if when else never for uid, when in taken.items()}
+    return sorted(at, key=lambda uid: (at[uid], uid))
 
 
 def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:
@@ -121,7 +134,11 @@ def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Pat
     written: list[str] = []
     for name, file in zip(numbered(file.kind for file in files), files, strict=True):
         written += _copy(ground.archive, file, out / f"{source.stem}-{name}.dcm")
-    return Analysed(str(source), outcome_of(film), film, tuple(written))
+    zone, prior = ground.settings.zone, film.prior
+    apart = interval(acquired(film, zone), acquired(prior, zone)) if prior else ""
+    return Analysed(
+        str(source), outcome_of(film), film, tuple(written), acquired=taken(film), interval=apart
+    )
 
 
 def _copy(archive: Archive, result: ResultFile, target: Path) -> list[str]:
@@ -134,13 +151,13 @@ def _copy(archive: Archive, result: ResultFile, target: Path) -> list[str]:
     return [str(target), str(picture)]
 
 
-def _prior(film: FilmRow | None) -> str:
+def _prior(film: FilmRow | None, apart: str) -> str:
     """Say with which film it was compared, and what limits that; or why with none."""
     if film is None or film.choice is None:
         return ""
     if film.prior is None:
         return film.choice.sentence
-    said = (f"film of {senders(film.prior.acquired_at)}", film.prior.said)
+    said = (f"film of {taken(film.prior)}", apart, film.prior.said)
     return "\n".join(line for line in (*said, *(n.sentence for n in film.choice.notes)) if line)
 
 
@@ -159,7 +176,7 @@ def _print(analysed: Iterable[Analysed], out: Path) -> None:
             "\n".join(
                 f"{finding.name} {finding.change}" for finding in positives if finding.change
             ),
-            _prior(item.film),
+            _prior(item.film, item.interval),
         )
     console.print(table)
     console.print(f"All probabilities, the objects and previews are in {out}")

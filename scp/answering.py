@@ -86,14 +86,15 @@ class Answerer:
             choices.hold(session, instance)
             films.set_outcome(instance, FilmState.ANALYSED, self.now())
             self.analyser.remember(session, instance, opened, said)
-            ask_again(session, self.jobs, instance, self.settle_s)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
 
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, and ask for their delivery."""
         started = monotonic()
-        known = consider(self.engine, self.archive, film_uid)  # first: it says of which revision
+        # first: it says of which revision
+        known = consider(self.engine, self.archive, film_uid, self.reader.zone)
         current = self.analyser.analysed(film_uid)
         if isinstance(current, Refusal):
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
@@ -114,7 +115,7 @@ class Answerer:
             self._save_results(session, instance, zip(objects, stored, strict=True), applied)
             films.set_outcome(instance, FilmState.ANSWERED, self.now())
             self.analyser.place(session, instance, session.get_one(Analysis, current.analysis_id))
-            ask_again(session, self.jobs, instance, self.settle_s)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info(
             "answered",
             film=film_uid,
@@ -131,7 +132,9 @@ class Answerer:
         """
         with Session(self.engine) as session:
             film = films.film(session, film_uid)
-            outdated = choices.is_outdated(session, film) or is_stale(session, film)
+            outdated = choices.is_outdated(session, film, self.reader.zone) or is_stale(
+                session, film
+            )
         if outdated:
             self.write(film_uid)
         else:
@@ -202,7 +205,7 @@ class Answerer:
             choices.hold(session, instance)
             self._save_results(session, instance, stored)
             films.set_outcome(instance, state, self.now(), reason, detail)
-            ask_again(session, self.jobs, instance, self.settle_s)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
 
     def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
@@ -253,7 +256,8 @@ class Answerer:
             report = films.newest_result(session, instance, REPORT.name)
             to_come = instance.state in (FilmState.RECEIVED, FilmState.ANALYSED)
         if report is None:
-            known = consider(self.engine, self.archive, prior.film_uid)
+            zone = self.reader.zone
+            known = consider(self.engine, self.archive, prior.film_uid, zone)
             return tracking_uids(self._answer(prior, *self._prior(known))) if to_come else {}
         try:
             return tracked(dcmread(self.archive.path(report.path)))

@@ -1,9 +1,9 @@
 """What the rule of the prior is given, and what it says (`scp.priors`)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
+from inference.acquisition import AcquisitionTime
 from scp.person import NOBODY, Person
 
 
@@ -28,6 +28,7 @@ class Code(StrEnum):
     NOT_FETCHED = "not_fetched"
     OTHER_PATIENT = "other_patient"
     NOT_EARLIER = "not_earlier"
+    ORDER_NOT_KNOWN = "order_not_known"
     NOT_FRONTAL = "not_frontal"
     NOT_ANALYSED = "not_analysed"
     UNREADABLE = "unreadable"
@@ -64,8 +65,8 @@ class Candidate:
         Its Patient ID names nobody.
     revision
         How often it was corrected.
-    acquired_at, acquired_from
-        When it was taken, by the sender's clock, and the attribute that says so.
+    acquired
+        When it was taken; None without a date.
     refused
         It was looked at, and could not be analysed.
     """
@@ -73,8 +74,7 @@ class Candidate:
     uid: str
     study_uid: str
     patient: int | None
-    acquired_at: datetime | None
-    acquired_from: str
+    acquired: AcquisitionTime | None
     view: str
     refused: bool = False
     person: Person = field(default=NOBODY, repr=False)
@@ -104,6 +104,8 @@ class Choice:
         What else is to be said of it.
     rejected
         Each other film, the most recent first.
+    acquired
+        When the film itself was taken; None without a date.
     """
 
     prior: Candidate | None
@@ -111,6 +113,7 @@ class Choice:
     limits: tuple[Reason, ...] = ()
     notes: tuple[Reason, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    acquired: AcquisitionTime | None = None
 
     @property
     def limited(self) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from pathlib import Path
 
 from pydicom.errors import InvalidDicomError
@@ -14,6 +15,7 @@ from rich.table import Table
 from scp.dimse.destination import DestinationSettings
 from scp.dimse.sender import Object, Sent, Unreachable, describe, send
 from scp.errors import ConfigError
+from scp.index.acquired import acquired
 from scp.index.rows import FilmRow
 from scp.index.schema import FilmState
 from scp.outcomes import Kind, Outcome
@@ -43,8 +45,8 @@ def outcome_of(film: FilmRow) -> str:
     compared = ""
     if film.prior is not None and not film.prior.comparable:
         compared = f", {film.prior.said}"
-    elif film.prior is not None and film.prior.acquired_at is not None:
-        compared = f", compared with {film.prior.acquired_at:%Y-%m-%d}"
+    elif film.prior is not None and (taken := acquired(film.prior, UTC)) is not None:
+        compared = f", compared with the film of {taken.told}"
     none = "" if film.positives else ", no finding at or above its threshold"
     return f"answered{compared}{none}"
 

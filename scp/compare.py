@@ -4,18 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydicom import Dataset
 from rich.console import Console
 from rich.table import Table
 
+from inference.acquisition import AcquisitionTime, acquisition_time, interval, is_earlier
 from inference.colours import Rgb
 from inference.comparison import Comparison
-from inference.drawing import Caption, draw_comparison, interval
+from inference.drawing import Caption, draw_comparison, since
 from inference.film import PICTURES
 from inference.findings import FINDINGS
 from inference.gate import Refusal
@@ -26,13 +26,13 @@ from inference.statements import NOT_VERIFIED, percent
 from scp.commands import NOT_A_DEVICE, progress
 from scp.config import Settings
 from scp.errors import ConfigError, HilumError, Refused
-from scp.index.received import acquisition_time, person_of, usable_patient
+from scp.index.received import person_of, usable_patient
 from scp.intake import read_header
 from scp.person import STATES, contradiction
-from scp.priors import NO_DATE_BEFORE, REPEAT, SAME_EXPOSURE
 from scp.reading import Opened, Read, Reader, open_picture
-from scp.results.captures import study_day
+from scp.repeats import is_within_exposure, repeat_sentence
 from scp.results.identity import Product
+from scp.roles import now
 from scp.worker import open_reader
 
 PANEL, CURRENT, PRIOR = "comparison.png", "current.png", "prior.png"
@@ -48,18 +48,16 @@ class CannotCompare(HilumError):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two films that were read, and what was found between them."""
+    """Two films that were read, and what was found between them.
+
+    ``captions`` say of the current and the prior film when each was taken, and its view.
+    """
 
     current: Read
     prior: Read
     comparison: Comparison
 
-    @property
-    def captions(self) -> tuple[Caption, Caption]:
-        """Date and view of the current and the prior film."""
-        films = (self.current.opened, self.prior.opened)
-        current, prior = (Caption(film.film.view, study_day(film.header)) for film in films)
-        return current, prior
+    captions: tuple[Caption, Caption]
 
 
 def compare_files(
@@ -123,12 +121,13 @@ def _writing(out: Path) -> Iterator[None]:
 def _compared(reader: Reader, current: Path, prior: Path) -> Pair:
     """Open both films, then read and compare them."""
     opened, before = (_open(reader, path) for path in (current, prior))
-    limits = limits_between(opened, before)
+    captions = captions_of(opened, before, reader.zone)
+    limits = limits_between(opened, before, captions)
     with progress() as bar:
         read, read_before = (
             reader.ask(film) for film in bar.track((opened, before), description="reading")
         )
-    return Pair(read, read_before, reader.compare(read, read_before, limits))
+    return Pair(read, read_before, reader.compare(read, read_before, limits), captions)
 
 
 def _open(reader: Reader, path: Path) -> Opened:
@@ -146,7 +145,7 @@ def _open(reader: Reader, path: Path) -> Opened:
     return opened
 
 
-def limits_between(current: Opened, prior: Opened) -> list[str]:
+def limits_between(current: Opened, prior: Opened, captions: tuple[Caption, Caption]) -> list[str]:
     """Say what limits the comparison of two films, by what stands beside them in their files.
 
     Raises
@@ -165,7 +164,7 @@ def limits_between(current: Opened, prior: Opened) -> list[str]:
     told = contradiction(person_of(current.header), person_of(prior.header))
     if told is not None:
         raise CannotCompare(f"the films may be of different patients: one states {STATES[told]}")
-    return limits + _limits_in_time(current.header, prior.header)
+    return limits + _limits_in_time(current, prior, captions)
 
 
 def _same(current: Opened, prior: Opened) -> bool:
@@ -173,23 +172,28 @@ def _same(current: Opened, prior: Opened) -> bool:
     return bool(uid and uid == other) or np.array_equal(current.film.pixels, prior.film.pixels)
 
 
-def _limits_in_time(current: Dataset, prior: Dataset) -> list[str]:
+def _limits_in_time(current: Opened, prior: Opened, captions: tuple[Caption, Caption]) -> list[str]:
     limits = []
-    taken, before = (_taken(header) for header in (current, prior))
-    apart = taken - before if taken and before else None
-    if apart is None:
+    taken, before = (caption.taken for caption in captions)
+    earlier = is_earlier(before, taken) if taken and before else None
+    if earlier is None:
         limits.append("which film is the earlier one is not stated")
-    elif apart.total_seconds() < 0:
+    elif earlier is False:
         limits.append("the prior was taken later than the current film")
-    study, other = (text(header, "StudyInstanceUID") for header in (current, prior))
-    if (study and study == other) or (apart is not None and abs(apart) <= SAME_EXPOSURE):
-        limits.append(REPEAT)
+    study, other = (text(film.header, "StudyInstanceUID") for film in (current, prior))
+    same_study = bool(study) and study == other
+    if same_study or is_within_exposure(taken, before):
+        limits.append(repeat_sentence(taken, before, same_study=same_study))
     return limits
 
 
-def _taken(header: Dataset) -> datetime | None:
-    at, _ = acquisition_time(header)
-    return at if at is not None and at >= NO_DATE_BEFORE else None
+def captions_of(current: Opened, prior: Opened, zone: tzinfo) -> tuple[Caption, Caption]:
+    """Say of two films when each was taken, and its view; ``zone`` is the site's."""
+    films = (
+        (film.film.view, acquisition_time(film.header, zone, now())) for film in (current, prior)
+    )
+    one, other = (Caption(view, taken) for view, taken in films)
+    return one, other
 
 
 def pictures_of(pair: Pair, product: Product, drawing: DrawingSettings) -> dict[str, Rgb]:
@@ -223,7 +227,8 @@ def _facts(pair: Pair, product: Product) -> dict[str, object]:
     films = zip(pair.captions, (pair.current.opened, pair.prior.opened), strict=True)
     current, prior = (
         {
-            "day": caption.day.isoformat() if caption.day else None,
+            "day": f"{caption.taken.when:%Y-%m-%d}" if caption.taken else None,
+            "taken": _moment(caption.taken),
             "view": str(caption.view),
             "notes": list(opened.notes),
         }
@@ -236,6 +241,7 @@ def _facts(pair: Pair, product: Product) -> dict[str, object]:
         "ssim": float(comparison.ssim),
         "current": current,
         "prior": prior,
+        "interval": interval(*(caption.taken for caption in pair.captions)),
         "model": asdict(pair.current.prediction.model),
         "software": str(product),
         "findings": [
@@ -252,10 +258,19 @@ def _facts(pair: Pair, product: Product) -> dict[str, object]:
     }
 
 
+def _moment(taken: AcquisitionTime | None) -> dict[str, str] | None:
+    """Return when a film was taken, for machines: no zone but the one that it states."""
+    if taken is None:
+        return None
+    when = taken.when if taken.offset_stated else taken.when.replace(tzinfo=None)
+    source, precision = taken.source, taken.precision.value
+    return {"at": when.isoformat(), "precision": precision, "from": source, "said": taken.told}
+
+
 def _print(pair: Pair, out: Path) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     comparison, (current, prior) = pair.comparison, pair.captions
-    console.print(f"Current: {current}. Prior: {prior}{interval(current, prior)}.")
+    console.print(f"Current: {current}. Prior: {prior}{since(current, prior)}.")
     if comparison.comparable:
         quality, ssim = comparison.quality, comparison.ssim
         console.print(f"Alignment: correlation {quality:.2f}, SSIM {ssim:.2f}.")

@@ -5,12 +5,12 @@ film is answered with what is here by then.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
 
 import structlog
 from sqlalchemy.orm import Session
 
+from inference.acquisition import AcquisitionTime
 from scp.dimse.priors import Current, Patient, PriorsSettings
 from scp.dimse.retrieve import fetch_priors
 from scp.errors import (
@@ -24,10 +24,11 @@ from scp.errors import (
     RetrieveFailed,
 )
 from scp.index import fetches, films, schema
+from scp.index.acquired import acquired
 from scp.index.fetches import Outcome
 from scp.index.locking import lock
 from scp.intake import Intake
-from scp.priors import NO_DATE_BEFORE, Code, Reason
+from scp.priors import Code, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,7 @@ class _Film:
 
     patient: tuple[str, str]
     study_uid: str
-    taken_at: datetime
+    taken: AcquisitionTime
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,10 @@ class Fetcher:
         with Session(self.intake.engine) as session:
             film = films.film(session, film_uid)
             patient = session.get(schema.Patient, film.patient_id) if film.patient_id else None
-            at = film.acquired_at
-            if patient is None or patient.placeholder or at is None or at < NO_DATE_BEFORE:
+            taken = acquired(film, self.intake.zone)
+            if patient is None or patient.placeholder or taken is None:
                 return None
-            return _Film((patient.patient_id, patient.issuer), film.series.study.uid, at)
+            return _Film((patient.patient_id, patient.issuer), film.series.study.uid, taken)
 
     def _ask(self, film: _Film) -> _Went:
         """Find and retrieve; any failure is an answer."""
@@ -147,7 +148,7 @@ class Fetcher:
             _, retrieved = fetch_priors(
                 self.settings,
                 self.calling_ae_title,
-                Current(Patient(*film.patient), film.study_uid, film.taken_at),
+                Current(Patient(*film.patient), film.study_uid, film.taken),
                 self.intake.take_prior,
                 self.intake.archive.incoming,
                 secondary_captures=self.secondary_captures,

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from time import monotonic
 
@@ -25,6 +25,7 @@ from scp.index.urgency import UNKNOWN, WorklistSettings
 from scp.patient_ids import PatientsSettings
 from scp.queue import Jobs
 from scp.resent import Corrections, Resent
+from scp.zone import SERVER_ZONE
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Intake:
         settle_s: float = 0,
         worklist: WorklistSettings | None = None,
         patients: PatientsSettings | None = None,
+        zone: tzinfo = SERVER_ZONE,
     ) -> None:
         self.engine = engine
         self.archive = archive
@@ -60,6 +62,7 @@ class Intake:
         self.settle_s = settle_s
         self.worklist = worklist or WorklistSettings()
         self.patients = patients or PatientsSettings()
+        self.zone = zone
 
     def take(self, received: Path, request: Request) -> Recorded:
         """Take a received Part 10 file in; when this returns, it is durable and enqueued.
@@ -98,7 +101,7 @@ class Intake:
     def _take(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
         started, now = monotonic(), self.now()
         due_at = self.worklist.due_at(now, UNKNOWN)
-        header = _header(received)
+        header = _header(received, self.zone, now)
         identity = _agreed(header.identity, request)
         stored = self.archive.keep_film(
             received, identity.study_uid, identity.sop_uid, header.preamble_bytes
@@ -149,7 +152,13 @@ class Intake:
     ) -> Recorded:
         """Take other bytes under a known UID: the same film, a correction, or a conflict."""
         corrections = Corrections(
-            self.engine, self.archive, self.jobs, self.patients, self.settle_s, self.now
+            self.engine,
+            self.archive,
+            self.jobs,
+            self.patients,
+            self.settle_s,
+            self.now,
+            self.zone,
         )
         syntax, sender = header.transfer_syntax_uid, request.calling_ae_title
         try:
@@ -162,7 +171,7 @@ class Intake:
         """Ask for the films that are to be compared with a fetched one."""
         instance = films.film(session, film_uid)
         choices.hold(session, instance)
-        ask_again(session, self.jobs, instance, self.settle_s)
+        ask_again(session, self.jobs, instance, self.settle_s, self.zone)
 
     def _quarantine(self, received: Path, request: Request, refusal: Refused) -> None:
         stored = self.archive.quarantine(received)
@@ -207,10 +216,11 @@ def read_header(path: Path) -> FileDataset:
         return dcmread(path, stop_before_pixels=True)
 
 
-def _header(path: Path) -> Header:
+def _header(path: Path, zone: tzinfo, now: datetime) -> Header:
     ds = read_header(path)
     with _parsing():  # pydicom parses a value only when it is asked for
-        return Header(identify(ds), str(ds.file_meta.TransferSyntaxUID), split_dataset(path)[1])
+        identity = identify(ds, zone, now)
+        return Header(identity, str(ds.file_meta.TransferSyntaxUID), split_dataset(path)[1])
 
 
 @contextmanager

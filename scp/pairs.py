@@ -22,7 +22,8 @@ def compare_pair(answerer: Answerer, film_uid: str, prior_uid: str) -> None:
     """
     with Session(answerer.engine) as session:
         current, prior = (
-            choices.candidate(session, films.film(session, uid)) for uid in (film_uid, prior_uid)
+            choices.candidate(session, films.film(session, uid), answerer.reader.zone)
+            for uid in (film_uid, prior_uid)
         )
     if current.patient is None or current.patient != prior.patient:
         raise ServiceError("the films are not known to be of one patient")

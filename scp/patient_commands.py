@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+from datetime import UTC
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from scp.audit import Audit
 from scp.config import Settings
 from scp.index import corrections
+from scp.index.acquired import acquired
 from scp.index.schema import Instance, Patient
 from scp.patient_files import KEPT, NoSuchPatient, PatientFiles, Scope
 from scp.patient_ids import differences
@@ -119,11 +121,11 @@ def _patient(scope: Scope, patient: Patient) -> dict[str, Any]:
 
 
 def _film(session: Session, film: Instance) -> dict[str, Any]:
-    taken = film.acquired_at
+    taken = acquired(film, UTC)
     return {
         "uid": film.uid,
         "study_uid": film.series.study.uid,
-        "taken": taken.isoformat() if taken else "",
+        "taken": taken.told if taken else "",
         "view": film.view,
         "state": film.state.value,
         "name": film.patient_name or "",
@@ -193,4 +195,5 @@ def _files(ground: Ground) -> PatientFiles:
         now,
         ground.settings.priors.settle_s,
         ground.settings.patients,
+        ground.settings.zone,
     )

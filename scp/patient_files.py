@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
@@ -21,6 +21,7 @@ from scp.index.schema import Instance, Patient, Series, Study
 from scp.patient_ids import PatientsSettings, differences, id_key
 from scp.person import Person
 from scp.queue import Jobs
+from scp.zone import SERVER_ZONE
 
 KEPT = (
     "Kept: the audit trail, which the law asks for and which has UIDs and no patient; logs, which"
@@ -99,6 +100,7 @@ class PatientFiles:
     now: Callable[[], datetime]
     settle_s: float
     settings: PatientsSettings
+    zone: tzinfo = SERVER_ZONE
 
     def merge(self, source_id: int, right: tuple[str, str]) -> tuple[int, int]:
         """Make all films of a patient another's, and those that come later.
@@ -176,7 +178,7 @@ class PatientFiles:
             set_words(session, film, known or film.person, film.accession_number or "")
         for film in films:
             choices.hold(session, film)
-            answer_corrected(session, self.jobs, film, self.settle_s)
+            answer_corrected(session, self.jobs, film, self.settle_s, self.zone)
 
 
 def _not_of(patient_id: int) -> sa.ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import dataclass
+from datetime import tzinfo
 
 import sqlalchemy as sa
 import structlog
@@ -9,10 +10,12 @@ from pydicom import Dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from inference.acquisition import acquisition_time
 from scp.archive import Archive
 from scp.errors import Unreadable
 from scp.fetching import not_fetched
 from scp.index import choices, fetches, films
+from scp.index.acquired import keep
 from scp.index.corrections import has_withdrawn
 from scp.index.nearly import nearly
 from scp.index.placing import set_words
@@ -37,17 +40,17 @@ class Known:
     notes: tuple[Reason, ...]
 
 
-def consider(engine: sa.Engine, archive: Archive, film_uid: str) -> Known:
-    """Return what the rule looks at of a film and the others."""
+def consider(engine: sa.Engine, archive: Archive, film_uid: str, zone: tzinfo) -> Known:
+    """Return what the rule looks at of a film and the others; ``zone`` is the site's."""
     with Session(engine) as session:
         patient_id = films.film(session, film_uid).patient_id
-    know_persons(engine, archive, patient_id)
+    know_persons(engine, archive, patient_id, zone)
     with Session(engine) as session:
         instance = films.film(session, film_uid)
         return Known(
-            choices.candidate(session, instance),
-            choices.candidates(session, instance),
-            nearly(session, instance),
+            choices.candidate(session, instance, zone),
+            choices.candidates(session, instance, zone),
+            nearly(session, instance, zone),
             (*_withdrawn(session, instance), *not_fetched(fetches.outcome(session, instance))),
         )
 
@@ -82,15 +85,18 @@ def as_filed(session: Session, instance: Instance, header: Dataset) -> Dataset:
     return filed
 
 
-def know_persons(engine: sa.Engine, archive: Archive, patient_id: int | None) -> None:
-    """Read whose a patient's films are in the archive, where the index does not know it yet.
+def know_persons(engine: sa.Engine, archive: Archive, patient_id: int | None, zone: tzinfo) -> None:
+    """Read in the archive whose a patient's films are, and when taken, if the index knows it not.
 
-    An earlier release kept neither sex nor birth date.
+    Earlier releases kept neither sex nor birth date, nor how exactly the time is known.
     A film that cannot be read stays as it is: what nobody states contradicts nothing.
     """
     if patient_id is None:
         return
-    unknown = (Instance.patient_id == patient_id, Instance.birth_date.is_(None))
+    unknown = (
+        Instance.patient_id == patient_id,
+        Instance.birth_date.is_(None) | Instance.acquired_precision.is_(None),
+    )
     rows = select(Instance.id, Instance.uid, Instance.path).where(*unknown)
     with Session(engine) as session:
         found = session.execute(rows.order_by(Instance.id.desc()).limit(_AT_ONCE)).all()
@@ -103,4 +109,6 @@ def know_persons(engine: sa.Engine, archive: Archive, patient_id: int | None) ->
         with Session(engine) as session, session.begin():
             instance = session.get(Instance, film_id)
             if instance is not None and instance.path == path:
-                set_words(session, instance, person_of(ds), readable(ds, "AccessionNumber"))
+                keep(instance, acquisition_time(ds, zone, instance.received_at))
+                if instance.birth_date is None:  # else an operator may have filed it elsewhere
+                    set_words(session, instance, person_of(ds), readable(ds, "AccessionNumber"))

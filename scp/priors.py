@@ -1,16 +1,17 @@
 """Which earlier film a film is compared with, and why not the others. Pure.
 
 The rule: of the same patient (one Patient ID of one issuer; PS3.3 C.7.1.1) and no other person by
-sex, birth date or name (`scp.person`), taken earlier, frontal, and readable. Of these, another
-exposure before a repeat of the same one, the same view (PA with PA) before another, and then the
-most recent. Another view, and a repeat, make a limited comparison. No reason holds anything of the
-patient.
+sex, birth date or name (`scp.person`), known to have been taken earlier, frontal, and readable. Of
+these, another exposure before a repeat of the same one, the same view (PA with PA) before another,
+and then the most recent. Another view, and a repeat, make a limited comparison. Films whose order
+is not known are not compared, and the answer says so. No reason holds anything of the patient.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
+from inference.acquisition import interval, is_earlier
 from inference.projection import FRONTAL, View, same_projection
 from scp.choice import Candidate as Candidate  # noqa: PLC0414 -- part of the rule
 from scp.choice import Choice as Choice  # noqa: PLC0414 -- part of the rule
@@ -19,14 +20,9 @@ from scp.choice import Near as Near  # noqa: PLC0414 -- part of the rule
 from scp.choice import Reason as Reason  # noqa: PLC0414 -- part of the rule
 from scp.choice import Rejected as Rejected  # noqa: PLC0414 -- part of the rule
 from scp.person import NOBODY, STATES, Contradiction, contradiction
+from scp.repeats import is_within_exposure, repeat_sentence
 
-# less than this apart, or of one study, two films are one examination: a repeat, not a follow-up
-SAME_EXPOSURE = timedelta(hours=1)
-REPEAT = "both films are of one study or taken within an hour"
-# 00010101, 17530101, 18991230 and 19000101 are how programs write that they know no date
-NO_DATE_BEFORE = datetime(1901, 1, 1)
-# what `acquired_from` says when the time of the study had to stand for that of the acquisition
-STUDY_TIME = "StudyDate"
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def choose(
@@ -51,31 +47,37 @@ def choose(
     others = [other for other in others if other.uid != current.uid]
     fitting = [other for other in rank(current, others) if other.uid not in unreadable]
     prior = fitting[0] if fitting else None
-    told = sorted(others, key=lambda other: other.acquired_at or NO_DATE_BEFORE, reverse=True)
+    told = sorted(others, key=_taken, reverse=True)
     doubts = (*_strangers(current, others), *_nearly_same(current, near))
     why = _why_none(current, others, doubts) if prior is None else _why(current, prior)
     return Choice(
         prior=prior,
         why=why,
         limits=limits_of(current, prior) if prior is not None else (),
-        notes=(*(doubt for doubt in doubts if doubt != why), *_notes(current, prior)),
+        notes=(
+            *(doubt for doubt in doubts if doubt != why),
+            *_times_borrowed(current, prior),
+            *_orders_not_known(current, others),
+        ),
         rejected=tuple(
             Rejected(other.uid, _against(current, other, prior, unreadable))
             for other in told
             if other is not prior
         ),
+        acquired=current.acquired,
     )
 
 
 def given_up(choice: Choice, tried: int) -> Choice:
     """Choose none: the best could not be read, and each further look takes its time."""
     text = f"The {tried} best of the earlier films could not be read."
-    return Choice(None, Reason(Code.UNREADABLE, text), rejected=choice.rejected)
+    why = Reason(Code.UNREADABLE, text)
+    return Choice(None, why, rejected=choice.rejected, acquired=choice.acquired)
 
 
 def rank(current: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
     """Return the films that the rule allows, the best to compare with first."""
-    if current.patient is None or not _dated(current):
+    if current.patient is None or current.acquired is None:
         return []
     fitting = [other for other in others if _excluded(current, other) is None]
     # a sort leaves equal ones as they stand: the most recent first, then three questions
@@ -96,21 +98,19 @@ def limits_of(current: Candidate, prior: Candidate) -> tuple[Reason, ...]:
     """
     if not _repeats(current, prior):
         return ()
-    return (Reason(Code.SAME_EXPOSURE, f"{REPEAT}, no other prior is there"),)
-
-
-def _dated(film: Candidate) -> bool:
-    return film.acquired_at is not None and film.acquired_at >= NO_DATE_BEFORE
+    same_study = current.study_uid == prior.study_uid
+    said = repeat_sentence(current.acquired, prior.acquired, same_study=same_study)
+    return (Reason(Code.SAME_EXPOSURE, f"{said}, no other prior is there"),)
 
 
 def _taken(film: Candidate) -> datetime:
-    """Return when a film was taken; only of films that are `_dated`."""
-    return film.acquired_at or NO_DATE_BEFORE
+    """Return when a film can have been taken at the earliest; films without a date were first."""
+    return _NEVER if film.acquired is None else film.acquired.earliest
 
 
 def _repeats(current: Candidate, other: Candidate) -> bool:
     """Say whether an earlier film is of the same examination."""
-    near = _taken(current) - _taken(other) <= SAME_EXPOSURE
+    near = is_within_exposure(current.acquired, other.acquired)
     return near or other.study_uid == current.study_uid
 
 
@@ -129,6 +129,8 @@ _EXCLUDED = {
     Code.OTHER_PATIENT: "It is of another patient, or of one without a usable Patient ID.",
     Code.NO_DATE: "Its header does not say when it was taken.",
     Code.NOT_EARLIER: "It was not taken earlier.",
+    Code.ORDER_NOT_KNOWN: "Whether it was taken earlier or later is not known: their times do not"
+    " say.",
     Code.NOT_FRONTAL: "It is not a frontal film.",
     Code.NOT_ANALYSED: "It could not be analysed.",
     **{
@@ -145,13 +147,24 @@ def _excluded(current: Candidate, other: Candidate) -> Code | None:
     told = contradiction(current.person, other.person)
     if told is not None:
         return _CONTRADICTED[told]
-    if not _dated(other):
-        return Code.NO_DATE
-    if _taken(other) >= _taken(current):
-        return Code.NOT_EARLIER
+    order = _order(current, other)
+    if order in (Code.NO_DATE, Code.NOT_EARLIER):
+        return order
     if other.view not in FRONTAL:
         return Code.NOT_FRONTAL
-    return Code.NOT_ANALYSED if other.refused else None
+    return Code.NOT_ANALYSED if other.refused else order
+
+
+def _order(current: Candidate, other: Candidate) -> Code | None:
+    """Return why a film is not known to be the earlier one; None when it is, or may be."""
+    if other.acquired is None:
+        return Code.NO_DATE
+    if current.acquired is None:
+        return None
+    earlier = is_earlier(other.acquired, current.acquired)
+    if earlier is None:
+        return Code.ORDER_NOT_KNOWN
+    return None if earlier else Code.NOT_EARLIER
 
 
 def _against(
@@ -161,13 +174,15 @@ def _against(
     code = _excluded(current, other)
     if code is not None:
         return Reason(code, _EXCLUDED[code])
-    if not _dated(current):
+    if current.acquired is None:
         return Reason(Code.NO_DATE, "When the current film was taken is not known.")
     if other.uid in unreadable:
         return Reason(Code.UNREADABLE, "It could not be read when it was needed.")
     if prior is not None and _repeats(current, other) > _repeats(current, prior):
-        text = "It is of the same study or was taken less than an hour before: a repeat."
-        return Reason(Code.SAME_EXPOSURE, text)
+        same_study = other.study_uid == current.study_uid
+        apart = interval(current.acquired, other.acquired)
+        text = "It is of the same study" if same_study else f"It was taken only {apart}"
+        return Reason(Code.SAME_EXPOSURE, f"{text}: a repeat.")
     if prior is not None and _turned(current, other) > _turned(current, prior):
         return Reason(Code.OTHER_VIEW, "Its view is another, and there is one of the same view.")
     return Reason(Code.LESS_RECENT, "There is a more recent one.")
@@ -176,7 +191,11 @@ def _against(
 def _why(current: Candidate, prior: Candidate) -> Reason:
     """Say why a film was taken."""
     if _repeats(current, prior):
-        text = "No other examination is there to compare with: this is an earlier exposure of it."
+        if current.study_uid == prior.study_uid:
+            text = "No other study is there to compare with: this is an earlier film of the same."
+        else:
+            apart = interval(current.acquired, prior.acquired)
+            text = f"No other examination is there to compare with: this was taken {apart}."
         return Reason(Code.SAME_EXPOSURE, text)
     if not _turned(current, prior):
         return Reason(Code.SAME_VIEW, "The most recent earlier film of the same view.")
@@ -218,22 +237,40 @@ def _why_none(current: Candidate, others: Sequence[Candidate], doubts: Sequence[
     if current.patient is None:
         text = "The film has no usable Patient ID: it is never compared."
         return Reason(Code.NO_PATIENT_ID, text)
-    if not _dated(current):
+    if current.acquired is None:
         text = "The header does not say when the film was taken: nothing is known to be earlier."
         return Reason(Code.NO_DATE, text)
-    if doubts:
-        return doubts[0]
-    if not others:
-        return Reason(Code.NONE_KNOWN, "No other film of this patient is here.")
-    return Reason(Code.NONE_FITS, "None of this patient's other films can be compared with.")
+    if doubts or not others:
+        none = Reason(Code.NONE_KNOWN, "No other film of this patient is here.")
+        return doubts[0] if doubts else none
+    text = "None of this patient's other films can be compared with."
+    if any(_excluded(current, other) is Code.ORDER_NOT_KNOWN for other in others):
+        return Reason(Code.ORDER_NOT_KNOWN, f"{text} Of some the order is not known.")
+    return Reason(Code.NONE_FITS, text)
 
 
-def _notes(current: Candidate, prior: Candidate | None) -> tuple[Reason, ...]:
-    """Say whose acquisition time is not known (PS3.3 C.7.6.1, C.7.2.1)."""
+def _times_borrowed(current: Candidate, prior: Candidate | None) -> tuple[Reason, ...]:
+    """Say whose acquisition time is not stated, and what stands for it (PS3.3 C.7.6.1, C.7.2.1)."""
     films = (("film", current), ("prior film", prior))
-    names = [name for name, film in films if film and film.acquired_from == STUDY_TIME]
-    if not names:
+    by_source: dict[str, list[str]] = {}
+    for name, film in films:
+        if film is not None and film.acquired is not None and film.acquired.borrowed_from:
+            by_source.setdefault(film.acquired.borrowed_from, []).append(f"the {name}")
+    return tuple(
+        Reason(
+            Code.STUDY_TIME,
+            f"Acquisition time not stated: the time of the {source} stands for"
+            f" {' and '.join(names)}.",
+        )
+        for source, names in by_source.items()
+    )
+
+
+def _orders_not_known(current: Candidate, others: Sequence[Candidate]) -> tuple[Reason, ...]:
+    """Say that films were not compared because nobody knows which was taken first."""
+    count = sum(_excluded(current, other) is Code.ORDER_NOT_KNOWN for other in others)
+    if not count:
         return ()
-    text = f"Acquisition time not stated: the time of the study stands for the {names[0]}"
-    text += " and the prior film" if len(names) == 2 else ""
-    return (Reason(Code.STUDY_TIME, f"{text}."),)
+    films = "Another film" if count == 1 else f"{count} other films"
+    text = f"{films} of this patient may be earlier or later than this one: not compared with it."
+    return (Reason(Code.ORDER_NOT_KNOWN, text),)

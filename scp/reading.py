@@ -37,6 +37,7 @@ NO_HEADER = "picture without a header: patient, date, view and pixel spacing not
 # what is said of a film without a prior too, as a reason for that or beside it
 _TOLD_WITHOUT = (
     Code.NOT_FETCHED,
+    Code.ORDER_NOT_KNOWN,
     Code.PLACEHOLDER,
     Code.OTHER_SEX,
     Code.OTHER_BIRTH_DATE,
@@ -160,6 +161,8 @@ class Reader:
             comparison=comparison,
             followed=followed,
             film_number=film_number,
+            acquired=choice.acquired,
+            prior_acquired=choice.prior.acquired if choice.prior is not None else None,
         )
 
     def objects(self, answer: Answer) -> list[ResultObject]:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -49,6 +49,7 @@ class Corrections:
     settings: PatientsSettings
     settle_s: float
     now: Callable[[], datetime]
+    zone: tzinfo
 
     def take(self, film: Resent) -> Recorded:
         """Take a film that is known under other bytes.
@@ -101,7 +102,7 @@ class Corrections:
             instance.size_bytes = film.stored.size_bytes
             instance.transfer_syntax_uid = film.transfer_syntax_uid
             choices.hold(session, instance)
-            answer_corrected(session, self.jobs, instance, self.settle_s)
+            answer_corrected(session, self.jobs, instance, self.settle_s, self.zone)
             Audit(self.archive.data_dir, self.now).record(
                 film.sender, "corrected", uid, how="sent again"
             )

@@ -156,6 +156,7 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
             priors.settle_s,
             settings.worklist,
             settings.patients,
+            settings.zone,
         )
         receiver = Receiver(
             settings.receiver,

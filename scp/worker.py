@@ -148,7 +148,16 @@ def make_fetcher(ground: Ground) -> Fetcher:
     settle_s = settings.priors.settle_s
     order, patients = settings.worklist, settings.patients
     return Fetcher(
-        Intake(ground.engine, ground.archive, ground.jobs, now, settle_s, order, patients),
+        Intake(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            now,
+            settle_s,
+            order,
+            patients,
+            settings.zone,
+        ),
         settings.priors,
         settings.receiver.ae_title,
         secondary_captures=settings.gate.accept_secondary_capture,

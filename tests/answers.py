@@ -10,6 +10,7 @@ from films import chest, make_film_ds
 from invented import comparison, prediction
 from pydicom.dataset import Dataset, FileDataset
 
+from inference.acquisition import acquisition_time
 from inference.comparison import Comparison
 from inference.film import read_film
 from inference.findings import Prediction
@@ -127,6 +128,8 @@ def answers(
         product=PRODUCT,
         prior_source=prior,
         comparison=compared,
+        acquired=acquisition_time(source, dt.UTC),
+        prior_acquired=None if prior is None else acquisition_time(prior, dt.UTC),
     )
     return make_objects(answer, asked)
 

@@ -90,6 +90,7 @@ class Invented:
             "calling_ae_title": "XRAY1",
             "received_at": received,
             "acquired_at": received.replace(tzinfo=None) - timedelta(minutes=12),
+            "acquired_precision": "second",
             "acquired_from": "AcquisitionDate",
             "view": "PA",
             "state": state,

@@ -9,6 +9,7 @@ from films import made_uid
 from invented import prediction
 from pydicom import FileDataset, dcmread
 
+from inference.acquisition import acquisition_time
 from inference.bundle import default_bundle, load_bundle
 from inference.comparison.compare import compare
 from inference.film import read_film
@@ -66,6 +67,8 @@ def make_study(
         product,
         prior_source=prior,
         comparison=comparison,
+        acquired=acquisition_time(film, dt.UTC),
+        prior_acquired=acquisition_time(prior, dt.UTC),
     )
     wanted = ResultSettings.model_validate(EVERYTHING | settings)
     refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)

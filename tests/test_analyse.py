@@ -27,7 +27,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
         for name in ("new.dcm", "old.dcm", "side.dcm", "notes.txt")
     }
     assert code == 1  # not all well
-    assert "answered, compared with 2023-01-02" in rows["new.dcm"]
+    assert "answered, compared with the film of 2023-01-02 10:15" in rows["new.dcm"]
     assert "film of 2023-01-02 10:15" in rows["new.dcm"]
     assert printed.count("limited comparison: PA film against AP film") == 1
     assert "None of this patient's other films can be compared with." in rows["old.dcm"]

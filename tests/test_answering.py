@@ -424,8 +424,8 @@ def test_a_repeat_is_compared_when_nothing_else_is_there_and_is_said_to_be_one(b
     repeat = make_film_ds(seed=2, AcquisitionTime="102200")
     row = bench.answer(bench.take(repeat))
     assert (row.prior.uid, row.choice.code) == (first, "same_exposure")
-    assert "one study or taken within an hour" in row.prior.reason
-    assert any("one study or taken within an hour" in text for text in bench.report(row))
+    assert "7 min earlier" in row.prior.reason
+    assert any("7 min earlier, no other prior is there" in text for text in bench.report(row))
 
 
 def test_the_time_of_a_study_in_place_of_the_acquisitions_is_stated_in_the_report(bench):

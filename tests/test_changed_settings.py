@@ -1,6 +1,7 @@
 """A site changes a threshold or a prevalence: it holds for every film, also those read before."""
 
 import io
+from datetime import UTC
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_maps_trends_and_comparisons_follow_too(places):
             found = newest_prediction(session, uids[0], operating)
             pair = pair_row(session, uids[1], uids[0], operating)
             own = session.scalars(sa.select(Instance).where(Instance.uid == uids[1])).one()
-            points = trend(session, own, operating).points
+            points = trend(session, own, UTC, operating).points
         said.append((found, pair, points))
     (map_a, pair_a, points_a), (map_b, pair_b, points_b) = said
     np.testing.assert_allclose(map_a.heatmaps, map_b.heatmaps, atol=1e-5)

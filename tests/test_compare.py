@@ -14,6 +14,7 @@ from network import save
 from PIL import Image
 from pydicom import Dataset, dcmread
 
+from inference.drawing import Caption
 from inference.film import Film, View
 from inference.findings import FINDINGS, LABELS, Change
 from inference.settings import DrawingSettings
@@ -93,7 +94,9 @@ def test_a_real_film_and_its_simulated_earlier_one_are_compared(
     code, printed = compared(philips_film, earlier)
     assert code == 0
     first, second, *rest = printed.splitlines()
-    assert first == "Current: 2004-08-26, PA. Prior: 2003-03-14, PA, 531 days earlier."
+    assert first == (
+        "Current: 2004-08-26 18:50 -0400, PA. Prior: 2003-03-14 18:50 -0400, PA, 531 days earlier."
+    )
     assert second.startswith("Alignment: correlation 0.9")
     assert [finding.name for finding in FINDINGS if finding.name in printed] == [
         finding.name for finding in FINDINGS
@@ -103,7 +106,7 @@ def test_a_real_film_and_its_simulated_earlier_one_are_compared(
     assert {path.name for path in out.iterdir()} >= FILMS | {"comparison.json"}
     plates = [size_of(out / name) for name in ("current.png", "prior.png", "structural.png")]
     assert len(set(plates)) == 1  # a viewer can flip between them
-    assert "Prior: 2003-03-14, PA, 531 days earlier" in written
+    assert "Prior: 2003-03-14 18:50 -0400, PA, 531 days earlier" in written
     assert written.count("AI RESULT - FOR RESEARCH USE ONLY") >= len(FILMS)
 
 
@@ -136,6 +139,13 @@ def test_json_alone_is_on_stdout_and_the_same_in_the_folder(facts_of, pair, tmp_
     assert facts["comparable"] is True
     assert facts["reason"] == ""
     assert (facts["current"]["day"], facts["prior"]["day"]) == ("2024-01-02", "2023-01-02")
+    assert facts["prior"]["taken"] == {
+        "at": "2023-01-02T10:15:00",
+        "precision": "second",
+        "from": "AcquisitionDate",
+        "said": "2023-01-02 10:15",
+    }
+    assert facts["interval"] == "365 days earlier"
     assert facts["model"]["name"] == "tiny"
 
 
@@ -159,7 +169,10 @@ def test_pictures_are_compared_and_what_they_do_not_say_is_stated(facts_of, tmp_
     prior = picture(tmp_path / "prior.png", seed=2)
     code, facts = facts_of(picture(tmp_path / name, bits, seed=1), prior)
     assert code == 0
-    assert facts["current"] == {"day": None, "view": "unknown", "notes": [NO_HEADER]}
+    assert facts["current"] == {
+        **{"day": None, "taken": None},
+        **{"view": "unknown", "notes": [NO_HEADER]},
+    }
     for words in ("of one patient is not stated", "which film is the earlier one is not stated"):
         assert words in facts["reason"]
 
@@ -190,7 +203,7 @@ def test_a_prior_that_was_taken_later_is_said_to_be_later(compared, pair):
 def test_a_repeat_of_one_exposure_is_a_limited_comparison(compared, film):
     code, printed = compared(film("a.dcm", seed=1), film("b.dcm", seed=2, study_time="094000"))
     assert code == 0
-    assert "both films are of one study or taken within an hour." in printed
+    assert "the prior was taken 35 min earlier." in printed
 
 
 def test_films_without_a_patient_id_are_compared_and_that_is_said(compared, film):
@@ -305,7 +318,7 @@ def test_heat_map_differences_are_drawn_of_the_findings_that_changed(written):
     read = Read(Opened(Dataset(), film, ()), prediction())
     drawing = DrawingSettings(long_edge_px=900)
     product = Product(version="0", serial="0")
-    made = pictures_of(Pair(read, read, comparison()), product, drawing)
+    made = pictures_of(Pair(read, read, comparison(), (Caption(), Caption())), product, drawing)
     assert set(made) == FILMS | {"heatmaps.png"} == set(WRITTEN) - {"comparison.json"}
     assert written.count("Heat-map difference: Nodule (new)") == 2  # in the panel, and alone
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from scp.errors import ConfigError
+from scp.index.acquired import acquired
 from scp.index.database import DatabaseSettings, migrate, migrations, open_database
 from scp.index.schema import (
     Base,
@@ -293,6 +294,35 @@ def test_what_was_noted_of_deliveries_is_kept_as_codes_and_words(empty):
         command.downgrade(migrations(connection), "0008")
         noted = sa.text("SELECT last_error FROM delivery ORDER BY id")
         assert "C-STORE answered 0xA700 (Failure)" in list(connection.scalars(noted))
+
+
+TAKEN_BEFORE = {
+    # what an earlier release kept -> what is known of it now
+    datetime(2024, 1, 2, 10, 15, 30, 250_000): ("2024-01-02 10:15", "second"),
+    datetime(2024, 1, 2): ("2024-01-02", "day"),  # a day without a time was kept as its midnight
+    datetime(1900, 1, 1): (None, None),
+    datetime(1753, 1, 1): (None, None),
+    datetime(1970, 1, 1): (None, None),
+    datetime(2099, 12, 31, 12, 0): (None, None),  # long after the film came
+}
+
+
+def test_films_of_before_keep_when_they_were_taken_and_lose_what_was_no_date(empty):
+    with empty.begin() as connection:
+        command.upgrade(migrations(connection), "0005")
+        insert = inserter(connection)
+        series = insert("series", uid="1.3", study_id=insert("study", uid="1.2"))
+        for number, at in enumerate(TAKEN_BEFORE):
+            row = {"acquired_at": at, "acquired_from": "AcquisitionDate", "state": "answered"}
+            insert("instance", uid=f"1.2.{number}", series_id=series, patient_id=None, **row)
+        command.upgrade(migrations(connection), "head")
+        assert differences(connection) == []
+    with Session(empty) as session:
+        rows = session.scalars(sa.select(Instance).order_by(Instance.id)).all()
+        for row, (said, precision) in zip(rows, TAKEN_BEFORE.values(), strict=True):
+            taken = acquired(row, UTC)
+            assert row.acquired_precision is None  # `hilum reindex` looks at them all
+            assert (taken and str(taken), taken and taken.precision) == (said, precision)
 
 
 def test_the_steps_are_one_line_without_branches(tmp_path):

@@ -6,6 +6,7 @@ from films import chest
 from invented import MODEL, comparison, drawn, everything_positive, prediction
 from skimage.color import rgb2lab
 
+from inference.acquisition import AcquisitionTime, Precision
 from inference.canvas import Canvas, plain
 from inference.closeup import draw_closeup
 from inference.colours import difference_table, heat_table
@@ -16,8 +17,15 @@ from inference.regions import outlines
 from inference.settings import DrawingSettings
 
 FILM = Film(chest(250, 200), View.PA)
-CURRENT = Caption(View.PA, dt.date(2025, 1, 2))
-PRIOR = Caption(View.AP, dt.date(2024, 1, 2))
+
+
+def taken(year, month, day, hour, source="AcquisitionDate"):
+    at = dt.datetime(year, month, day, hour, 15, tzinfo=dt.UTC)
+    return AcquisitionTime(at, Precision.SECOND, source)
+
+
+CURRENT = Caption(View.PA, taken(2025, 1, 2, 14))
+PRIOR = Caption(View.AP, taken(2024, 1, 2, 8, "StudyDate"))
 SMALL = DrawingSettings(long_edge_px=900)
 WORDS = {"caption": CURRENT, "software": "hilum 0.1.0", "settings": SMALL}
 PAIR = {"current": CURRENT, "prior": PRIOR, "software": "hilum 0.1.0", "model": MODEL}
@@ -90,7 +98,7 @@ def test_what_is_burned_in_names_label_software_model_and_date(written):
     assert "AI RESULT - FOR RESEARCH USE ONLY" in text
     assert "hilum 0.1.0" in text
     assert "Model invented-net 1.2.0 (SHA-256 ab12ab12ab12)" in text
-    assert "Chest X-ray 2025-01-02, PA" in text
+    assert "Chest X-ray 2025-01-02 14:15, PA" in text
 
 
 def test_at_most_the_strongest_three_findings_are_drawn():
@@ -102,7 +110,7 @@ def test_at_most_the_strongest_three_findings_are_drawn():
 
 def test_the_comparison_names_both_dates_and_how_far_apart_they_are(written):
     draw_comparison(FILM, comparison(), settings=SMALL, **PAIR)
-    assert "Prior: 2024-01-02, AP, 366 days earlier" in written
+    assert "Prior: 2024-01-02 08:15 (study time), AP, 366 days earlier" in written
     assert "Heat-map difference: Nodule (new)" in written
     assert "Alignment: correlation 0.93, SSIM 0.71" in written
 
@@ -111,7 +119,7 @@ def test_a_prior_that_is_the_later_film_is_said_to_be_later(written):
     draw_comparison(
         FILM, comparison(), settings=SMALL, **(PAIR | {"current": PRIOR, "prior": CURRENT})
     )
-    assert "Prior: 2025-01-02, PA, 366 days LATER" in written
+    assert "Prior: 2025-01-02 14:15, PA, 366 days LATER" in written
 
 
 def test_films_that_are_not_comparable_are_said_to_be_so_and_no_difference_is_drawn(written):
@@ -165,11 +173,12 @@ def test_a_single_finding_says_probability_threshold_and_change(written):
     change = comparison().changes[LABELS.index("Nodule")]
     closeup(prediction(), "Nodule", prior=PRIOR, change=change)
     assert "Nodule 93.0 %, above the site's threshold (30.0 %)" in written
-    said = "Chest X-ray 2025-01-02, PA. Change: new since 2024-01-02, 366 days earlier"
-    assert said in written
+    assert "Chest X-ray 2025-01-02 14:15, PA" in written
+    since = "since 2024-01-02 08:15 (study time), 366 days earlier"
+    assert f"Change: new {since}" in written
     assert WORDS["settings"].label in written
     closeup(prediction(), "Nodule")
-    assert "Chest X-ray 2025-01-02, PA. Change: not known" in written
+    assert "Change: not known" in written
 
 
 def test_a_finding_without_a_place_is_shown_without_an_enlarged_part():

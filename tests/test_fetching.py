@@ -1,6 +1,7 @@
 """Priors from the PACS in the answer: fetched before it, or later, and never at its expense."""
 
 import threading
+from datetime import UTC
 from time import monotonic
 
 import pytest
@@ -173,7 +174,13 @@ def test_films_that_are_never_compared_ask_nobody(bench):
     bench.ask(**asked(free_port()))
     for ds in (
         film("20240101", patient_id="A\\B"),
-        film("20240102", AcquisitionDate=None, StudyDate=None, AcquisitionTime=None),
+        film(
+            "20240102",
+            AcquisitionDate=None,
+            ContentDate=None,
+            SeriesDate=None,
+            StudyDate=None,
+        ),
         film("20240103", view="LL"),
     ):
         bench.answer(bench.take(ds))
@@ -204,7 +211,7 @@ def test_a_fetched_prior_counts_in_the_trend_once_it_was_read(bench, tmp_path):
         bench.ask(**asked(pacs.port))
         bench.answer(bench.take(CURRENT))
     with Session(bench.ground.engine) as session:
-        points = trend(session, films.film(session, CURRENT.SOPInstanceUID)).points
+        points = trend(session, films.film(session, CURRENT.SOPInstanceUID), UTC).points
     assert [point.film_uid for point in points] == [prior.SOPInstanceUID, CURRENT.SOPInstanceUID]
 
 

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from films import made_uid, make_film_ds
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydicom import Dataset
 from sqlalchemy.orm import Session
 
@@ -21,7 +19,7 @@ from scp.archive import Stored
 from scp.errors import Unreadable
 from scp.index import choices, films, heartbeats, outputs, received
 from scp.index.heartbeats import Role
-from scp.index.received import Recorded, acquisition_time, identify, usable_patient
+from scp.index.received import Recorded, identify, usable_patient
 from scp.index.schema import (
     Analysis,
     Comparison,
@@ -62,7 +60,7 @@ def stored(uid, sha256=""):
 
 def take(session, ds, sha256=""):
     """Record a film as the receiver does."""
-    identity = identify(ds)
+    identity = identify(ds, UTC, NOW)
     return received.record(
         session,
         identity,
@@ -138,101 +136,7 @@ def test_an_object_with_a_bad_uid_is_unreadable_and_says_which(keyword, value):
     if value is not None:
         ds.add_new(keyword, "UT", value)  # UT: pydicom does not warn of what is no UID
     with pytest.raises(Unreadable, match=keyword):
-        identify(ds)
-
-
-# -- when a film was taken
-
-
-@pytest.mark.parametrize(
-    ("elements", "moment", "source"),
-    [
-        ({}, None, ""),
-        (
-            {"AcquisitionDateTime": "20240102101500"},
-            datetime(2024, 1, 2, 10, 15),
-            "AcquisitionDateTime",
-        ),
-        (
-            {"AcquisitionDateTime": "20240102101500.250000-0330"},
-            datetime(2024, 1, 2, 10, 15, 0, 250_000),  # the sender's clock: the zone is put aside
-            "AcquisitionDateTime",
-        ),
-        (
-            {"AcquisitionDateTime": "20240102", "StudyDate": "20230101"},
-            datetime(2024, 1, 2),
-            "AcquisitionDateTime",
-        ),
-        (
-            {"AcquisitionDate": "20240102", "AcquisitionTime": "101500.5", "StudyDate": "20230101"},
-            datetime(2024, 1, 2, 10, 15),
-            "AcquisitionDate",
-        ),
-        (
-            {"StudyDate": "20240102", "StudyTime": "1015"},
-            datetime(2024, 1, 2, 10, 15),
-            "StudyDate",
-        ),
-        (
-            {"StudyDate": "20240102", "AcquisitionTime": "1015"},
-            datetime(2024, 1, 2),
-            "StudyDate",
-        ),
-        ({"StudyDate": "20240102", "StudyTime": "25:99"}, datetime(2024, 1, 2), "StudyDate"),
-        ({"StudyDate": "2024.01.02"}, datetime(2024, 1, 2), "StudyDate"),  # ACR-NEMA
-        ({"ContentDate": "20240102", "ContentTime": "1015"}, None, ""),
-        (
-            {"AcquisitionDate": "20241302", "StudyDate": "20240102"},
-            datetime(2024, 1, 2),
-            "StudyDate",
-        ),
-        (
-            {"AcquisitionDateTime": "yesterday", "StudyDate": "20240102"},
-            datetime(2024, 1, 2),
-            "StudyDate",
-        ),
-        ({"StudyDate": "00000000"}, None, ""),
-        ({"StudyDate": "20230229"}, None, ""),
-        ({"StudyTime": "1015"}, None, ""),
-    ],
-)
-def test_a_film_is_dated_by_acquisition_then_study(elements, moment, source):
-    ds = Dataset()
-    for keyword, value in elements.items():
-        ds.add_new(keyword, "UT", value)  # UT: pydicom does not judge the text
-    assert acquisition_time(ds) == (moment, source)
-
-
-TEXT = st.text(max_size=30) | st.text("0123456789.+-: \\\0", max_size=28)
-DATES = ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "StudyDate", "StudyTime")
-
-
-# the last two are what Python's own date() reads as a pickled date, of the year 24930 and of none
-@pytest.mark.parametrize("text", [" ", "\0", " \0 ", "ab\x01\x02", "\0\0\x01\x01"])
-@pytest.mark.parametrize("keyword", DATES)
-def test_a_meaningless_date_is_none_and_leaves_the_others(keyword, text):
-    ds = Dataset()
-    ds.add_new(keyword, "UT", text)
-    assert acquisition_time(ds) == (None, "")
-
-
-@pytest.mark.filterwarnings("ignore:.*doesn't allow a value of '60'")  # leap second
-@settings(max_examples=200, deadline=None, database=None)
-@given(st.lists(TEXT, min_size=5, max_size=5))
-def test_no_text_in_a_date_is_an_error(texts):
-    ds = Dataset()
-    for keyword, text in zip(DATES, texts, strict=True):
-        ds.add_new(keyword, "UT", text)
-    moment, source = acquisition_time(ds)
-    assert (moment is None) == (source == "")
-    assert moment is None or moment.tzinfo is None
-
-
-@settings(max_examples=100, deadline=None, database=None)
-@given(st.datetimes(datetime(1000, 1, 1)), st.sampled_from(["", "+0000", "-1000", "+1400"]))
-def test_every_moment_of_every_zone_is_read_as_written(moment, zone):
-    text = f"{moment:%Y%m%d%H%M%S.%f}{zone}"
-    assert acquisition_time(header(AcquisitionDateTime=text)) == (moment, "AcquisitionDateTime")
+        identify(ds, UTC, NOW)
 
 
 # -- recording
@@ -324,6 +228,7 @@ class Films:
         assert take(self.session, ds) is Recorded.NEW
         row = films.film(self.session, ds.SOPInstanceUID)
         row.acquired_at = taken and taken - before
+        row.acquired_precision = "second" if taken else ""
         row.view, row.state = view, state
         self.session.flush()
         return row
@@ -339,7 +244,9 @@ DAY = timedelta(days=1)
 
 def priors(session, current):
     """The earlier films that the rule allows, the best first, as rows."""
-    found = rank(choices.candidate(session, current), choices.candidates(session, current))
+    found = rank(
+        choices.candidate(session, current, UTC), choices.candidates(session, current, UTC)
+    )
     return [films.film(session, one.uid) for one in found]
 
 
@@ -413,7 +320,7 @@ def test_films_of_the_same_moment_have_an_order_that_stays(session, make):
 
 def answer(session, film, now=NOW):
     """Choose a film's prior and remember it, as the worker does."""
-    choice = choose(choices.candidate(session, film), choices.candidates(session, film))
+    choice = choose(choices.candidate(session, film, UTC), choices.candidates(session, film, UTC))
     choices.save(session, film, choice, now)
     film.state = FilmState.ANSWERED
     session.flush()
@@ -421,7 +328,7 @@ def answer(session, film, now=NOW):
 
 
 def outdated(session, changed):
-    return {(o.film_uid, o.prior_uid) for o in choices.outdated(session, changed)}
+    return {(o.film_uid, o.prior_uid) for o in choices.outdated(session, changed, UTC)}
 
 
 def test_the_choice_of_a_prior_is_kept_with_its_reasons_and_replaced_by_the_next(session, make):
@@ -455,10 +362,10 @@ def test_a_film_is_outdated_once_a_better_prior_was_read(session, make):
     assert outdated(session, late) == set()  # not yet: it may turn out to be unreadable
     late.state = FilmState.ANALYSED
     assert outdated(session, late) == {(current.uid, late.uid)}
-    assert choices.is_outdated(session, current)
+    assert choices.is_outdated(session, current, UTC)
     answer(session, current)
     assert outdated(session, late) == set()
-    assert not choices.is_outdated(session, current)
+    assert not choices.is_outdated(session, current, UTC)
 
 
 def test_only_films_whose_prior_changes_are_outdated(session, make):
@@ -477,7 +384,7 @@ def test_only_films_whose_prior_changes_are_outdated(session, make):
 def test_a_film_without_an_answer_is_not_outdated(session, make):
     current = make(state=FilmState.ANALYSED)
     assert outdated(session, make(DAY, state=FilmState.ANALYSED)) == set()
-    assert not choices.is_outdated(session, current)
+    assert not choices.is_outdated(session, current, UTC)
 
 
 def test_a_film_that_stood_in_the_way_and_is_refused_makes_room_for_the_next(session, make):
@@ -495,13 +402,13 @@ def test_a_prior_whose_own_answer_fails_stays_the_prior(session, make):
     answer(session, current)
     prior.state = FilmState.FAILED
     assert outdated(session, prior) == set()
-    assert not choices.is_outdated(session, current)
+    assert not choices.is_outdated(session, current, UTC)
 
 
 def test_a_film_that_could_not_be_read_is_not_asked_for_again(session, make):
     current, gone = make(), make(DAY)
-    known = choices.candidates(session, current)
-    choice = choose(choices.candidate(session, current), known, [gone.uid])
+    known = choices.candidates(session, current, UTC)
+    choice = choose(choices.candidate(session, current, UTC), known, [gone.uid])
     choices.save(session, current, choice, NOW)
     assert outdated(session, gone) == outdated(session, current) == set()
 
@@ -519,10 +426,10 @@ def test_of_two_transactions_that_hold_a_patient_the_second_waits_and_sees_the_f
             film = films.film(session, uid)
             choices.hold(session, film)
             if new is FilmState.ANSWERED:  # as if it had chosen before the other one came
-                choices.save(session, film, choose(choices.candidate(session, film), []), NOW)
+                choices.save(session, film, choose(choices.candidate(session, film, UTC), []), NOW)
             film.state = new
             session.flush()
-            found.extend(choices.outdated(session, film))
+            found.extend(choices.outdated(session, film, UTC))
 
     with ThreadPoolExecutor(2) as pool:
         new = (FilmState.ANSWERED, FilmState.ANALYSED)
@@ -554,18 +461,19 @@ def test_the_trend_is_each_findings_probability_over_all_films_of_a_patient_olde
     make(5 * DAY, state=FilmState.RECEIVED)  # nobody has read it
     session.commit()
     session.expire_all()
-    found = trend(session, current)
+    found = trend(session, current, UTC)
     assert [point.film_uid for point in found.points] == [
         film.uid for film in (oldest, middle, current, later)
     ]
     said = [point.probabilities["Mass"] for point in found.points]
     assert said == pytest.approx([0.25, 0.75, 0.5, 1.0])
     assert all(set(point.probabilities) == set(LABELS) for point in found.points)
+    here = TAKEN.replace(tzinfo=UTC)
     assert [point.at for point in found.points] == [
-        TAKEN - 9 * DAY,
-        TAKEN - 2 * DAY,
-        TAKEN,
-        TAKEN + DAY,
+        here - 9 * DAY,
+        here - 2 * DAY,
+        here,
+        here + DAY,
     ]
     assert [point.view for point in found.points] == ["AP", "PA", "PA", "PA"]
     assert (found.model, found.left_out) == ("invented-net 1.2.0", ())
@@ -578,22 +486,22 @@ def test_the_trend_is_of_one_model_and_names_the_films_that_only_others_have_rea
     for film in (both, old):
         read(session, film, 0.75, OTHER_MODEL)
     read(session, undated, 0.5)
-    found = trend(session, current)
+    found = trend(session, current, UTC)
     assert [p.film_uid for p in found.points] == [both.uid, current.uid]
     assert [p.probabilities["Mass"] for p in found.points] == pytest.approx([0.25, 0.5])
     assert {(left.film_uid, left.why) for left in found.left_out} == {
         (old.uid, "read by another model: invented-net 2.0.0"),
         (undated.uid, "when it was taken is not known"),
     }
-    assert trend(session, old).model == "invented-net 2.0.0"
+    assert trend(session, old, UTC).model == "invented-net 2.0.0"
 
 
 def test_a_film_without_a_patient_has_a_trend_of_itself_alone(session, make):
     alone, other = make(patient_id=""), make(DAY, patient_id="")
-    assert trend(session, alone).points == ()
+    assert trend(session, alone, UTC).points == ()
     for film in (alone, other):
         read(session, film, 0.5)
-    assert [point.film_uid for point in trend(session, alone).points] == [alone.uid]
+    assert [point.film_uid for point in trend(session, alone, UTC).points] == [alone.uid]
 
 
 # -- what was said of a film

@@ -1,15 +1,21 @@
 """Which earlier film a film is compared with, and what is said of the others."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scp.priors import SAME_EXPOSURE, Candidate, Code, choose, rank
+from inference.acquisition import AcquisitionTime, Precision, is_earlier
+from scp.priors import Candidate, Code, choose, rank
+from scp.repeats import SAME_EXPOSURE
 
 TAKEN = datetime(2024, 6, 1, 12, 0)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+
+
+def acquired(when, precision=Precision.SECOND, source="AcquisitionDate", zone=UTC, stated=False):
+    return AcquisitionTime(when.replace(tzinfo=zone), precision, source, stated)
 
 
 def film(uid, before=timedelta(), **more):
@@ -19,8 +25,7 @@ def film(uid, before=timedelta(), **more):
         "uid": uid,
         "study_uid": f"study of {uid}",
         "patient": 1,
-        "acquired_at": taken and taken - before,
-        "acquired_from": "AcquisitionDate",
+        "acquired": taken and acquired(taken - before, **more.pop("time", {})),
         "view": "PA",
     }
     return Candidate(**values | more)
@@ -87,9 +92,24 @@ def test_another_patients_film_is_no_prior():
 
 
 REPEATS = {
-    "minutes apart": film("repeat", 7 * MINUTE),
-    "just an hour": film("repeat", SAME_EXPOSURE),
-    "same study": film("repeat", 2 * DAY, study_uid=CURRENT.study_uid),
+    "minutes apart": film("7 min", 7 * MINUTE),
+    "just an hour": film("1 h", SAME_EXPOSURE),
+    "same study": film("study", 2 * DAY, study_uid=CURRENT.study_uid),
+    "same study, minutes apart": film("both", 7 * MINUTE, study_uid=CURRENT.study_uid),
+    "same study, no time": film(
+        "day",
+        taken=datetime(2024, 5, 31),
+        study_uid=CURRENT.study_uid,
+        time={"precision": Precision.DAY},
+    ),
+}
+# what is true of the pair
+SAYS = {
+    "7 min": "Limited comparison: the prior was taken 7 min earlier, no",
+    "1 h": "the prior was taken 60 min earlier, no",
+    "study": "both films are of one study, the prior 2 days earlier, no",
+    "both": "both films are of one study, the prior 7 min earlier, no",
+    "day": "both films are of one study, the prior 1 day earlier, no",
 }
 
 
@@ -98,7 +118,7 @@ def test_a_repeat_of_the_same_exposure_gives_way_to_any_other_film(repeat):
     other = film("other", 900 * DAY, view="AP")
     choice = choose(CURRENT, [repeat, other])
     assert choice.prior is other
-    assert against(choice) == {"repeat": Code.SAME_EXPOSURE}
+    assert against(choice) == {repeat.uid: Code.SAME_EXPOSURE}
 
 
 @pytest.mark.parametrize("repeat", REPEATS.values(), ids=REPEATS)
@@ -107,12 +127,43 @@ def test_a_repeat_is_a_limited_comparison_when_nothing_else_is_there(repeat):
     assert choice.prior is repeat
     assert choice.why.code is Code.SAME_EXPOSURE
     assert [limit.code for limit in choice.limits] == [Code.SAME_EXPOSURE]
-    assert "one study or taken within an hour" in choice.limited
+    assert SAYS[repeat.uid] in choice.limited
 
 
-def test_a_film_of_the_very_same_time_is_never_a_prior():
-    choice = choose(CURRENT, [film("twin")])
-    assert (choice.prior, against(choice)) == (None, {"twin": Code.NOT_EARLIER})
+UNORDERED = {
+    "the very same second": film("other"),
+    "no time on that day": film(
+        "other", taken=datetime(2024, 6, 1), time={"precision": Precision.DAY}
+    ),
+    "the same minute": film("other", taken=TAKEN, time={"precision": Precision.MINUTE}),
+}
+
+
+@pytest.mark.parametrize("other", UNORDERED.values(), ids=UNORDERED)
+def test_films_whose_order_is_not_known_are_not_compared_and_the_answer_says_so(other):
+    for current, prior in ((CURRENT, other), (other, CURRENT)):
+        choice = choose(current, [prior])
+        assert (choice.prior, choice.why.code) == (None, Code.ORDER_NOT_KNOWN)
+        assert against(choice) == {prior.uid: Code.ORDER_NOT_KNOWN}
+        (note,) = choice.notes
+        assert note.code is Code.ORDER_NOT_KNOWN
+        assert "may be earlier or later than this one: not compared" in note.sentence
+
+
+def test_a_film_of_unknown_order_keeps_no_other_from_being_the_prior():
+    old, doubtful = film("old", 9 * DAY), film("doubtful")
+    choice = choose(CURRENT, [doubtful, old, film("lateral", view="lateral")])
+    assert choice.prior is old
+    assert [note.code for note in choice.notes] == [Code.ORDER_NOT_KNOWN]
+    assert "Another film of this patient" in choice.notes[0].sentence
+
+
+def test_offsets_are_obeyed_on_both_sides():
+    east, west = timezone(timedelta(hours=1)), timezone(timedelta(hours=-5))
+    first = film("first", taken=datetime(2024, 6, 1, 21, 30), time={"zone": east, "stated": True})
+    second = film("second", taken=datetime(2024, 6, 1, 16, 0), time={"zone": west, "stated": True})
+    assert choose(second, [first]).prior is first
+    assert against(choose(first, [second])) == {"second": Code.NOT_EARLIER}
 
 
 def test_more_than_an_hour_before_is_another_exposure():
@@ -126,9 +177,8 @@ def test_a_film_that_could_not_be_analysed_or_read_gives_way_to_the_next():
     assert against(choice) == {"bad": Code.NOT_ANALYSED, "gone": Code.UNREADABLE}
 
 
-@pytest.mark.parametrize("taken", [None, datetime(1, 1, 1), datetime(1753, 1, 1)])
-def test_a_film_without_a_date_is_no_prior_and_has_none(taken):
-    undated, dated = film("undated", taken=taken), film("dated", DAY)
+def test_a_film_without_a_date_is_no_prior_and_has_none():
+    undated, dated = film("undated", taken=None), film("dated", DAY)
     choice = choose(CURRENT, [undated, dated])
     assert choice.prior is dated
     assert against(choice) == {"undated": Code.NO_DATE}
@@ -136,7 +186,7 @@ def test_a_film_without_a_date_is_no_prior_and_has_none(taken):
 
 
 def test_the_time_of_a_study_in_place_of_the_acquisitions_is_stated():
-    by_study = {"acquired_from": "StudyDate"}
+    by_study = {"time": {"source": "StudyDate"}}
     prior = film("prior", DAY, **by_study)
     (note,) = choose(CURRENT, [prior]).notes
     assert note.code is Code.STUDY_TIME
@@ -176,7 +226,7 @@ def test_every_film_is_either_the_prior_or_has_its_reason(drawn):
     assert not told & chosen
     if choice.prior:
         assert choice.prior.patient == 1
-        assert choice.prior.acquired_at < CURRENT.acquired_at
+        assert is_earlier(choice.prior.acquired, CURRENT.acquired)
         assert not choice.prior.refused
     for rejected in choice.rejected:
         assert rejected.why.sentence.endswith(".")

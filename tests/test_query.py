@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 
 import pytest
@@ -35,6 +35,7 @@ from qrscp import OddPacs, QrScp
 from service import free_port, wait_for
 from structlog.testing import capture_logs
 
+from inference.acquisition import AcquisitionTime, Precision
 from scp.dimse import query
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Current, Dropped, Image, Patient, PriorsSettings
@@ -92,7 +93,8 @@ CURRENT = taken("20240601")
 def current(ds=CURRENT, patient=None):
     at = datetime.strptime(ds.StudyDate + ds.StudyTime, "%Y%m%d%H%M%S")
     patient = patient or Patient(ds.PatientID, ds.get("IssuerOfPatientID", ""))
-    return Current(patient, ds.StudyInstanceUID, at)
+    taken = AcquisitionTime(at.replace(tzinfo=UTC), Precision.SECOND, "StudyDate")
+    return Current(patient, ds.StudyInstanceUID, taken)
 
 
 def find(settings, asked=None, **more):

@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 from skimage.draw import polygon2mask
 
+from inference.acquisition import acquisition_time
 from inference.film import Film, View
 from inference.findings import FINDINGS, LABELS, Prediction
 from inference.grayscale import Lut, Window, read_lut
@@ -68,6 +69,8 @@ def answer(
         prior_source=prior,
         comparison=compared,
         followed=followed or {},
+        acquired=acquisition_time(source, dt.UTC),
+        prior_acquired=None if prior is None else acquisition_time(prior, dt.UTC),
     )
 
 
@@ -470,7 +473,13 @@ def test_the_report_says_what_has_changed_and_lists_the_prior_as_evidence():
     nodule = next(item for item in named(ds, "27925004"))
     assert nodule.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "129721008"
     comments = [item.TextValue for item in named(ds, "121106")]
-    assert any(text.startswith("Compared with the prior film of 2023-01-02") for text in comments)
+    assert any(
+        text.startswith("Compared with the prior film of 2023-01-02 10:15, 365 days earlier:")
+        for text in comments
+    )
+
+
+PRIOR_SAID = "Not comparable with the prior film of 2023-01-02 10:15, 365 days earlier"
 
 
 def test_films_that_are_not_comparable_are_said_to_be_so_and_no_change_is_claimed():
@@ -481,7 +490,7 @@ def test_films_that_are_not_comparable_are_said_to_be_so_and_no_change_is_claime
     ds = made["report"]
     assert not named(ds, "111049")
     comments = [item.TextValue for item in named(ds, "121106")]
-    assert "Not comparable with the prior film of 2023-01-02: the films do not overlap" in comments
+    assert PRIOR_SAID + ": the films do not overlap" in comments
 
 
 def test_notes_stand_in_the_report():

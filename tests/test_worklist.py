@@ -189,7 +189,7 @@ def film_header(number, **more):
 
 
 def take(session, ds, **more):
-    identity = identify(ds)
+    identity = identify(ds, UTC, NOW)
     stored = Stored(f"archive/ab/{identity.sop_uid}.dcm", f"{hash(identity.sop_uid):064x}", 10)
     received.record(
         session,
@@ -484,7 +484,7 @@ def archived(session, archive, number, **more):
     path = archive.path(film.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     ds.save_as(path, enforce_file_format=True)
-    film.patient_name = film.accession_number = None
+    film.patient_name = film.accession_number = film.acquired_precision = None
     session.execute(sa.delete(SearchWord))
     session.commit()
     return film.uid
@@ -505,6 +505,8 @@ def test_films_of_before_are_found_by_name_after_reindex_and_lost_files_are_name
     list(reindex(engine, archive, done))
     assert done.read == 1
     assert set(done.unreadable) == {lost, broken}
+    row = films.film(session, good)
+    assert (row.acquired_precision, row.acquired_from) == ("second", "AcquisitionDate")
     for text in ("muller", "A-1"):
         assert found(session, words=typed(text)) == [good]
     assert count(engine, everything=False) == 2  # those that failed are tried again

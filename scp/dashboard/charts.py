@@ -22,6 +22,7 @@ class Dot:
     y: float
     film_uid: str
     at: datetime
+    taken: str
     probability: float
     positive: bool
 
@@ -91,7 +92,15 @@ def _line(
     values = [point.probabilities[label] for point in points]
     end = _end([*values, threshold])
     dots = (
-        Dot(x, _y(value, end), point.film_uid, point.at, value, reaches(value, threshold))
+        Dot(
+            x,
+            _y(value, end),
+            point.film_uid,
+            point.at,
+            point.taken,
+            value,
+            reaches(value, threshold),
+        )
         for x, value, point in zip(xs, values, points, strict=True)
     )
     return FindingLine(label, name, threshold, _y(threshold, end), end, tuple(dots))

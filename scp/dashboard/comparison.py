@@ -30,7 +30,7 @@ def router(site: Site) -> APIRouter:
             if film.choice is not None and film.choice.prior_uid:
                 address = f"/films/{uid}/compare/{film.choice.prior_uid}"
                 return RedirectResponse(address, SEE_OTHER)
-            others = earlier_rows(session, uid)
+            others = earlier_rows(session, uid, site.zone)
             return site.page(request, session, "no_prior.html", film=film, others=others)
 
     @routes.get("/films/{uid}/compare/{prior_uid}")
@@ -38,7 +38,7 @@ def router(site: Site) -> APIRouter:
         with Session(site.engine) as session:
             film = film_row(session, uid, site.operating)
             prior = film_row(session, prior_uid, site.operating)
-            others = earlier_rows(session, uid) if film is not None else []
+            others = earlier_rows(session, uid, site.zone) if film is not None else []
             if film is None or prior is None or prior_uid not in {other.uid for other in others}:
                 raise NotHere(
                     "These are no film and an earlier one of the same patient. The film's own page"
@@ -63,7 +63,7 @@ def router(site: Site) -> APIRouter:
     def compare(viewer: Viewer, uid: str, prior_uid: str) -> Response:
         """Have a worker compare two films; the page shows it when it is done."""
         with Session(site.engine) as session:
-            if prior_uid not in {other.uid for other in earlier_rows(session, uid)}:
+            if prior_uid not in {other.uid for other in earlier_rows(session, uid, site.zone)}:
                 raise NotHere("The two are no film and an earlier one of the same patient.")
         site.audit.record(viewer.name, "compared", uid, prior=prior_uid)
         site.jobs.compare_pair(uid, prior_uid)

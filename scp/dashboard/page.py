@@ -27,6 +27,7 @@ from scp.dashboard.pictures import is_picture
 from scp.failures import film_failure
 from scp.index.schema import DeliveryState, FilmState
 from scp.index.wanted import Order, Unclear
+from scp.zone import SERVER_ZONE
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
@@ -90,10 +91,10 @@ class _Compiled(BytecodeCache):
         self.known[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
 
 
-def templates(zone: tzinfo | None = None) -> Jinja2Templates:
+def templates(zone: tzinfo = SERVER_ZONE) -> Jinja2Templates:
     """Return the templates; every value in them is escaped, and a missing one is an error.
 
-    Moments are shown in ``zone``; None is the server's own.
+    Moments are shown in ``zone``, the site's.
     """
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -106,10 +107,11 @@ def templates(zone: tzinfo | None = None) -> Jinja2Templates:
     env.filters |= {
         "local": words.local_in(zone),
         "clock": words.clock_in(zone),
+        "apart_from": words.interval_in(zone),
         "bytes": words.bytes_,
     }
     for word in (
-        words.senders,
+        words.taken,
         words.day,
         words.percent,
         words.kind,

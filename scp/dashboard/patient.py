@@ -22,7 +22,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/patients/{row_id}")
     def patient(request: Request, row_id: int) -> Response:
         with Session(site.engine) as session:
-            found = patient_films(session, row_id, _MOST, site.operating)
+            found = patient_films(session, row_id, _MOST, site.zone, site.operating)
             if found is None:
                 raise NotHere("hilum knows no patient of this number. The films' pages link to it.")
             viewed(site, request, f"patient:{row_id}")

@@ -1,11 +1,13 @@
 """The words of the page: states as sentences, moments as local time."""
 
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 
 from inference import statements
+from inference.acquisition import interval
 from inference.findings import Change
+from scp.index.acquired import SaysWhen, acquired
 from scp.index.rows import FilmRow, FindingRow
 from scp.index.schema import DeliveryState, FilmState
 from scp.results.kinds import KINDS
@@ -60,9 +62,19 @@ def full_name(name: str) -> list[str]:
     return [group for group in groups if group]
 
 
-def senders(moment: datetime | None) -> str:
-    """Return a time as the sender's header has it, without a zone."""
-    return moment.isoformat(" ", "minutes") if moment else "not stated"
+def taken(film: SaysWhen) -> str:
+    """Return when a film was taken, by its own clock, and whose time it is if not its own."""
+    when = acquired(film, UTC)  # which zone a film without an offset is of, is not shown
+    return when.told if when else "not stated"
+
+
+def interval_in(zone: tzinfo) -> Callable[[SaysWhen, SaysWhen], str]:
+    """Return what says how long before a film another was taken; "" where one has no date."""
+
+    def apart(film: SaysWhen, prior: SaysWhen) -> str:
+        return interval(acquired(film, zone), acquired(prior, zone))
+
+    return apart
 
 
 def day(moment: datetime | None) -> str:

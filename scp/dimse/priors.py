@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inference.acquisition import AcquisitionTime
 from scp.dimse.deadline import Remote
 from scp.dimse.peers import AETitle
 from scp.errors import NoPatientKey
@@ -95,11 +96,11 @@ class Patient:
 
 @dataclass(frozen=True)
 class Current:
-    """The film that priors are wanted for; ``taken_at`` is local time, as DICOM's."""
+    """The film that priors are wanted for."""
 
     patient: Patient
     study_uid: str
-    taken_at: datetime
+    taken: AcquisitionTime
 
 
 @dataclass(frozen=True)

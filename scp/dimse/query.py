@@ -9,7 +9,7 @@ the retrieval too, would have to repeat it.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date
 
 import structlog
 from pydicom import Dataset, config
@@ -18,6 +18,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
+from inference.acquisition import AcquisitionTime, acquisition_time, is_earlier
 from inference.gate import FILM_MODALITIES, PRODUCT_MANUFACTURER
 from inference.header import text, texts
 from scp.dimse.deadline import Deadline
@@ -25,7 +26,6 @@ from scp.dimse.priors import Current, Dropped, Found, Image, Prior, PriorsSettin
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.requestor import Requested, associated, said
 from scp.errors import SUCCESS, QueryFailed
-from scp.index.received import acquisition_time
 
 log = structlog.get_logger(__name__)
 
@@ -123,19 +123,20 @@ class _Search:
     def priors(self) -> Iterator[Prior]:
         """Yield the newest studies that have films, as many as are wanted."""
         wanted = self.settings.at_most
-        studies = sorted(self._studies().items(), key=lambda study: study[1], reverse=True)
-        for study_uid, taken_at in studies:
+        found = self._studies().items()
+        studies = sorted(found, key=lambda study: study[1].earliest, reverse=True)
+        for study_uid, taken in studies:
             if wanted == 0:
                 return
             images = tuple(self._images(study_uid))
             missing = tuple(image for image in images if not self.held(image.sop_uid))
             if images:
                 wanted -= 1
-                yield Prior(study_uid, taken_at, missing, len(images) - len(missing))
+                yield Prior(study_uid, taken.when, missing, len(images) - len(missing))
 
-    def _studies(self) -> dict[str, datetime]:
+    def _studies(self) -> dict[str, AcquisitionTime]:
         """Return the earlier studies by UID, each with its date and time."""
-        day, patient = self.current.taken_at.date(), self.current.patient
+        day, patient = self.current.taken.when.date(), self.current.patient
         identifier = _identifier(
             "STUDY",
             PatientID=patient.patient_id,
@@ -147,29 +148,35 @@ class _Search:
             reason = self._no_prior_study(match)
             if reason is not None:
                 self.dropped[reason] += 1
-            elif taken_at := acquisition_time(match)[0]:
-                studies[text(match, "StudyInstanceUID")] = taken_at
+            elif taken := self._taken(match):
+                studies[text(match, "StudyInstanceUID")] = taken
         return studies
 
     def _no_prior_study(self, match: Dataset) -> Dropped | None:
         """Return why a study is none of the patient's earlier ones; None when it is one."""
         if reason := self._stranger(match):
             return reason
-        taken_at, current = acquisition_time(match)[0], self.current
+        taken, current = self._taken(match), self.current
+        before = None if taken is None else is_earlier(taken, current.taken)
         modalities = texts(match, "ModalitiesInStudy")  # optional: absent where not supported
         checks = (
             (Dropped.UNUSABLE, not _is_uid(match, "StudyInstanceUID")),
-            (Dropped.NO_DATE, taken_at is None),
+            (Dropped.NO_DATE, taken is None),
             (Dropped.NOT_EARLIER, text(match, "StudyInstanceUID") == current.study_uid),
-            (Dropped.NOT_EARLIER, taken_at is not None and taken_at >= current.taken_at),
+            (Dropped.NOT_EARLIER, before is False),
             (
                 Dropped.TOO_OLD,
-                taken_at is not None
-                and taken_at.date() < _years_before(current.taken_at.date(), self.settings.years),
+                taken is not None
+                and taken.when.date()
+                < _years_before(current.taken.when.date(), self.settings.years),
             ),
             (Dropped.OTHER_MODALITY, any(modalities) and not self.modalities & set(modalities)),
         )
         return next((reason for reason, applies in checks if applies), None)
+
+    def _taken(self, match: Dataset) -> AcquisitionTime | None:
+        """Return when a study began; one without an offset is read in the current film's."""
+        return acquisition_time(match, self.current.taken.when.tzinfo or UTC)
 
     def _stranger(self, match: Dataset) -> Dropped | None:
         """Compare what was returned with what was asked: some PACS ignore keys."""

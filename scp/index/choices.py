@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, aliased
 
+from scp.index.acquired import acquired
 from scp.index.locking import lock
 from scp.index.rows import ChoiceRow, ReasonRow, RejectedRow
 from scp.index.schema import (
@@ -59,20 +60,20 @@ def hold(session: Session, instance: Instance) -> None:
     lock(session, Patient, id=instance.patient_id)
 
 
-def candidate(session: Session, instance: Instance) -> Candidate:
-    """Return what the rule looks at of one film."""
-    return _candidate(*session.execute(_films().where(Instance.id == instance.id)).one())
+def candidate(session: Session, instance: Instance, zone: tzinfo) -> Candidate:
+    """Return what the rule looks at of one film; ``zone`` is the site's."""
+    return _candidate(session.execute(_films().where(Instance.id == instance.id)).one(), zone)
 
 
-def candidates(session: Session, instance: Instance) -> list[Candidate]:
+def candidates(session: Session, instance: Instance, zone: tzinfo) -> list[Candidate]:
     """Return all films of a film's patient, the last recorded first; without a patient, none."""
-    return [film for film, _ in _known(session, instance.patient_id)]
+    return [film for film, _ in _known(session, instance.patient_id, zone)]
 
 
-def newest(session: Session, patient_id: int, limit: int) -> list[Candidate]:
+def newest(session: Session, patient_id: int, limit: int, zone: tzinfo) -> list[Candidate]:
     """Return films of a patient, those that were recorded last."""
     own = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
-    return [_candidate(*row) for row in session.execute(own.limit(limit))]
+    return [_candidate(row, zone) for row in session.execute(own.limit(limit))]
 
 
 def save(session: Session, instance: Instance, choice: Choice, now: datetime) -> None:
@@ -136,13 +137,13 @@ def _row(choice: PriorChoice, prior_uid: str) -> ChoiceRow:
     )
 
 
-def outdated(session: Session, changed: Instance) -> list[Outdated]:
+def outdated(session: Session, changed: Instance, zone: tzinfo) -> list[Outdated]:
     """Return the answered films of the same patient that the rule now compares with another film.
 
     Only films that one of the patient's, ``changed``, may be the prior of. A better prior that was
     not yet read is left out: it will ask for itself when it is. A fetched one asks when it comes.
     """
-    known = {film.uid: (film, state) for film, state in _known(session, changed.patient_id)}
+    known = {film.uid: (film, state) for film, state in _known(session, changed.patient_id, zone)}
     if changed.uid not in known:  # of a placeholder, films are nobody's
         return []
     films = [film for film, _ in known.values()]
@@ -162,13 +163,13 @@ def revisions(film: Candidate, prior: Candidate) -> str:
     return f"{film.revision}-{prior.revision}" if film.revision or prior.revision else ""
 
 
-def is_outdated(session: Session, instance: Instance) -> bool:
+def is_outdated(session: Session, instance: Instance, zone: tzinfo) -> bool:
     """Say whether an answered film is to be compared with another prior than it was."""
     answered = _answered(session, instance.patient_id).get(instance.uid)
     if answered is None:
         return False
-    films = candidates(session, instance)
-    return _better(candidate(session, instance), films, answered) is not None
+    films = candidates(session, instance, zone)
+    return _better(candidate(session, instance, zone), films, answered) is not None
 
 
 def _better(film: Candidate, films: list[Candidate], answered: _Answered) -> Candidate | None:
@@ -213,11 +214,13 @@ def _answered(session: Session, patient_id: int | None) -> dict[str, _Answered]:
     }
 
 
-def _known(session: Session, patient_id: int | None) -> list[tuple[Candidate, FilmState]]:
+def _known(
+    session: Session, patient_id: int | None, zone: tzinfo
+) -> list[tuple[Candidate, FilmState]]:
     if patient_id is None:
         return []
     films = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
-    found = [(_candidate(*row), row.state) for row in session.execute(films)]
+    found = [(_candidate(row, zone), row.state) for row in session.execute(films)]
     return [] if any(film.placeholder for film, _ in found) else found
 
 
@@ -225,10 +228,12 @@ def _films() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Instance.uid,
-            Study.uid,
+            Study.uid.label("study_uid"),
             Instance.patient_id,
             Instance.acquired_at,
+            Instance.acquired_precision,
             Instance.acquired_from,
+            Instance.acquired_offset_minutes,
             Instance.view,
             Instance.state,
             Instance.patient_name,
@@ -243,31 +248,17 @@ def _films() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _candidate(
-    uid: str,
-    study_uid: str,
-    patient: int | None,
-    acquired_at: datetime | None,
-    acquired_from: str,
-    view: str,
-    state: FilmState,
-    name: str | None,
-    birth_date: str | None,
-    sex: str | None,
-    placeholder: bool | None,
-    revision: int,
-) -> Candidate:
+def _candidate(row: Any, zone: tzinfo) -> Candidate:
     return Candidate(
-        uid,
-        study_uid,
-        None if placeholder else patient,
-        acquired_at,
-        acquired_from,
-        view,
-        refused=state in _REFUSED,
-        person=Person(name or "", birth_date or "", sex or ""),
-        placeholder=bool(placeholder),
-        revision=revision,
+        row.uid,
+        row.study_uid,
+        None if row.placeholder else row.patient_id,
+        acquired(row, zone),
+        row.view,
+        refused=row.state in _REFUSED,
+        person=Person(row.patient_name or "", row.birth_date or "", row.sex or ""),
+        placeholder=bool(row.placeholder),
+        revision=row.revision,
     )
 
 

@@ -1,6 +1,6 @@
 """What the index said of a film before, and what is withdrawn because it said so."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -74,16 +74,16 @@ def withdraw(session: Session, changed: Instance) -> list[Instance]:
     that rest on these.
     """
     session.flush()
-    own = choices.candidate(session, changed)
+    own = choices.candidate(session, changed, UTC)  # whose they are has no zone
     for comparison, other in _compared(session, changed):
-        if not same_person(own, choices.candidate(session, other)):
+        if not same_person(own, choices.candidate(session, other, UTC)):
             comparison.withdrawn = PAIR
     again = []
     if changed.state in (FilmState.ANSWERED, FilmState.NOT_ANALYSED):
         _withdraw_results(session, changed, OWN)
         again.append(changed)
     for film in _answered_with(session, changed):
-        if not same_person(choices.candidate(session, film), own):
+        if not same_person(choices.candidate(session, film, UTC), own):
             _withdraw_results(session, film, PAIR)
         again.append(film)
     return again

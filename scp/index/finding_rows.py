@@ -2,6 +2,7 @@
 
 from inference.findings import CALLED, FINDINGS
 from inference.statements import against_threshold, more_than_by_chance
+from scp.index.acquired import stated
 from scp.index.outputs import ChangeNow, SiteView
 from scp.index.rows import FindingRow, PriorRow
 from scp.index.schema import Analysis, Comparison
@@ -42,4 +43,4 @@ def _change_meaning(change: ChangeNow) -> str:
 def prior_row(comparison: Comparison) -> PriorRow:
     """Return which film was the prior."""
     film = comparison.prior.instance
-    return PriorRow(film.uid, film.acquired_at, comparison.comparable, comparison.reason)
+    return PriorRow(film.uid, comparison.comparable, comparison.reason, **stated(film))

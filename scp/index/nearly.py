@@ -1,6 +1,7 @@
 """Films whose Patient ID is nearly a film's own, and Patient IDs that name nobody."""
 
 from collections.abc import Collection
+from datetime import tzinfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ _MOST_FILMS = 20
 _MOST_PATIENTS = 20
 
 
-def nearly(session: Session, instance: Instance) -> list[Near]:
+def nearly(session: Session, instance: Instance, zone: tzinfo) -> list[Near]:
     """Return films of Patient IDs that differ from this film's in case, leading zeros and the like.
 
     They are never compared, but the answer says that they are here.
@@ -28,7 +29,7 @@ def nearly(session: Session, instance: Instance) -> list[Near]:
     for patient in session.scalars(found.order_by(Patient.id).limit(_MOST_PATIENTS)):
         said = differences((own.patient_id, own.issuer), (patient.patient_id, patient.issuer))
         if said and not patient.placeholder:
-            films = choices.newest(session, patient.id, _MOST_FILMS)
+            films = choices.newest(session, patient.id, _MOST_FILMS, zone)
             near += [Near(film, said) for film in films]
     return near
 

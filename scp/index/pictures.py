@@ -1,7 +1,7 @@
 """What pages draw: where a film lies, what was said of it with its maps, how a pair compares."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import tzinfo
 
 import numpy as np
 from sqlalchemy import select
@@ -11,9 +11,10 @@ from inference.comparison.layers import Layers
 from inference.findings import LABELS, Prediction
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index import choices
+from scp.index.acquired import columns_of
 from scp.index.finding_rows import finding_rows, prior_row
 from scp.index.outputs import SiteView, site_view
-from scp.index.rows import FindingRow, PriorRow
+from scp.index.rows import Acquired, FindingRow, PriorRow
 from scp.index.schema import Analysis, Comparison, Instance
 from scp.priors import rank
 
@@ -28,11 +29,10 @@ class FilmFile:
 
 
 @dataclass(frozen=True)
-class EarlierRow:
+class EarlierRow(Acquired):
     """An earlier film that a film may be compared with; ``chosen``: it was answered with it."""
 
     uid: str
-    acquired_at: datetime | None
     view: str
     chosen: bool
     compared: bool
@@ -114,21 +114,21 @@ def _layers(view: SiteView, row: Comparison) -> Layers | None:
     return replace(layers, heatmaps=layers.heatmaps * drawn[:, None, None])
 
 
-def earlier_rows(session: Session, uid: str) -> list[EarlierRow]:
+def earlier_rows(session: Session, uid: str, zone: tzinfo) -> list[EarlierRow]:
     """Return the films that a film may be compared with, the best by the rule first."""
     instance = session.scalars(select(Instance).where(Instance.uid == uid)).one()
-    current = choices.candidate(session, instance)
+    current = choices.candidate(session, instance, zone)
     chosen = choices.rows(session, [instance.id]).get(instance.id)
     compared = _compared_with(session, instance)
     return [
         EarlierRow(
             other.uid,
-            other.acquired_at,
             other.view,
             chosen is not None and other.uid == chosen.prior_uid,
             other.uid in compared,
+            **columns_of(other.acquired),
         )
-        for other in rank(current, choices.candidates(session, instance))
+        for other in rank(current, choices.candidates(session, instance, zone))
     ]
 
 

@@ -3,21 +3,22 @@
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime, tzinfo
 from enum import Enum, auto
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
-from pydicom.valuerep import DA, DT, TM
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from inference.acquisition import AcquisitionTime, acquisition_time
 from inference.header import MALFORMED, text
 from inference.projection import view_of
 from scp.archive import Stored, valid_uid
 from scp.errors import Unreadable
+from scp.index.acquired import keep
 from scp.index.placing import set_words
 from scp.index.schema import Base, FilmState, Instance, Patient, Quarantined, Series, Study
 from scp.patient_ids import PLACEHOLDERS, is_placeholder
@@ -25,9 +26,6 @@ from scp.person import NOBODY, Person
 
 # three component groups of 64 characters (PS3.5 6.2), and as much again for careless senders
 _LONGEST_TEXT = 400
-# in the order in which they are trusted; the content date is not: it may be when a film was
-# processed or scanned (PS3.3 C.7.6.1, C.7.2.1)
-_ACQUISITION = (("AcquisitionDate", "AcquisitionTime"), ("StudyDate", "StudyTime"))
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,7 @@ class Identity:
     sop_class_uid: UID
     modality: str
     patient: tuple[str, str] | None
-    acquired_at: datetime | None
-    acquired_from: str
+    acquired: AcquisitionTime | None
     view: str
     person: Person = NOBODY
     accession_number: str = ""
@@ -56,15 +53,14 @@ class Recorded(Enum):
     CORRECTED = auto()
 
 
-def identify(ds: Dataset) -> Identity:
-    """Read who an object is.
+def identify(ds: Dataset, zone: tzinfo, received_at: datetime) -> Identity:
+    """Read who an object is; ``zone`` is the site's (`inference.acquisition`).
 
     Raises
     ------
     Unreadable
         One of its UIDs is absent or invalid.
     """
-    acquired_at, acquired_from = acquisition_time(ds)
     return Identity(
         sop_uid=valid_uid(ds.get("SOPInstanceUID"), "SOPInstanceUID"),
         series_uid=valid_uid(ds.get("SeriesInstanceUID"), "SeriesInstanceUID"),
@@ -72,8 +68,7 @@ def identify(ds: Dataset) -> Identity:
         sop_class_uid=valid_uid(ds.get("SOPClassUID"), "SOPClassUID"),
         modality=str(ds.get("Modality") or "").replace("\0", ""),  # PostgreSQL takes none
         patient=usable_patient(ds),
-        acquired_at=acquired_at,
-        acquired_from=acquired_from,
+        acquired=acquisition_time(ds, zone, received_at),
         view=view_of(ds).view.value,
         person=person_of(ds),
         accession_number=readable(ds, "AccessionNumber"),
@@ -110,37 +105,6 @@ def usable_patient(ds: Dataset) -> tuple[str, str] | None:
         return None
     text, by = str(patient_id or "").strip(), str(issuer or "").strip()
     return (text, by) if text and "\0" not in text + by else None
-
-
-def acquisition_time(ds: Dataset) -> tuple[datetime | None, str]:
-    """Return when a film was taken, in the sender's local time, and which attribute says so."""
-    try:
-        if moment := DT(str(ds.get("AcquisitionDateTime") or "")):  # None when blank
-            return moment.replace(tzinfo=None), "AcquisitionDateTime"
-    except (ValueError, TypeError):
-        pass
-    for date_keyword, time_keyword in _ACQUISITION:
-        day = _date(ds.get(date_keyword))
-        if day is not None:
-            return datetime.combine(day, _time(ds.get(time_keyword))), date_keyword
-    return None, ""
-
-
-def _date(value: object) -> date | None:
-    try:
-        day = DA(str(value)) if value else None
-        # checked again: Python's date takes four characters for a pickled date, unchecked
-        return date(day.year, day.month, day.day) if day else None
-    except (ValueError, TypeError):
-        return None
-
-
-def _time(value: object) -> time:
-    try:
-        clock = TM(str(value)) if value else None
-    except (ValueError, TypeError):
-        clock = None
-    return time(clock.hour, clock.minute, clock.second) if clock else time()
 
 
 def record(
@@ -195,7 +159,7 @@ def describe(
     instance.patient_id = None
     if identity.patient is not None:
         instance.patient_id = patient_row(session, identity.patient, placeholders)
-    instance.acquired_at, instance.acquired_from = identity.acquired_at, identity.acquired_from
+    keep(instance, identity.acquired)
     instance.view = identity.view
     session.add(instance)
     session.flush()

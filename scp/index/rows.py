@@ -65,12 +65,21 @@ class FindingRow:
         return 0.0 if before is None else self.probability - before
 
 
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """When a film was taken, as `scp.index.acquired.SaysWhen` has it."""
+
+    acquired_at: datetime | None = None
+    acquired_precision: str | None = None
+    acquired_from: str = ""
+    acquired_offset_minutes: int | None = None
+
+
 @dataclass(frozen=True)
-class PriorRow:
+class PriorRow(Acquired):
     """The earlier film that a film was compared with; ``reason`` says what limits or forbids it."""
 
     uid: str
-    acquired_at: datetime | None
     comparable: bool
     reason: str
 
@@ -173,12 +182,12 @@ class DestinationRow:
 
 
 @dataclass(frozen=True)
-class FilmRow:
+class FilmRow(Acquired):
     """One received object, and all that became of it; of ``results`` the newest answer first.
 
     ``findings`` are in the order of `inference.findings.FINDINGS`, and empty before the film was
     read; ``verification`` says that no physician has verified them, ``notes`` what limits them, and
-    ``outcome`` what they come to. ``acquired_at`` is the sender's local time, without a zone.
+    ``outcome`` what they come to. ``acquired_at`` is the film's own clock, without a zone.
     ``patient_name`` is as the header has it, with its component groups; ``due_at`` is None where
     nobody is asked to look. ``patient_row_id`` is no patient data: it may stand in an address.
     """
@@ -191,7 +200,6 @@ class FilmRow:
     patient_name: str
     accession_number: str
     received_at: datetime
-    acquired_at: datetime | None
     finished_at: datetime | None
     due_at: datetime | None
     view: str

@@ -55,13 +55,12 @@ class Instance(Base):
     """A received object, and its stated outcome.
 
     ``patient_id`` is empty without a usable Patient ID (absent, empty, several values): then
-    there is never a prior. ``acquired_at`` is the sender's local time, without a zone, from the
-    header attribute named in ``acquired_from``. ``patient_name``, ``birth_date``, ``sex`` and
-    ``accession_number`` are as the header has them, None where an earlier release took the film in
-    and nobody has looked since (`scp.persons`). ``due_at`` is when a reader should have seen the
-    film (`scp.index.urgency`), None where nobody is asked to. ``placed_with`` marks the settings by
-    which that and the film's findings in lists were made (`scp.index.placing`). ``revision``
-    counts corrections (`scp.index.persons.Correction`).
+    there is never a prior. ``acquired_...``: see `scp.index.acquired`. ``patient_name``,
+    ``birth_date``, ``sex`` and ``accession_number`` are as the header has them, None where an
+    earlier release took the film in and nobody looked since (`scp.persons`). ``due_at`` is when
+    a reader should have seen the film (`scp.index.urgency`), None where nobody is asked to.
+    ``placed_with`` marks the settings by which that and the film's findings in lists were made
+    (`scp.index.placing`). ``revision`` counts corrections (`scp.index.persons.Correction`).
     """
 
     __tablename__ = "instance"
@@ -83,7 +82,9 @@ class Instance(Base):
     calling_ae_title: Mapped[str]
     received_at: Mapped[datetime]
     acquired_at: Mapped[datetime | None] = mapped_column(DateTime(), index=True)
+    acquired_precision: Mapped[str | None]
     acquired_from: Mapped[str]
+    acquired_offset_minutes: Mapped[int | None]
     view: Mapped[str]
     state: Mapped[FilmState]
     reason: Mapped[str] = mapped_column(default="")

@@ -1,25 +1,30 @@
 """How a finding went over all films of a patient."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from inference.findings import LABELS
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.index.acquired import acquired
 from scp.index.outputs import SiteView, site_view
 from scp.index.schema import Analysis, Instance, Patient
 from scp.person import STATES, contradiction
-from scp.priors import NO_DATE_BEFORE
 
 
 @dataclass(frozen=True)
 class TrendPoint:
-    """One film's probabilities, by the label of the finding; ``at`` is the sender's clock."""
+    """One film's probabilities, by the label of the finding.
+
+    ``at`` is when it was taken, by its own clock and offset; ``taken`` says so in words.
+    """
 
     film_uid: str
     at: datetime
+    taken: str
     view: str
     probabilities: dict[str, float]
 
@@ -29,7 +34,7 @@ class LeftOut:
     """A film that was read and cannot stand among the others, and why."""
 
     film_uid: str
-    at: datetime | None
+    taken: str
     view: str
     why: str
 
@@ -43,7 +48,12 @@ class Trend:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def trend(session: Session, instance: Instance, settings: OperatingSettings = BUNDLES_OWN) -> Trend:
+def trend(
+    session: Session,
+    instance: Instance,
+    zone: tzinfo,
+    settings: OperatingSettings = BUNDLES_OWN,
+) -> Trend:
     """Return each finding's probabilities over all films of a film's patient.
 
     Only those by the model that read this film last: two models' probabilities lie on two scales.
@@ -61,11 +71,12 @@ def trend(session: Session, instance: Instance, settings: OperatingSettings = BU
     for row in said:  # of what is said of one film, the model's own words, else the last
         if _model(row) == model or _model(newest.get(row.instance_id, row)) != model:
             newest[row.instance_id] = row
-    rows = sorted(newest.values(), key=_order)
+    rows = sorted(newest.values(), key=lambda row: _order(row, zone))
     view = site_view(session, settings)
+    fitting = [row for row in rows if not _why_not(row, model, instance)]
     return Trend(
         _named(own[-1]),
-        tuple(_point(view, row) for row in rows if not _why_not(row, model, instance)),
+        tuple(_points(view, fitting, zone)),
         tuple(_left_out(row, why) for row in rows if (why := _why_not(row, model, instance))),
     )
 
@@ -101,8 +112,9 @@ def _named(row: Analysis) -> str:
     return f"{row.model_name} {row.model_version}"
 
 
-def _order(row: Analysis) -> tuple[datetime, int]:
-    return row.instance.acquired_at or NO_DATE_BEFORE, row.instance_id
+def _order(row: Analysis, zone: tzinfo) -> tuple[datetime, int]:
+    taken = acquired(row.instance, zone)
+    return taken.earliest if taken else datetime.min.replace(tzinfo=UTC), row.instance_id
 
 
 def _why_not(row: Analysis, model: tuple[str, str, str], newest: Instance) -> str:
@@ -114,16 +126,18 @@ def _why_not(row: Analysis, model: tuple[str, str, str], newest: Instance) -> st
         if row.model_sha256 == model[2]:
             return "an earlier release read it, for other prevalences"
         return f"read by another model: {_named(row)}"
-    at = row.instance.acquired_at
-    return "" if at is not None and at >= NO_DATE_BEFORE else "when it was taken is not known"
+    return "" if acquired(row.instance, UTC) else "when it was taken is not known"
 
 
-def _point(view: SiteView, row: Analysis) -> TrendPoint:
-    film = row.instance
-    values = dict(zip(LABELS, view.applied(row).probabilities, strict=True))
-    return TrendPoint(film.uid, _order(row)[0], film.view, values)
+def _points(view: SiteView, rows: list[Analysis], zone: tzinfo) -> Iterator[TrendPoint]:
+    for row in rows:
+        film = row.instance
+        if taken := acquired(film, zone):
+            values = dict(zip(LABELS, view.applied(row).probabilities, strict=True))
+            yield TrendPoint(film.uid, taken.when, taken.told, film.view, values)
 
 
 def _left_out(row: Analysis, why: str) -> LeftOut:
     film = row.instance
-    return LeftOut(film.uid, film.acquired_at, film.view, why)
+    taken = acquired(film, UTC)
+    return LeftOut(film.uid, taken.told if taken else "not stated", film.view, why)

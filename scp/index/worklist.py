@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinl
 from inference.operating_points import BUNDLES_OWN, OperatingSettings
 from inference.statements import NOT_VERIFIED, outcome_in_full
 from scp.index import choices
+from scp.index.acquired import stated
 from scp.index.delivery_rows import delivery_row, destination_rows
 from scp.index.finding_rows import finding_rows, prior_row
 from scp.index.outputs import SiteView, site_view
@@ -200,7 +201,7 @@ def _row(
         patient_name=instance.patient_name or "",
         accession_number=instance.accession_number or "",
         received_at=instance.received_at,
-        acquired_at=instance.acquired_at,
+        **stated(instance),
         finished_at=instance.finished_at,
         due_at=instance.due_at,
         view=instance.view,

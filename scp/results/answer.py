@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
+from inference.acquisition import AcquisitionTime
 from inference.comparison import Comparison, FindingChange
 from inference.film import Film, View
 from inference.findings import FloatArray, ModelIdentity, Prediction
@@ -61,6 +62,8 @@ class Answer:
         Header of the prior film, as received. A comparison needs it.
     prior_view
         The view of the prior film.
+    acquired, prior_acquired
+        When the films were taken, as the rule of the prior took them; None without a date.
     followed
         Tracking UIDs of the prior's report by label: a finding at the same place keeps its own.
     """
@@ -77,6 +80,8 @@ class Answer:
     comparison: Comparison | None = None
     followed: Mapping[str, str] = field(default_factory=dict)
     film_number: int = 1
+    acquired: AcquisitionTime | None = None
+    prior_acquired: AcquisitionTime | None = None
 
     def __post_init__(self) -> None:
         if self.comparison is not None and self.prior_source is None:

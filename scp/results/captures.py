@@ -5,8 +5,6 @@ References
 PS3.3 A.8.1 (Secondary Capture Image IOD), C.8.6.
 """
 
-import datetime as dt
-
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -99,26 +97,18 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
     return named(COMPARISON, ds)[0]
 
 
-def study_day(header: Dataset) -> dt.date | None:
-    """Read the date of a study; None where it is absent or no date."""
-    try:
-        return dt.datetime.strptime(str(header.get("StudyDate") or ""), "%Y%m%d").date()
-    except ValueError:
-        return None
-
-
 def _maps_of(answer: Answer) -> str:
     return f"class activation maps of {answer.model.name} {answer.model.version}"
 
 
 def _caption(answer: Answer) -> Caption:
-    return Caption(answer.film.view, study_day(answer.source))
+    return Caption(answer.film.view, answer.acquired)
 
 
 def _prior_caption(answer: Answer) -> Caption | None:
     if answer.prior is None:
         return None
-    return Caption(answer.prior_view, study_day(answer.prior))
+    return Caption(answer.prior_view, answer.prior_acquired)
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:

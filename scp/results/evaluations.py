@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from highdicom import sr
 from highdicom.sr import RelationshipTypeValues as Relation
 
+from inference.acquisition import interval
 from inference.findings import FINDINGS, WITHHELD
 from inference.statements import NOT_VERIFIED, against_threshold, outcome_in_full, percent
 from scp.results.answer import Answer, NotAnalysed
-from scp.results.captures import study_day
 from scp.results.codes import (
     BELOW_THRESHOLD,
     CHANGES,
@@ -43,7 +43,8 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     items = sr.ContentSequence()
     above = int(answer.prediction.positive.sum())
     first = (label, NOT_VERIFIED, *answer.notes, *_limits_of_comparison(answer))
-    items.extend(text(COMMENT, said) for said in (*first, outcome_in_full(above)))
+    taken = f"Film taken: {answer.acquired.told if answer.acquired else 'not stated'}"
+    items.extend(text(COMMENT, said) for said in (*first, taken, outcome_in_full(above)))
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
     items.extend(_presence(answer))
     items.extend(_said_in_words(answer))
@@ -95,8 +96,11 @@ def _limits_of_comparison(answer: Answer) -> tuple[str, ...]:
 
 
 def _prior_film(answer: Answer) -> str:
-    day = None if answer.prior is None else study_day(answer.prior)
-    return f"the prior film of {day.isoformat()}" if day else "the prior film (date not stated)"
+    if answer.prior_acquired is None:
+        return "the prior film (date not stated)"
+    apart = interval(answer.acquired, answer.prior_acquired)
+    taken = answer.prior_acquired.told
+    return f"the prior film of {taken}, {apart}" if apart else f"the prior film of {taken}"
 
 
 def _said_of_the_prior(answer: Answer) -> Iterator[sr.TextContentItem]:
