@@ -136,7 +136,7 @@ def _strangers(session: Session, chosen: PriorChoice) -> bool:
     """Say whether a film and its prior are not taken for one person's."""
     film = session.get_one(Instance, chosen.instance_id)
     prior = chosen.prior
-    pair = [choices.candidate(session, one) for one in (film, prior) if one is not None]
+    pair = [choices.candidate(session, one, UTC) for one in (film, prior) if one is not None]
     return not same_person(*pair)
 
 
