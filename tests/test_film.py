@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import chest, coded, make_film_ds
+from films import chest, make_film_ds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import require_peer
@@ -29,14 +29,11 @@ from pydicom.uid import (
 
 from inference.decoding import MAXIMUM_PIXELS
 from inference.film import (
-    BodyPart,
     NotAFilm,
     View,
-    body_part_of,
     film_from_picture,
     film_from_pixels,
     read_film,
-    view_of,
 )
 from inference.grayscale import Window, window
 
@@ -404,108 +401,6 @@ def test_a_real_konica_film_is_right_way_up_in_grey(shared_data):
     film = read_film(ds)
     assert film.spacing_mm == (0.175, 0.175)
     assert film.pixels[1200:1300, 1000:1050].mean() > film.pixels[900:1100, 400:600].mean() + 0.2
-
-
-VIEW_CASES = [
-    ({"view": "PA"}, View.PA, "ViewCodeSequence"),
-    ({"view": "AP"}, View.AP, "ViewCodeSequence"),
-    ({"view": "LL"}, View.LATERAL, "ViewCodeSequence"),
-    ({"view": "PA", "ViewCodeSequence": None}, View.PA, "ViewPosition"),
-    ({"view": "", "ViewPosition": "RLO"}, View.OBLIQUE, "ViewPosition"),
-    ({"view": "", "PatientOrientation": ["L", "F"]}, View.FRONTAL, "PatientOrientation"),
-    ({"view": "", "PatientOrientation": ["A", "F"]}, View.LATERAL, "PatientOrientation"),
-    ({"view": "", "PatientOrientation": ""}, View.UNKNOWN, ""),
-    (
-        {"view": "", "PatientOrientation": "", "SeriesDescription": "Thorax p.a."},
-        View.PA,
-        "SeriesDescription",
-    ),
-    (
-        {"view": "", "PatientOrientation": ["L", "F"], "ProtocolName": "CHEST_LAT"},
-        View.LATERAL,
-        "ProtocolName",
-    ),
-    (
-        {"view": "", "PatientOrientation": "", "StudyDescription": "CHEST PA/LAT"},
-        View.UNKNOWN,
-        "StudyDescription",
-    ),
-    (
-        {"view": "", "PatientOrientation": "", "StudyDescription": "XR CHEST 2 VIEWS"},
-        View.UNKNOWN,
-        "StudyDescription",
-    ),
-    (
-        {"view": "", "PatientOrientation": ["L", "F"], "StudyDescription": "CHEST PA/LAT"},
-        View.FRONTAL,
-        "PatientOrientation",
-    ),
-]
-
-
-@pytest.mark.parametrize(("options", "view", "where"), VIEW_CASES)
-def test_the_view_is_read_from_the_most_reliable_element(options, view, where):
-    assert view_of(make_film_ds(**options)) == (view, where)
-
-
-@pytest.mark.parametrize(
-    ("code", "scheme", "view"),
-    [
-        ("399348003", "SCT", View.AP),  # not PA, whatever lists say
-        ("272479007", "SCT", View.PA),
-        ("R-10214", "SRT", View.PA),
-        ("R-10206", "SRT", View.AP),
-        ("R-102CD", "SRT", View.LATERAL),
-        ("399182000", "SCT", View.OBLIQUE),
-    ],
-)
-def test_view_codes_mean_what_the_standard_says(code, scheme, view):
-    ds = make_film_ds(view="", ViewCodeSequence=[coded(code, scheme, "")])
-    assert view_of(ds) == (view, "ViewCodeSequence")
-
-
-BODY_PART_CASES = [
-    ({}, BodyPart.CHEST, "BodyPartExamined"),
-    ({"BodyPartExamined": "HAND"}, BodyPart.OTHER, "BodyPartExamined"),
-    ({"BodyPartExamined": ""}, BodyPart.CHEST, "AnatomicRegionSequence"),
-    (
-        {
-            "BodyPartExamined": None,
-            "AnatomicRegionSequence": [coded("T-15710", "SRT", "Knee joint")],
-        },
-        BodyPart.OTHER,
-        "AnatomicRegionSequence",
-    ),
-    (
-        {"BodyPartExamined": "", "AnatomicRegionSequence": []},
-        BodyPart.CHEST,
-        "SeriesDescription",
-    ),
-    (
-        {
-            "BodyPartExamined": "",
-            "AnatomicRegionSequence": [],
-            "SeriesDescription": "Thoracic spine",
-        },
-        BodyPart.OTHER,
-        "SeriesDescription",
-    ),
-    (
-        {
-            "BodyPartExamined": "",
-            "AnatomicRegionSequence": [],
-            "SeriesDescription": "",
-            "StudyDescription": "",
-        },
-        BodyPart.UNKNOWN,
-        "",
-    ),
-]
-
-
-@pytest.mark.parametrize(("options", "part", "where"), BODY_PART_CASES)
-def test_the_body_part_is_read_from_the_most_reliable_element(options, part, where):
-    assert body_part_of(make_film_ds(**options)) == (part, where)
 
 
 def test_a_cr_film_needs_no_dx_elements():

@@ -435,6 +435,111 @@ def test_a_site_cannot_teach_what_means_nothing(words):
         GateSettings.model_validate({"words": words})
 
 
+VIEW_CASES = [
+    ({"view": "PA"}, View.PA, "ViewCodeSequence"),
+    ({"view": "AP"}, View.AP, "ViewCodeSequence"),
+    ({"view": "LL"}, View.LATERAL, "ViewCodeSequence"),
+    ({"view": "PA", "ViewCodeSequence": None}, View.PA, "ViewPosition"),
+    ({"view": "", "ViewPosition": "RLO"}, View.OBLIQUE, "ViewPosition"),
+    ({"view": "", "PatientOrientation": ["L", "F"]}, View.FRONTAL, "PatientOrientation"),
+    ({"view": "", "PatientOrientation": ["A", "F"]}, View.LATERAL, "PatientOrientation"),
+    ({"view": "", "PatientOrientation": ""}, View.UNKNOWN, ""),
+    (
+        {"view": "", "PatientOrientation": "", "SeriesDescription": "Thorax p.a."},
+        View.PA,
+        "SeriesDescription",
+    ),
+    (
+        {"view": "", "PatientOrientation": ["L", "F"], "ProtocolName": "CHEST_LAT"},
+        View.LATERAL,
+        "ProtocolName",
+    ),
+    (
+        {"view": "", "PatientOrientation": "", "StudyDescription": "CHEST PA/LAT"},
+        View.UNKNOWN,
+        "StudyDescription",
+    ),
+    (
+        {"view": "", "PatientOrientation": "", "StudyDescription": "XR CHEST 2 VIEWS"},
+        View.UNKNOWN,
+        "StudyDescription",
+    ),
+    (
+        {"view": "", "PatientOrientation": ["L", "F"], "StudyDescription": "CHEST PA/LAT"},
+        View.FRONTAL,
+        "PatientOrientation",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "view", "where"), VIEW_CASES)
+def test_the_view_is_read_from_the_most_reliable_element(options, view, where):
+    stated = view_of(make_film_ds(**options))
+    assert (stated.view, stated.keyword) == (view, where)
+
+
+@pytest.mark.parametrize(
+    ("code", "scheme", "view"),
+    [
+        ("399348003", "SCT", View.AP),  # not PA, whatever lists say
+        ("272479007", "SCT", View.PA),
+        ("R-10214", "SRT", View.PA),
+        ("R-10206", "SRT", View.AP),
+        ("R-102CD", "SRT", View.LATERAL),
+        ("399182000", "SCT", View.OBLIQUE),
+    ],
+)
+def test_view_codes_mean_what_the_standard_says(code, scheme, view):
+    ds = make_film_ds(view="", PatientOrientation="", ViewCodeSequence=[coded(code, scheme, "")])
+    stated = view_of(ds)
+    assert (stated.view, stated.keyword) == (view, "ViewCodeSequence")
+
+
+BODY_PART_CASES = [
+    ({}, BodyPart.CHEST, "BodyPartExamined"),
+    ({"BodyPartExamined": "HAND"}, BodyPart.OTHER, "BodyPartExamined"),
+    ({"BodyPartExamined": ""}, BodyPart.CHEST, "AnatomicRegionSequence"),
+    (
+        {
+            "BodyPartExamined": None,
+            "AnatomicRegionSequence": [coded("T-15710", "SRT", "Knee joint")],
+        },
+        BodyPart.OTHER,
+        "AnatomicRegionSequence",
+    ),
+    (
+        {"BodyPartExamined": "", "AnatomicRegionSequence": []},
+        BodyPart.CHEST,
+        "SeriesDescription",
+    ),
+    (
+        {
+            "BodyPartExamined": "",
+            "AnatomicRegionSequence": [],
+            "SeriesDescription": "Thoracic spine",
+        },
+        BodyPart.OTHER,
+        "SeriesDescription",
+    ),
+    (
+        {
+            "BodyPartExamined": "",
+            "AnatomicRegionSequence": [],
+            "SeriesDescription": "",
+            "StudyDescription": "",
+        },
+        BodyPart.UNKNOWN,
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "part", "where"), BODY_PART_CASES)
+def test_the_body_part_is_read_from_the_most_reliable_element(options, part, where):
+    stated = body_part_of(make_film_ds(**options))
+    assert (stated.part, stated.keyword) == (part, where)
+
+
 LISTED = {concept: [] for concept in Concept}
 for phrase, concepts in vocabulary()._phrases.items():
     if not phrase[-1].endswith("*"):
