@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from scipy.ndimage import binary_propagation
 
 from inference.decoding import NotAFilm, StoredPixels
 from inference.findings import FloatArray
@@ -95,7 +96,8 @@ def displayed(
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
         image. And what made the greys: a window, or the file's first VOI LUT.
     """
-    table, chosen, _ = _table(stored, photometric, ds, occluded)
+    occluded = _kept_from_view(stored, ds, occluded)
+    table, chosen = _table(stored, photometric, ds, occluded)
     film: FloatArray = table.astype(np.float32)[_patterns(stored)]
     if occluded is not None:
         film[occluded] = 0
@@ -109,17 +111,16 @@ def greys(
     occluded: npt.NDArray[np.bool_] | None = None,
 ) -> Greys:
     """Keep every value, with the greys that `displayed` gives them."""
-    table, _, padding = _table(stored, photometric, ds, occluded)
+    occluded = _kept_from_view(stored, ds, occluded)
+    table, _ = _table(stored, photometric, ds, occluded)
     patterns = _patterns(stored)
     order = np.arange(table.size, dtype=patterns.dtype)
     if np.issubdtype(stored.dtype, np.signedinteger):
         order ^= patterns.dtype.type(table.size // 2)  # the lowest of all is a pattern's high bit
-    film = np.flatnonzero(~padding)
-    if table[film[order[film].argmax()]] < table[film[order[film].argmin()]]:
+    if table[order.argmax()] < table[order.argmin()]:
         order = patterns.dtype.type(table.size - 1) - order
     shown = np.empty(table.size, dtype=np.uint8)
     shown[order] = np.rint(table * 255)
-    order = np.where(padding, patterns.dtype.type(0), order)
     values = order[patterns]
     if occluded is not None:
         values[occluded] = 0
@@ -136,17 +137,12 @@ def _table(
     photometric: str,
     ds: Dataset,
     occluded: npt.NDArray[np.bool_] | None,
-) -> tuple[npt.NDArray[np.float64], Window | Lut, npt.NDArray[np.bool_]]:
-    """Return the grey in [0, 1] of every bit pattern, what makes it, and which patterns pad."""
-    values = _every_value(stored.dtype)
-    modality = _modality(values, ds)
-    padding = _padding(values, ds)
-    sample = _exposed_field(_patterns(stored), modality, padding, occluded)
+) -> tuple[npt.NDArray[np.float64], Window | Lut]:
+    """Return the grey in [0, 1] of every bit pattern, and what makes it."""
+    modality = _modality(_every_value(stored.dtype), ds)
+    sample = _exposed_field(_patterns(stored), modality, occluded)
     table, chosen = _voi(modality, sample, ds)
-    if photometric == "MONOCHROME1":
-        table = 1 - table
-    table[padding] = 0
-    return table, chosen, padding
+    return 1 - table if photometric == "MONOCHROME1" else table, chosen
 
 
 def _every_value(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
@@ -165,26 +161,47 @@ def _modality(values: npt.NDArray[np.float64], ds: Dataset) -> npt.NDArray[np.fl
     return values * (slope or 1.0) + (intercept or 0.0)
 
 
-def _padding(values: npt.NDArray[np.float64], ds: Dataset) -> npt.NDArray[np.bool_]:
-    """Mark the stored values that pad (PS3.3 C.7.5.1.1.2)."""
+def _kept_from_view(
+    stored: StoredPixels, ds: Dataset, shutter: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """Return what is no film (rows, columns): behind the shutter, or padding; None where all is.
+
+    Padding (PS3.3 C.7.5.1.1.2) hangs together with the border: a dense bone or a pacemaker may
+    have the same value, and is no hole.
+    """
     first = number(ds, "PixelPaddingValue")
     if first is None:
-        return np.zeros(values.shape, dtype=bool)
+        return shutter
     last = number(ds, "PixelPaddingRangeLimit")
-    low, high = sorted((first, first if last is None else last))
-    return (values >= low) & (values <= high)
+    ends = (_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
+    low, high = sorted(ends)
+    padded = (stored >= low) & (stored <= high)
+    edge = np.zeros_like(padded)
+    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        edge[side] = padded[side]
+    if not edge.any():
+        return shutter
+    padded = np.asarray(binary_propagation(edge, mask=padded), dtype=np.bool_)
+    return padded if shutter is None else padded | shutter
+
+
+def _as_stored(value: float, dtype: np.dtype[Any]) -> float:
+    """Return a value as pixels of a type have it: 63536 as US is -2000 in a signed film."""
+    limits = np.iinfo(dtype)
+    if limits.min <= value <= limits.max:
+        return value
+    return (value - limits.min) % 2.0 ** (8 * dtype.itemsize) + limits.min
 
 
 def _exposed_field(
     unsigned: StoredPixels,
     modality: npt.NDArray[np.float64],
-    padding: npt.NDArray[np.bool_],
     occluded: npt.NDArray[np.bool_] | None,
 ) -> npt.NDArray[np.float64]:
-    """Sample the film without padding, shutter and flat collimated edges; (n,) modality values."""
+    """Sample the film without what is no film and flat collimated edges; (n,) modality values."""
     step = max(1, round((unsigned.size / _SAMPLES) ** 0.5))
     coarse = unsigned[::step, ::step]
-    inside = ~padding[coarse]
+    inside = np.ones(coarse.shape, dtype=bool)
     if occluded is not None:
         inside &= ~occluded[::step, ::step]
     if not inside.any():
@@ -279,4 +296,12 @@ def read_lut(item: Dataset, ds: Dataset) -> Lut | None:
     entries = np.array(data, dtype=np.float64).ravel()
     if not 8 <= bits <= 16 or len(entries) < count:
         return None
-    return Lut(entries[:count], first, bits)
+    return Lut(entries[:count], first, min(bits, _bits_used(entries[:count])))
+
+
+def _bits_used(entries: npt.NDArray[np.float64]) -> int:
+    """Return the bits that entries need, 8 at least.
+
+    Some senders state 16 bits and fill 14: taken at their word, their white would be dark grey.
+    """
+    return max(8, int(entries.max()).bit_length())

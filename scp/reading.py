@@ -20,6 +20,7 @@ from inference.findings import Prediction
 from inference.gate import Reason, Refusal, check_header, check_pixels
 from inference.gate_settings import GateSettings
 from inference.input_check import MIRRORED, InputCheck
+from inference.lossy import state_lossy
 from inference.lung_fields import LungFields
 from inference.notes import notes_of
 from inference.regions import outlines
@@ -203,6 +204,7 @@ def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -
         film = read_film(ds, gate.vocabulary)
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
+    state_lossy(ds)
     del ds.PixelData
     notes = (*film.presentation.problems, *notes_of(ds, gate.vocabulary))
     return _looked_at(Opened(ds, film, notes), gate, check)

@@ -4,14 +4,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 from films import make_film_ds
 from peers import require_peer
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     JPEG2000,
     UID,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
@@ -27,8 +28,7 @@ DCMCJPEG = {
     JPEGLosslessSV1: "+e1",
 }
 LOSSY = {JPEGLSNearLossless: {"jls_error": 2}, JPEG2000: {"j2k_cr": [2]}}
-# no encoder for these is at hand; their decoder also reads the plain JPEG 2000 put in instead
-AS_JPEG_2000 = (HTJ2KLossless, HTJ2KLosslessRPCL)
+HIGH_THROUGHPUT = (HTJ2KLossless, HTJ2KLosslessRPCL)
 
 
 def encoded(folder: Path, syntax: UID, *film: Any, **arguments: Any) -> Path:
@@ -40,12 +40,15 @@ def encoded(folder: Path, syntax: UID, *film: Any, **arguments: Any) -> Path:
         command = [require_peer("dcmcjpeg"), DCMCJPEG[syntax], "+un", str(plain), str(path)]
         subprocess.run(command, check=True, timeout=60, capture_output=True)
         return path
-    if syntax in LOSSY:
+    if syntax in HIGH_THROUGHPUT:
+        ds = make_film_ds(*film, **arguments)
+        ds.PixelData = encapsulate([imagecodecs.htj2k_encode(ds.pixel_array, reversible=True)])
+        ds["PixelData"].is_undefined_length = True
+        ds.file_meta.TransferSyntaxUID = syntax
+    elif syntax in LOSSY:
         ds = make_film_ds(*film, **arguments)
         ds.compress(syntax, generate_instance_uid=False, **LOSSY[syntax])
     else:
-        real = JPEG2000Lossless if syntax in AS_JPEG_2000 else syntax
-        ds = make_film_ds(*film, transfer_syntax=real, **arguments)
-        ds.file_meta.TransferSyntaxUID = syntax
+        ds = make_film_ds(*film, transfer_syntax=syntax, **arguments)
     ds.save_as(path, enforce_file_format=True)
     return path

@@ -18,7 +18,6 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -104,14 +103,6 @@ def jpeg(picture, mode: str = "L") -> bytes:
 def test_jpeg_baseline_is_decoded(tmp_path):
     ds = encapsulated(make_film_ds(bits_stored=8), jpeg(chest()), JPEGBaseline8Bit)
     assert worst(read_film(received(ds, tmp_path)), chest()) < 0.05
-
-
-def test_htj2k_goes_to_the_one_plugin_that_reads_it(tmp_path):
-    # no encoder for it is at hand; its decoder also reads the plain JPEG 2000 put here instead
-    ds = make_film_ds(transfer_syntax=JPEG2000Lossless)
-    ds.file_meta.TransferSyntaxUID = HTJ2KLossless
-    film = read_film(received(ds, tmp_path))
-    assert np.array_equal(film.pixels, read_film(make_film_ds()).pixels)
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCR", "RG3_UNCR", "vlut_04", "mlut_18"])
@@ -296,7 +287,7 @@ def test_unused_bits_do_not_reach_the_picture():
     [
         ({"PixelData": None}, "no pixel data"),
         ({"NumberOfFrames": 2}, "2 frames"),
-        ({"PixelData": b"\0\1"}, "cannot be decoded"),
+        ({"PixelData": b"\0\1"}, "cut short by 114686 of 114688 bytes"),
         ({"Rows": None}, "Rows"),
         ({"Rows": 65535, "Columns": 65535}, "larger than any film"),
         ({"BitsAllocated": 32}, "Bits Allocated"),

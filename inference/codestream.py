@@ -1,0 +1,102 @@
+"""What an encoded frame says of itself, read from its markers without decoding it.
+
+References
+----------
+ITU-T T.81 B.2.2 (JPEG), T.87 C.2.2 (JPEG-LS), T.800 A.5.1 and A.6.1 (JPEG 2000: SIZ, COD).
+"""
+
+from dataclasses import dataclass
+
+from pydicom.encaps import generate_fragments
+from pydicom.uid import UID, RLELossless
+
+# start of frame: JPEG 0xC0 to 0xCF without DHT, JPG and DAC; JPEG-LS 0xF7
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+_LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+_START_OF_SCAN = 0xDA
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
+_JPEG_2000 = b"\xff\x4f\xff\x51"
+
+
+@dataclass(frozen=True)
+class Codestream:
+    """What a codestream declares.
+
+    Attributes
+    ----------
+    bits
+        Precision of a sample.
+    lossless
+        Whether the kind of coding can lose nothing.
+    ended
+        Whether its last marker is there: a stream that was cut short has none.
+    """
+
+    rows: int
+    columns: int
+    bits: int
+    lossless: bool
+    ended: bool
+
+
+def frame_of(pixel_data: bytes) -> bytes:
+    """Return the one frame of encapsulated pixel data: all fragments, whatever the table says.
+
+    The Basic Offset Table may be wrong, have an entry for each fragment, or one too many; an
+    object of one frame has no use for it (PS3.5 A.4).
+    """
+    fragments = list(generate_fragments(pixel_data))[1:]  # the first item is the table
+    return b"".join(fragments)
+
+
+def declared(frame: bytes, syntax: UID) -> Codestream | None:
+    """Return what a frame declares; None where it has no markers (RLE) or they cannot be read."""
+    if syntax == RLELossless:
+        return None
+    try:
+        start = frame.find(_JPEG_2000)
+        return _jpeg_2000(frame, start) if start >= 0 else _jpeg(frame)
+    except IndexError:
+        return None
+
+
+def _jpeg(frame: bytes) -> Codestream | None:
+    """Walk the segments up to the first scan."""
+    at, size, kind = 2, None, 0
+    while frame[at] == 0xFF:
+        marker = frame[at + 1]
+        if marker == 0xFF or marker in _ALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker in _FRAMES:
+            kind, size = marker, (frame[at + 4], _word(frame, at + 5), _word(frame, at + 7))
+        if marker == _START_OF_SCAN and size is not None:
+            near = frame[at + 5 + 2 * frame[at + 4]]  # T.87: the error that is allowed
+            lossless = near == 0 if kind == 0xF7 else kind in _LOSSLESS_FRAMES
+            bits, rows, columns = size
+            return Codestream(rows, columns, bits, lossless, b"\xff\xd9" in frame[-16:])
+        at += 2 + _word(frame, at + 2)
+    return None
+
+
+def _jpeg_2000(frame: bytes, start: int) -> Codestream | None:
+    """Read SIZ, and of COD which wavelet there is: the one of 9-7 taps loses."""
+    at = start + 4
+    columns, rows = _long(frame, at + 4) - _long(frame, at + 12), 0
+    rows = _long(frame, at + 8) - _long(frame, at + 16)
+    bits = (frame[at + 38] & 0x7F) + 1
+    at += _word(frame, at)
+    while frame[at] == 0xFF and frame[at + 1] != 0x90:  # the first tile part
+        if frame[at + 1] == 0x52:
+            ended = b"\xff\xd9" in frame[-16:]
+            return Codestream(rows, columns, bits, frame[at + 13] == 1, ended)
+        at += 2 + _word(frame, at + 2)
+    return None
+
+
+def _word(frame: bytes, at: int) -> int:
+    return frame[at] << 8 | frame[at + 1]
+
+
+def _long(frame: bytes, at: int) -> int:
+    return _word(frame, at) << 16 | _word(frame, at + 2)
