@@ -69,6 +69,7 @@ def make_study(
         comparison=comparison,
         acquired=acquisition_time(film, dt.UTC),
         prior_acquired=acquisition_time(prior, dt.UTC),
+        prior_view=earlier.view,
     )
     wanted = ResultSettings.model_validate(EVERYTHING | settings)
     refused = NotAnalysed(film, "lateral", "The film is a lateral view.", at, product, now.model)

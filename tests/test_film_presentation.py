@@ -19,6 +19,7 @@ from inference.preprocessing import Preprocessing
 from inference.presentation import Presentation, Sides, pixel_aspect, read_presentation
 from inference.regions import outlines
 from inference.settings import DrawingSettings
+from scp.reading import open_film
 
 ROWS, COLUMNS = 256, 224
 SMALL = DrawingSettings(long_edge_px=900)
@@ -308,6 +309,16 @@ def test_pixels_of_impossible_proportions_are_shown_as_squares_and_named():
     aspect, problems = pixel_aspect(make_film_ds(ImagerPixelSpacing=["0.2", "20"]))
     assert aspect == 1
     assert problems == ("ImagerPixelSpacing is implausible: pixels are shown as squares",)
+
+
+def test_a_film_of_uneven_pixels_passes_the_gate_and_what_was_not_obeyed_is_a_limit(tmp_path):
+    path = tmp_path / "film.dcm"
+    ds = make_film_ds(**UNEVEN, ShutterShape="CIRCULAR")
+    ds.save_as(path, enforce_file_format=True)
+    opened = open_film(path, GateSettings())
+    assert opened.notes[0] == (
+        "the display shutter CIRCULAR is not applied: the centre or the radius is missing"
+    )
 
 
 UNEVEN = {"pixels": chest(512, 224), "ImagerPixelSpacing": ["0.1", "0.2"]}

@@ -76,12 +76,12 @@ class Answer:
     answered_at: dt.datetime
     product: Product
     prior_source: Dataset | None = None
-    prior_view: View = View.UNKNOWN
     comparison: Comparison | None = None
     followed: Mapping[str, str] = field(default_factory=dict)
     film_number: int = 1
     acquired: AcquisitionTime | None = None
     prior_acquired: AcquisitionTime | None = None
+    prior_view: View = View.UNKNOWN
 
     def __post_init__(self) -> None:
         if self.comparison is not None and self.prior_source is None:
