@@ -183,6 +183,7 @@ def acquisition_time(
     latest = date.max if received_at is None else received_at.astimezone(zone).date() + LATEST
     offset = stated_offset(ds)
     found = [said for said in _sources(ds, offset) if _is_date(said.when.date(), latest)]
+    found = _within_study(found)
     if not found:
         return None
     taken = found[0]
@@ -214,6 +215,14 @@ def _sources(ds: Dataset, offset: timedelta | None) -> Iterator[AcquisitionTime]
         clock = _TM.fullmatch(text(ds, f"{group}Time"))
         if day is not None:
             yield from _read(day, clock, f"{group}Date", offset)
+
+
+def _within_study(found: list[AcquisitionTime]) -> list[AcquisitionTime]:
+    """Leave out series and contents of before their study: no part of it can begin before it."""
+    study = next((said.when.date() for said in found if said.source == "StudyDate"), date.min)
+    earliest = study - timedelta(days=1) if study > date.min else study  # for time zones
+    parts = ("ContentDate", "SeriesDate")
+    return [s for s in found if s.source not in parts or s.when.date() >= earliest]
 
 
 def _is_original(ds: Dataset) -> bool:

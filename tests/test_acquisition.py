@@ -71,6 +71,13 @@ SAID = {
         },
         "20240102 101530 second SeriesDate",
     ),
+    "a series of before its study": (
+        {
+            **{"SeriesDate": "19950926", "SeriesTime": "125130"},
+            **{"StudyDate": "20240101", "StudyTime": "080000"},
+        },
+        "20240101 080000 second StudyDate",
+    ),
     "study": (
         {"StudyDate": "20240102", "StudyTime": "1015"},
         "20240102 101500 minute StudyDate",
