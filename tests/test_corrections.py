@@ -20,12 +20,14 @@ from sqlalchemy.orm import Session
 
 from scp.audit import Audit
 from scp.errors import Conflict
-from scp.index import corrections, films
+from scp.index import corrections, deliveries, films
 from scp.index.received import Recorded
-from scp.index.schema import FilmState, Patient
+from scp.index.schema import DeliveryState, FilmState, Patient
 from scp.intake import Intake
+from scp.mending import Mending
 from scp.patient_files import PatientFiles, Scope
 from scp.patient_ids import PatientsSettings
+from scp.queue import NoSuchJob
 from scp.reindex import answer_strangers_again
 from scp.roles import now
 
@@ -199,6 +201,18 @@ def test_a_correction_withdraws_the_wrong_comparison_and_the_film_is_answered_ag
     assert not stand & before
     assert any("withdrawn" in text for text in bench.report(row))
     assert bench.row(old).patient_id == "OTHER"
+
+
+def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
+    _, new = pair(bench)
+    bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientID="OTHER"))
+    with Session(bench.ground.engine) as session:
+        revived = deliveries.set_state(
+            session, new, "pacs", DeliveryState.CANCELLED, DeliveryState.PENDING
+        )
+        assert (revived, deliveries.outstanding(session, new, "pacs")) == (0, [])
+    with pytest.raises(NoSuchJob):
+        Mending(bench.ground.engine, bench.ground.jobs, now).retry(f"delivery:{new}:pacs")
 
 
 def test_new_objects_carry_the_corrected_patient_under_uids_of_their_own(bench):

@@ -218,17 +218,18 @@ def test_a_fetched_prior_counts_in_the_trend_once_it_was_read(bench, tmp_path):
 # --- sent in earnest ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("same_bytes", [True, False])
-def test_a_fetched_prior_that_is_sent_later_is_answered(bench, same_bytes):
-    """From other bytes too: they are refused as ever, and those that are here are answered."""
+@pytest.mark.parametrize("sent_as", ["the same", "corrected", "another picture"])
+def test_a_fetched_prior_that_is_sent_later_is_answered(bench, sent_as):
+    """Another picture under its UID is refused as ever, and the film that is here is answered."""
     prior, sent = film("20230101"), film("20230101")
     bring(bench, prior)
-    if same_bytes:
-        bench.take(sent)
-    else:
-        sent.AccessionNumber = "CHANGED"
+    if sent_as == "another picture":
+        sent.WindowCenter = "1"
         with pytest.raises(Conflict):
             bench.take(sent)
+    else:
+        sent.AccessionNumber = "A1" if sent_as == "corrected" else sent.AccessionNumber
+        bench.take(sent)
     row = bench.row(prior.SOPInstanceUID)
     assert (row.state, row.calling_ae_title, row.finished_at) == (FilmState.RECEIVED, "TEST", None)
     assert film_job(prior.SOPInstanceUID) in jobs(bench)

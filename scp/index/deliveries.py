@@ -41,12 +41,14 @@ def outstanding(
 ) -> list[Outgoing]:
     """Return what a destination has not yet taken of a film's answers, or of one job's part.
 
-    Objects at which the association ended come last, so that they never block the others.
+    Objects at which the association ended come last, so that they never block the others. What was
+    withdrawn is sent to nobody.
     """
     wanted = (
         select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
         .where(*_of(film_uid, destination), Delivery.state == DeliveryState.PENDING)
+        .where(Result.withdrawn.is_(None))
         .order_by(Delivery.cause.in_(_ENDED_THE_ASSOCIATION), Result.id)
     )
     if job is not None:
@@ -104,9 +106,14 @@ def _attempted(row: Delivery, outcome: Outcome, now: datetime) -> None:
 def set_state(
     session: Session, film_uid: str, destination: str, old: DeliveryState, new: DeliveryState
 ) -> int:
-    """Move a film's deliveries to one destination from one state to another; return how many."""
+    """Move a film's deliveries to one destination from one state to another; return how many.
+
+    Those of withdrawn results stay as they are.
+    """
     rows = session.scalars(
-        select(Delivery).where(*_of(film_uid, destination), Delivery.state == old)
+        select(Delivery)
+        .join(Delivery.result)
+        .where(*_of(film_uid, destination), Delivery.state == old, Result.withdrawn.is_(None))
     ).all()
     for row in rows:
         row.state = new
