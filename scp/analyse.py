@@ -28,6 +28,7 @@ from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
 from scp.index.worklist import film_row, result_file
 from scp.intake import Intake, Request, read_header
+from scp.part10 import copy_as_part10
 from scp.roles import Ground, now, open_ground
 from scp.worker import make_answerer, open_reader
 
@@ -100,8 +101,9 @@ def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], l
     )
     sources, refused = {}, []
     for path in files:
-        copy = Path(shutil.copy(path, ground.archive.incoming))
+        copy = ground.archive.incoming / path.name
         try:
+            copy_as_part10(path, copy)
             header = read_header(copy)
             uid = str(header.get("SOPInstanceUID", ""))
             intake.take(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))

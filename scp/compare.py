@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,7 @@ from scp.config import Settings
 from scp.errors import ConfigError, HilumError, Refused
 from scp.index.received import person_of, usable_patient
 from scp.intake import read_header
+from scp.part10 import copy_as_part10
 from scp.person import STATES, contradiction
 from scp.reading import Opened, Read, Reader, open_picture
 from scp.repeats import is_within_exposure, repeat_sentence
@@ -136,10 +138,13 @@ def _open(reader: Reader, path: Path) -> Opened:
         opened = open_picture(path, reader.gate, reader.check)
     else:
         try:
-            read_header(path)
-        except Refused as error:
+            with TemporaryDirectory(prefix="hilum-") as folder:
+                film = Path(folder, "film.dcm")
+                copy_as_part10(path, film)
+                read_header(film)
+                opened = reader.open(film)
+        except (Refused, OSError) as error:
             raise CannotCompare(f"{path} is not read: {error}") from error
-        opened = reader.open(path)
     if isinstance(opened, Refusal):
         raise CannotCompare(f"{path} is not read: {opened.detail}")
     return opened

@@ -20,6 +20,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
         tmp_path / "notes.txt",
     ]
     films[-1].write_text("no film")
+    films[1].write_bytes(films[1].read_bytes()[132:])  # without its preamble
     code = analyse_files(load_settings(config), films, tmp_path / "out", as_json=False)
     printed = capsys.readouterr().out
     rows = {
