@@ -15,7 +15,14 @@ from inference.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.film import Film, View
-from inference.findings import FINDINGS, NOT_VERIFIED, WITHHELD, ModelIdentity, Prediction
+from inference.findings import (
+    FINDINGS,
+    NOT_VERIFIED,
+    PLACE_NOT_VERIFIED,
+    WITHHELD,
+    ModelIdentity,
+    Prediction,
+)
 from inference.panels import (
     Panel,
     changes_table,
@@ -95,12 +102,12 @@ def draw_findings(
     panel.line(_model(prediction.model), 17, GREY)
     panel.gap(6)
     above = int(prediction.positive.sum())
-    panel.paragraph(outcome_in_full(above), 20, YELLOW if above else WHITE)
+    panel.paragraph(outcome_in_full(above, prediction.not_assessed), 20, YELLOW if above else WHITE)
     panel.line(_compared_with(caption, prior, comparison), 17, GREY)
     panel.gap(2)
     findings_table(panel, prediction, order, strokes, comparison)
     panel.gap(8)
-    panel.notes((*_withheld(prediction, order), *notes))
+    panel.notes((*_limits(prediction, order, mapped), *notes))
     if mapped:
         panel.gap(4)
         heat_legend(panel, strokes)
@@ -199,9 +206,15 @@ def _compared_with(current: Caption, prior: Caption | None, comparison: Comparis
     return f"{said} the film of {prior}{since(current, prior)}"
 
 
-def _withheld(prediction: Prediction, order: list[int]) -> tuple[str, ...]:
-    names = [FINDINGS[i].name for i in order if prediction.withheld[i]]
-    return (f"{', '.join(names)}: {WITHHELD}.",) if names else ()
+def _limits(prediction: Prediction, order: list[int], shown: list[int]) -> tuple[str, ...]:
+    """Say whose map is withheld, and which place that is shown is not verified."""
+    withheld = [FINDINGS[i].name for i in order if prediction.withheld[i]]
+    unverified = [FINDINGS[i].name for i in shown if not prediction.verified[i]]
+    said = {
+        f"{', '.join(withheld)}: {WITHHELD}": withheld,
+        f"{', '.join(unverified)}: {PLACE_NOT_VERIFIED}": unverified,
+    }
+    return tuple(f"{sentence}." for sentence, names in said.items() if names)
 
 
 def since(current: Caption, prior: Caption) -> str:

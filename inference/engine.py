@@ -22,6 +22,7 @@ from inference.film import Film
 from inference.findings import NetworkOutput, Prediction
 from inference.model import calibrated
 from inference.operating_points import OperatingSettings, operating_points
+from inference.settings import ShownMaps
 
 
 class EngineError(RuntimeError):
@@ -52,7 +53,8 @@ class Engine:
     One thread runs the network. It takes whatever films wait, up to ``batch_size``, and never
     waits for more: alone, a film is read at once; under load, batches fill by themselves.
 
-    A finding whose maps were measured to be no better than chance gets an all-zero map.
+    A finding whose map is not verified gets an all-zero map, unless ``maps`` is "all"; one that is
+    not assessed always does.
 
     A GPU computes in float16, the processor in float32. (The coarser bfloat16 was measured to move
     probabilities by up to 0.0025, docs/model.md.)
@@ -69,6 +71,8 @@ class Engine:
         Operating points of this site, as probabilities by label, instead of the bundle's.
     prevalences
         How frequent findings are at this site, by label, instead of what the bundle assumes.
+    maps
+        Which maps are shown: those that were verified, or all.
 
     Raises
     ------
@@ -82,10 +86,11 @@ class Engine:
         batch_size: int = 16,
         thresholds: Mapping[str, float] | None = None,
         prevalences: Mapping[str, float] | None = None,
+        maps: ShownMaps = "verified",
     ) -> None:
         self.bundle = bundle
         self.device = find_device(device)
-        self.settings = OperatingSettings(thresholds or {}, prevalences or {})
+        self.settings = OperatingSettings(thresholds or {}, prevalences or {}, maps)
         self.points = operating_points(bundle.readings, self.settings)
         self._batch_size = batch_size
         self._network = bundle.network().to(  # type: ignore[call-overload]

@@ -4,7 +4,7 @@ Codes were verified against the DICOM dictionaries and independent public code b
 (docs/results.md). References: Wang et al., ChestX-ray8, CVPR 2017; PS3.16 CID 6102 ff.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, overload
 
@@ -78,7 +78,15 @@ LABELS: tuple[str, ...] = tuple(finding.label for finding in FINDINGS)
 NOT_VERIFIED = "Made by a machine, not verified by a physician."
 
 # said of a positive finding whose map is not shown
-WITHHELD = "heat map withheld: no better than chance"
+WITHHELD = "heat map withheld: place not verified"
+# said beside a map or outline that is shown although nothing shows that it points at the finding
+PLACE_NOT_VERIFIED = "place not verified"
+# said of a finding that the network was not shown to tell apart: neither present nor absent
+NOT_ASSESSED = "not assessed"
+
+
+def _all_true() -> npt.NDArray[np.bool_]:
+    return np.ones(len(LABELS), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -139,21 +147,31 @@ class Prediction:
         film, edge to edge, at the network's own resolution. All zero where a map is withheld.
     model
         Which weights spoke.
+    assessed
+        (14,), False where the network was not shown to tell the finding apart: then nothing is
+        said of it, it is neither positive nor absent.
+    verified
+        (14,), False where the finding's maps were not shown to point at it.
     """
 
     probabilities: FloatArray
     thresholds: FloatArray
     heatmaps: FloatArray
     model: ModelIdentity
+    assessed: npt.NDArray[np.bool_] = field(default_factory=_all_true)
+    verified: npt.NDArray[np.bool_] = field(default_factory=_all_true)
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
-        """(14,), True where the probability reaches the finding's threshold."""
-        return reaches(self.probabilities, self.thresholds)
+        """(14,), True where an assessed finding's probability reaches its threshold."""
+        positive: npt.NDArray[np.bool_] = self.assessed & reaches(
+            self.probabilities, self.thresholds
+        )
+        return positive
 
     @property
     def withheld(self) -> npt.NDArray[np.bool_]:
-        """(14,), True where a positive finding has no map, for its maps are no better than chance.
+        """(14,), True where a positive finding has no map, for its place is not verified.
 
         The maps tell: a film at a finding's threshold always shows something
         (`inference.operating_points.heatmaps`), so an all-zero map of a positive finding is a
@@ -161,6 +179,16 @@ class Prediction:
         """
         withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))
         return withheld
+
+    @property
+    def not_assessed(self) -> tuple[str, ...]:
+        """The names of the findings of which nothing is said."""
+        pairs = zip(FINDINGS, self.assessed, strict=True)
+        return tuple(finding.name for finding, assessed in pairs if not assessed)
+
+    def place_of(self, finding: int) -> str:
+        """Return what stands behind a finding's name beside its map: "" where it is verified."""
+        return "" if self.verified[finding] else f", {PLACE_NOT_VERIFIED}"
 
     @property
     def mapped(self) -> list[int]:

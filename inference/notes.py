@@ -10,6 +10,25 @@ from inference.patient import age_years
 from inference.projection import Doubt, View, directions_of, image_texts, study_texts, view_of
 from inference.vocabulary import Concept, Vocabulary, vocabulary
 
+# of a bundle, or a setting, without one
+NO_INPUT_CHECK = "no input check: nothing told whether this is an upright frontal chest film"
+# of a bundle that states no figures on films that did not teach
+NOT_MEASURED = "the model states no figures on unseen films: how far it can be trusted is not known"
+
+
+def bundle_notes(*, checked: bool, measured: bool) -> tuple[str, ...]:
+    """Say what limits every answer of a bundle.
+
+    Parameters
+    ----------
+    checked
+        Whether an input check looks at films.
+    measured
+        Whether the bundle states how well it tells each finding apart on unseen films.
+    """
+    said = {NO_INPUT_CHECK: not checked, NOT_MEASURED: not measured}
+    return tuple(note for note, holds in said.items() if holds)
+
 
 def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
     """Say what lets an image pass but limits what may be read from it."""

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from inference.findings import LABELS, FloatArray, NetworkOutput, Prediction
 from inference.readings import Reading
+from inference.settings import ShownMaps
 
 
 class BadOperatingPoint(ValueError):
@@ -38,10 +39,13 @@ class OperatingSettings:
         Probabilities from which a finding is positive.
     prevalences
         How frequent findings are among the site's films.
+    maps
+        Which maps are shown: those that were verified, or all.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
     prevalences: Mapping[str, float] = field(default_factory=dict)
+    maps: ShownMaps = "verified"
 
 
 BUNDLES_OWN = OperatingSettings()
@@ -57,13 +61,25 @@ class OperatingPoints:
         (14,), added to the log odds: the site's prevalences instead of the bundle's.
     thresholds
         (14,), probabilities at the site's prevalences; at or above is positive.
-    withheld
-        (14,), True where the maps were measured to be no better than chance.
+    assessed
+        (14,), False where nothing is said of the finding (`inference.readings.Reading.assessed`).
+    verified
+        (14,), False where the maps were not shown to point at the finding.
+    shown
+        Which maps are shown: those that were verified, or all.
     """
 
     shifts: FloatArray
     thresholds: FloatArray
-    withheld: npt.NDArray[np.bool_]
+    assessed: npt.NDArray[np.bool_]
+    verified: npt.NDArray[np.bool_]
+    shown: ShownMaps = "verified"
+
+    @property
+    def withheld(self) -> npt.NDArray[np.bool_]:
+        """(14,), True where no map is shown."""
+        withheld: npt.NDArray[np.bool_] = ~self.assessed
+        return withheld if self.shown == "all" else withheld | ~self.verified
 
     @property
     def decisions(self) -> FloatArray:
@@ -82,6 +98,8 @@ class OperatingPoints:
             self.thresholds,
             heatmaps(said.maps, self.decisions, self.withheld),
             said.model,
+            self.assessed,
+            self.verified,
         )
 
 
@@ -100,7 +118,9 @@ def operating_points(
     return OperatingPoints(
         shifts=np.array([now.intercept - own.intercept for now, own in both]),
         thresholds=np.array([now.threshold for now in here]),
-        withheld=np.array([own.localisation == "no better than chance" for own in readings]),
+        assessed=np.array([own.assessed for own in readings]),
+        verified=np.array([own.map_verified for own in readings]),
+        shown=settings.maps,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from inference.canvas import BAR, GREY, LINE, PAGE, WHITE, YELLOW, Canvas, Colour
 from inference.colours import Rgb, difference_table, heat_table
 from inference.comparison import Comparison
-from inference.findings import FINDINGS, Prediction
+from inference.findings import FINDINGS, NOT_ASSESSED, Prediction
 from inference.pictures import Stroke
 from inference.statements import both, percent, side_of_threshold
 
@@ -148,6 +148,9 @@ def findings_table(
             panel.tint()
         if i in strokes:
             panel.stroke_sample(*strokes[i])
+        if not prediction.assessed[i]:
+            panel.row(_finding_cells((FINDINGS[i].name, "", NOT_ASSESSED, "")), GREY)
+            continue
         probability, threshold = prediction.probabilities[i], prediction.thresholds[i]
         here, line = both(probability, threshold)
         word = side_of_threshold(probability, threshold)
@@ -155,7 +158,7 @@ def findings_table(
             FINDINGS[i].name,
             here,
             f"{word.upper() if positive else word} {line}",
-            str(changes[i].change) if changes else "",
+            str(changes[i].change) if changes and changes[i].assessed else "",
         )
         panel.row(_finding_cells(cells), YELLOW if positive else WHITE)
     panel.rule()
@@ -205,7 +208,9 @@ def changes_table(panel: Panel, comparison: Comparison) -> None:
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         if change.called:
             panel.tint()
-        cells = (finding.name, percent(change.prior), percent(change.current), str(change.change))
+        values = (percent(change.prior), percent(change.current)) if change.assessed else ("", "")
+        word = str(change.change) if change.assessed else change.said
+        cells = (finding.name, *values, word)
         panel.row(_change_cells(cells), YELLOW if change.called else WHITE)
     panel.rule()
 

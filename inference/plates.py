@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from inference.canvas import GREY, YELLOW, Canvas
 from inference.colours import Rgb
-from inference.comparison import Comparison
+from inference.comparison import Comparison, FindingChange
 from inference.film import Film, eight_bits
-from inference.findings import FINDINGS, NOT_VERIFIED
+from inference.findings import FINDINGS, NOT_VERIFIED, PLACE_NOT_VERIFIED
 from inference.pictures import (
     difference_over,
     finished,
@@ -77,13 +77,17 @@ def heat_plates(
     strongest = sorted(mapped, key=lambda i: -abs(changes[i].current - changes[i].prior))
     return [
         Plate(
-            f"Heat-map difference: {FINDINGS[i].name} ({changes[i].change})",
+            f"Heat-map difference: {FINDINGS[i].name} ({changes[i].change}){_place(changes[i])}",
             finished(difference_over(plain, differences[i], comparison.overlap), film),
             "Orange spoke more for the finding than on the prior film, blue less.",
             film.presentation.sides,
         )
         for i in strongest[:most]
     ]
+
+
+def _place(change: FindingChange) -> str:
+    return "" if change.verified else f", {PLACE_NOT_VERIFIED}"
 
 
 def changed(comparison: Comparison) -> list[int]:

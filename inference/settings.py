@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Architecture = Literal["resnet18", "resnet50", "densenet121"]
 Pooling = Literal["mean", "probability"]
+ShownMaps = Literal["verified", "all"]
 
 
 class InferenceSettings(BaseModel):

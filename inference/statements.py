@@ -5,7 +5,9 @@ word says that a finding is there or absent: a finding is above or below the sit
 film without findings is never called normal. A number always says what it counts.
 """
 
-from inference.findings import FINDINGS, reaches
+from collections.abc import Sequence
+
+from inference.findings import FINDINGS, NOT_ASSESSED, reaches
 from inference.findings import NOT_VERIFIED as NOT_VERIFIED  # noqa: PLC0414 -- one of the words
 
 NOT_NORMAL = "This is no statement that the film is normal."
@@ -53,26 +55,35 @@ def beside_outline(name: str, probability: float, threshold: float) -> str:
     return f"{name} {here} (AI, threshold {line})"
 
 
-def outcome(above: int) -> str:
-    """Say how many findings were found of how many that were looked for."""
-    looked_for = len(FINDINGS)
-    if not above:
-        return f"None of the {looked_for} findings looked for is above the site's threshold."
-    is_ = "is" if above == 1 else "are"
-    return f"{above} of the {looked_for} findings looked for {is_} above the site's threshold."
+def outcome(above: int, not_assessed: Sequence[str] = ()) -> str:
+    """Say how many findings were found of how many that were looked for, and what was not.
+
+    Parameters
+    ----------
+    not_assessed
+        The names of the findings of which nothing is said.
+    """
+    looked_for = len(FINDINGS) - len(not_assessed)
+    found, is_ = above or "None", "are" if above > 1 else "is"
+    said = f"{found} of the {looked_for} findings looked for {is_} above the site's threshold."
+    if not not_assessed:
+        return said
+    return f"{said} {NOT_ASSESSED.capitalize()}: {', '.join(not_assessed)}."
 
 
-def outcome_on_film(above: int) -> str:
+def outcome_on_film(above: int, not_assessed: Sequence[str] = ()) -> str:
     """Say the outcome in the few words that fit beside a film."""
     if not above:
-        return f"None of {len(FINDINGS)} above the site's threshold; not thereby normal (AI)"
+        looked_for = len(FINDINGS) - len(not_assessed)
+        return f"None of {looked_for} above the site's threshold; not thereby normal (AI)"
     findings = "1 finding" if above == 1 else f"{above} findings"
     return f"{findings} above the site's threshold without a place: see the report (AI)"
 
 
-def outcome_in_full(above: int) -> str:
+def outcome_in_full(above: int, not_assessed: Sequence[str] = ()) -> str:
     """Say the outcome of a film; one without findings is not thereby called normal."""
-    return outcome(above) if above else f"{outcome(above)} {NOT_NORMAL}"
+    said = outcome(above, not_assessed)
+    return said if above else f"{said} {NOT_NORMAL}"
 
 
 def more_than_by_chance(confidence: float) -> str:

@@ -296,8 +296,8 @@ def _table(comparison: Comparison) -> Table:
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         table.add_row(
             finding.name,
-            percent(change.prior),
-            percent(change.current),
+            percent(change.prior) if change.assessed else "",
+            percent(change.current) if change.assessed else "",
             change.said,
             style="bold" if change.called else None,
         )

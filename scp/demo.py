@@ -24,14 +24,14 @@ from rich.console import Console
 from rich.table import Table
 from skimage.transform import SimilarityTransform, warp
 
-from inference.findings import FloatArray
+from inference.findings import NOT_ASSESSED, FloatArray
 from inference.statements import NOT_VERIFIED, percent, side_of_threshold
 from scp.commands import NOT_A_DEVICE, numbered, outcome_of, progress, send_files
 from scp.config import Settings
 from scp.dimse.destination import DestinationSettings
 from scp.dimse.sender import Unreachable, describe, send
 from scp.errors import HilumError, ServiceError
-from scp.index.rows import FilmRow
+from scp.index.rows import FilmRow, FindingRow
 from scp.index.schema import FilmState
 from scp.results.identity import derive_uid
 
@@ -192,6 +192,11 @@ def _fetch(url: str, row: FilmRow, prefix: Path) -> list[Path]:
     return fetched
 
 
+def _side(finding: FindingRow) -> str:
+    side = side_of_threshold(finding.probability, finding.threshold)
+    return f"{side} {percent(finding.threshold)}"
+
+
 def _print(row: FilmRow, paths: list[Path], url: str) -> None:
     console = Console()
     console.print(f"The current film: {outcome_of(row)} (model {row.model})")
@@ -200,9 +205,8 @@ def _print(row: FilmRow, paths: list[Path], url: str) -> None:
         prior = finding.prior_probability
         table.add_row(
             finding.name,
-            percent(finding.probability),
-            side_of_threshold(finding.probability, finding.threshold)
-            + f" {percent(finding.threshold)}",
+            percent(finding.probability) if finding.assessed else "",
+            _side(finding) if finding.assessed else NOT_ASSESSED,
             "" if prior is None else percent(prior),
             str(finding.change or ""),
         )

@@ -22,7 +22,7 @@ from inference.gate_settings import GateSettings
 from inference.input_check import MIRRORED, InputCheck
 from inference.lossy import state_lossy
 from inference.lung_fields import LungFields
-from inference.notes import notes_of
+from inference.notes import bundle_notes, notes_of
 from inference.regions import outlines
 from scp.priors import Choice, Code
 from scp.results.answer import Answer, NotAnalysed, ResultObject
@@ -88,6 +88,8 @@ class Reader:
         self.check = check
         self.lungs = lungs
         self.zone = zone
+        measured = all(reading.unseen is not None for reading in engine.bundle.readings)
+        self._limits = bundle_notes(checked=check is not None, measured=measured)
         self._opened: OrderedDict[Path, Opened] = OrderedDict()
         self._lock = Lock()
 
@@ -99,6 +101,7 @@ class Reader:
             return known
         opened = open_film(path, self.gate, self.check)
         if isinstance(opened, Opened):
+            opened = replace(opened, notes=(*opened.notes, *self._limits))
             with self._lock:
                 self._opened[path] = opened
                 while len(self._opened) > _KEPT_FILMS:

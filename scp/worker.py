@@ -85,6 +85,7 @@ def _open_engine(settings: Settings) -> Engine:
             batch_size=settings.inference.batch_size,
             thresholds=settings.results.thresholds,
             prevalences=settings.results.prevalences,
+            maps=settings.results.maps,
         )
     except (BundleError, BadOperatingPoint, EngineError) as error:
         raise ServiceError(

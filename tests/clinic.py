@@ -23,7 +23,9 @@ class Clinic:
         self.pacs = StoreScp(folder / "received")
         extra = FEWEST_RESULTS + destination(self.pacs.port) + "give_up_after_h = 0.000001\n"
         self.folder = folder
-        self.service = Service(folder, default_bundle(), extra, HILUM_DASHBOARD__REFRESH_S="2")
+        # of the bundle that ships few maps are verified: the pages are to show maps all the same
+        shown = {"HILUM_DASHBOARD__REFRESH_S": "2", "HILUM_RESULTS__MAPS": "all"}
+        self.service = Service(folder, default_bundle(), extra, **shown)
         self.current = dcmread(philips_cr())
         self.prior = simulated_prior(self.current)
         self.oldest = again(self.prior, "19990102")

@@ -13,12 +13,20 @@ from inference.findings import (
     NetworkOutput,
     Prediction,
 )
-from inference.readings import Reading
+from inference.readings import Discrimination, MapEvidence, Reading
 from inference.regions import outlines
 
 MODEL = ModelIdentity("invented-net", "1.2.0", "ab12" * 16)
 
-READINGS = (Reading(slope=1, intercept=0, threshold=0.3, prevalence=0.1),) * 14
+# what a bundle states of a finding that it tells apart, and whose maps point at it
+VERIFIED = MapEvidence(
+    boxes=40, pointing=0.6, random_box=0.1, mean_map=0.2, other_film=0.1, verified=True
+)
+TOLD_APART = Discrimination(films=500, positives=50, auc=0.8, low=0.75, high=0.85)
+
+READINGS = (
+    Reading(slope=1, intercept=0, threshold=0.3, prevalence=0.1, maps=VERIFIED, unseen=TOLD_APART),
+) * 14
 
 # finding: probability, centre x, centre y and width of its blob as fractions of the film
 FOUND = {"Nodule": (0.93, 0.75, 0.35, 0.06), "Effusion": (0.81, 0.25, 0.75, 0.08)}

@@ -5,9 +5,11 @@ import torch
 from monai.bundle import ConfigParser
 
 from inference.bundle import CARD, CONFIG, WEIGHTS, load_bundle
+from inference.findings import LABELS
 from training.export import NoRun, export_run
 from training.loop import BEST
 from training.parts import BundleExists
+from training.train import source_of
 
 
 def test_an_exported_run_is_a_bundle_that_reads_like_the_network(
@@ -27,6 +29,22 @@ def test_an_exported_run_is_a_bundle_that_reads_like_the_network(
     assert (tmp_path / "bundle" / WEIGHTS).stat().st_size < 25e6
     with pytest.raises(BundleExists):
         export_run(finished_run, tmp_path / "bundle")
+
+
+def test_an_export_states_verdicts_of_val_films_and_nihs_prevalences(finished_run, tmp_path):
+    bundle = export_run(finished_run, tmp_path / "bundle", device="cpu")
+    readings = bundle.metadata.hilum.readings
+    val = [one for one in source_of(finished_run).records() if one.split == "val"]
+    sharp = [one for one in val if one.source_px == 1024]
+    assert {reading.unseen.films for reading in readings.values()} == {len(sharp)}
+    assert {reading.maps for reading in readings.values()} == {None}  # no box was given
+    assert not any(reading.map_verified for reading in readings.values())
+    assert readings["Pneumonia"].prevalence == pytest.approx(0.0128, abs=1e-4)
+    own = export_run(finished_run, tmp_path / "films", device="cpu", prevalences="films")
+    counted = [one.labels[LABELS.index("Pneumonia")] for one in val]
+    fitted = own.metadata.hilum.readings["Pneumonia"]
+    assert fitted.prevalence == pytest.approx(sum(counted) / len(counted))
+    assert fitted.decision == pytest.approx(readings["Pneumonia"].decision)
 
 
 def test_how_the_network_pools_travels_with_it(finished_run, tmp_path):

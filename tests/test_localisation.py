@@ -13,9 +13,7 @@ from test_model import bright_patch_network
 from test_results import answer, named, read_back, states
 from typer.testing import CliRunner
 
-from inference.bundle import load_bundle
 from inference.drawing import Caption, draw_comparison
-from inference.engine import Engine
 from inference.film import Film
 from inference.findings import LABELS, WITHHELD
 from inference.model import FindingNetwork
@@ -23,9 +21,7 @@ from inference.preprocessing import Preprocessing
 from inference.settings import DrawingSettings
 from training import maps
 from training.boxes import BadBoxList, Box, read_boxes
-from training.card import Description
 from training.cli import app
-from training.export import export_run, judged, write_bundle
 from training.localisation import (
     detections,
     overall,
@@ -33,12 +29,8 @@ from training.localisation import (
     peak,
     score,
     summarise,
-    verdict,
-    verdicts,
 )
-from training.loop import BEST
 from training.records import Record
-from training.settings import TrainSettings
 
 FIRST, SECOND = LABELS[:2]
 OWN = "image_index,finding,x,y,w,h\n"
@@ -171,7 +163,6 @@ def test_a_map_that_knows_nothing_points_as_well_as_the_uniform_control():
     pool = [box(), box(0, 0, 0.1, 0.1, film="b")]
     total = overall([score(spot(k % 8, k // 8), box(), pool) for k in range(64)])
     assert total.pointing.value == total.pointing.control == pytest.approx(1 / 16)
-    assert total.verdict == "no better than chance"
 
 
 def test_the_pooled_control_knows_where_radiologists_find_things_on_other_films():
@@ -187,33 +178,6 @@ def test_the_control_repeats_with_its_seed():
     one, same, other = (score(spot(2, 3), box(), pool, seed) for seed in (1, 1, 2))
     assert (one.chance_iou == same.chance_iou).all()
     assert (one.chance_iou != other.chance_iou).any()
-
-
-# the verdict
-
-
-@pytest.mark.parametrize(
-    ("hits", "boxes", "expected"),
-    [
-        (9, 9, "not measured"),
-        (4, 13, "better than chance"),  # P(4 or more of 13 at 0.1) = 0.034
-        (3, 13, "no better than chance"),  # 0.134
-        (0, 10, "no better than chance"),
-    ],
-)
-def test_a_verdict_needs_ten_boxes_and_more_hits_than_luck_gives(hits, boxes, expected):
-    assert verdict(hits, boxes, 0.1) == expected
-
-
-def test_verdicts_name_every_finding():
-    pool = [box(film=str(k)) for k in range(10)] + [box(0, 0, film="far")]
-    hit = [score(spot(2, 4), box(film=str(k)), pool[-1:]) for k in range(10)]
-    miss = [score(spot(7, 0), box(film=str(k), label=SECOND), pool) for k in range(10)]
-    found = verdicts(summarise([*hit, *miss]))
-    assert tuple(found) == LABELS
-    assert found[FIRST] == "better than chance"
-    assert found[SECOND] == "no better than chance"
-    assert set(list(found.values())[2:]) == {"not measured"}
 
 
 # networks
@@ -262,7 +226,6 @@ def test_a_network_that_sees_the_lesion_is_better_than_chance(planted):
     (found,) = summarise(scores[maps.HELD_OUT])
     assert found.pointing.value == 1
     assert found.iobb[0].value == 1
-    assert found.verdict == "better than chance"
 
 
 def test_shuffled_weights_lose_the_lesion(planted):
@@ -271,7 +234,6 @@ def test_shuffled_weights_lose_the_lesion(planted):
     shuffled = maps.shuffled(network)
     scores = maps.score_boxes(shuffled, Preprocessing(64), records_of(planted), boxes)
     (found,) = summarise(scores[maps.HELD_OUT])
-    assert found.verdict == "no better than chance"
     assert found.pointing.value < 0.5
     before, after = network.state_dict(), shuffled.state_dict()
     for name, value in before.items():
@@ -353,7 +315,7 @@ def test_what_is_wrong_with_boxes_is_said_in_one_line(planted, tiny_bundle, tmp_
     assert len(result.stderr.splitlines()) == 1
 
 
-# a map that is no better than chance is not shown
+# a map that is not verified is not shown
 
 
 BLOBS = {FIRST: (0.9, 0.7, 0.4, 0.08), SECOND: (0.8, 0.3, 0.6, 0.08)}
@@ -364,58 +326,6 @@ def without_map(label, found=None):
     said = prediction(BLOBS if found is None else found)
     said.heatmaps[LABELS.index(label)] = 0
     return said
-
-
-def withholding_bundle(folder, tiny_bundle):
-    tiny = load_bundle(tiny_bundle)
-    readings = {
-        label: reading.model_copy(update={"threshold": 1e-6})  # everything is positive
-        for label, reading in tiny.metadata.hilum.readings.items()
-    }
-    found = {FIRST: "no better than chance", SECOND: "better than chance"}
-    description = Description("tiny", "0.0.2", "resnet18", "nothing", "tests")
-    return write_bundle(
-        folder, tiny.network(), tiny.preprocessing, judged(readings, found), description
-    )
-
-
-def test_an_export_judges_maps_on_boxes_of_train_and_val_films_alone(planted, tmp_path):
-    torch.manual_seed(0)
-    settings = TrainSettings(architecture="resnet18", size_px=64)
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "run.json").write_text(json.dumps({"films": str(planted / "films.csv")}))
-    weights = FindingNetwork("resnet18").state_dict()
-    torch.save(
-        {"settings": settings.model_dump(), "weights": weights, "epoch": 1, "about": ""}, run / BEST
-    )
-    options = {"device": "cpu", "boxes": planted / "boxes.csv"}
-    bundle = export_run(run, tmp_path / "bundle", **options)
-    used = [record for record in records_of(planted) if record.split != "test"]
-    scores = maps.score_boxes(
-        bundle.network(), bundle.preprocessing, used, read_boxes(options["boxes"])
-    )
-    expected = verdicts(summarise([one for group in scores.values() for one in group]))
-    assert {k: v.localisation for k, v in bundle.metadata.hilum.readings.items()} == expected
-    assert expected[FIRST] != "not measured"
-    assert expected[SECOND] == "not measured"
-
-
-def test_an_engine_withholds_maps_that_the_bundle_calls_no_better_than_chance(
-    tmp_path, tiny_bundle
-):
-    bundle = withholding_bundle(tmp_path / "bundle", tiny_bundle)
-    assert [reading.localisation for reading in bundle.readings][:3] == [
-        "no better than chance",
-        "better than chance",
-        "not measured",
-    ]
-    with Engine(bundle, device="cpu") as engine:
-        said = engine.read(Film(np.random.default_rng(0).random((80, 70), dtype=np.float32)))
-    assert said.positive.all()
-    assert not said.heatmaps[0].any()
-    assert (said.heatmaps[1:].max(axis=(1, 2)) == 1).all()
-    assert said.withheld.tolist() == [True] + [False] * 13
 
 
 def test_only_a_positive_finding_can_lack_a_map():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from invented import TOLD_APART, VERIFIED
 
 from inference.findings import LABELS
 from inference.model import FindingNetwork
@@ -18,7 +19,15 @@ def make_tiny_bundle(folder: Path) -> Path:
     with torch.no_grad():  # in training mode: gives the batch normalisations some statistics
         network(torch.randn(8, 1, 64, 64))
     readings = {
-        label: Reading(slope=1.0, intercept=0.0, threshold=0.5, prevalence=0.1) for label in LABELS
+        label: Reading(
+            slope=1.0,
+            intercept=0.0,
+            threshold=0.5,
+            prevalence=0.1,
+            maps=VERIFIED,
+            unseen=TOLD_APART,
+        )
+        for label in LABELS
     }
     description = Description(
         name="tiny",

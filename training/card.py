@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.bundle import CARD, Hilum
+from inference.readings import Reading
 from inference.settings import Architecture
 from training.evaluation import COLUMNS, Evaluation, summary
 from training.sheet import Sheet
 from training.subsets import ALL, QUOTED
+
+HEADING = "## How each output is read"
 
 NOTICE = (
     "A demonstration, not a medical device. It was trained on few films with text-mined labels; "
@@ -43,10 +46,9 @@ def write_card(
         f"**Trained on** {description.training_data}",
         "",
         "**Limits.** Labels were mined from reports by a program and are often wrong. "
-        "Probabilities hold where findings are as frequent as in the validation films, Pneumonia "
-        "far more than in any hospital. Operating points leave 90 % of the validation films "
-        "without a finding unflagged. Nothing was measured on films of another hospital, on "
-        "children, on lateral films, or by a radiologist.",
+        "Probabilities hold where findings are as frequent as stated below. Operating points leave "
+        "90 % of the validation films without a finding unflagged. Nothing was measured on films "
+        "of another hospital, on children, on lateral films, or by a radiologist.",
         "",
         f"**Made by** `{description.command}`",
         "",
@@ -60,6 +62,16 @@ def write_card(
     if not evaluations:
         lines += ["**Measured:** nothing.", ""]
     (folder / CARD).write_text("\n".join(lines))
+
+
+def renew_card(folder: Path, version: str, hilum: Hilum) -> None:
+    """Put a bundle's version and readings anew into its card; all else of it stays."""
+    title, *lines = (folder / CARD).read_text().split("\n")
+    first = lines.index(HEADING)
+    table = next(k for k in range(first, len(lines)) if lines[k].startswith("|"))
+    last = next(k for k in range(table, len(lines)) if not lines[k].startswith("|"))
+    lines[first : last + 1] = _readings(hilum)
+    (folder / CARD).write_text("\n".join([f"{title.rpartition(' ')[0]} {version}", *lines]))
 
 
 def _check(hilum: Hilum) -> str:
@@ -82,27 +94,47 @@ def _lungs(hilum: Hilum) -> str:
 
 def _readings(hilum: Hilum) -> list[str]:
     """Return how each output is read, and how far what was said held on the validation films."""
-    columns = ("finding", "prevalence assumed", "operating point", "said -> held", "heat map")
+    columns = ("finding", "prevalence assumed", "operating point", "said -> held", "AUC", "map")
     rows = [
         (
             label,
             f"{reading.prevalence:.3f}",
             f"{reading.threshold:.3f}",
             ", ".join(f"{b.probability:.2f} -> {b.frequency:.2f}" for b in reading.reliability),
-            reading.localisation,
+            _told_apart(reading),
+            _pointing(reading),
         )
         for label, reading in hilum.readings.items()
     ]
     return [
-        "## How each output is read",
+        HEADING,
         "",
         "Fitted on the validation films. *Said -> held*: the mean probability of each fifth of "
-        "them, and the share that has the finding. *Heat map*: whether its peak lies in "
-        "radiologists' boxes more often than chance; one that does not is withheld.",
+        "them, and the share that has the finding. *AUC*: within source, on films that did not "
+        "teach; a finding whose interval does not lie above 0.5 is not assessed. *Map*: the share "
+        "of boxes on films that did not teach that hold its peak, and in brackets that of a random "
+        "box, the mean map and another film's map; one that does not beat all three is not shown.",
         "",
         *Sheet("", columns, tuple(rows)).markdown(),
         "",
     ]
+
+
+def _told_apart(reading: Reading) -> str:
+    found = reading.unseen
+    if found is None or found.auc is None:
+        return "not measured" if found is None else "not assessed"
+    said = f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return said if found.assessed else f"{said}: not assessed"
+
+
+def _pointing(reading: Reading) -> str:
+    found = reading.maps
+    if found is None:
+        return "not measured: not shown"
+    controls = f"{found.random_box:.2f}, {found.mean_map:.2f}, {found.other_film:.2f}"
+    verdict = "verified" if found.verified else "not verified, not shown"
+    return f"{found.pointing:.2f} of {found.boxes} ({controls}): {verdict}"
 
 
 def _measured(evaluations: Sequence[Evaluation]) -> list[str]:

@@ -73,10 +73,16 @@ class Told:
 
 @dataclass(frozen=True)
 class ChangeMeasured:
-    """What was measured: false changes by finding, and what is told, by group of pairs."""
+    """What was measured: false changes by finding, and what is told, by group of pairs.
+
+    ``exposed_any`` and ``still_any`` are the shares of the pairs without change, films exposed
+    again and pairs of films, of which any change is named.
+    """
 
     exposures: int
     still: int
+    exposed_any: float
+    still_any: float
     false_changes: tuple[FalseChanges, ...]
     told: dict[str, tuple[Told, ...]]
 
@@ -98,6 +104,8 @@ def measure_change(
     return ChangeMeasured(
         exposures=len(exposed),
         still=len(still),
+        exposed_any=_any_named(null, exposed),
+        still_any=_any_named(null, still),
         false_changes=false_changes(null, exposed, still),
         told={
             name: told([pairs[k] for k in places], [said[k] for k in places], null)
@@ -116,6 +124,12 @@ def false_changes(
         FalseChanges(label, *(float(one) for one in row))
         for label, row in zip(LABELS, np.stack(shares, axis=1), strict=True)
     )
+
+
+def _any_named(null: Null, said: Sequence[SaidOfPair]) -> float:
+    """Return the share of pairs of which any change is named; nan without a pair."""
+    named = [any(one.called for one in changes(now, then, null)) for then, now in said]
+    return float(np.mean(named)) if named else float("nan")
 
 
 def _shares(null: Null, said: Sequence[SaidOfPair]) -> tuple[Doubles, Doubles]:
@@ -191,6 +205,7 @@ def tables(measured: ChangeMeasured) -> list[Table]:
     for finding, one in zip(FINDINGS, measured.false_changes, strict=True):
         shares = (one.exposed_named, one.exposed_beyond, one.still_named, one.still_beyond)
         false.add_row(finding.name, *(f"{share:.1%}" for share in shares))
+    false.add_row("any of them", f"{measured.exposed_any:.1%}", "", f"{measured.still_any:.1%}", "")
     return [false, *(_told_table(name, rows) for name, rows in measured.told.items())]
 
 

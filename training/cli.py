@@ -32,6 +32,7 @@ from training.settings import (
     read_settings,
 )
 from training.sheet import say
+from training.verdict_commands import app as verdict_commands
 
 if TYPE_CHECKING:
     from training.parts import Part
@@ -43,7 +44,8 @@ NewVersion = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
-app.registered_commands += measures.registered_commands + change_commands.registered_commands
+for _more in (measures, change_commands, verdict_commands):
+    app.registered_commands += _more.registered_commands
 
 
 @app.command()
@@ -124,16 +126,20 @@ def export(
     ] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(help="radiologists' boxes: maps no better than chance there are withheld"),
+        typer.Option(help="radiologists' boxes; those on val films say which maps are verified"),
     ] = None,
     name: str = "chest14",
     version: str = "0.1.0",
+    prevalences: Annotated[
+        str, typer.Option(help="that the probabilities hold for: nih, or films (as calibrated)")
+    ] = "nih",
     device: Device = "auto",
     check: CheckRun = None,
     lungs: LungRun = None,
 ) -> None:
     """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
     from training.export import export_run
+    from training.prevalences import read_prevalences
 
     with errors_as_text():
         bundle = export_run(
@@ -146,6 +152,7 @@ def export(
             name=name,
             version=version,
             device=device,
+            prevalences=read_prevalences(prevalences),
         )
         typer.echo(f"{out}: {bundle.identity.name} {bundle.identity.version}")
 

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,17 @@ from inference.engine import Engine, find_device
 from inference.findings import LABELS
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
-from inference.readings import Localisation, Reading
+from inference.readings import Reading
 from training.boxes import read_boxes
 from training.calibration import calibrate_findings
 from training.card import NOTICE, Description, write_card
 from training.data import load_films
 from training.errors import TrainingError
 from training.evaluation import evaluate, read_all
-from training.localisation import summarise, verdicts
+from training.judge import judge, unseen_films
 from training.loop import BEST
-from training.maps import score_boxes
 from training.parts import INPUT_CHECK, LUNG_FIELDS, BundleExists, add_part
-from training.records import Record
+from training.prevalences import Prevalences, at_prevalences
 from training.settings import TrainSettings
 from training.stored import rounded, store
 from training.train import logits_of, source_of
@@ -54,17 +53,19 @@ def export_run(
     device: str = "auto",
     check: Path | None = None,
     lungs: Path | None = None,
+    prevalences: Prevalences = "nih",
 ) -> Bundle:
     """Calibrate a run's best weights on val, write the bundle, and measure it on test.
 
     Parameters
     ----------
     boxes
-        List of radiologists' boxes, which judge heat maps (`judge`). A finding with fewer than
-        `localisation.FEWEST` boxes on train and val films stays "not measured", and its maps are
-        shown.
+        List of radiologists' boxes; those on val films judge heat maps (`training.pointing`). A
+        finding with fewer than `pointing.FEWEST` of them has no verified map.
     check, lungs
         Folders of runs of `hilum train-check` and `train-lungs`; None makes a bundle without.
+    prevalences
+        That the probabilities hold for (`training.prevalences`).
 
     Raises
     ------
@@ -83,8 +84,9 @@ def export_run(
     held = load_films(records, "val", preprocessing)
     logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
     readings = calibrate_findings(logits, held.labels.double().numpy())
-    if boxes is not None:
-        readings = judged(readings, judge(network, preprocessing, records, boxes, device))
+    drawn = read_boxes(boxes) if boxes is not None else []
+    verdicts = judge(network, preprocessing, unseen_films(records, records), drawn, device)
+    readings = verdicts.on(at_prevalences(readings, prevalences))
     description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
     for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
@@ -96,37 +98,6 @@ def export_run(
             measured = evaluate(read_all(engine, test), test)
         write_card(out, description, bundle.metadata.hilum, measured)
     return bundle
-
-
-def judge(
-    network: FindingNetwork,
-    preprocessing: Preprocessing,
-    records: Sequence[Record],
-    boxes: Path,
-    device: str,
-) -> Mapping[str, Localisation]:
-    """Judge each finding's heat maps on the boxes of train and val films.
-
-    Not on test films: no number of theirs may choose anything. Boxes were never trained on, but
-    most of these films were, which flatters their maps a little.
-    """
-    drawn = read_boxes(boxes)
-    named = {box.film for box in drawn}
-    used = [record for record in records if record.split != "test" and record.name in named]
-    if not used:  # as in NIH's own split
-        return verdicts([])
-    scores = score_boxes(network, preprocessing, used, drawn, device=device)
-    return verdicts(summarise([one for group in scores.values() for one in group]))
-
-
-def judged(
-    readings: Mapping[str, Reading], found: Mapping[str, Localisation]
-) -> dict[str, Reading]:
-    """Return the readings with what was found of each finding's maps; unnamed ones as they are."""
-    return {
-        label: reading.model_copy(update={"localisation": found.get(label, reading.localisation)})
-        for label, reading in readings.items()
-    }
 
 
 def _describe(

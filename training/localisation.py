@@ -18,9 +18,7 @@ drawn at random from the whole list (moved in from the edge by as little as is n
 game's controls are exact; the others are means of `DRAWS` seeded draws a box. The figure given is
 that of the stronger control.
 
-The verdict is on the pointing game alone, for it has no threshold to choose: better than chance
-where as many hits as there were, or more, would come to the stronger control in less than 5 % of
-tries (one-sided binomial; hits of unequal chance vary less than that, so the test is careful).
+Whether a map is verified is another question, with controls of its own: `training.pointing`.
 
 References
 ----------
@@ -28,18 +26,16 @@ Wang et al., ChestX-ray8, CVPR 2017, section 4.2.
 Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016 (pointing game).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binom
 from skimage.measure import label as connected
 from skimage.measure import regionprops
 
 from inference.findings import LABELS, FloatArray
-from inference.readings import Localisation
 from training.boxes import Box
 from training.statistics import Doubles
 
@@ -48,8 +44,6 @@ CUTS = (60 / 255, 180 / 255)  # Wang et al.: intensities scaled to [0, 255], the
 OVERLAPS = (0.1, 0.25, 0.5)  # T of T(IoU) and T(IoBB)
 DRAWS = 200
 CONTROLS = ("uniform", "pooled")
-FEWEST = 10  # boxes of a finding; fewer give no verdict
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +83,6 @@ class FindingLocalisation:
     pointing: Rate
     iou: tuple[Rate, ...]
     iobb: tuple[Rate, ...]
-    verdict: Localisation
 
 
 def peak(grid: FloatArray) -> tuple[float, float] | None:
@@ -188,14 +181,12 @@ def summarise(scores: Sequence[Score]) -> list[FindingLocalisation]:
 def overall(scores: Sequence[Score], label: str = "all findings") -> FindingLocalisation:
     """Sum scores up, whatever their findings; there must be one."""
     hits = sum(s.hit for s in scores)
-    pointing = Rate(hits / len(scores), _stronger([s.chance_hit for s in scores]))
     return FindingLocalisation(
         label=label,
         boxes=len(scores),
-        pointing=pointing,
+        pointing=Rate(hits / len(scores), _stronger([s.chance_hit for s in scores])),
         iou=_rates([s.iou for s in scores], [s.chance_iou for s in scores]),
         iobb=_rates([s.iobb for s in scores], [s.chance_iobb for s in scores]),
-        verdict=verdict(hits, len(scores), pointing.control),
     )
 
 
@@ -208,17 +199,3 @@ def _rates(values: Sequence[float], chances: Sequence[Doubles]) -> tuple[Rate, .
 
 def _stronger(chances: Sequence[Doubles]) -> float:
     return float(np.mean(chances, axis=0).max())
-
-
-def verdict(hits: int, boxes: int, chance: float) -> Localisation:
-    """Judge hits of the pointing game against what chance reaches, as a share of the boxes."""
-    if boxes < FEWEST:
-        return "not measured"
-    by_luck = binom.sf(hits - 1, boxes, chance)  # as many or more
-    return "better than chance" if by_luck < ALPHA else "no better than chance"
-
-
-def verdicts(measured: Sequence[FindingLocalisation]) -> Mapping[str, Localisation]:
-    """Return the verdict of every label; a finding without a box was not measured."""
-    judged = {one.label: one.verdict for one in measured}
-    return {label: judged.get(label, "not measured") for label in LABELS}

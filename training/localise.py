@@ -47,13 +47,13 @@ class Measured:
         """Return a table for a terminal; chance stands in brackets behind each figure."""
         table = Table(title=f"{self.title} (chance in brackets)")
         heads = ["", "boxes", "pointing", "T(IoBB)>0.1", "Wang", "T(IoBB)>0.25", "T(IoBB)>0.5"]
-        for head in [*heads, *(f"T(IoU)>{t}" for t in OVERLAPS), "pointing is"]:
-            table.add_column(head, justify="left" if head in ("", "pointing is") else "right")
+        for head in [*heads, *(f"T(IoU)>{t}" for t in OVERLAPS)]:
+            table.add_column(head, justify="right" if head else "left")
         for row in self.rows:
             first, *more = map(str, row.iobb)
             wang = f"{WANG[row.label]:.3f}" if row.label in WANG else ""
             cells = [row.label, str(row.boxes), str(row.pointing), first, wang, *more]
-            table.add_row(*cells, *map(str, row.iou), row.verdict)
+            table.add_row(*cells, *map(str, row.iou))
         return table
 
 

@@ -70,7 +70,11 @@ def evaluate(
     split: Split = "test",
     bundle: BundleFolder = None,
     reference: Annotated[
-        Path | None, typer.Option(help="CSV of another network's probabilities on these films")
+        list[Path] | None,
+        typer.Option(help="CSV of another network's probabilities on these films; repeatable"),
+    ] = None,
+    experts: Annotated[
+        Path | None, typer.Option(help="measure on the films of this list alone, by its labels")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for report.html, evaluation.json and plots")
@@ -82,6 +86,7 @@ def evaluate(
     from inference.bundle import default_bundle, load_bundle
     from inference.engine import Engine
     from training.evaluation import read_all
+    from training.expert_labels import expert_films
     from training.records import Source, of_split
     from training.reference import scores_for
     from training.report import measure_bundle, need_plots, write_report
@@ -90,11 +95,12 @@ def evaluate(
         if out:
             need_plots()
         records = of_split(Source(films, nih), split)
-        theirs = scores_for(records, reference) if reference else None
+        records = expert_films(records, experts) if experts else records
+        theirs = scores_for(records, *reference) if reference else None
         loaded = load_bundle(bundle or default_bundle())
         with Engine(loaded, device=device) as engine:
             predictions = read_all(engine, records)
-        name = reference.stem if reference else ""
+        name = reference[0].stem if reference else ""
         report = measure_bundle(predictions, records, loaded.identity, theirs, name)
         page = write_report(report, out) if out else None
     if as_json:

@@ -35,6 +35,10 @@ Masks = Annotated[
 Pairs = Annotated[
     Path, typer.Option(help="list of pairs of films of one patient: columns prior, current")
 ]
+Experts = Annotated[
+    Path | None,
+    typer.Option(help="radiologists' own labels, in place of the list's (expert_labels.csv)"),
+]
 CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
 LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]

@@ -98,11 +98,12 @@ def with_part(
         raise BundleExists(f"{out} exists; write into a new folder")
     shutil.copytree(bundle.folder, out)
     if version is not None:
-        _renumber(out, version, f"hilum {part.command}")
+        renumber(out, version, f"hilum {part.command}")
     return add_part(load_bundle(out), part, run)
 
 
-def _renumber(folder: Path, version: str, what: str) -> None:
+def renumber(folder: Path, version: str, what: str) -> None:
+    """Give a bundle's folder another version, and say in its log what was done."""
     metadata = json.loads((folder / METADATA).read_text())
     log = metadata.setdefault("changelog", {})
     before = log.get(version, metadata["version"])  # two parts may come under one number

@@ -47,6 +47,8 @@ class Record:
         Years; None where not stated.
     sex, view
         As the list says (F, M; PA, AP); empty where not stated.
+    source
+        Which collection the film comes from; empty where not stated.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Record:
     age: int | None = None
     sex: str = ""
     view: str = ""
+    source: str = ""
 
     @property
     def name(self) -> str:
@@ -103,7 +106,7 @@ def read_film_list(path: Path) -> list[Record]:
     """Read a CSV with one row a film; relative files lie beside it.
 
     Needed columns: ``file``, ``patient_id``, ``split`` (or ``chexnet_7_1_2_split``), the 14
-    labels. Used where they are there: ``source_px``, ``age``, ``sex``, ``view``.
+    labels. Used where they are there: ``source_px``, ``source``, ``age``, ``sex``, ``view``.
 
     Raises
     ------
@@ -149,6 +152,7 @@ def _record(path: Path, row: Mapping[str, str], split: str) -> Record:
             age=_whole(row.get("age")),
             sex=row.get("sex") or "",
             view=row.get("view") or "",
+            source=row.get("source") or "",
         )
     except ValueError as error:
         raise BadFilmList(f"{path}: {row['file']}: {error}") from error

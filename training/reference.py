@@ -118,19 +118,25 @@ def _read_row(path: Path, row: Mapping[str, str]) -> tuple[str, tuple[float, ...
     return PurePath(row[FILM]).stem, scores
 
 
-def scores_for(records: Sequence[Record], path: Path) -> Doubles:
+def scores_for(records: Sequence[Record], *paths: Path) -> Doubles:
     """Return the reference's scores of films, (films, 14); a row of nan where it has none.
+
+    Parameters
+    ----------
+    paths
+        Its files; each may have some of the films.
 
     Raises
     ------
     BadReference
         It cannot be read, or has none of the films.
     """
-    known = read_reference(path)
+    known = {film: row for path in paths for film, row in read_reference(path).items()}
     nothing = (np.nan,) * len(LABELS)
     scores = np.array([known.get(record.name, nothing) for record in records])
     if np.isnan(scores).all():
-        raise BadReference(f"{path}: has none of the {len(records)} films")
+        named = ", ".join(map(str, paths))
+        raise BadReference(f"{named}: has none of the {len(records)} films")
     return scores
 
 

@@ -18,6 +18,8 @@ from inference.findings import ModelIdentity, Prediction
 from training.errors import TrainingError
 from training.evaluation import COLUMNS, Evaluation, evaluate_sample, summary, without_nan
 from training.origin import CAVEAT, beside_origin, origin_sheet
+from training.per_film import PerFilm, per_film
+from training.per_film import sheet as per_film_sheet
 from training.records import Record
 from training.reference import Comparison, compare_all
 from training.sample import Sample, sample_of
@@ -46,6 +48,7 @@ class Report:
     evaluations: tuple[Evaluation, ...]
     left_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
+    per_film: tuple[PerFilm, ...]
     sample: Sample
     theirs: Doubles | None
     quoted_films: tuple[int, ...]
@@ -72,6 +75,7 @@ class Report:
                 "subsets": [asdict(evaluation) for evaluation in self.evaluations],
                 "left_out": [asdict(left) for left in self.left_out],
                 "comparisons": [asdict(comparison) for comparison in self.comparisons],
+                "per_film": [asdict(each) for each in self.per_film],
                 "origin": {
                     "caveat": CAVEAT,
                     "subsets": [
@@ -93,6 +97,7 @@ class Report:
     def _said(self) -> Iterator[RenderableType]:
         yield from (evaluation.table() for evaluation in self.quoted)
         yield summary(self.evaluations).table()
+        yield per_film_sheet(self.per_film).table()
         yield from (f"{left}" for left in self.left_out)
         yield from (comparison.sheet().table() for comparison in self.comparisons)
         yield origin_sheet(self.quoted).table()
@@ -123,6 +128,9 @@ def measure_bundle(
         evaluations=tuple(evaluate_sample(s.name, sample.take(s.films)) for s in subsets),
         left_out=tuple(left_out),
         comparisons=tuple(compared),
+        per_film=tuple(
+            per_film(s.name, sample.take(s.films)) for s in subsets if s.name in (ALL, QUOTED)
+        ),
         sample=sample,
         theirs=theirs,
         quoted_films=next((s.films for s in subsets if s.name == QUOTED), ()),
@@ -181,6 +189,7 @@ def _html(report: Report, pictures: dict[str, Path]) -> str:
         quoted=full[: len(report.quoted)],
         others=full[len(report.quoted) :],
         summary=summary(report.evaluations),
+        per_film=per_film_sheet(report.per_film),
         comparisons=[comparison.sheet() for comparison in report.comparisons],
         origin=origin_sheet(report.quoted),
         caveat=CAVEAT,

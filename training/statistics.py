@@ -74,9 +74,17 @@ def auc(ranking: Ranking) -> Doubles:
 
     It is the share of pairs in the right order; a tie counts one half.
     """
+    return share(*ordered_pairs(ranking))
+
+
+def ordered_pairs(ranking: Ranking) -> tuple[Doubles, Doubles]:
+    """Return the weight of the pairs in the right order, and of all pairs, (draws,) each.
+
+    A pair is a film with the finding and one without it.
+    """
     above = np.cumsum(ranking.positives, axis=1) - ranking.positives / 2
     pairs = ranking.positives.sum(axis=1) * ranking.negatives.sum(axis=1)
-    return share((above * ranking.negatives).sum(axis=1), pairs)
+    return (above * ranking.negatives).sum(axis=1), pairs
 
 
 def average_precision(ranking: Ranking) -> Doubles:

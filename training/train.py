@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -72,8 +72,19 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     BadFilmList, NoWeights, OtherRun
     """
     records = source.records()
+    return learn(records, out, settings, _said(source, records))
+
+
+def learn(
+    records: Sequence[Record], out: Path, settings: TrainSettings, said: Mapping[str, str]
+) -> Path:
+    """Train on the train films of a list; ``said`` is what the run's folder keeps of it.
+
+    Raises
+    ------
+    BadFilmList, NoWeights, OtherRun
+    """
     refuse_too_few(records)
-    said = _said(source, records)
     refuse_other_films(out, said)
     # before films are decoded: weights may be missing
     network, began = begin(labels_of(records, "train"), settings)
@@ -151,11 +162,16 @@ def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]])
 def _said(source: Source, records: Sequence[Record]) -> dict[str, str]:
     """Return where the films are listed, and a hash of which they are, in which split."""
     paths = {kind: str(path.resolve()) for kind, path in vars(source).items() if path}
+    return paths | {FILMS: hash_of(records)}
+
+
+def hash_of(records: Sequence[Record]) -> str:
+    """Return a hash of which films these are, in which split, with which labels."""
     lines = sorted(f"{record.name} {record.split} {record.labels}" for record in records)
-    return paths | {FILMS: hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def refuse_other_films(out: Path, said: dict[str, str]) -> None:
+def refuse_other_films(out: Path, said: Mapping[str, str]) -> None:
     """Raise OtherRun if the run in ``out`` learns from other films, splits or labels."""
     known = json.loads((out / RUN).read_text()).get(FILMS) if (out / RUN).exists() else None
     if known and known != said[FILMS]:

@@ -20,13 +20,17 @@ def changes(
     """Return one change per finding, in the order of `FINDINGS`.
 
     All are uncertain when two different networks spoke, for their probabilities lie on two
-    scales, and when no null was measured for the one that did.
+    scales, and when no null was measured for the one that did. Of a finding that is not assessed
+    no change is named.
     """
     if null is None or current.model != prior.model:
         return unknown(current, prior)
     differences = log_odds(current.probabilities) - log_odds(prior.probabilities)  # (14,)
     made = []
     for index, undecided in enumerate(unknown(current, prior)):
+        if not undecided.assessed:
+            made.append(undecided)
+            continue
         difference = float(differences[index])
         confidence = null.confidence(undecided.label, difference)
         was, is_now = bool(prior.positive[index]), bool(current.positive[index])
@@ -92,9 +96,17 @@ def at_any_threshold(
 
 def unknown(current: Prediction, prior: Prediction) -> tuple[FindingChange, ...]:
     """Return the probabilities with every change uncertain."""
+    assessed = current.assessed & prior.assessed  # (14,)
+    verified = current.verified & prior.verified
     return tuple(
-        FindingChange(finding.label, float(before), float(now), Change.UNCERTAIN, None)
-        for finding, before, now in zip(
-            FINDINGS, prior.probabilities, current.probabilities, strict=True
+        FindingChange(
+            finding.label,
+            float(prior.probabilities[i]),
+            float(current.probabilities[i]),
+            Change.UNCERTAIN,
+            None,
+            assessed=bool(assessed[i]),
+            verified=bool(verified[i]),
         )
+        for i, finding in enumerate(FINDINGS)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from inference.findings import CALLED, Change, FloatArray
+from inference.findings import CALLED, NOT_ASSESSED, Change, FloatArray
 from inference.presentation import Sides
 from inference.statements import more_than_by_chance
 
@@ -33,6 +33,10 @@ class FindingChange:
         What the change is called by any other threshold: at ``2 * was + is_now``, whether the
         finding was positive on the prior and is on the current film. Empty where it is uncertain
         whatever the threshold.
+    assessed
+        Whether anything is said of the finding on both films; else no change is named.
+    verified
+        Whether its maps were shown to point at it (`inference.findings.Prediction`).
     """
 
     label: str
@@ -42,6 +46,8 @@ class FindingChange:
     confidence: float | None
     threshold: float | None = None
     words: tuple[Change, ...] = ()
+    assessed: bool = True
+    verified: bool = True
 
     @property
     def called(self) -> bool:
@@ -51,6 +57,8 @@ class FindingChange:
     @property
     def said(self) -> str:
         """The word, with what the confidence means where a change is named."""
+        if not self.assessed:
+            return NOT_ASSESSED
         if self.confidence is None or not self.called:
             return str(self.change)
         return f"{self.change}: {more_than_by_chance(self.confidence)}"

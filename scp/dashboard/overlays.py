@@ -86,7 +86,7 @@ def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any
     return [
         {
             "label": FINDINGS[i].label,
-            "name": FINDINGS[i].name,
+            "name": FINDINGS[i].name + prediction.place_of(i),
             "probability": float(prediction.probabilities[i]),
             "outline": None if (ring := rings[i]) is None else np.round(ring, 1).tolist(),
             "colour": "#{:02x}{:02x}{:02x}".format(*colour),

@@ -32,6 +32,7 @@ def router(site: Site) -> APIRouter:
                 "patient.html",
                 patient=found,
                 lines=charts.finding_lines(found.trend.points, _thresholds(found)),
+                not_assessed=_not_assessed(found),
                 before=_films_before(found),
                 chart=charts,
             )
@@ -40,9 +41,19 @@ def router(site: Site) -> APIRouter:
 
 
 def _thresholds(found: PatientFilms) -> dict[str, float]:
-    """Return the thresholds of now for the model that read the newest film, by label."""
+    """Return the thresholds of now for the model that read the newest film, by label.
+
+    Findings that are not assessed have none: nothing is drawn of them.
+    """
     read = next((film for film in found.films if film.findings), None)
-    return {finding.label: finding.threshold for finding in read.findings} if read else {}
+    findings = read.findings if read else ()
+    return {finding.label: finding.threshold for finding in findings if finding.assessed}
+
+
+def _not_assessed(found: PatientFilms) -> list[str]:
+    """Return the names of the findings of which the newest film that was read says nothing."""
+    read = next((film for film in found.films if film.findings), None)
+    return [finding.name for finding in read.not_assessed] if read else []
 
 
 def _films_before(found: PatientFilms) -> dict[str, str]:

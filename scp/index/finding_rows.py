@@ -1,6 +1,6 @@
 """What is said of each finding of a film, and of the prior, as rows."""
 
-from inference.findings import CALLED, FINDINGS
+from inference.findings import CALLED, FINDINGS, NOT_ASSESSED
 from inference.statements import against_threshold, more_than_by_chance
 from scp.index.acquired import stated
 from scp.index.outputs import ChangeNow, SiteView
@@ -24,11 +24,17 @@ def finding_rows(
                 probability=now.probabilities[i],
                 threshold=now.thresholds[i],
                 positive=now.positive[i],
-                meaning=against_threshold(now.probabilities[i], now.thresholds[i]),
+                meaning=(
+                    against_threshold(now.probabilities[i], now.thresholds[i])
+                    if finding.label not in now.not_assessed
+                    else NOT_ASSESSED
+                ),
                 prior_probability=change.prior if change else None,
                 change=change.change if change else None,
                 confidence=change.confidence if change else None,
                 change_meaning=_change_meaning(change) if change else "",
+                assessed=finding.label not in now.not_assessed,
+                verified=finding.label not in now.not_verified,
             )
         )
     return tuple(rows)

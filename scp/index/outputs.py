@@ -24,7 +24,7 @@ from inference.operating_points import (
     operating_points,
 )
 from inference.readings import Reading
-from scp.index.rows import Applied
+from scp.index.rows import Applied, labels_without
 from scp.index.schema import Analysis, Comparison, Instance, Model
 
 # in the version of what an earlier release said at prevalences that are not known any more
@@ -59,9 +59,12 @@ class SiteView:
         points = self._points(row)
         if points is None:
             return Applied(tuple(row.probabilities), tuple(row.thresholds))
-        probabilities = points.probabilities(_log_odds(row))
-        thresholds = tuple(float(t) for t in points.thresholds)
-        return Applied(tuple(float(p) for p in probabilities), thresholds)
+        return Applied(
+            tuple(float(p) for p in points.probabilities(_log_odds(row))),
+            tuple(float(t) for t in points.thresholds),
+            labels_without(points.assessed),
+            labels_without(points.verified),
+        )
 
     def prediction(self, row: Analysis) -> Prediction:
         """Return the same with heat maps; an earlier release's are as that made them."""
@@ -70,10 +73,18 @@ class SiteView:
             return points.apply(NetworkOutput(_log_odds(row), _array(row.maps), model))
         found = self.applied(row)
         kept = _array(row.heatmaps).astype(np.float32)
-        return Prediction(np.array(found.probabilities), np.array(found.thresholds), kept, model)
+        probabilities, thresholds = np.array(found.probabilities), np.array(found.thresholds)
+        if points is None:
+            return Prediction(probabilities, thresholds, kept, model)
+        kept[points.withheld] = 0
+        verdicts = (points.assessed, points.verified)
+        return Prediction(probabilities, thresholds, kept, model, *verdicts)
 
     def changes(self, row: Comparison) -> dict[str, ChangeNow]:
-        """Return by label what has become of each finding; nothing where that is not comparable."""
+        """Return by label what has become of each finding; nothing where that is not comparable.
+
+        Of a finding that is not assessed nothing is said.
+        """
         if not row.comparable:
             return {}
         now, before = self.applied(row.current), self.applied(row.prior)
@@ -81,7 +92,9 @@ class SiteView:
             return {one["label"]: _as_said(one) for one in row.changes}
         made = {}
         for i, one in enumerate(row.changes):
-            was, is_now = before.positive[i], now.positive[i]
+            if one["label"] in (*now.not_assessed, *before.not_assessed):
+                continue
+            was, is_now = bool(before.positive[i]), bool(now.positive[i])
             then = _then(row, one, i)
             same = (now.probabilities[i], now.thresholds[i], before.probabilities[i])
             made[one["label"]] = ChangeNow(

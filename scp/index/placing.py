@@ -69,12 +69,15 @@ def place(
             "change": changes.get(label, ""),
         }
         for label, probability, threshold in said
-        if reaches(probability, threshold) or changes.get(label) in GONE
+        if label not in now.not_assessed
+        and (reaches(probability, threshold) or changes.get(label) in GONE)
     ]
     if rows:
         session.execute(insert(FilmFinding), rows)
     if instance.state not in NOT_DUE:
-        found = urgency(now.probabilities, now.thresholds, changes, settings.weights)
+        found = urgency(
+            now.probabilities, now.thresholds, changes, settings.weights, now.not_assessed
+        )
         instance.due_at = settings.due_at(instance.received_at, found.value)
     instance.placed_with = mark_of(settings, operating)
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from inference.findings import CALLED, Change, Prediction, reaches
+import numpy as np
+import numpy.typing as npt
+
+from inference.findings import CALLED, LABELS, Change, Prediction, reaches
 from inference.statements import against_threshold
 from scp.index.schema import DeliveryState, FilmState
 from scp.outcomes import Outcome
@@ -14,16 +17,25 @@ _SAME = 1e-5
 
 @dataclass(frozen=True)
 class Applied:
-    """What a site makes of one film, in the order of the findings; probabilities in [0, 1]."""
+    """What a site makes of one film, in the order of the findings; probabilities in [0, 1].
+
+    ``not_assessed`` are the labels of which nothing is said, ``not_verified`` those whose maps
+    were not shown to point at the finding.
+    """
 
     probabilities: tuple[float, ...]
     thresholds: tuple[float, ...]
+    not_assessed: tuple[str, ...] = ()
+    not_verified: tuple[str, ...] = ()
 
     @property
-    def positive(self) -> tuple[bool, ...]:
-        """Which findings are at or above their threshold."""
-        pairs = zip(self.probabilities, self.thresholds, strict=True)
-        return tuple(reaches(probability, threshold) for probability, threshold in pairs)
+    def positive(self) -> tuple[bool | None, ...]:
+        """Which findings are at or above their threshold; None of those not assessed."""
+        said = zip(LABELS, self.probabilities, self.thresholds, strict=True)
+        return tuple(
+            None if label in self.not_assessed else reaches(probability, threshold)
+            for label, probability, threshold in said
+        )
 
     @classmethod
     def of(cls, found: Prediction) -> "Applied":
@@ -31,7 +43,14 @@ class Applied:
         return cls(
             tuple(float(one) for one in found.probabilities),
             tuple(float(one) for one in found.thresholds),
+            labels_without(found.assessed),
+            labels_without(found.verified),
         )
+
+
+def labels_without(verdict: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return the labels of which a verdict (14,) does not hold."""
+    return tuple(label for label, holds in zip(LABELS, verdict, strict=True) if not holds)
 
 
 @dataclass(frozen=True)
@@ -39,19 +58,22 @@ class FindingRow:
     """One finding of one film; probabilities in [0, 1]. Without a comparable prior: no change.
 
     ``meaning`` and ``change_meaning`` say in words what the numbers say, the latter only of a
-    change that is named.
+    change that is named. Of a finding that is not assessed nothing is said: ``positive`` is None,
+    and there is no change. ``verified`` says whether its maps were shown to point at it.
     """
 
     label: str
     name: str
     probability: float
     threshold: float
-    positive: bool
+    positive: bool | None
     meaning: str
     prior_probability: float | None = None
     change: Change | None = None
     confidence: float | None = None  # as `inference.comparison.FindingChange`'s
     change_meaning: str = ""
+    assessed: bool = True
+    verified: bool = True
 
     @property
     def called(self) -> bool:
@@ -242,3 +264,8 @@ class FilmRow(Acquired):
         """The findings at or above their threshold, the most probable first."""
         found = [finding for finding in self.findings if finding.positive]
         return tuple(sorted(found, key=lambda finding: -finding.probability))
+
+    @property
+    def not_assessed(self) -> tuple[FindingRow, ...]:
+        """The findings of which nothing is said."""
+        return tuple(finding for finding in self.findings if not finding.assessed)

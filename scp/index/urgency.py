@@ -97,6 +97,7 @@ def urgency(
     thresholds: Sequence[float],
     changes: Mapping[str, Change],
     weights: Mapping[str, float],
+    not_assessed: Sequence[str] = (),
 ) -> Urgency:
     """Return how urgent a film is: as its most urgent positive finding.
 
@@ -108,12 +109,14 @@ def urgency(
         By label, since the prior; empty without one.
     weights
         By label, in place of `WEIGHTS`.
+    not_assessed
+        Labels of which nothing is said; they make no film urgent.
     """
     factors = {label: _CHANGED.get(change, 1.0) for label, change in changes.items()}
     found = [
         Urgency(_weight(label, weights) * _strength(p, t) * factors.get(label, 1.0), label)
         for label, p, t in zip(LABELS, probabilities, thresholds, strict=True)
-        if p >= t
+        if p >= t and label not in not_assessed
     ]
     return max(found, key=lambda one: one.value, default=Urgency(0))
 

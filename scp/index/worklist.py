@@ -190,7 +190,8 @@ def _row(
 ) -> FilmRow:
     """Return one film with all that belongs to it."""
     findings = finding_rows(view, analysis, comparison) if analysis else ()
-    above = sum(finding.positive for finding in findings)
+    above = sum(bool(finding.positive) for finding in findings)
+    not_assessed = [finding.name for finding in findings if not finding.assessed]
     return FilmRow(
         id=instance.id,
         uid=instance.uid,
@@ -212,7 +213,7 @@ def _row(
         model=f"{analysis.model_name} {analysis.model_version}" if analysis else "",
         verification=NOT_VERIFIED if analysis else "",
         notes=tuple(analysis.notes) if analysis else (),
-        outcome=outcome_in_full(above) if analysis else "",
+        outcome=outcome_in_full(above, not_assessed) if analysis else "",
         findings=findings,
         prior=prior_row(comparison) if comparison else None,
         results=results,

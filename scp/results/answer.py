@@ -103,10 +103,14 @@ class Answer:
         return [(i, ring) for i, ring in enumerate(self.outlines) if ring is not None]
 
     def change(self, finding: int) -> FindingChange | None:
-        """Return what has become of a finding; None without a comparable prior."""
+        """Return what has become of a finding; None without a comparable prior.
+
+        None, too, of a finding that is not assessed on both films.
+        """
         if self.comparison is None or not self.comparison.comparable:
             return None
-        return self.comparison.changes[finding]
+        change = self.comparison.changes[finding]
+        return change if change.assessed else None
 
 
 @dataclass(frozen=True, eq=False)

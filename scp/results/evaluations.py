@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from highdicom import sr
 from highdicom.sr import RelationshipTypeValues as Relation
+from pydicom.sr.coding import Code
 
 from inference.acquisition import interval
-from inference.findings import FINDINGS, WITHHELD
+from inference.findings import FINDINGS, NOT_ASSESSED, WITHHELD, Prediction
 from inference.statements import NOT_VERIFIED, against_threshold, outcome_in_full, percent
 from scp.results.answer import Answer, NotAnalysed
 from scp.results.codes import (
@@ -42,9 +43,10 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     """
     items = sr.ContentSequence()
     above = int(answer.prediction.positive.sum())
+    words = outcome_in_full(above, answer.prediction.not_assessed)
     first = (label, NOT_VERIFIED, *answer.notes, *_limits_of_comparison(answer))
     taken = f"Film taken: {answer.acquired.told if answer.acquired else 'not stated'}"
-    items.extend(text(COMMENT, said) for said in (*first, taken, outcome_in_full(above)))
+    items.extend(text(COMMENT, said) for said in (*first, taken, words))
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
     items.extend(_presence(answer))
     items.extend(_said_in_words(answer))
@@ -67,9 +69,7 @@ def not_analysed_evaluations(statement: NotAnalysed, label: str) -> sr.Container
 
 def _presence(answer: Answer) -> Iterator[sr.CodeContentItem]:
     for i, finding in enumerate(FINDINGS):
-        item = coded(
-            code_of(finding.code), PRESENT if answer.prediction.positive[i] else BELOW_THRESHOLD
-        )
+        item = coded(code_of(finding.code), _state(answer.prediction, i))
         change = answer.change(i)
         if change is not None:
             said = sr.CodeContentItem(DIFFERENCE, CHANGES[change.change], Relation.HAS_PROPERTIES)
@@ -80,9 +80,13 @@ def _presence(answer: Answer) -> Iterator[sr.CodeContentItem]:
 def _said_in_words(answer: Answer) -> Iterator[sr.TextContentItem]:
     prediction = answer.prediction
     for i, finding in enumerate(FINDINGS):
+        if not prediction.assessed[i]:
+            yield text(FINDING, f"{finding.name}: {NOT_ASSESSED}")
+            continue
         said = against_threshold(prediction.probabilities[i], prediction.thresholds[i])
         withheld = f"; {WITHHELD}" if prediction.withheld[i] else ""
-        yield text(FINDING, f"{finding.name}: {said}{withheld}")
+        place = prediction.place_of(i).replace(",", ";") if i in prediction.mapped else ""
+        yield text(FINDING, f"{finding.name}: {said}{withheld}{place}")
 
 
 def _limits_of_comparison(answer: Answer) -> tuple[str, ...]:
@@ -103,6 +107,13 @@ def _prior_film(answer: Answer) -> str:
     return f"the prior film of {taken}, {apart}" if apart else f"the prior film of {taken}"
 
 
+def _state(prediction: Prediction, finding: int) -> Code:
+    """Return whether a finding is there; one that is not assessed is neither."""
+    if not prediction.assessed[finding]:
+        return UNDETERMINED
+    return PRESENT if prediction.positive[finding] else BELOW_THRESHOLD
+
+
 def _said_of_the_prior(answer: Answer) -> Iterator[sr.TextContentItem]:
     comparison = answer.comparison
     if comparison is None or not comparison.comparable:
@@ -113,6 +124,9 @@ def _said_of_the_prior(answer: Answer) -> Iterator[sr.TextContentItem]:
         f"structural similarity {comparison.ssim:.2f} after alignment",
     )
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
+        if not change.assessed:
+            yield text(DIFFERENCE, f"{finding.name}: {change.said}")
+            continue
         yield text(
             DIFFERENCE,
             f"{finding.name} ({percent(change.prior)} -> {percent(change.current)}): {change.said}",

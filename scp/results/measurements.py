@@ -51,24 +51,32 @@ _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 def measurements(answer: Answer, envelope: Envelope) -> sr.ContainerContentItem:
     """Make the container of all findings that have an outline, or of the outcome of the film."""
     if not answer.outlined:
-        return outcome(envelope, *_outcome(answer), LOOKED_FOR)
+        assessed = int(answer.prediction.assessed.sum())
+        return outcome(envelope, *_outcome(answer), LOOKED_FOR, assessed)
     groups = sr.ContentSequence()
     for i, ring in answer.outlined:
         groups.extend(_group(answer, envelope, i, ring))
     return container(codes.DCM.ImagingMeasurements, groups)
 
 
-def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.ContainerContentItem:
+def outcome(
+    envelope: Envelope,
+    what: Code,
+    comment: str,
+    counted: Code,
+    looked_for: int = len(FINDINGS),
+) -> sr.ContainerContentItem:
     """Make the container of a report without outlines: one group, around the whole film.
 
-    Without a group where the film's size is not stated.
+    Without a group where the film's size is not stated. ``looked_for`` is the number of findings
+    that are counted.
     """
     film, said = envelope.current, envelope.statement
     if not (film.get("Rows") and film.get("Columns")):
         return container(codes.DCM.ImagingMeasurements)
     number = sr.Measurement(
         name=counted,
-        value=len(FINDINGS),
+        value=looked_for,
         unit=FINDINGS_COUNTED,
         referenced_coordinates=[_region(film, _frame(film.Rows, film.Columns))],
     )
@@ -85,7 +93,9 @@ def outcome(envelope: Envelope, what: Code, comment: str, counted: Code) -> sr.C
 
 def _outcome(answer: Answer) -> tuple[Code, str]:
     count = int(answer.prediction.positive.sum())
-    return WITH_FINDINGS if count else WITHOUT_FINDINGS, outcome_on_film(count)
+    return WITH_FINDINGS if count else WITHOUT_FINDINGS, outcome_on_film(
+        count, answer.prediction.not_assessed
+    )
 
 
 def _frame(rows: int, columns: int) -> FloatArray:
@@ -103,10 +113,11 @@ def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
 
 
 def label_of(answer: Answer, finding: int) -> str:
-    """Return what stands beside an outline on the film."""
+    """Return what stands beside an outline on the film; so where its place is not verified."""
     found = answer.prediction
     name = FINDINGS[finding].name
-    return beside_outline(name, found.probabilities[finding], found.thresholds[finding])
+    said = beside_outline(name, found.probabilities[finding], found.thresholds[finding])
+    return said + found.place_of(finding)
 
 
 def algorithm_items(answer: Answer) -> list[sr.TextContentItem]:

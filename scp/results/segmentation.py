@@ -159,7 +159,7 @@ def _segments(answer: Answer, findings: Sequence[int]) -> list[seg.SegmentDescri
         finding = FINDINGS[i]
         segment = seg.SegmentDescription(
             segment_number=number,
-            segment_label=tracking_identifier(i),
+            segment_label=f"{tracking_identifier(i)}{answer.prediction.place_of(i)}",
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=code_of(finding.code),
             algorithm_type="AUTOMATIC",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference.operating_points import OperatingSettings
-from inference.settings import DrawingSettings, RegionSettings
+from inference.settings import DrawingSettings, RegionSettings, ShownMaps
 
 
 class ResultKind(StrEnum):
@@ -101,6 +101,11 @@ class ResultSettings(BaseModel):
         "{ Pneumonia = 0.03 }: moves their probabilities and the bundle's thresholds alike. "
         "A change holds for the films read before it, too",
     )
+    maps: ShownMaps = Field(
+        default="verified",
+        description='"verified" shows the heat maps and outlines of findings whose maps were shown '
+        'to point at them; "all" the others too, each with the words "place not verified"',
+    )
     drawing: DrawingSettings = Field(
         default=DrawingSettings(), description="how the pictures are drawn"
     )
@@ -111,4 +116,4 @@ class ResultSettings(BaseModel):
     @property
     def operating(self) -> OperatingSettings:
         """By which findings are read."""
-        return OperatingSettings(self.thresholds, self.prevalences)
+        return OperatingSettings(self.thresholds, self.prevalences, self.maps)
