@@ -7,7 +7,8 @@ import sys
 
 import pytest
 from films import make_film_ds
-from pydicom import dcmread
+from pydicom import DataElement, config, dcmread
+from pydicom.datadict import tag_for_keyword
 from service import FEWEST_RESULTS, Service, StoreScp, destination
 
 WEST = "America/New_York"
@@ -29,6 +30,18 @@ def film(uid_seed, patient_id, *, own_time, study_time, day="20240102", **more):
     )
 
 
+def acr_nema_film():
+    """A film whose times are written as ACR-NEMA had them; pydicom would not let us."""
+    ds = film(7, "D", own_time=None, study_time="", day="20040826")
+    for keyword, vr, said in (
+        ("AcquisitionDate", "DA", "2004.08.26"),
+        ("AcquisitionTime", "TM", "18:50:59"),
+    ):
+        ignore = config.IGNORE
+        ds[keyword] = DataElement(tag_for_keyword(keyword), vr, said, validation_mode=ignore)
+    return ds
+
+
 def save(folder, **named):
     for name, ds in named.items():
         ds.save_as(folder / f"{name}.dcm", enforce_file_format=True)
@@ -44,7 +57,6 @@ def words(path):
 def analysed(tiny_bundle, tmp_path_factory):
     """`hilum analyse` of films of three patients, in a process of that zone; (JSON, its files)."""
     folder, out = tmp_path_factory.mktemp("films"), tmp_path_factory.mktemp("out")
-    acr = {"AcquisitionDate": "2004.08.26"}
     paths = save(
         folder,
         # the 14:00 film states no time of its own: it is no film of midnight
@@ -56,11 +68,11 @@ def analysed(tiny_bundle, tmp_path_factory):
         # no time anywhere on that day
         timeless=film(5, "C", own_time=None, study_time=None),
         timed=film(6, "C", own_time="120000", study_time="120000"),
-        acr=film(7, "D", own_time="18:50:59", study_time="", day="20040826", **acr),
+        acr=acr_nema_film(),
     )
-    config = folder / "config.toml"
-    config.write_text(f'[inference]\nbundle = "{tiny_bundle}"\n', encoding="utf-8")
-    command = [sys.executable, "-m", "scp.cli", "analyse", *paths, "--config", config]
+    settings = folder / "config.toml"
+    settings.write_text(f'[inference]\nbundle = "{tiny_bundle}"\n', encoding="utf-8")
+    command = [sys.executable, "-m", "scp.cli", "analyse", *paths, "--config", settings]
     done = subprocess.run(
         [*command, "--out", out, "--json"],
         capture_output=True,
