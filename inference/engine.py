@@ -139,6 +139,11 @@ class Engine:
         """How many films wait for the next forward pass."""
         return self._requests.qsize()
 
+    @property
+    def works(self) -> bool:
+        """Whether the thread that runs the network is there."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Read the films that wait, then end the thread. A second call does nothing."""
         with self._closing:

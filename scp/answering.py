@@ -84,7 +84,8 @@ class Answerer:
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
-            films.set_outcome(instance, FilmState.ANALYSED, self.now())
+            if not films.set_outcome(instance, FilmState.ANALYSED, self.now()):
+                return _cancelled(film_uid)
             self.analyser.remember(session, instance, opened, said)
             ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
@@ -106,6 +107,9 @@ class Answerer:
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
             require_uncorrected(session, known.current, choice.prior)
+            if not films.set_outcome(instance, FilmState.ANSWERED, self.now()):
+                _cancelled(film_uid)
+                return
             choices.save(session, instance, choice, self.now())
             if prior is not None and answer.comparison is not None:
                 films.save_comparison(
@@ -113,7 +117,6 @@ class Answerer:
                 )
             applied = Applied.of(answer.prediction)
             self._save_results(session, instance, zip(objects, stored, strict=True), applied)
-            films.set_outcome(instance, FilmState.ANSWERED, self.now())
             self.analyser.place(session, instance, session.get_one(Analysis, current.analysis_id))
             ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info(
@@ -203,8 +206,11 @@ class Answerer:
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
+            # what was answered meanwhile has not failed
+            old = films.WAITING if state is FilmState.FAILED else tuple(FilmState)
+            if not films.set_outcome(instance, state, self.now(), reason, detail, old):
+                return
             self._save_results(session, instance, stored)
-            films.set_outcome(instance, state, self.now(), reason, detail)
             ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
 
     def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
@@ -273,6 +279,12 @@ class Answerer:
     def _keep(self, made: ResultObject) -> Stored:
         ds = made.ds
         return self.archive.keep_result(to_bytes(ds), ds.StudyInstanceUID, ds.SOPInstanceUID)
+
+
+def _cancelled(film_uid: str) -> bool:
+    """Say that an operator cancelled a film while it was in hand: it gets no other outcome."""
+    log.info("cancelled meanwhile", film=film_uid)
+    return False
 
 
 def _since(started: float) -> float:

@@ -26,7 +26,7 @@ from scp.index import users
 from scp.index.database import open_database
 from scp.index.people import DashboardUser
 from scp.results.kinds import Kind, class_name, kinds_made
-from scp.roles import open_socket
+from scp.sockets import open_socket
 
 
 @dataclass(frozen=True)

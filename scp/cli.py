@@ -65,9 +65,10 @@ def receive(
     with _errors_to_exit_code():
         settings = _load(config, "receive")
         from scp import roles
+        from scp.sockets import listening_socket
 
         where = settings.receiver
-        listening = roles.listening_socket(where.host, where.port, "receiver", descriptor)
+        listening = listening_socket(where.host, where.port, "receiver", descriptor)
         stop = roles.Stop(supervisor)
         roles.receive(settings, listening, name or roles.default_name("receive"), stop)
 
@@ -80,9 +81,12 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
         from scp import roles
 
         stop = roles.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
+        name, start_id = name or roles.default_name("work"), roles.this_start()
+        with roles.open_ground(settings) as ground:
+            roles.begin_role(ground, name, "work", start_id)
         from scp import worker
 
-        worker.work(settings, name or roles.default_name("work"), stop)
+        worker.work(settings, name, stop, start_id)
 
 
 @app.command(rich_help_panel="Run")
@@ -96,9 +100,10 @@ def dashboard(
     with _errors_to_exit_code():
         settings = _load(config, "dashboard")
         from scp import roles
+        from scp.sockets import listening_socket
 
         where = settings.dashboard
-        listening = roles.listening_socket(where.host, where.port, "dashboard", descriptor)
+        listening = listening_socket(where.host, where.port, "dashboard", descriptor)
         stop = roles.Stop(supervisor)
         roles.dashboard(settings, listening, name or roles.default_name("dashboard"), stop)
 

@@ -11,7 +11,7 @@ from scp.failures import SENTENCES, Cause
 from scp.index import deliveries, films
 from scp.index.schema import DeliveryState, FilmState
 from scp.outcomes import Outcome
-from scp.queue import FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
+from scp.queue import ACTIVE, FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
 
 _DEAD, _PENDING, _CANCELLED = (
     DeliveryState.DEAD,
@@ -55,18 +55,24 @@ class Mending:
         elif film_uid is None:
             self._retry_delivery(*delivery_of(job_id))
         else:
-            self._require(job_id)
-            # first, or a quick worker's outcome would be written over
-            self._set_film(film_uid, FilmState.RECEIVED, "", "")
+            if self._require(job_id) not in ACTIVE:  # else it has the film in hand already
+                with Session(self.engine) as session, session.begin():
+                    films.reopen(films.film(session, film_uid))
             self.jobs.retry(job_id, FILMS)
 
     def cancel(self, job_id: str) -> None:
-        """Take a job out of the queue. Raises `NoSuchJob` when there is none of this id."""
+        """Take a job out of the queue.
+
+        Raises
+        ------
+        NoSuchJob
+            There is none of this id, or it has done its work.
+        """
         self._require(job_id)
         self.jobs.cancel(job_id)
         film_uid = film_of(job_id)
         if film_uid is not None:
-            self._set_film(film_uid, FilmState.FAILED, Cause.CANCELLED, SENTENCES[Cause.CANCELLED])
+            self._cancel_film(film_uid)
         elif beside_of(job_id) is None:  # otherwise its first answer stands
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
@@ -135,10 +141,17 @@ class Mending:
         self.jobs.deliver(session, film_uid, destination, number)
         return number
 
-    def _set_film(self, uid: str, state: FilmState, reason: str, detail: str) -> None:
+    def _cancel_film(self, uid: str) -> None:
+        said = (FilmState.FAILED, self.now(), Cause.CANCELLED, SENTENCES[Cause.CANCELLED])
         with Session(self.engine) as session, session.begin():
-            films.set_outcome(films.film(session, uid), state, self.now(), reason, detail)
+            film = films.film(session, uid)
+            old = (*films.WAITING, FilmState.FAILED)
+            if not films.set_outcome(film, *said, old=old) and film.reason != Cause.CANCELLED:
+                raise NoSuchJob(f"film {uid} has its outcome already: there is nothing to cancel")
 
-    def _require(self, job_id: str) -> None:
-        if self.jobs.status(job_id) is None:
+    def _require(self, job_id: str) -> str:
+        """Return a job's status."""
+        job = self.jobs.status(job_id)
+        if job is None:
             raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
+        return str(job.status)

@@ -21,7 +21,7 @@ from scp.archive import Archive
 from scp.index.counts import Counts, counts
 from scp.index.day import seconds_of
 from scp.index.fetches import Outcome
-from scp.index.heartbeats import FRESH
+from scp.index.heartbeats import FRESH, STARTING
 from scp.index.schema import DeliveryState, FilmState, Heartbeat, Instance
 
 FORGOTTEN = timedelta(days=1)  # a role silent for longer was taken away, and did not just break
@@ -165,7 +165,9 @@ def _model_text(details: dict[str, Any]) -> str:
 
 
 def _silence(running: list[RoleState], role: str, now: datetime) -> str:
-    """Say since when a role is gone."""
+    """Say since when a role is gone, or that it starts."""
+    if any(state.details.get(STARTING) for state in running if state.role == role):
+        return f"role '{role}' is starting"
     last = max((state.beat_at for state in running if state.role == role), default=None)
     if last is None:
         return f"no process of role '{role}' was heard of in the last day"

@@ -27,7 +27,7 @@ FETCHES = "fetches"
 # pairs that a reader has asked for and waits to see
 PAIRS = "pairs"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
-_ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
+ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
 _DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
@@ -275,7 +275,7 @@ class Jobs:
         job = self.status(job_id)
         if job is not None and job.status == "DELAYED":
             self._client.resume_workflow(job_id, queue_name=queue)
-        if job is None or job.status in _ACTIVE:
+        if job is None or job.status in ACTIVE:
             return
         self._client.rewind_workflow(job_id, application_version=WORKFLOW_VERSION, queue_name=queue)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from uuid import uuid4
 
 import sqlalchemy as sa
 import structlog
@@ -23,12 +24,13 @@ from scp.dashboard.settings import DashboardSettings
 from scp.errors import ServiceError
 from scp.index import users
 from scp.index.database import migrate, open_database
-from scp.index.heartbeats import BEAT_S, Role, beat, leave
+from scp.index.heartbeats import BEAT_S, Role, beat, begin, leave
 from scp.index.nearly import mark_placeholders
 from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
 
+START_ID = "HILUM_START_ID"  # of the environment: how a supervisor names a role's life
 DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
 _BEHIND = 10  # niceness of the dashboard: films are received before pages are made
 _LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
@@ -106,18 +108,46 @@ def beat_file(archive: Archive, name: str) -> Path:
     return archive.data_dir / "beats" / name
 
 
+def this_start() -> str:
+    """Return what tells this life of a role from others: the supervisor's word, or one of ours."""
+    return os.environ.get(START_ID) or uuid4().hex
+
+
+def begin_role(ground: Ground, name: str, role: str, start_id: str) -> None:
+    """Say that a role starts: what an earlier life of it said no longer counts."""
+    beat_file(ground.archive, name).unlink(missing_ok=True)
+    with Session(ground.engine) as session, session.begin():
+        begin(session, Role(name, role, os.getpid(), {}, start_id), now())
+
+
 def beat_until(
-    stop: Stop, ground: Ground, role: Role, *, every_beat: Callable[[], None] = lambda: None
+    stop: Stop,
+    ground: Ground,
+    role: Role,
+    *,
+    every_beat: Callable[[], None] = lambda: None,
+    works: Callable[[], bool] = lambda: True,
 ) -> None:
     """Say every few seconds that a role is alive, until it is to stop; then take leave.
 
     A database that is away for a while is waited for, not died of.
+
+    Parameters
+    ----------
+    works
+        Whether the thread that this speaks for still runs.
+
+    Raises
+    ------
+    ServiceError
+        It has ended by itself: this process is of no use, and must not say that it is.
     """
     file = beat_file(ground.archive, role.name)
-    while True:
+    while works():
         try:
             with Session(ground.engine) as session, session.begin():
-                beat(session, role, now())
+                if not beat(session, role, now()):
+                    log.error("another process beats under this name", name=role.name)
             file.parent.mkdir(exist_ok=True)
             file.touch()
             every_beat()
@@ -125,9 +155,15 @@ def beat_until(
             log.exception("no heartbeat")
         if stop.wait(BEAT_S):
             break
+    ended = not works()
     file.unlink(missing_ok=True)
     with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
-        leave(session, role.name)
+        leave(session, role.name, role.start_id)
+    if ended:
+        raise ServiceError(
+            f"{role.name}: the thread that does its work has ended; the log before this says why."
+            " Start it again ('hilum serve' does so by itself)"
+        )
 
 
 def wait_until(done: Callable[[], bool], timeout_s: float = DRAIN_S) -> bool:
@@ -165,14 +201,18 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
             secondary_captures=settings.gate.accept_secondary_capture,
             moved_by=priors.ae_title if priors.retrieve == "move" else None,
         )
-        Thread(target=receiver.serve, name="receiver", daemon=True).start()
+        start_id = this_start()
+        begin_role(ground, name, "receive", start_id)
+        thread = Thread(target=receiver.serve, name="receiver", daemon=True)
+        thread.start()
         details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
         log.info("receiving", **details)
         beat_until(
             stop,
             ground,
-            Role(name, "receive", os.getpid(), details),
+            Role(name, "receive", os.getpid(), details, start_id),
             every_beat=lambda: _sweep(ground.archive),
+            works=thread.is_alive,
         )
         receiver.stop(wait_until)
         log.info("stopped")
@@ -218,6 +258,8 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         )
         os.nice(_BEHIND)
         Thread(target=warm, daemon=True).start()
+        start_id = this_start()
+        begin_role(ground, name, "dashboard", start_id)
         # in a thread, uvicorn leaves the signals to us
         thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -225,7 +267,8 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         beat_until(
             stop,
             ground,
-            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}),
+            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}, start_id),
+            works=thread.is_alive,
         )
         site.stopping.set()
         server.should_exit = True
@@ -243,23 +286,3 @@ def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
             log.warning("no user yet", mend="hilum user add NAME --access operator")
     if not settings.behind_https:
         log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")
-
-
-def open_socket(host: str, port: int, key: str) -> socket.socket:
-    """Return a listening socket. Raises `ServiceError` naming the configuration's key."""
-    from scp.dimse.receiver import open_listener  # noqa: PLC0415
-
-    try:
-        return open_listener(host, port)
-    except OSError as error:
-        raise ServiceError(
-            f"{host}:{port} cannot be listened on ({error.strerror}): stop what uses it"
-            f" (is hilum running already?), or set [{key}] port"
-        ) from error
-
-
-def listening_socket(host: str, port: int, key: str, descriptor: int | None) -> socket.socket:
-    """Return the socket that the supervisor has opened for us, or one of our own."""
-    if descriptor is not None:
-        return socket.socket(fileno=descriptor)
-    return open_socket(host, port, key)

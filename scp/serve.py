@@ -9,16 +9,28 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
+from uuid import uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from scp.config import Settings
 from scp.errors import CANNOT_START, ServiceError
-from scp.index.heartbeats import Role, alive
-from scp.roles import Ground, Stop, default_name, now, open_ground, open_socket
+from scp.index.heartbeats import Role, alive, leave
+from scp.roles import (
+    START_ID,
+    Ground,
+    Stop,
+    begin_role,
+    default_name,
+    now,
+    open_ground,
+)
+from scp.sockets import open_socket
 
 log = structlog.get_logger(__name__)
 
@@ -38,27 +50,33 @@ class _Child:
     pause_s: float = 1.0
     restart_at: float = 0.0
     started_at: float = field(default_factory=monotonic)
+    start_id: str = ""
 
-    def start(self) -> None:
+    def start(self, ground: Ground) -> None:
         """Start the process, in a session of its own: Ctrl-C reaches it through us alone."""
-        self.started_at = monotonic()
+        self.started_at, self.start_id = monotonic(), uuid4().hex
+        with suppress(SQLAlchemyError):  # the role says so itself when the database is back
+            begin_role(ground, self.name, self.command[0], self.start_id)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scp.cli", *self.command],
             pass_fds=[listening.fileno() for listening in self.sockets],
             start_new_session=True,
+            env=os.environ | {START_ID: self.start_id},
         )
 
-    def revive(self) -> None:
+    def revive(self, ground: Ground) -> None:
         """Start the process again if it is dead and its pause is over."""
         if self.process is not None and self.process.poll() is not None:
             code, self.process = self.process.returncode, None
+            with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
+                leave(session, self.name, self.start_id)
             if monotonic() - self.started_at > 60:
                 self.pause_s = 1.0
             self.restart_at = monotonic() + self.pause_s
             log.error("role died", name=self.name, code=code, again_in_s=self.pause_s)
             self.pause_s = min(_LONGEST_PAUSE_S, self.pause_s * 2)
         if self.process is None and monotonic() >= self.restart_at:
-            self.start()
+            self.start(ground)
 
 
 def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> None:
@@ -78,14 +96,14 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
         stop = Stop()
         children = _children(settings, config, dicom, http)
         for child in children:
-            child.start()
+            child.start(ground)
         try:
             ready = _await_ready(ground, children, stop)
             if ready is not None:
                 announce(_ready_line(receiver.ae_title, dicom, http, ready))
             while not stop.wait(0.2):
                 for child in children:
-                    child.revive()
+                    child.revive(ground)
         finally:
             _stop_all(children)
     log.info("stopped")
@@ -119,14 +137,14 @@ def _await_ready(ground: Ground, children: list[_Child], stop: Stop) -> list[Rol
             if child.process is not None and child.process.poll() == CANNOT_START:
                 raise ServiceError(f"{child.name} cannot start; its message is above")
         with Session(ground.engine) as session:
-            beating = {role.pid: role for role in alive(session, now())}
-        pids = [child.process.pid for child in children if child.process is not None]
-        if all(pid in beating for pid in pids) and len(pids) == len(children):
-            return [beating[pid] for pid in pids]
+            beating = {(role.name, role.start_id): role for role in alive(session, now())}
+        lives = [(child.name, child.start_id) for child in children if child.process is not None]
+        if all(life in beating for life in lives) and len(lives) == len(children):
+            return [beating[life] for life in lives]
         if monotonic() > deadline:
             raise ServiceError(f"not ready after {_READY_WITHIN_S:.0f} s; the log above says why")
         for child in children:
-            child.revive()
+            child.revive(ground)
     return None
 
 

@@ -21,7 +21,7 @@ from scp import logs
 from scp.answering import Answerer
 from scp.config import Settings
 from scp.delivery import Deliverer
-from scp.errors import ServiceError
+from scp.errors import CANNOT_START, ServiceError
 from scp.failures import Cause
 from scp.fetching import Fetcher
 from scp.index import films
@@ -93,7 +93,7 @@ def _open_engine(settings: Settings) -> Engine:
         ) from error
 
 
-def work(settings: Settings, name: str, stop: Stop) -> None:
+def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
     """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
     with (
         open_ground(settings) as ground,
@@ -112,12 +112,17 @@ def work(settings: Settings, name: str, stop: Stop) -> None:
         }
         log.info("working", name=name, input_check=reader.check is not None, **details)
         Thread(target=obey_settings, args=(ground, stop), name="settings", daemon=True).start()
-        beat_until(
-            stop,
-            ground,
-            Role(name, "work", os.getpid(), details),
-            every_beat=lambda: state_given_up(ground, answerer),
-        )
+        try:
+            beat_until(
+                stop,
+                ground,
+                Role(name, "work", os.getpid(), details, start_id),
+                every_beat=lambda: state_given_up(ground, answerer),
+                works=lambda: engine.works,
+            )
+        except ServiceError as error:  # the network's thread; the queue's would keep us from ending
+            log.critical(str(error))
+            os._exit(CANNOT_START)
         DBOS.destroy(workflow_completion_timeout_sec=int(DRAIN_S))
         log.info("stopped")
     # what still runs is done again at the next start; a thread in a time-out would hold us up

@@ -89,11 +89,10 @@ def set_failed(
     """
     row = session.get_one(Delivery, delivery_id)
     _attempted(row, outcome, now)
-    if row.state is not DeliveryState.PENDING:
-        return False
-    row.next_attempt_at = next_at
-    row.state = DeliveryState.PENDING if next_at else DeliveryState.DEAD
-    return row.state is DeliveryState.PENDING
+    new = DeliveryState.PENDING if next_at else DeliveryState.DEAD
+    own = [Delivery.id == delivery_id]
+    moved = _moved(session, own, DeliveryState.PENDING, new, next_attempt_at=next_at)
+    return bool(moved) and new is DeliveryState.PENDING
 
 
 def _attempted(row: Delivery, outcome: Outcome, now: datetime) -> None:
@@ -110,25 +109,34 @@ def set_state(
 
     Those of withdrawn results stay as they are.
     """
-    rows = session.scalars(
-        select(Delivery)
-        .join(Delivery.result)
-        .where(*_of(film_uid, destination), Delivery.state == old, Result.withdrawn.is_(None))
-    ).all()
-    for row in rows:
-        row.state = new
-        row.next_attempt_at = None
-    return len(rows)
+    stand = select(Result.id).where(Result.withdrawn.is_(None))
+    own = [*_of(film_uid, destination), Delivery.result_id.in_(stand)]
+    return len(_moved(session, own, old, new, next_attempt_at=None))
 
 
 def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]:
     """Make a film's dead letters to a destination pending; return them."""
-    rows = session.scalars(
-        select(Delivery).where(*_of(film_uid, destination), Delivery.state == DeliveryState.DEAD)
-    ).all()
-    for row in rows:
-        row.state = DeliveryState.PENDING
-    return [row.id for row in rows]
+    own = _of(film_uid, destination)
+    return _moved(session, own, DeliveryState.DEAD, DeliveryState.PENDING)
+
+
+def _moved(
+    session: Session,
+    which: list[ColumnElement[bool]],
+    old: DeliveryState,
+    new: DeliveryState,
+    **more: Any,
+) -> list[int]:
+    """Move deliveries from one state to another, and return those that were in the first.
+
+    One UPDATE decides: what somebody else has moved meanwhile is left alone.
+    """
+    session.flush()
+    moved = update(Delivery).where(*which, Delivery.state == old).values(state=new, **more)
+    found = session.execute(
+        moved.returning(Delivery.id), execution_options={"synchronize_session": "fetch"}
+    )
+    return sorted(found.scalars())
 
 
 def failure_of(session: Session, delivery_id: int) -> Outcome | None:
@@ -160,14 +168,8 @@ def count_dead(session: Session, destination: str, like: Outcome | None = None) 
 
 def discard_dead(session: Session, destination: str, like: Outcome | None = None) -> int:
     """Cancel the dead letters to a destination; return how many."""
-    number = count_dead(session, destination, like)
-    session.execute(
-        update(Delivery)
-        .where(*_dead(destination, like))
-        .values(state=DeliveryState.CANCELLED)
-        .execution_options(synchronize_session=False)
-    )
-    return number
+    dead = _dead(destination, like)
+    return len(_moved(session, dead, DeliveryState.DEAD, DeliveryState.CANCELLED))
 
 
 def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:

@@ -1,15 +1,18 @@
 """The life of one film in the index: outcome, comparison, results."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from inference.comparison import Comparison as Compared
 from inference.comparison.layers import Layers
 from scp.archive import Stored
+from scp.failures import Cause
 from scp.index.placing import NOT_DUE
 from scp.index.rows import Applied
 from scp.index.schema import (
@@ -21,6 +24,10 @@ from scp.index.schema import (
     Result,
     Series,
 )
+
+# a film in these waits for its outcome
+WAITING = (FilmState.RECEIVED, FilmState.ANALYSED)
+WITHOUT_ANSWER = (FilmState.FAILED, FilmState.NOT_ANALYSED)
 
 
 def film(session: Session, uid: str) -> Instance:
@@ -37,19 +44,50 @@ def number_in_study(session: Session, uid: str) -> int:
 
 
 def set_outcome(
-    instance: Instance, state: FilmState, now: datetime, reason: str = "", detail: str = ""
-) -> None:
-    """State where a film stands and why."""
-    instance.state, instance.reason, instance.detail = state, reason, detail
+    instance: Instance,
+    state: FilmState,
+    now: datetime,
+    reason: str = "",
+    detail: str = "",
+    old: Collection[FilmState] = tuple(FilmState),
+) -> bool:
+    """State where a film stands and why, if it stands in one of ``old``; return whether it did.
+
+    One UPDATE decides: of two who state an outcome in one moment the second sees the first's. What
+    an operator cancelled stays so until it is opened again (`reopen`).
+    """
+    not_cancelled = sa.not_(
+        sa.and_(Instance.state == FilmState.FAILED, Instance.reason == Cause.CANCELLED)
+    )
+    values = {
+        "state": state,
+        "reason": reason,
+        "detail": detail,
+        "finished_at": None if state in WAITING else now,
+    }
     if state in NOT_DUE:
-        instance.due_at = None
-    instance.finished_at = None if state in (FilmState.RECEIVED, FilmState.ANALYSED) else now
+        values["due_at"] = None
+    return _moved(instance, values, Instance.state.in_(old), not_cancelled)
 
 
-def reopen(instance: Instance) -> None:
-    """Make a film wait for an answer again."""
-    instance.state, instance.reason, instance.detail = FilmState.RECEIVED, "", ""
-    instance.finished_at = None
+def reopen(instance: Instance) -> bool:
+    """Make a film that has no answer wait for one again; return whether it was such a film."""
+    values = {"state": FilmState.RECEIVED, "reason": "", "detail": "", "finished_at": None}
+    return _moved(instance, values, Instance.state.in_(WITHOUT_ANSWER))
+
+
+def _moved(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[bool]) -> bool:
+    """Change a film's row where the conditions hold for it; return whether they did."""
+    session = object_session(instance)
+    if session is None:
+        raise ValueError("a film outside of a session has no row to change")
+    session.flush()
+    moved = session.execute(
+        sa.update(Instance).where(Instance.id == instance.id, *when).values(values),
+        execution_options={"synchronize_session": False},
+    )
+    session.refresh(instance, ["state", "reason", "detail", "finished_at", "due_at"])
+    return bool(moved.rowcount)  # type: ignore[attr-defined]
 
 
 def save_comparison(

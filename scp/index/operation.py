@@ -24,12 +24,17 @@ class Quarantined(Base):
 
 
 class Heartbeat(Base):
-    """A running role: which process it is, what it offers, and when it last said so."""
+    """A running role: which life of it, what it offers, and when it last said so.
+
+    ``start_id`` tells one start from another: a process id may be the same after a restart, and is
+    in a container.
+    """
 
     __tablename__ = "heartbeat"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     role: Mapped[str]
     pid: Mapped[int]
+    start_id: Mapped[str | None]
     details: Mapped[dict[str, Any]]
     beat_at: Mapped[datetime]

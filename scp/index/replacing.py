@@ -50,6 +50,7 @@ def _hold(session: Session, instance: Instance) -> None:
     """Take turns with whoever answers this film, or places it too."""
     choices.hold(session, instance)
     lock(session, Instance, id=instance.id)
+    session.refresh(instance)
 
 
 def _newest(session: Session, instance: Instance) -> Analysis:
