@@ -30,7 +30,7 @@ from scp.queue import Jobs
 
 log = structlog.get_logger(__name__)
 
-START_ID = "HILUM_START_ID"  # of the environment: how a supervisor names a role's life
+START_ID = "ROLE_START_ID"  # of the environment (not HILUM_: no setting): names a life
 DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
 _BEHIND = 10  # niceness of the dashboard: films are received before pages are made
 _LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
