@@ -138,8 +138,8 @@ def answer(method: Callable[[Seen], Picture], seen: Seen) -> Answer:
 
 def still_pairs(films: Path, pairs: Path) -> list[FilmPair]:
     """Return the pairs without change of labels and of view, in an order that chance gave once."""
-    listed = read_pairs(pairs, Source(films).records())
-    kept = [one for one in listed if not one.labels.any() and one.prior.view == one.current.view]
+    listed = read_pairs([pairs], Source(films).records())
+    kept = [one for one in listed if one.still and one.prior.view == one.current.view]
     return [kept[i] for i in np.random.default_rng(0).permutation(len(kept))]
 
 

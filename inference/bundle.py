@@ -27,7 +27,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -98,6 +105,12 @@ class Hilum(BaseModel):
     lung_fields: LungSpec | None = Field(
         default=None, description="how to find the lungs; a bundle may not be able to"
     )
+
+    @field_validator("null", mode="before")
+    @classmethod
+    def _of_pairs(cls, null: Any) -> Any:
+        """Drop what earlier releases measured: of each finding alone, which bounds no pair."""
+        return None if isinstance(null, dict) and "conditions" not in null else null
 
     @property
     def weights(self) -> dict[Path, str]:

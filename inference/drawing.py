@@ -252,5 +252,6 @@ def _draw_quarters(
 
 def _no_heat(film: Plate, comparison: Comparison) -> Plate:
     """Say why there is no heat-map difference, over the current film."""
-    why = "no map of what has changed" if changed(comparison) else "no finding has changed"
+    names = ", ".join(FINDINGS[i].name for i in changed(comparison))
+    why = f"no map shows the change of {names}" if names else "no change of a finding is named"
     return Plate(f"Heat-map difference: {why}", dimmed(film.picture), sides=film.sides)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from inference.canvas import GREY, YELLOW, Canvas
 from inference.colours import Rgb
 from inference.comparison import Comparison, FindingChange
+from inference.comparison.result import shows
 from inference.film import Film, eight_bits
 from inference.findings import FINDINGS, NOT_VERIFIED, PLACE_NOT_VERIFIED
 from inference.pictures import (
@@ -69,11 +70,11 @@ def heat_plates(
 ) -> list[Plate]:
     """Lay the heat-map differences of the most changed findings over the film, one a plate.
 
-    A finding whose map is withheld, or shows nothing inside of what both films show, has none.
+    A finding whose map does not show its change has none (`inference.comparison.result.shows`).
     """
     plain = shown(film, columns, rows)
     changes, differences = comparison.changes, comparison.heatmap_differences
-    mapped = [i for i in changed(comparison) if differences[i].any()]
+    mapped = [i for i in changed(comparison) if shows(changes[i].change, differences[i])]
     strongest = sorted(mapped, key=lambda i: -abs(changes[i].current - changes[i].prior))
     return [
         Plate(

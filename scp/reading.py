@@ -13,6 +13,7 @@ from threading import Lock
 from pydicom import Dataset, dcmread
 
 from inference.comparison import Comparison
+from inference.comparison.acquisition import Acquisition, Side, is_stored_mirrored
 from inference.comparison.compare import compare
 from inference.engine import Engine
 from inference.film import Film, NotAFilm, View, film_from_picture, read_film
@@ -50,11 +51,20 @@ _TOLD_WITHOUT = (
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A film that the gate let through, with its header (no pixels) and what is stated of it."""
+    """A film that the gate let through, with its header (no pixels) and what is stated of it.
+
+    ``looks`` says which way round the picture looks, to the input check.
+    """
 
     header: Dataset
     film: Film
     notes: tuple[str, ...]
+    looks: Side = Side.UNCLEAR
+
+    @property
+    def taken(self) -> Acquisition:
+        """How the film was taken and stored."""
+        return Acquisition(is_stored_mirrored(self.header), self.looks, self.notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +137,7 @@ class Reader:
             null=self.engine.bundle.metadata.hilum.null,
             lungs=self.lungs,
             limits=limits,
+            taken=(current.opened.taken, prior.opened.taken),
         )
 
     def answer(
@@ -232,4 +243,8 @@ def _looked_at(opened: Opened, gate: GateSettings, check: InputCheck | None) -> 
     seen = check.look(opened.film)
     if seen.refusal is not None:
         return seen.refusal
-    return replace(opened, notes=(*opened.notes, MIRRORED)) if seen.mirrored else opened
+    if seen.mirrored:
+        return replace(opened, notes=(*opened.notes, MIRRORED), looks=Side.MIRRORED)
+    # a heart in the middle looks mirrored neither way
+    other_way = check.look(opened.film.mirrored()).mirrored
+    return replace(opened, looks=Side.AS_USUAL if other_way else Side.UNCLEAR)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +14,20 @@ from typer.testing import CliRunner
 
 from inference.bundle import load_bundle
 from inference.comparison.align import align, at_working_size
-from inference.comparison.null import SHARES, Null, log_odds
+from inference.comparison.null import SHARES, Condition, ConditionNull, Null, log_odds
 from inference.engine import Engine
 from inference.film import Film, View
 from inference.findings import LABELS, ModelIdentity, Prediction
 from training.change import false_changes, measure_change, tables, told
 from training.cli import app
 from training.film_pairs import BadPairList, FilmPair, read_pairs
-from training.null import differences_of, measure_null, said_of_exposures
+from training.null import (
+    bounded,
+    differences_of,
+    measure_null,
+    said_of_exposures,
+    said_of_pairs,
+)
 from training.parts import NULL, BundleExists, NoPart, with_part
 from training.records import BadFilmList, Source
 from training.reexposure import exposed_again
@@ -69,8 +76,16 @@ def prediction(probabilities) -> Prediction:
 
 
 def null(band: float) -> Null:
-    row = tuple(band * share / 0.95 for share in SHARES)
-    return Null(shares=SHARES, differences=dict.fromkeys(LABELS, row), exposures=1, pairs=0)
+    row = tuple(share / 0.95 for share in SHARES)
+    return Null(
+        shares=SHARES,
+        spread=dict.fromkeys(LABELS, band),
+        conditions={
+            one: ConditionNull(pairs=100, patients=50, differences=row)
+            for one in (Condition.PA, Condition.AP)
+        },
+        exposures=1,
+    )
 
 
 def test_a_film_exposed_again_is_the_same_chest_laid_otherwise():
@@ -91,7 +106,7 @@ def test_a_film_exposed_again_is_the_same_chest_laid_otherwise():
 
 
 def test_pairs_of_films_that_are_listed_and_large_are_read(pairs, records):
-    listed = read_pairs(pairs, records)
+    listed = read_pairs([pairs], records)
     assert len(listed) == 11  # one film of patient 11 was made from 64 pixels
     assert {pair.prior.patient == pair.current.patient for pair in listed} == {True}
     changed = [pair for pair in listed if pair.labels.any()]
@@ -102,45 +117,80 @@ def test_pairs_of_films_that_are_listed_and_large_are_read(pairs, records):
 
 def test_a_list_of_pairs_that_cannot_be_used_is_refused(tmp_path, records):
     with pytest.raises(BadPairList, match="No such file"):
-        read_pairs(tmp_path / "none.csv", records)
+        read_pairs([tmp_path / "none.csv"], records)
     with pytest.raises(BadPairList, match="no column 'current'"):
-        read_pairs(write_pairs(tmp_path, [("0_0.png",)], ["prior"]), records)
+        read_pairs([write_pairs(tmp_path, [("0_0.png",)], ["prior"])], records)
     with pytest.raises(BadPairList, match="no pair of films of 512 px"):
-        read_pairs(write_pairs(tmp_path, [("x.png", "y.png")]), records)
+        read_pairs([write_pairs(tmp_path, [("x.png", "y.png")])], records)
 
 
 @pytest.fixture(scope="module")
 def measured(tiny_bundle, pairs, records, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "null"
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        measure_null(engine, records, read_pairs(pairs, records), out)
+        measure_null(engine, records, read_pairs([pairs], records), out)
     return out
 
 
 def test_the_null_is_what_films_exposed_again_differ_by(measured, tiny_bundle, records):
     written = Null.model_validate_json((measured / NULL.spec).read_bytes())
     held = [record for record in records if record.split == "val"]
-    assert written.exposures == 10 * len(held)
-    assert written.pairs == 0  # too few without change
+    assert written.exposures == 4 * len(held)
+    assert set(written.conditions) == set(Condition)
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        sizes = np.abs(differences_of(said_of_exposures(engine, held, 10)))
-    beyond = [(sizes[:, k] > written.band(label) + 1e-4).mean() for k, label in enumerate(LABELS)]
-    assert max(beyond) <= 0.05
-    assert min(written.differences["Mass"]) > 0
+        sizes = np.abs(differences_of(said_of_exposures(engine, held, 4)))
+    spread = [written.spread[label] for label in LABELS]
+    assert ((sizes > np.array(spread) + 1e-4).mean(axis=0) <= 0.125).all()
+    for condition in Condition:  # one pair of a val or train patient is no measurement
+        assert "and 59 are needed" in written.unnamed(condition)
+        assert written.critical("Mass", condition) == float("inf")
 
 
-def test_pairs_without_change_widen_the_null(tiny_bundle, records, tmp_path):
+def noisy(records, folder, count, views=("PA", "PA")):
+    """Pairs of a film and noise: what a network says differs."""
     noise = np.random.default_rng(0).integers(0, 256, (72, 64), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
-    other = replace(records[0], path=tmp_path / "noise.png")
-    listed = [FilmPair(records[0], other)] * 20
+    Image.fromarray(noise).save(folder / "noise.png")
+    one = replace(records[0], view=views[0])
+    other = replace(records[0], path=folder / "noise.png", view=views[1])
+    return [FilmPair(one, other)] * count
+
+
+def test_a_condition_is_measured_by_pairs_of_its_own(tiny_bundle, records, tmp_path):
+    listed = [*noisy(records, tmp_path, 59), *noisy(records, tmp_path, 58, ("AP", "PA"))]
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        alone = measure_null(engine, records, [], tmp_path / "alone")
-        both = measure_null(engine, records, listed, tmp_path / "both")
-    assert (alone.pairs, both.pairs) == (0, 20)
-    for label in LABELS:
-        assert all(np.greater_equal(both.differences[label], alone.differences[label]))
-    assert any(both.band(label) > 2 * alone.band(label) for label in LABELS)
+        made = measure_null(engine, records, listed, tmp_path / "run")
+        difference = np.abs(differences_of(said_of_pairs(engine, listed[:1])))[0]
+    pairs = {condition: one.pairs for condition, one in made.conditions.items()}
+    assert pairs == {Condition.PA: 59, Condition.AP: 0, Condition.PA_AP: 58}
+    assert made.conditions[Condition.PA].patients == 1
+    assert made.unnamed(Condition.PA) == ""
+    assert "on 58 pairs of such films" in made.unnamed(Condition.PA_AP)
+    # no pair that was measured gets a change named
+    critical = [made.critical(label, Condition.PA) for label in LABELS]
+    assert (difference <= np.array(critical) + 1e-3).all()
+
+
+def test_a_bound_holds_for_a_share_with_95_percent_confidence():
+    assert bounded(np.arange(58.0))[-1] == bounded(np.arange(58.0))[2]  # none for 95 % of pairs
+    assert len(bounded(np.arange(58.0))) == 3
+    assert bounded(np.arange(59.0))[3] == 58  # the largest of 59 (Wilks)
+    assert bounded(np.arange(93.0))[3] == 91  # the second largest of 93
+    rng, place = np.random.default_rng(0), SHARES.index(0.95)
+    held = [
+        (rng.random(1000) <= bounded(rng.random(100))[place]).mean() >= 0.945 for _ in range(200)
+    ]
+    assert np.mean(held) > 0.9
+
+
+def test_a_null_of_an_earlier_release_names_no_change(tiny_bundle, tmp_path):
+    folder = tmp_path / "old"
+    shutil.copytree(tiny_bundle, folder)
+    path = folder / "configs/metadata.json"
+    metadata = json.loads(path.read_text())
+    row = {label: [0.1, 0.2] for label in LABELS}
+    metadata["hilum"]["null"] = {"shares": [0.5, 0.95], "differences": row, "exposures": 1}
+    path.write_text(json.dumps(metadata))
+    assert load_bundle(folder).metadata.hilum.null is None
 
 
 def test_without_a_film_to_expose_again_there_is_no_null(tiny_bundle, records, tmp_path):
@@ -168,20 +218,32 @@ def test_the_null_goes_into_a_bundle_whose_identity_becomes_another(
         with_part(before, NULL, tmp_path, tmp_path / "other")
 
 
-def test_films_without_change_change_nothing():
+def pairs_of(records, *views):
+    one = records[0]
+    return [
+        FilmPair(replace(one, patient=str(k), view=before), replace(one, patient=str(k), view=now))
+        for k, (before, now) in enumerate(views)
+    ]
+
+
+def test_films_without_change_change_nothing(records):
     one = prediction(np.linspace(0.1, 0.9, 14))
-    rows = false_changes(null(1.0), [(one, one)] * 3, [])
-    assert [row.label for row in rows] == list(LABELS)
-    assert {row.exposed_named for row in rows} == {0}
-    assert {row.exposed_beyond for row in rows} == {0}
-    assert all(np.isnan(row.still_named) for row in rows)
+    (row,) = false_changes("x", null(1.0), pairs_of(records, *[("PA", "PA")] * 3), [(one, one)] * 3)
+    assert (row.what, row.pairs, row.patients, row.named, row.reason) == ("PA: x", 3, 3, 0, "")
+    assert row.upper == pytest.approx(1 - 0.05 ** (1 / 3))  # 0 of 3 says little
 
 
-def test_a_false_change_is_counted_and_named_only_where_a_finding_is_positive():
-    low, high, positive = (prediction(np.full(14, p)) for p in (0.05, 0.3, 0.9))
-    rows = false_changes(null(1.0), [(low, high), (low, positive)], [(low, low), (high, high)])
-    assert {(row.exposed_named, row.exposed_beyond) for row in rows} == {(0.5, 1.0)}
-    assert {(row.still_named, row.still_beyond) for row in rows} == {(0.0, 0.0)}
+def test_a_pair_with_one_false_change_is_a_false_change(records):
+    low, high = prediction(np.full(14, 0.05)), prediction([0.9] + [0.05] * 13)
+    listed = pairs_of(records, ("PA", "PA"), ("PA", "PA"), ("AP", "AP"), ("PA", "AP"))
+    said = [(low, high), (low, low), (low, low), (low, high)]
+    rows = {row.what[:5].strip(": x"): row for row in false_changes("x", null(1.0), listed, said)}
+    assert {what: (row.named, row.pairs) for what, row in rows.items()} == {
+        "PA": (1, 2),
+        "AP": (0, 1),
+        "PA/AP": (0, 1),
+    }
+    assert "59 are needed" in rows["PA/AP"].reason
 
 
 def test_changes_that_the_network_follows_are_told(records):
@@ -213,12 +275,9 @@ def test_what_is_measured_is_shown_for_all_pairs_and_for_those_held_out(
 ):
     written = Null.model_validate_json((measured / NULL.spec).read_bytes())
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        found = measure_change(engine, written, records, read_pairs(pairs, records))
+        found = measure_change(engine, written, records, read_pairs([pairs], records))
     assert list(found.told) == ["all pairs", "pairs of test patients"]
-    assert found.exposures == 4 * sum(
-        record.split == "test" and record.source_px == 1024 for record in records
-    )
-    assert [table.row_count for table in tables(found)] == [14, 1, 1]
+    assert [table.row_count for table in tables(found)] == [len(found.false_changes), 1, 1]
 
 
 def test_the_commands_say_what_is_missing(films, pairs, tiny_bundle, tmp_path):

@@ -367,13 +367,13 @@ def test_a_comparison_draws_the_map_of_a_change_that_has_one(written):
     model = prediction().model
     both = comparison()
     kept = both.heatmap_differences.copy()
-    kept[LABELS.index("Effusion")] = kept[LABELS.index("Nodule")]
+    kept[LABELS.index("Effusion")] = -kept[LABELS.index("Nodule")]
     kept[LABELS.index("Nodule")] = 0  # the largest change, withheld
     draw_comparison(FILM, replace(both, heatmap_differences=kept), model=model, **words)
     assert "Heat-map difference: Effusion (decreased)" in written
     nothing = replace(both, heatmap_differences=np.zeros_like(kept))
     draw_comparison(FILM, nothing, model=model, **words)
-    assert "Heat-map difference: no map of what has changed" in written
+    assert "Heat-map difference: no map shows the change of Effusion, Nodule" in written
 
 
 def test_the_report_says_present_gives_no_region_and_says_why():

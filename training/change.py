@@ -4,15 +4,16 @@ Labels here are mined from reports: that a label came or went is a weak sign of 
 radiologist's reading of two films.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from rich.table import Table
+from scipy.stats import beta
 
 from inference.comparison.change import changes
-from inference.comparison.null import Null
+from inference.comparison.null import Condition, Null, greatest
 from inference.engine import Engine
 from inference.findings import FINDINGS, LABELS
 from training.film_pairs import FilmPair, is_large
@@ -34,21 +35,27 @@ FEWEST = 5  # pairs in which a label came, or went; with fewer its AUC is not gi
 
 @dataclass(frozen=True)
 class FalseChanges:
-    """How often a finding changed where nothing did, as shares in [0, 1].
+    """How many pairs of films without change get a change named, of any of the 14 findings.
 
     Attributes
     ----------
+    what
+        The condition, and which films they are.
     named
-        Called new, increased, decreased or resolved.
-    beyond
-        Beyond the band, named or not.
+        Pairs with a finding called new, increased, decreased or resolved.
+    upper
+        95 % upper bound of their share, in [0, 1] (Clopper and Pearson 1934, one-sided); pairs of
+        one patient count as independent.
+    reason
+        Why no change is named under this condition; "" where one may be.
     """
 
-    label: str
-    exposed_named: float
-    exposed_beyond: float
-    still_named: float
-    still_beyond: float
+    what: str
+    pairs: int
+    patients: int
+    named: int
+    upper: float
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,7 @@ class Told:
     Attributes
     ----------
     ours
-        Of one finding: by the difference in log odds. Of any: by the differences in probability,
-        each times the share of films without change that differ less, summed.
+        By the difference in log odds in units of the finding's spread, of any finding the largest.
     plain
         By the difference in probability, of any finding the largest.
     """
@@ -73,16 +79,8 @@ class Told:
 
 @dataclass(frozen=True)
 class ChangeMeasured:
-    """What was measured: false changes by finding, and what is told, by group of pairs.
+    """What was measured: false changes by condition, and what is told, by group of pairs."""
 
-    ``exposed_any`` and ``still_any`` are the shares of the pairs without change, films exposed
-    again and pairs of films, of which any change is named.
-    """
-
-    exposures: int
-    still: int
-    exposed_any: float
-    still_any: float
     false_changes: tuple[FalseChanges, ...]
     told: dict[str, tuple[Told, ...]]
 
@@ -93,20 +91,21 @@ def measure_change(
     """Measure on test films exposed again, and on pairs: all, and those of test patients."""
     held = [record for record in records if record.split == "test" and is_large(record)]
     exposed = said_of_exposures(engine, held, EXPOSURES)
+    again = [FilmPair(record, record) for record in held for _ in range(EXPOSURES)]
     said = said_of_pairs(engine, pairs)
-    still = [
-        one
-        for one, pair in zip(said, pairs, strict=True)
-        if pair.split == "test" and not pair.labels.any()
-    ]
     tested = [place for place, pair in enumerate(pairs) if pair.split == "test"]
+    still = [place for place in tested if pairs[place].still]
     groups = {"all pairs": list(range(len(pairs))), "pairs of test patients": tested}
     return ChangeMeasured(
-        exposures=len(exposed),
-        still=len(still),
-        exposed_any=_any_named(null, exposed),
-        still_any=_any_named(null, still),
-        false_changes=false_changes(null, exposed, still),
+        false_changes=(
+            *false_changes("test films exposed again", null, again, exposed),
+            *false_changes(
+                "pairs of test patients without change of labels",
+                null,
+                [pairs[place] for place in still],
+                [said[place] for place in still],
+            ),
+        ),
         told={
             name: told([pairs[k] for k in places], [said[k] for k in places], null)
             for name, places in groups.items()
@@ -116,29 +115,30 @@ def measure_change(
 
 
 def false_changes(
-    null: Null, exposed: Sequence[SaidOfPair], still: Sequence[SaidOfPair]
-) -> tuple[FalseChanges, ...]:
-    """Count changes, by finding, in what was said of films between which nothing changed."""
-    shares = [part for said in (exposed, still) for part in _shares(null, said)]  # 4 x (14,)
-    return tuple(
-        FalseChanges(label, *(float(one) for one in row))
-        for label, row in zip(LABELS, np.stack(shares, axis=1), strict=True)
-    )
+    what: str, null: Null, pairs: Sequence[FilmPair], said: Sequence[SaidOfPair]
+) -> Iterator[FalseChanges]:
+    """Count, under each condition, the pairs without change of which a change is named."""
+    for condition in Condition:
+        chosen = [k for k, pair in enumerate(pairs) if pair.condition is condition]
+        if not chosen:
+            continue
+        named = sum(
+            any(one.called for one in changes(now, then, null, condition))
+            for then, now in (said[k] for k in chosen)
+        )
+        yield FalseChanges(
+            f"{condition}: {what}",
+            len(chosen),
+            len({pairs[k].current.patient for k in chosen}),
+            named,
+            upper_bound(named, len(chosen)),
+            null.unnamed(condition),
+        )
 
 
-def _any_named(null: Null, said: Sequence[SaidOfPair]) -> float:
-    """Return the share of pairs of which any change is named; nan without a pair."""
-    named = [any(one.called for one in changes(now, then, null)) for then, now in said]
-    return float(np.mean(named)) if named else float("nan")
-
-
-def _shares(null: Null, said: Sequence[SaidOfPair]) -> tuple[Doubles, Doubles]:
-    """(14,) each: share of pairs whose change is named, and that lie beyond the band."""
-    if not said:
-        return np.full(len(LABELS), np.nan), np.full(len(LABELS), np.nan)
-    named = [[one.called for one in changes(now, then, null)] for then, now in said]
-    beyond = np.abs(differences_of(said)) > _bands(null)
-    return np.mean(named, axis=0), beyond.mean(axis=0)
+def upper_bound(count: int, of: int) -> float:
+    """Return the 95 % upper bound of a share, one-sided (Clopper and Pearson)."""
+    return 1.0 if count >= of else float(beta.ppf(0.95, count + 1, of - count))
 
 
 def told(pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: Null) -> tuple[Told, ...]:
@@ -154,7 +154,8 @@ def told(pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: Null) -> t
         return Told(what, int(counted.sum()), int((changed & counted).sum()), *areas)
 
     everywhere = np.ones(len(pairs), dtype=np.bool_)
-    largest = [(np.abs(plain) * _confidences(null, ours)).sum(axis=1), np.abs(plain).max(axis=1)]
+    spread = [null.spread[label] for label in LABELS]
+    largest = [greatest(ours, spread), np.abs(plain).max(axis=1)]
     rows = [row("any label changed", np.asarray(change.any(axis=1)), everywhere, largest)]
     for index, finding in enumerate(FINDINGS):
         for sign, word in ((1, "appeared"), (-1, "disappeared")):
@@ -172,20 +173,6 @@ def _area(score: Doubles, changed: Flags, counted: Flags, weights: Doubles) -> E
     return estimate(value, auc(rank(score[counted], changed[counted], weights[:, counted])))
 
 
-def _confidences(null: Null, differences: Doubles) -> Doubles:
-    """(pairs, 14): share of films without change that differ less."""
-    return np.array(
-        [
-            [null.confidence(label, one) for label, one in zip(LABELS, row, strict=True)]
-            for row in differences
-        ]
-    )
-
-
-def _bands(null: Null) -> Doubles:
-    return np.array([null.band(label) for label in LABELS])
-
-
 def as_json(measured: ChangeMeasured) -> dict[str, Any]:
     """Return plain values."""
     return asdict(measured)
@@ -194,18 +181,19 @@ def as_json(measured: ChangeMeasured) -> dict[str, Any]:
 def tables(measured: ChangeMeasured) -> list[Table]:
     """Return tables for a terminal."""
     false = Table(
-        "finding",
-        "exposed again: named",
-        "beyond the band",
-        "real pairs: named",
-        "beyond the band",
-        title=f"false changes: {measured.exposures} test films exposed again, "
-        f"{measured.still} pairs of test patients without change of labels",
+        "condition, and films without change",
+        "pairs",
+        "patients",
+        "a change is named of",
+        "share",
+        "95 % upper bound",
+        title="false changes: pairs of which any change is named (goal: 5 % under each condition)",
     )
-    for finding, one in zip(FINDINGS, measured.false_changes, strict=True):
-        shares = (one.exposed_named, one.exposed_beyond, one.still_named, one.still_beyond)
-        false.add_row(finding.name, *(f"{share:.1%}" for share in shares))
-    false.add_row("any of them", f"{measured.exposed_any:.1%}", "", f"{measured.still_any:.1%}", "")
+    for one in measured.false_changes:
+        named = str(one.named) if not one.reason else f"{one.named} (none is named: too few pairs)"
+        share = f"{one.named / one.pairs:.1%}"
+        cells = (one.what, one.pairs, one.patients, named, share, f"{one.upper:.1%}")
+        false.add_row(*map(str, cells))
     return [false, *(_told_table(name, rows) for name, rows in measured.told.items())]
 
 

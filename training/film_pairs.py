@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inference.comparison.null import Condition
 from training.errors import TrainingError
 from training.records import Record
 from training.statistics import Doubles
@@ -35,33 +36,54 @@ class FilmPair:
         """(14,): 1 where a label appeared, -1 where it disappeared, 0 where nothing changed."""
         return np.subtract(self.current.labels, self.prior.labels).astype(np.float64)
 
+    @property
+    def still(self) -> bool:
+        """Whether no label changed."""
+        return self.prior.labels == self.current.labels
 
-def read_pairs(table: Path, records: Sequence[Record]) -> list[FilmPair]:
-    """Read a list of pairs, whose columns ``prior`` and ``current`` name films of ``records``.
+    @property
+    def condition(self) -> Condition | None:
+        """How the two were taken; None where a view is not stated."""
+        views = {self.prior.view, self.current.view}
+        if not views <= {Condition.PA, Condition.AP}:
+            return None
+        return Condition.PA_AP if len(views) > 1 else Condition(views.pop())
 
-    Pairs with a film that is not in the list, or was made from a small picture, are left out.
+
+def read_pairs(tables: Sequence[Path], records: Sequence[Record]) -> list[FilmPair]:
+    """Read lists of pairs, whose columns ``prior`` and ``current`` name films of ``records``.
+
+    Pairs with a film that is not in the list, or was made from a small picture, are left out; a
+    pair that stands in two lists counts once.
 
     Raises
     ------
     BadPairList
-        It cannot be read, has no such columns, or no pair is left.
+        One cannot be read or has no such columns, or no pair is left.
     """
     known = {record.name: record for record in records if is_large(record)}
+    named = dict.fromkeys(pair for table in tables for pair in _named(table))
+    pairs = [
+        FilmPair(known[one], known[two]) for one, two in named if one in known and two in known
+    ]
+    if not pairs:
+        raise BadPairList(
+            f"{', '.join(map(str, tables))}: no pair of films of {LEAST_PX} px or more is in the "
+            "film list"
+        )
+    return pairs
+
+
+def _named(table: Path) -> list[tuple[str, str]]:
     try:
         with table.open(newline="", encoding="utf-8") as file:
-            named = [
+            return [
                 (Path(row["prior"]).stem, Path(row["current"]).stem) for row in csv.DictReader(file)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadPairList(f"{table}: {getattr(error, 'strerror', None) or error}") from error
     except KeyError as error:
         raise BadPairList(f"{table}: there is no column {error}") from error
-    pairs = [
-        FilmPair(known[one], known[two]) for one, two in named if one in known and two in known
-    ]
-    if not pairs:
-        raise BadPairList(f"{table}: no pair of films of {LEAST_PX} px or more is in the film list")
-    return pairs
 
 
 def is_large(record: Record) -> bool:

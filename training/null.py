@@ -1,4 +1,4 @@
-"""`hilum measure-null`: how far a network's words about an unchanged chest differ."""
+"""`hilum measure-null`: how far a network's probabilities of an unchanged chest differ."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,19 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from scipy.stats import binom
 
-from inference.comparison.null import BAND, SHARES, Null, log_odds
+from inference.comparison.null import (
+    BAND,
+    SHARES,
+    Condition,
+    ConditionNull,
+    Null,
+    differences,
+    greatest,
+)
 from inference.engine import Engine
-from inference.findings import FINDINGS, LABELS, Prediction
+from inference.findings import FINDINGS, LABELS, FloatArray, Prediction
 from training.data import read_picture
 from training.film_pairs import FilmPair, is_large
 from training.parts import NULL
@@ -20,8 +29,10 @@ from training.statistics import Doubles
 
 SaidOfPair = tuple[Prediction, Prediction]  # of the prior film, of the current one
 
-EXPOSURES = 10  # of each film
-FEWEST = 20  # pairs without change; with fewer their spread is not known
+EXPOSURES = 4  # of each film
+SPREAD_SHARE = 0.9  # of films without change; the unit in which findings are alike
+CERTAIN = 0.95  # confidence with which a bound holds for the share of pairs that it is said to
+SMALLEST = 1e-3  # log odds: a finding that never differs is measured by this
 
 
 def measure_null(
@@ -30,8 +41,8 @@ def measure_null(
     """Measure the null distribution of a bundle, and write it to ``out``.
 
     Val films are exposed again; pairs of train and val patients whose labels are the same before
-    and after are read as they are. Of both, the wider spread is taken: a change must be larger
-    than what positioning makes, and than what the same patient's films differ by on another day.
+    and after are read as they are. Of both, the wider is taken: a change must be larger than what
+    positioning makes, and than what the same patient's films differ by on another day.
 
     Raises
     ------
@@ -41,24 +52,64 @@ def measure_null(
     held = [record for record in records if record.split == "val" and is_large(record)]
     if not held:
         raise BadFilmList("no film of split 'val' is large enough to be exposed again")
-    still = [pair for pair in pairs if pair.split != "test" and not pair.labels.any()]
-    exposed = said_of_exposures(engine, held, EXPOSURES)
-    spreads = [_within(exposed)]
-    if len(still) >= FEWEST:
-        spreads.append(_within(said_of_pairs(engine, still)))
-    widest = np.maximum.reduce(spreads)  # (shares, 14)
+    still = [pair for pair in pairs if pair.split != "test" and pair.still and pair.condition]
+    exposed = differences_of(said_of_exposures(engine, held, EXPOSURES))
+    between = differences_of(said_of_pairs(engine, still)).reshape(-1, len(LABELS))
+    spread = _spread(exposed, between)
     null = Null(
         shares=SHARES,
-        differences={
-            label: tuple(round(float(one), 4) for one in row)
-            for label, row in zip(LABELS, widest.T, strict=True)
+        spread=dict(zip(LABELS, spread, strict=True)),
+        conditions={
+            condition: _under(condition, still, between, exposed, spread) for condition in Condition
         },
         exposures=len(exposed),
-        pairs=len(still) if len(spreads) > 1 else 0,
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / NULL.spec).write_text(json.dumps(null.model_dump(mode="json"), indent=2) + "\n")
     return null
+
+
+def _spread(*measured: Doubles) -> list[float]:
+    """Return the difference in log odds of each finding that 90 % of films stay within."""
+    some = [sizes for sizes in measured if len(sizes)]
+    each = [np.quantile(np.abs(sizes), SPREAD_SHARE, axis=0) for sizes in some]
+    return [round(float(one), 4) for one in np.maximum.reduce(each).clip(SMALLEST)]
+
+
+def _under(
+    condition: Condition,
+    still: Sequence[FilmPair],
+    between: Doubles,
+    exposed: Doubles,
+    spread: Sequence[float],
+) -> ConditionNull:
+    """Bound what pairs without change differ by under a condition."""
+    chosen = [place for place, pair in enumerate(still) if pair.condition is condition]
+    bounds = bounded(greatest(between[chosen], spread))
+    again = np.quantile(greatest(exposed, spread), SHARES[: len(bounds)])
+    return ConditionNull(
+        pairs=len(chosen),
+        patients=len({still[place].current.patient for place in chosen}),
+        differences=tuple(
+            round(max(bound, float(other)), 4) for bound, other in zip(bounds, again, strict=True)
+        ),
+    )
+
+
+def bounded(sizes: FloatArray) -> list[float]:
+    """Return upper bounds of the sizes, (n,), that each share of `SHARES` stays within.
+
+    Each holds with 95 % confidence: the k-th smallest size bounds a share when fewer than k of n
+    draws below that share are all but certain. The shares for which n is too small are left out.
+
+    References
+    ----------
+    Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical
+    Statistics 12(1), 1941.
+    """
+    ascending = np.sort(sizes)
+    places = [int(binom.ppf(CERTAIN, len(ascending), share)) for share in SHARES]
+    return [float(ascending[place]) for place in places if place < len(ascending)]
 
 
 def said_of_exposures(
@@ -89,24 +140,24 @@ def said_of_pairs(engine: Engine, pairs: Sequence[FilmPair]) -> list[SaidOfPair]
 
 def differences_of(said: Sequence[SaidOfPair]) -> Doubles:
     """Return current minus prior in log odds, (pairs, 14)."""
-    return np.stack(
-        [log_odds(now.probabilities) - log_odds(then.probabilities) for then, now in said]
-    )
+    if not said:
+        return np.zeros((0, len(LABELS)))
+    return np.stack([differences(now.probabilities, then.probabilities) for then, now in said])
 
 
 def table(null: Null) -> Table:
     """Return a table for a terminal: what is needed to name a change."""
+    conditions = list(null.conditions)
     made = Table(
         "finding",
-        *(f"{share:.0%}" for share in null.shares),
-        title=f"differences in log odds that such a share of films without change stay within; "
-        f"{null.exposures} exposures, {null.pairs} pairs; a change is named beyond {BAND:.0%}",
+        "spread",
+        *(f"{one}: {null.conditions[one].pairs} pairs" for one in conditions),
+        title="difference in log odds beyond which a change is named: at most "
+        f"{1 - BAND:.0%} of pairs without change get any change named, with {CERTAIN:.0%} "
+        f"confidence; {null.exposures} films exposed again; -: too few pairs, none is named",
     )
     for finding in FINDINGS:
-        made.add_row(finding.name, *(f"{one:.2f}" for one in null.differences[finding.label]))
+        critical = (null.critical(finding.label, one) for one in conditions)
+        cells = ("-" if one == float("inf") else f"{one:.2f}" for one in critical)
+        made.add_row(finding.name, f"{null.spread[finding.label]:.2f}", *cells)
     return made
-
-
-def _within(said: Sequence[SaidOfPair]) -> Doubles:
-    """(shares, 14): the size that such a share of the differences stay within."""
-    return np.asarray(np.quantile(np.abs(differences_of(said)), SHARES, axis=0))

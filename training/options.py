@@ -33,7 +33,10 @@ Masks = Annotated[
     Path, typer.Option(help="folder of films and of masks of their lungs: images/, masks/")
 ]
 Pairs = Annotated[
-    Path, typer.Option(help="list of pairs of films of one patient: columns prior, current")
+    list[Path],
+    typer.Option(
+        help="list of pairs of films of one patient: columns prior, current; may be repeated"
+    ),
 ]
 Experts = Annotated[
     Path | None,

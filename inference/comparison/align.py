@@ -1,23 +1,23 @@
 """Lays the prior film onto the current one.
 
 All likely turns, sizes and shifts are tried on small pictures (`search`); from the best, an affine
-transform and then a smooth deformation are improved on finer and finer ones (`refine`). How well
-that does beside other methods: benchmarks/alignment.py.
+transform and then a smooth deformation are improved on finer and finer ones (`refine`). The film
+that shows less stays where it is, be it the current or the prior film, and the alignment is
+inverted where it was asked for the other way round: which film is called the prior changes nothing
+that is judged of the pair. How well that does beside other methods: benchmarks/alignment.py.
 """
 
-import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch.nn import functional
 
-from inference.comparison.levels import Level, level, moved, points, spanned
+from inference.comparison.alignment import Alignment
+from inference.comparison.levels import Level, level
 from inference.comparison.local import field, resized, tensor, working_shape
-from inference.comparison.refine import Bend, bent, refined, unbent
+from inference.comparison.refine import bent, refined, unbent
 from inference.comparison.search import search
+from inference.comparison.structural import AlignedPair, quality
 from inference.film import Film
 from inference.findings import FloatArray
 
@@ -27,96 +27,42 @@ COARSE, MIDDLE, FINE = (64, 1 / 8), (128, 1 / 16), (256, 1 / 16)  # long edge, l
 # turn, size and shift; the affine transform; the deformation
 SIMILAR, AFFINE, BENT = (COARSE,), (MIDDLE,), ((64, 1 / 16), MIDDLE, FINE)
 
-# what a second film of the same chest can plausibly need; beyond it the search was lost
-SCALE_LIMITS = (0.6, 1.7)
-MAXIMUM_ROTATION_DEG = 25.0
-MINIMUM_OVERLAP = 0.5
-
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
-    """Where the prior film lies on the current one.
+class Registered:
+    """Two films that were laid onto each other.
 
     Attributes
     ----------
-    matrix
-        (2, 3): the point (x, y, 1) of the current film -> (x, y) of the prior, both from the
-        middle of the film and in units of its long edge.
-    bend
-        The deformation that comes on top; None without one.
-    shape
-        (h, w) of the working grid, which spans the current film edge to edge.
-    prior_shape
-        (y, x) of the prior film.
-    inverted
-        Whether bright and dark are exchanged between the films.
+    alignment
+        Where the prior lies on the current film.
+    found
+        The pair as it was laid when that was found, be it the prior onto the current film or the
+        current film onto the prior: what is judged of the pair is judged of this.
+    quality
+        Correlation of the locally normalised films, in [-1, 1]; the same in both orders.
     """
 
-    matrix: torch.Tensor
-    bend: Bend | None
-    shape: tuple[int, int]
-    prior_shape: tuple[int, int]
-    inverted: bool
-
-    @property
-    def scale(self) -> float:
-        """Size of the current anatomy over that of the prior, each as a share of its film."""
-        area = abs(float(torch.linalg.det(self.matrix[:, :2])))
-        return 1 / math.sqrt(max(area, 1e-6))
-
-    @property
-    def rotation_deg(self) -> float:
-        """Angle between the films."""
-        (a, b), (c, d) = self.matrix[:, :2].tolist()
-        return float(np.degrees(np.arctan2(c - b, a + d)))
-
-    @cached_property
-    def overlap(self) -> npt.NDArray[np.bool_]:
-        """(h, w), True where both films have a field."""
-        inside: npt.NDArray[np.bool_] = (self._grid.abs() <= 1).all(-1)[0].numpy()
-        return inside
-
-    @property
-    def implausible(self) -> str:
-        """Why no second film of one chest lies like this; "" when it can."""
-        if not SCALE_LIMITS[0] <= self.scale <= SCALE_LIMITS[1]:
-            return f"the films would differ in scale by {self.scale:.2f}"
-        if abs(self.rotation_deg) > MAXIMUM_ROTATION_DEG:
-            return f"the films would be turned by {self.rotation_deg:.0f} degrees"
-        if self.overlap.mean() < MINIMUM_OVERLAP:
-            return f"only {self.overlap.mean():.0%} of the film would overlap"
-        return ""
-
-    def move(self, maps: FloatArray) -> FloatArray:
-        """Move maps that span the prior film, (..., y, x) -> (..., h, w); 0 outside its field."""
-        stack = tensor(maps).transpose(0, 1)  # (1, n, y, x)
-        laid = functional.grid_sample(
-            stack, self._grid, padding_mode="border", align_corners=False
-        )  # (1, n, h, w)
-        laid *= torch.from_numpy(self.overlap)
-        return np.asarray(laid.reshape(*maps.shape[:-2], *self.shape).numpy())
-
-    @cached_property
-    def places(self) -> torch.Tensor:
-        """(2, h, w): where each pixel of the working grid lies on the prior, as `points`."""
-        laid = moved(self.matrix, points(self.shape))
-        return laid if self.bend is None else laid + self.bend.on(self.shape)
-
-    @property
-    def shares(self) -> FloatArray:
-        """(2, h, w): `places` as shares of the prior's width and height, inside it in [0, 1]."""
-        return np.asarray(((self._grid[0] + 1) / 2).permute(2, 0, 1).numpy())
-
-    @cached_property
-    def _grid(self) -> torch.Tensor:
-        return spanned(self.places, self.prior_shape)
+    alignment: Alignment
+    found: AlignedPair
+    quality: float
 
 
-@torch.inference_mode()
 def align(
     current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
 ) -> Alignment:
-    """Find the transform that lays the prior onto the current film.
+    """Find where the prior lies on the current film; see `register`."""
+    return register(current, prior, pixel_ratio, deform=deform).alignment
+
+
+@torch.inference_mode()
+def register(
+    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
+) -> Registered:
+    """Lay two films onto each other.
+
+    Swapping the films inverts the alignment and leaves everything that is judged of the pair as it
+    is, to the last bit.
 
     Parameters
     ----------
@@ -129,10 +75,29 @@ def align(
     """
     films = (tensor(current), tensor(prior))
     fields = tuple(field(resized(film, working_shape(film.shape, FIELD_PX))) for film in films)
-    guess = search(*films, pixel_ratio)
-    if guess.inverted:
-        films = (films[0], 1 - films[1])
-    levels = _Levels(films, (fields[0], fields[1]))
+    swapped = _order(prior, fields[1]) < _order(current, fields[0])
+    if not swapped:
+        return _registered(films, (fields[0], fields[1]), pixel_ratio, deform=deform)
+    found = _registered(films[::-1], (fields[1], fields[0]), 1 / pixel_ratio, deform=deform)
+    return replace(found, alignment=found.alignment.inverse())
+
+
+def _order(film: FloatArray, where: torch.Tensor) -> tuple[float, bytes]:
+    """Put the film that shows less first: each of its places has one on the other film."""
+    return float(where.mean()), film.tobytes()
+
+
+def _registered(
+    films: tuple[torch.Tensor, ...],
+    fields: tuple[torch.Tensor, torch.Tensor],
+    pixel_ratio: float,
+    *,
+    deform: bool,
+) -> Registered:
+    """Lay the second film onto the first."""
+    guess = search(films[0], films[1], pixel_ratio)
+    fixed, moving = films[0], 1 - films[1] if guess.inverted else films[1]
+    levels = _Levels((fixed, moving), fields)
     matrix, bend = guess.matrix, None
     for at in SIMILAR:
         matrix = refined(levels[at], matrix, similarity=True)
@@ -142,8 +107,11 @@ def align(
         bend = unbent(levels[BENT[0]])
         for at in BENT:
             bend = bent(levels[at], matrix, bend)
-    sizes = [(film.shape[2], film.shape[3]) for film in films]
-    return Alignment(matrix, bend, sizes[0], sizes[1], guess.inverted)
+    shape, other = ((film.shape[2], film.shape[3]) for film in films)
+    alignment = Alignment(matrix, bend, shape, other, guess.inverted)
+    greys = fixed[0, 0].numpy(), moving[0, 0].numpy()
+    pair = AlignedPair(greys[0], alignment.move(greys[1]), alignment.overlap)
+    return Registered(alignment, pair, quality(pair))
 
 
 class _Levels(dict[tuple[int, float], Level]):

@@ -6,55 +6,74 @@ from itertools import product
 
 import numpy as np
 
-from inference.comparison.null import BAND, Null, log_odds
+from inference.comparison.null import Condition, Null, differences
 from inference.comparison.result import FindingChange
 from inference.findings import FINDINGS, Change, Prediction
 
-# the heart is magnified in AP films: PA against AP says nothing of its size
+# between PA and AP, whatever was measured: the heart is magnified in AP films, so its size cannot
+# be compared; and what does not resolve has not done so because another view does not show it
 PROJECTION_DEPENDENT = frozenset({"Cardiomegaly"})
+LASTING = frozenset({"Emphysema", "Fibrosis", "Hernia"})
 
 
 def changes(
-    current: Prediction, prior: Prediction, null: Null | None, *, same_view: bool = True
+    current: Prediction, prior: Prediction, null: Null | None, condition: Condition | None
 ) -> tuple[FindingChange, ...]:
     """Return one change per finding, in the order of `FINDINGS`.
 
     All are uncertain when two different networks spoke, for their probabilities lie on two
-    scales, and when no null was measured for the one that did. Of a finding that is not assessed
-    no change is named.
+    scales, and when no null was measured for the one that did, or not under this condition. Of a
+    finding that is not assessed no change is named.
+
+    Parameters
+    ----------
+    condition
+        How the two films were taken; None: in no way for which a null can be measured.
     """
-    if null is None or current.model != prior.model:
-        return unknown(current, prior)
-    differences = log_odds(current.probabilities) - log_odds(prior.probabilities)  # (14,)
+    undecided = unknown(current, prior)
+    if null is None or condition is None or null.unnamed(condition):
+        return undecided
+    if current.model != prior.model:
+        return undecided
+    sizes = differences(current.probabilities, prior.probabilities)  # (14,)
     made = []
-    for index, undecided in enumerate(unknown(current, prior)):
-        if not undecided.assessed:
-            made.append(undecided)
+    for index, finding in enumerate(undecided):
+        if not finding.assessed:
+            made.append(finding)
             continue
-        difference = float(differences[index])
-        confidence = null.confidence(undecided.label, difference)
+        difference = float(sizes[index])
+        beyond = abs(difference) > null.critical(finding.label, condition)
         was, is_now = bool(prior.positive[index]), bool(current.positive[index])
-        word = change_of(difference, confidence, was=was, is_now=is_now)
-        if not same_view and undecided.label in PROJECTION_DEPENDENT:
-            word = Change.UNCERTAIN
-        made.append(replace(undecided, change=word, confidence=confidence))
+        word = change_of(difference, beyond=beyond, was=was, is_now=is_now)
+        if condition is Condition.PA_AP:
+            word = _between_views(finding.label, word)
+        confidence = null.confidence(finding.label, difference, condition)
+        made.append(replace(finding, change=word, confidence=confidence))
     return tuple(made)
 
 
-def change_of(difference: float, confidence: float, *, was: bool, is_now: bool) -> Change:
+def _between_views(label: str, word: Change) -> Change:
+    """Take a word back that a film of another view cannot bear out."""
+    if label in PROJECTION_DEPENDENT or (label in LASTING and word is Change.RESOLVED):
+        return Change.UNCERTAIN
+    return word
+
+
+def change_of(difference: float, *, beyond: bool, was: bool, is_now: bool) -> Change:
     """Name the change of one finding.
 
-    Crossing the threshold within the band is uncertain, and so is a difference beyond the band
-    that stays below the threshold.
+    Crossing the threshold within the critical value is uncertain, and so is a difference beyond
+    it that stays below the threshold.
 
     Parameters
     ----------
     difference
         Current minus prior; only its sign counts.
-    confidence
-        Share of films without change that differ less.
+    beyond
+        Whether it is larger than the critical value.
+    was, is_now
+        Whether the finding is positive on the prior, and on the current film.
     """
-    beyond = confidence > BAND
     if was != is_now:
         if not beyond:
             return Change.UNCERTAIN

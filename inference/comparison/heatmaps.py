@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from inference.comparison.align import Alignment, on_grid
+from inference.comparison.align import on_grid
+from inference.comparison.alignment import Alignment
 from inference.findings import FloatArray, Prediction
 
 # of a map's greatest value: where it points, as its outline does (inference/regions.py)
@@ -16,7 +17,9 @@ def compare_heatmaps(
     """Subtract the aligned prior's heat maps, and say whether both point at one place.
 
     Heat maps are scaled to their own maximum, so each is weighted by its finding's probability
-    first: a map of a finding that is hardly there must not outshine one that is.
+    first: the map of a film on which a finding is hardly there must not outshine that on which
+    it is. In units of the larger of both probabilities: a threshold may be 4 %, and the map of a
+    finding that is new at 5 % must be seen all the same.
 
     Returns
     -------
@@ -26,7 +29,9 @@ def compare_heatmaps(
     """
     here = on_grid(current.heatmaps, alignment.shape)
     before = alignment.move(prior.heatmaps) * alignment.overlap
-    now, then = (p.probabilities[:, None, None] for p in (current, prior))
+    largest = np.maximum(current.probabilities, prior.probabilities)
+    largest = np.where(largest > 0, largest, 1)  # where neither speaks there is nothing to scale
+    now, then = ((p.probabilities / largest)[:, None, None] for p in (current, prior))
     change: FloatArray = (here * now - before * then) * alignment.overlap
     return np.clip(change, -1, 1).astype(np.float32), _same_places(here, before)
 

@@ -1,5 +1,6 @@
 """The outcome of a comparison."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,12 @@ MARK = 0.6
 place on average, and three in five have none (benchmarks/opacities.py)."""
 
 
+SHOWN = 0.3
+"""Heat-map difference from which a reader sees a place coloured (`inference.pictures`)."""
+BARE = 0.1
+"""Of each edge: corners where markers are, and nothing is painted (`inference.pictures`)."""
+
+
 @dataclass(frozen=True)
 class FindingChange:
     """One finding's change.
@@ -23,8 +30,8 @@ class FindingChange:
     prior, current
         Probabilities in [0, 1].
     confidence
-        Share of pairs of films without change between which the finding differs less, in [0, 1]:
-        a change is named only above 0.95. It is no probability that the change is real, and stands
+        Share of pairs of films without change in which no finding differs as much, in [0, 1]: a
+        change is named only above 0.95. It is no probability that the change is real, and stands
         nowhere without the words of `inference.statements.more_than_by_chance`. None where that
         cannot be said.
     threshold
@@ -96,7 +103,7 @@ class Comparison:
         before, below 0 more lucent.
     heatmap_differences
         (14, h, w) signed, in [-1, 1]: current minus aligned prior heat map, each weighted by
-        its finding's probability.
+        its finding's probability, in units of the larger of the two probabilities.
     same_places
         (14,): whether the finding's maps point at one place on both films.
     changes
@@ -128,3 +135,18 @@ class Comparison:
     def limited(self) -> str:
         """What limits a comparison that could be made, as a sentence; "" when nothing does."""
         return f"Limited comparison: {self.reason}" if self.comparable and self.reason else ""
+
+
+def shows(change: Change, difference: FloatArray) -> bool:
+    """Say whether a heat-map difference (h, w) shows the change that it is named by.
+
+    A finding that is new or has increased needs a place that speaks more than before, one that
+    has decreased or resolved a place that speaks less. Maps are withheld, or lie outside of what
+    both films show, or point at one place as strongly as before.
+    """
+    if change not in CALLED:
+        return False
+    signed = difference if change in (Change.NEW, Change.INCREASED) else -difference
+    rows, columns = (math.ceil(BARE * side) for side in signed.shape)
+    middle = signed[rows:-rows].max(initial=0), signed[:, columns:-columns].max(initial=0)
+    return bool(max(middle) >= SHOWN)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 import torch
 from skimage.metrics import structural_similarity
 
+from inference.comparison.extent import whole
 from inference.comparison.local import FLAT, blur, locally_normalised, tensor
+from inference.comparison.result import MARK
 from inference.findings import FloatArray
 
 LOCAL_SHARE = 1 / 16  # Gaussian window, sigma as a share of the long edge: about a rib's distance
@@ -19,6 +21,7 @@ LOCAL_SHARE = 1 / 16  # Gaussian window, sigma as a share of the long edge: abou
 # of the difference; chosen on pairs without change with opacities painted in
 # (benchmarks/opacities.py)
 WINDOW_SHARE = 1 / 20
+WIDE_SHARE, WIDE_MARK = 1 / 8, 0.9  # finds the edge of a large opacity, and must be surer of it
 SMOOTH_SHARE = 1 / 72  # finer than the smallest nodule worth a look
 STEADY = 0.06  # grey levels in [0, 1]: structure fainter than that is not scaled to fit
 MOST_GAIN = 3.0  # contrast of one film over that of the other
@@ -75,7 +78,8 @@ def difference(pair: AlignedPair, inside: npt.NDArray[np.bool_] | None = None) -
 
     What one film shows and the other does not explain, in local standard deviations, each way:
     what is only on the current film counts as more opaque, what is only on the prior as more
-    lucent. Exchanging the films changes the sign and nothing else.
+    lucent. Exchanging the films changes the sign and hardly anything else. What is wider than the
+    window is marked as a whole (`inference.comparison.extent`).
 
     Parameters
     ----------
@@ -83,15 +87,25 @@ def difference(pair: AlignedPair, inside: npt.NDArray[np.bool_] | None = None) -
         (h, w), where differences count, such as the lung fields; the whole overlap when None.
         0 elsewhere.
     """
+    where = pair.overlap if inside is None else pair.overlap & inside
+    shown, wide = (_signed(pair, where, share) for share in (WINDOW_SHARE, WIDE_SHARE))
+    seen = np.where((np.abs(wide) >= WIDE_MARK) & (np.abs(shown) < MARK), wide, shown)
+    return whole(seen, pair.current, pair.prior, pair.overlap, where)
+
+
+def _signed(pair: AlignedPair, where: npt.NDArray[np.bool_], share: float) -> FloatArray:
+    """Return (h, w) what one film shows and the other does not explain within a window."""
     weight = tensor(pair.overlap)
     now, before = tensor(pair.current), tensor(pair.prior)
-    grown, gone = _unexplained(now, before, weight), _unexplained(before, now, weight)
+    grown = _unexplained(now, before, weight, share)
+    gone = _unexplained(before, now, weight, share)
     shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
-    where = pair.overlap if inside is None else pair.overlap & inside
     return np.asarray(np.where(where, shown, np.float32(0)))
 
 
-def _unexplained(film: torch.Tensor, other: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _unexplained(
+    film: torch.Tensor, other: torch.Tensor, weight: torch.Tensor, share: float
+) -> torch.Tensor:
     """Return what is left of a film when the other is fitted to it around each place.
 
     A linear fit in a Gaussian window: another exposure, window or gamma is explained; a structure
@@ -102,10 +116,10 @@ def _unexplained(film: torch.Tensor, other: torch.Tensor, weight: torch.Tensor) 
     He, Sun, Tang, Guided image filtering, IEEE Trans. PAMI 35(6), 2013.
     """
     edge = max(film.shape)
-    covered = blur(weight, WINDOW_SHARE * edge).clamp_min(1e-3)
+    covered = blur(weight, share * edge).clamp_min(1e-3)
 
     def mean(maps: torch.Tensor) -> torch.Tensor:
-        return blur(maps * weight, WINDOW_SHARE * edge) / covered
+        return blur(maps * weight, share * edge) / covered
 
     here, there = mean(film), mean(other)
     spread = (mean(film**2) - here**2).clamp_min(0).sqrt()

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
+from inference.comparison.result import shows
 from inference.findings import LABELS
 from scp.dashboard.access import Viewer, viewed
 from scp.dashboard.page import NO_FILM, NotHere
@@ -55,6 +56,7 @@ def router(site: Site) -> APIRouter:
                 prior=prior,
                 pair=compared,
                 drawn=drawn(compared),
+                not_drawn=not_drawn(compared),
                 job=site.jobs.status(pair_job(uid, prior_uid)),
                 others=others,
             )
@@ -82,6 +84,15 @@ def drawn(pair: PairRow | None) -> list[FindingRow]:
     shown = [
         finding
         for finding in pair.findings
-        if finding.called and pair.layers.heatmaps[LABELS.index(finding.label)].any()
+        if finding.change is not None
+        and shows(finding.change, pair.layers.heatmaps[LABELS.index(finding.label)])
     ]
     return sorted(shown, key=lambda finding: -abs(finding.difference))
+
+
+def not_drawn(pair: PairRow | None) -> list[FindingRow]:
+    """Return the findings of which a change is named that no map shows."""
+    if pair is None or pair.layers is None:
+        return []
+    shown = {finding.label for finding in drawn(pair)}
+    return [one for one in pair.findings if one.called and one.label not in shown]
