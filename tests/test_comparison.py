@@ -22,7 +22,6 @@ from inference.comparison.compare import (
     INVERTED,
     NAMED_OF_NO_MIRRORED,
     NO_CONDITION,
-    NOT_MEASURED,
     compare,
 )
 from inference.comparison.null import BAND, SHARES, Condition, ConditionNull, Null
@@ -287,15 +286,8 @@ def test_under_a_condition_that_was_not_measured_no_change_is_named_and_the_reas
             assert {one.confidence for one in found.changes} == {None}
 
 
-def test_a_network_whose_null_was_not_measured_names_no_change_and_says_so():
-    one = film(chest(300, 260))
-    found = compare(one, one, prediction(0.9), prediction(0.1))
-    assert found.reason == NOT_MEASURED
-    assert {change.change for change in found.changes} == {Change.UNCERTAIN}
-
-
 @pytest.mark.parametrize(
-    "note", ["stored with lossy compression", "portable film", "view not stated"]
+    "note", ["stored with lossy compression", "portable film", "age not stated"]
 )
 def test_what_limits_the_prior_limits_the_comparison_and_names_it(note):
     one = film(chest(300, 260), View.AP)
