@@ -171,7 +171,7 @@ def _print(analysed: Iterable[Analysed], out: Path) -> None:
     for item in analysed:
         positives = item.film.positives if item.film is not None else ()
         table.add_row(
-            item.source,
+            Path(item.source).name,
             item.outcome,
             "\n".join(item.film.notes) if item.film is not None else "",
             _found(item.film),

@@ -43,7 +43,7 @@ def copy_as_part10(source: Path, target: Path) -> None:
         valid_uid(ds.get("SOPInstanceUID"), "SOPInstanceUID")
         _name_the_encoding(ds)
         ds.save_as(target, enforce_file_format=True)
-    except (InvalidDicomError, *MALFORMED) as error:
+    except (Unreadable, InvalidDicomError, *MALFORMED) as error:
         raise Unreadable("not a DICOM data set") from error
 
 
