@@ -15,6 +15,8 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
+from inference import leniency  # noqa: F401 -- how pydicom reads from here on
+
 # what converting a malformed element raises in pydicom, by value representation
 MALFORMED = (
     ValueError,

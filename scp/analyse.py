@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +23,7 @@ from scp.commands import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
 from scp.config import Settings
 from scp.dashboard.pictures import is_picture, png_of
 from scp.dashboard.words import taken
-from scp.errors import Refused, ServiceError
+from scp.errors import HilumError, Refused, ServiceError
 from scp.index.acquired import acquired
 from scp.index.rows import FilmRow, ResultFile
 from scp.index.schema import FilmState, Instance
@@ -31,6 +32,8 @@ from scp.intake import Intake, Request, read_header
 from scp.part10 import copy_as_part10
 from scp.roles import Ground, now, open_ground
 from scp.worker import make_answerer, open_reader
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
             answerer = make_answerer(ground, reader)
             sources, analysed = _take_all(ground, files)
             for uid in _oldest_first(ground, sources):
-                analysed.append(_answer(answerer, ground, uid, sources[uid], out))
+                analysed.append(_answer_or_say(answerer, ground, uid, sources[uid], out))
                 bar.advance(task)
     text = json.dumps(TypeAdapter(list[Analysed]).dump_python(analysed, mode="json"), indent=2)
     (out / "findings.json").write_text(text + "\n", encoding="utf-8")
@@ -110,6 +113,9 @@ def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], l
             sources[uid] = path
         except Refused as refusal:
             refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
+        except Exception as error:  # one bad file never ends a batch
+            log.exception("not taken in")  # a file's name may be a patient's
+            refused.append(Analysed(str(path), _broke(error), None, ()))
     return sources, refused
 
 
@@ -121,6 +127,22 @@ def _oldest_first(ground: Ground, uids: Iterable[str]) -> list[str]:
         taken = {film.uid: acquired(film, zone) for film in films}
     at = {uid: when.earliest if when else never for uid, when in taken.items()}
     return sorted(at, key=lambda uid: (at[uid], uid))
+
+
+def _answer_or_say(
+    answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path
+) -> Analysed:
+    """Answer a film; one that breaks has that for its outcome, and the others go on."""
+    try:
+        return _answer(answerer, ground, uid, source, out)
+    except Exception as error:  # one bad film never ends a batch
+        log.exception("not answered", film=uid)
+        return Analysed(str(source), _broke(error), None, ())
+
+
+def _broke(error: Exception) -> str:
+    said = str(error) if isinstance(error, HilumError | OSError) else type(error).__name__
+    return f"{FilmState.FAILED}: {said}"
 
 
 def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:

@@ -14,6 +14,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
 
 import hashlib
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,16 +50,21 @@ class Stored:
     size_bytes: int
 
 
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+_UID_LETTERS = 64
+
+
 def valid_uid(value: object, name: str) -> UID:
     """Return ``value`` as a UID.
 
     Raises
     ------
     Unreadable
-        It is absent or no valid UID (PS3.5 9.1); such a value never becomes part of a path.
+        It is absent, or not made as a UID is; such a value never becomes part of a path. Leading
+        zeros of a component are wrong by PS3.5 9.1, but senders make them, and PACS keep them.
     """
-    uid = UID(str(value or ""), config.IGNORE)  # judged here, not echoed in a warning
-    if not uid.is_valid:
+    uid = UID(str(value or "").strip("\0 "), config.IGNORE)  # judged here, not echoed in a warning
+    if len(uid) > _UID_LETTERS or not _UID.fullmatch(uid):
         raise Unreadable(f"{name} is absent or not a valid UID")
     return uid
 

@@ -134,7 +134,7 @@ def analyse(
     Films of one patient among them are compared, as the service would.
     """
     with _errors_to_exit_code():
-        settings = _load(config, "analyse", quiet=True)
+        settings = _load(config, "analyse", quiet=True, without_file=True)
         from scp.analyse import analyse_files
 
         raise typer.Exit(analyse_files(settings, paths, out, as_json=json))
@@ -153,7 +153,7 @@ def compare(
     Exit code 0, or 1 when the films may not be compared or a film may not be read.
     """
     with _errors_to_exit_code():
-        settings = _load(config, "compare", quiet=True)
+        settings = _load(config, "compare", quiet=True, without_file=True)
         from scp.compare import compare_files
 
         raise typer.Exit(compare_files(settings, current, prior, out, as_json=json))

@@ -156,8 +156,10 @@ class Settings(BaseSettings):
         return {destination.name: destination for destination in self.destinations}
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path, *, needed: bool = True) -> Settings:
     """Return the settings of a configuration file and the environment.
+
+    Where no file is ``needed``, the defaults and the environment are all.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def load_settings(path: Path) -> Settings:
         The file cannot be read, or a key or value in it or in the environment is not right; the
         text names the key, and the nearest right one.
     """
-    content = _read(path)
+    content = _read(path) if needed else {}
     _refuse_unknown("environment variable", os.environ)
     _refuse_unknown("secret", _secrets())
     try:

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -11,7 +11,10 @@ from time import monotonic
 import sqlalchemy as sa
 import structlog
 from pydicom import FileDataset, dcmread
+from pydicom.datadict import keyword_for_tag
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 from pynetdicom.dsutils import split_dataset
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -212,20 +215,20 @@ def read_header(path: Path) -> FileDataset:
     Unreadable
         It is no DICOM file, or breaks off before the pixels.
     """
-    with _parsing():
+    with _parsing(path):
         return dcmread(path, stop_before_pixels=True)
 
 
 def _header(path: Path, zone: tzinfo, now: datetime) -> Header:
     ds = read_header(path)
-    with _parsing():  # pydicom parses a value only when it is asked for
+    with _parsing(path):  # pydicom parses a value only when it is asked for
         identity = identify(ds, zone, now)
         return Header(identity, str(ds.file_meta.TransferSyntaxUID), split_dataset(path)[1])
 
 
 @contextmanager
-def _parsing() -> Iterator[None]:
-    """Turn whatever a parser says of hostile bytes into a refusal."""
+def _parsing(path: Path) -> Iterator[None]:
+    """Turn whatever a parser says of hostile bytes into a refusal that says where it ended."""
     try:
         yield
     except Refused:
@@ -233,7 +236,22 @@ def _parsing() -> Iterator[None]:
     except InvalidDicomError as error:
         raise Unreadable("not a DICOM data set") from error
     except Exception as error:  # it may be anything
-        raise Unreadable(f"the data set cannot be parsed ({type(error).__name__})") from error
+        raise Unreadable(f"the data set cannot be parsed {_after(path)}") from error
+
+
+def _after(path: Path) -> str:
+    """Name the last element that a parser comes to; its value is nobody's business here."""
+    reached: list[BaseTag] = []
+
+    def note(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        reached.append(tag)
+        return False
+
+    with suppress(Exception), path.open("rb") as file:
+        read_partial(file, stop_when=note)
+    if not reached:
+        return "at all"
+    return f"from {reached[-1]} {keyword_for_tag(reached[-1])} on".replace("  ", " ")
 
 
 def _agreed(identity: Identity, request: Request) -> Identity:

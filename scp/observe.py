@@ -22,7 +22,8 @@ from scp.index.counts import Counts, counts
 from scp.index.day import seconds_of
 from scp.index.fetches import Outcome
 from scp.index.heartbeats import FRESH, STARTING
-from scp.index.schema import DeliveryState, FilmState, Heartbeat, Instance
+from scp.index.schema import FilmState, Heartbeat, Instance
+from scp.peer_metrics import association_metric, delivery_metrics
 
 FORGOTTEN = timedelta(days=1)  # a role silent for longer was taken away, and did not just break
 RECENT_FILMS = 1000  # enough for a 95th percentile, few enough to read at every scrape
@@ -138,10 +139,18 @@ def answer_seconds(session: Session, now: datetime) -> list[float]:
 def _receiver(running: list[RoleState], now: datetime) -> Check:
     """Check that somebody takes films."""
     up = [role for role in running if role.role == _RECEIVE and role.up]
+    if up and all(_is_full(role.details) for role in up):
+        most = up[0].details["at_most"]
+        text = f"Senders are told to come back: all {most} associations of each receiver are open."
+        return Check("receiver", False, f"{text} If it lasts, raise [receiver] max_associations.")
     if up:
         return Check("receiver", True, f"Listening: {', '.join(role.name for role in up)}.")
     wrong = f"No film can be received: {_silence(running, _RECEIVE, now)}"
     return Check("receiver", False, f"{wrong}. Start it with 'hilum serve' and read its log.")
+
+
+def _is_full(details: dict[str, Any]) -> bool:
+    return bool(details.get("at_most")) and details.get("associations", 0) >= details["at_most"]
 
 
 def _model(running: list[RoleState], now: datetime) -> Check:
@@ -219,10 +228,11 @@ def _families(
     for reason, number in numbers.not_analysed.items():
         skipped.add_metric([reason], number)
     yield skipped
-    yield from _deliveries(numbers)
+    yield from delivery_metrics(numbers)
     yield CounterMetricFamily(
         "hilum_quarantined", "Objects refused and kept aside.", value=numbers.quarantined
     )
+    yield association_metric(numbers)
     yield from _fetches(numbers)
     oldest = numbers.oldest_unfinished_at
     yield GaugeMetricFamily(
@@ -254,26 +264,6 @@ def _fetches(numbers: Counts) -> Iterator[Metric]:
         "Attempts to fetch priors that failed.",
         value=numbers.failed_fetches,
     )
-
-
-def _deliveries(numbers: Counts) -> Iterator[Metric]:
-    """Return the deliveries, with a zero for each state that none is in, and the warnings."""
-    family = GaugeMetricFamily(
-        "hilum_deliveries", "Results by destination and state.", labels=["destination", "state"]
-    )
-    known = {(count.destination, count.state): count.results for count in numbers.deliveries}
-    for destination in sorted({destination for destination, _ in known}):
-        for state in DeliveryState:
-            family.add_metric([destination, state.value], known.get((destination, state), 0))
-    yield family
-    warned = GaugeMetricFamily(
-        "hilum_deliveries_warned",
-        "Results that a destination took with a warning, by the status of C-STORE.",
-        labels=["destination", "status"],
-    )
-    for count in numbers.warnings:
-        warned.add_metric([count.destination, f"0x{count.status:04X}"], count.results)
-    yield warned
 
 
 def _answer_times(seconds: list[float]) -> Metric:

@@ -19,10 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
+from scp.associations import Tally
 from scp.config import Settings
 from scp.dashboard.settings import DashboardSettings
 from scp.errors import ServiceError
 from scp.index import users
+from scp.index.associations import write_tally
 from scp.index.database import migrate, open_database
 from scp.index.heartbeats import BEAT_S, Role, beat, begin, leave
 from scp.index.nearly import mark_placeholders
@@ -194,10 +196,12 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
             settings.patients,
             settings.zone,
         )
+        tally = Tally()
         receiver = Receiver(
             settings.receiver,
             intake,
             listening,
+            tell=tally.add,
             secondary_captures=settings.gate.accept_secondary_capture,
             moved_by=priors.ae_title if priors.retrieve == "move" else None,
         )
@@ -207,13 +211,20 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
         thread.start()
         details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
         log.info("receiving", **details)
-        beat_until(
-            stop,
-            ground,
-            Role(name, "receive", os.getpid(), details, start_id),
-            every_beat=lambda: _sweep(ground.archive),
-            works=thread.is_alive,
+        role = Role(
+            name,
+            "receive",
+            os.getpid(),
+            details | {"associations": 0, "at_most": settings.receiver.max_associations},
+            start_id,
         )
+
+        def every_beat() -> None:
+            role.details["associations"] = receiver.open_associations
+            _sweep(ground.archive)
+            write_tally(ground.engine, tally, now())
+
+        beat_until(stop, ground, role, every_beat=every_beat, works=thread.is_alive)
         receiver.stop(wait_until)
         log.info("stopped")
 

@@ -32,11 +32,15 @@ def errors_to_exit_code() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def load(config: Path, role: str, *, quiet: bool = False) -> "Settings":
-    """Read the configuration, and begin the log of a role."""
+def load(config: Path, role: str, *, quiet: bool = False, without_file: bool = False) -> "Settings":
+    """Read the configuration, and begin the log of a role.
+
+    ``without_file``: where nobody named a file and this folder has none, the defaults do.
+    """
     from scp import logs
     from scp.config import load_settings
 
-    settings = load_settings(config)
+    missing = without_file and config == CONFIG and not config.exists()
+    settings = load_settings(config, needed=not missing)
     logs.configure_logs(role, quiet=quiet)
     return settings

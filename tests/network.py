@@ -26,6 +26,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive, ArchiveSettings
+from scp.associations import FailedAssociation
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.receiver import Receiver, ReceiverSettings, open_listener
 from scp.index.database import migrate, open_database
@@ -150,6 +151,7 @@ def receiving(
     intake: Intake | None = None,
     secondary_captures: bool = False,
     moved_by: str | None = None,
+    tell: Callable[[FailedAssociation], None] = lambda _: None,
     **settings: object,
 ) -> Iterator[Receiver]:
     """Run a receiver on a port of its own."""
@@ -161,6 +163,7 @@ def receiving(
         listening,
         secondary_captures=secondary_captures,
         moved_by=moved_by,
+        tell=tell,
     )
     thread = threading.Thread(target=receiver.serve)
     thread.start()

@@ -14,29 +14,40 @@ class RawScu:
     """An association on a socket of its own, which may also break the rules."""
 
     def __init__(self, port: int, sop_class: str, syntax: str) -> None:
+        contexts = context(1, sop_class, syntax) + context(3, Verification, syntax)
+        user = item(0x51, struct.pack(">L", 1 << 16)) + item(0x52, b"1.2.3")
         self._sop_class = sop_class
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
-        contexts = _context(1, sop_class, syntax) + _context(3, Verification, syntax)
-        user = _item(0x51, struct.pack(">L", 1 << 16)) + _item(0x52, b"1.2.3")
-        self.send(
-            _pdu(
+        self._ask(
+            port,
+            pdu(
                 1,
                 struct.pack(">HH16s16s32x", 1, 0, b"HILUM".ljust(16), b"RAW".ljust(16))
-                + _item(0x10, b"1.2.840.10008.3.1.1.1")
+                + item(0x10, b"1.2.840.10008.3.1.1.1")
                 + contexts
-                + _item(0x50, user),
-            )
+                + item(0x50, user),
+            ),
         )
+
+    @classmethod
+    def on(cls, port: int, request: bytes) -> "RawScu":
+        """Ask for an association by these very bytes, and have it accepted."""
+        peer = cls.__new__(cls)
+        peer._ask(port, request)
+        return peer
+
+    def _ask(self, port: int, request: bytes) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
+        self.send(request)
         kind, _ = self._receive()
         assert kind == 2, "the association was not accepted"
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def pdv(self, fragment: bytes, control: int, context: int = 1) -> None:
+    def pdv(self, fragment: bytes, control: int, number: int = 1) -> None:
         """Send one fragment. ``control``: 1 command (else data set), 2 the last one."""
-        body = struct.pack(">LBB", len(fragment) + 2, context, control) + fragment
-        self.send(_pdu(4, body))
+        body = struct.pack(">LBB", len(fragment) + 2, number, control) + fragment
+        self.send(pdu(4, body))
 
     def begin_store(self, data: bytes | None, uid: str, sop_class: str | None = None) -> None:
         """Send a C-STORE-RQ and a first piece of its data set; None: it says there is none."""
@@ -61,14 +72,14 @@ class RawScu:
             self.go_on(b"", last=True)
         return self.status()
 
-    def echo(self) -> int:
+    def echo(self, number: int = 3) -> int:
         command = {
             0x0002: Verification.encode(),
             0x0100: struct.pack("<H", 0x0030),
             0x0110: struct.pack("<H", 8),
             0x0800: struct.pack("<H", 0x0101),
         }
-        self.pdv(_command(command), 0x03, context=3)
+        self.pdv(_command(command), 0x03, number)
         return self.status()
 
     def status(self) -> int:
@@ -78,12 +89,12 @@ class RawScu:
         return decode(BytesIO(body[6:]), True, True).Status
 
     def release(self) -> None:
-        self.send(_pdu(5, bytes(4)))
+        self.send(pdu(5, bytes(4)))
         assert self._receive()[0] == 6
         self.close()
 
     def abort(self) -> None:
-        self.send(_pdu(7, bytes(4)))
+        self.send(pdu(7, bytes(4)))
         self.close()
 
     def reset(self) -> None:
@@ -115,17 +126,21 @@ class RawScu:
         return data
 
 
-def _pdu(kind: int, body: bytes) -> bytes:
+def pdu(kind: int, body: bytes) -> bytes:
+    """A PDU of this type (PS3.8 9.3.1)."""
     return struct.pack(">BxL", kind, len(body)) + body
 
 
-def _item(kind: int, body: bytes) -> bytes:
+def item(kind: int, body: bytes) -> bytes:
+    """An item or a sub-item of a PDU."""
     return struct.pack(">BxH", kind, len(body)) + body
 
 
-def _context(number: int, abstract: str, syntax: str) -> bytes:
-    names = _item(0x30, abstract.encode()) + _item(0x40, syntax.encode())
-    return _item(0x20, struct.pack(">B3x", number) + names)
+def context(number: int, abstract: str, *syntaxes: str) -> bytes:
+    """A presentation context of a request (PS3.8 9.3.2.2)."""
+    names = item(0x30, abstract.encode())
+    names += b"".join(item(0x40, syntax.encode()) for syntax in syntaxes)
+    return item(0x20, struct.pack(">B3x", number) + names)
 
 
 def _command(elements: dict[int, bytes]) -> bytes:

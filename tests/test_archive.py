@@ -130,7 +130,7 @@ def test_the_bytes_and_the_name_are_on_the_disk_before_a_film_is_kept(archive, m
 @pytest.mark.parametrize(
     "text",
     [
-        *("", None, "../..", "1.2/../../etc", "1.2\n3", "1..2", "01.2", "1.2.x", "1.2\x00", "1 2"),
+        *("", None, "../..", "1.2/../../etc", "1.2\n3", "1..2", "1.2.", "1.2.x", "1.2\x003", "1 2"),
         *(".", "..", "/", ["1.2", "1.3"], "1." * 32 + "1.2"),
     ],
 )
@@ -139,13 +139,18 @@ def test_what_is_no_valid_uid_is_refused_and_never_part_of_a_path(text):
         valid_uid(text, "StudyInstanceUID")
 
 
+@pytest.mark.parametrize("text", ["1.2.0345", "01.2", "1.2\0", "1.2 "])
+def test_a_uid_that_scanners_make_and_pacs_keep_is_taken(text):
+    assert valid_uid(text, "x") == text.strip("\0 ")
+
+
 @given(st.text(alphabet="0123456789./\\\n\x00 abc-", max_size=70))
 def test_whatever_passes_as_a_uid_is_one_plain_folder_name(text):
     try:
         uid = valid_uid(text, "x")
     except Unreadable:
         return
-    assert uid == text.strip()
+    assert uid == text.strip("\0 ").strip()
     assert set(uid) <= set("0123456789.")
     assert uid not in (".", "..")
     assert 0 < len(uid) <= 64

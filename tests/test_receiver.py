@@ -171,8 +171,10 @@ def test_a_peer_whose_host_cannot_be_looked_up_lets_nobody_in(ground, host):
 
 def test_a_peer_list_that_breaks_lets_nobody_in(ground):
     with receiving(ground) as receiver:
-        receiver.settings = None
-        assert rejection(port_of(receiver)) == (1, 1, 3)
+        receiver.callers.peers = [None]
+        assert echo(port_of(receiver)) is None
+        receiver.callers.peers = []
+        assert echo(port_of(receiver)) == SUCCESS
 
 
 @pytest.mark.parametrize(

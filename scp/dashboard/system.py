@@ -14,9 +14,11 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
 from scp import observe
+from scp.associations import ADVICE
 from scp.dashboard.page import NotHere
 from scp.dashboard.site import Site
 from scp.index import day
+from scp.index.associations import latest_failed
 from scp.index.day import Hour
 
 # what a fault is most often asked about
@@ -34,6 +36,9 @@ _LIBRARIES = (
 )
 # of the drawing of the hours, in its own units
 _BAR, _HEIGHT = 24, 120
+
+
+_FEW = 20  # kinds of associations that came to nothing
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def router(site: Site) -> APIRouter:
                 seconds=day.seconds_of(observe.answer_seconds(session, now)),
                 ended=day.ended(session, now),
                 space=day.space(session),
+                failed=[(row, ADVICE[row.failed.reason]) for row in latest_failed(session, _FEW)],
                 disk=_disk(site.archive.data_dir),
                 reserve=site.archive.reserve_bytes,
                 database=_database(session),

@@ -173,7 +173,7 @@ def _is_readable(made: Negotiation, item: bytes) -> bool:
             read.decode(item)
             read.to_primitive()
             return True
-    except Exception:
+    except Exception:  # whatever it is, the association does without this item
         pass
     made.oddities.append(f"user information item 0x{item[0]:02X} ignored")
     return False

@@ -71,6 +71,13 @@ def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:
     )
 
 
+def is_known_address(peers: Sequence[Peer], address: str) -> bool:
+    """Return whether a caller's address is that of a peer; without any peer, of this machine."""
+    if not peers:
+        return ipaddress.ip_address(_plain(address)).is_loopback
+    return any(_plain(address) in _addresses(peer.host) for peer in peers)
+
+
 def _addresses(host: str) -> set[str]:
     """Return a host's addresses; looked up each time, because names move."""
     try:

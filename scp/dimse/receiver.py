@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,14 +25,15 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from scp.dimse.peers import TRANSFER_SYNTAXES, AETitle, Peer, is_known
+from scp.associations import FailedAssociation
+from scp.dimse.callers import Callers
+from scp.dimse.peers import TRANSFER_SYNTAXES, AETitle, Peer
+from scp.dimse.server import InheritedServer
 from scp.errors import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Refused
 from scp.intake import Intake, Request
 
 log = structlog.get_logger(__name__)
 
-# A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
-_UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 _PDU_BYTES = 131072  # the largest that DCMTK uses; small ones cost a round of Python each
 
 
@@ -62,37 +62,6 @@ class ReceiverSettings(BaseModel):
     peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
 
 
-class _InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
-    """A server on a socket that is already listening, and that others may listen on too."""
-
-    socket: Any  # of the module's name: a socket.socket
-
-    def __init__(self, *args: Any, listening: socket.socket, **kwargs: Any) -> None:
-        self._listening = listening
-        super().__init__(*args, **kwargs)
-
-    def server_bind(self) -> None:
-        """Take the socket as it is."""
-        self.socket.close()
-        self.socket = self._listening
-        # two processes may wake for one connection: who comes second must not wait
-        self.socket.setblocking(False)
-        self.server_address = self.socket.getsockname()
-
-    def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection; a peer that falls silent within a PDU must not hold a thread."""
-        connection, address = super().get_request()
-        connection.settimeout(self.ae.network_timeout)
-        return connection, address
-
-    def server_activate(self) -> None:
-        """Do nothing: it is listening."""
-
-    def server_close(self) -> None:
-        """Close our handle; a shutdown would end the others' listening too."""
-        self.socket.close()
-
-
 def open_listener(host: str, port: int) -> socket.socket:
     """Return a listening socket; connections queue from now on. Raises OSError.
 
@@ -113,7 +82,7 @@ class Receiver:
     """Answers C-ECHO and C-STORE on a listening socket until it is stopped.
 
     ``moved_by`` is the PACS that sends here what hilum asks of it by C-MOVE; None when it is not
-    asked.
+    asked. ``tell`` is called for each association that came to nothing.
     """
 
     def __init__(
@@ -124,6 +93,7 @@ class Receiver:
         *,
         secondary_captures: bool,
         moved_by: str | None = None,
+        tell: Callable[[FailedAssociation], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.intake = intake
@@ -132,17 +102,24 @@ class Receiver:
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(intake.archive.incoming)  # where pynetdicom puts those files
         self.ae = self._entity()
+        self.callers = Callers(settings.peers, settings.ae_title, tell)
         self._server: ThreadedAssociationServer = self.ae.make_server(
             listening.getsockname()[:2],
             evt_handlers=[
-                (evt.EVT_REQUESTED, self._on_requested),
+                *self.callers.handlers,
                 (evt.EVT_C_STORE, self._on_store),
                 (evt.EVT_CONN_CLOSE, self._on_closed),
             ],
-            server_class=_InheritedServer,
+            server_class=InheritedServer,
             listening=listening,
+            callers=self.callers,
         )
         self.ae._servers.append(self._server)  # as AE.start_server does: shutdown() expects it
+
+    @property
+    def open_associations(self) -> int:
+        """How many associations are open now."""
+        return len(self.ae.active_associations)
 
     def serve(self) -> None:
         """Accept associations until `stop` is called from another thread."""
@@ -153,6 +130,7 @@ class Receiver:
 
         An A-ABORT to a peer that is silent within a PDU would wait for it.
         """
+        self.callers.stopping = True
         self._server.shutdown()
         wait(lambda: not self.ae.active_associations)
         for association in self.ae.active_associations:
@@ -160,7 +138,6 @@ class Receiver:
 
     def _entity(self) -> AE:
         ae = AE(ae_title=self.settings.ae_title)
-        ae.require_called_aet = True
         ae.maximum_associations = self.settings.max_associations
         ae.maximum_pdu_size = _PDU_BYTES
         ae.network_timeout = self.settings.timeout_s
@@ -169,21 +146,6 @@ class Receiver:
         for sop_class in accepted_sop_classes(secondary_captures=self.secondary_captures):
             ae.add_supported_context(sop_class, TRANSFER_SYNTAXES)
         return ae
-
-    def _on_requested(self, event: evt.Event) -> None:
-        """Reject who is not known."""
-        caller = event.assoc.requestor
-        title = str(caller.primitive.calling_ae_title or "").strip()
-        try:
-            known = is_known(self.settings.peers, title, caller.address)
-        except Exception:  # pynetdicom would log it and let everybody in
-            log.exception("peer not looked up")
-            known = False
-        if known:
-            return
-        log.warning("unknown peer rejected", calling_ae_title=title, address=caller.address)
-        event.assoc.acse.send_reject(*_UNKNOWN_CALLER)
-        event.assoc.kill()  # returns once the rejection is out: else the socket closes before
 
     def _on_store(self, event: evt.Event) -> int:
         """Take one object in; answer with the status that says what became of it."""
@@ -236,7 +198,8 @@ def _hang_up(association: Association) -> None:
 
 def _printable(value: object) -> str:
     """Return a UID as the network brought it, safe to log and to keep in any database."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in str(value))
+    text = str(value).strip("\0 ")
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 def accepted_sop_classes(*, secondary_captures: bool) -> tuple[UID, ...]:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import code_to_category
 
 from scp.dimse.deadline import GRACE_S, Deadline, Remote, too_late
+from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import AssociationRejected, DeadlinePassed, NothingAccepted, PeerUnreachable
 
 # what is asked and answered names patients: pynetdicom is not to write it to any log
@@ -152,7 +153,7 @@ def _associate(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
     handlers: list[tuple[object, Callable[[evt.Event], object]]],
 ) -> Association:
-    ae = AE(ae_title=calling_ae_title)
+    ae = RequestingAE(ae_title=calling_ae_title)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = deadline.remaining_s
     ae.network_timeout = deadline.seconds
     try:
@@ -169,6 +170,8 @@ def _associate(
         raise PeerUnreachable(
             f"{remote.host} cannot be looked up: {type(error).__name__}; check [priors] host"
         ) from error
+    except Exception as error:  # pynetdicom on an acceptance that it did not expect
+        raise _not_understood(remote) from error
     if not association.is_established:
         raise _why_not(association, remote, calling_ae_title, deadline)
     # from here on it bounds only how long we wait for the peer after A-RELEASE-RQ and A-ABORT
@@ -180,8 +183,7 @@ def _why_not(
     association: Association, remote: Remote, calling_ae_title: str, deadline: Deadline
 ) -> Exception:
     """Return the error that says why there is no association."""
-    if association.is_rejected:
-        answer = association.acceptor.primitive
+    if (answer := layer_of(association).rejection) is not None:
         remedy = _REMEDIES.get(answer.diagnostic) if answer.result_source == 1 else None
         return AssociationRejected(
             f"{remote} rejected the association asked for by {calling_ae_title}:"
@@ -191,10 +193,21 @@ def _why_not(
         return nothing_accepted(
             remote, [cx.abstract_syntax for cx in association.rejected_contexts]
         )
+    if layer_of(association).end is End.MALFORMED:
+        return _not_understood(remote)
+    if layer_of(association).end is End.PEER_ABORTED:
+        return PeerUnreachable(f"{remote} aborted the association: ask its log why")
     if deadline.passed:
         return too_late(remote, deadline)
     return PeerUnreachable(
         f"{remote} does not answer: is it running, and are [priors] host and port right?"
+    )
+
+
+def _not_understood(remote: Remote) -> PeerUnreachable:
+    return PeerUnreachable(
+        f"{remote} answered with something that is no DICOM as hilum can read it: is another"
+        " service on [priors] port?"
     )
 
 

@@ -214,8 +214,7 @@ _REJECTIONS = {
 
 def _why_not(association: Association) -> Outcome:
     """Return why there is no association."""
-    if association.is_rejected:
-        answer = association.acceptor.primitive
+    if (answer := layer_of(association).rejection) is not None:
         cause = _REJECTIONS.get((answer.result_source, answer.diagnostic), Cause.REJECTED)
         return Outcome.of(cause, answer.reason_str if cause is Cause.REJECTED else "")
     if not layer_of(association).connected:

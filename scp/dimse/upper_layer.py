@@ -18,14 +18,14 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
 from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.pdu_primitives import A_P_ABORT
+from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
 from pynetdicom.transport import AssociationSocket
 
-from scp.dimse.negotiation import Negotiation, read_negotiation
+from scp.dimse.negotiation import MalformedPDU, Negotiation, read_negotiation, titles
 
 _NEGOTIATION = (0x01, 0x02)
 _ANSWERS = (0x01, 0x02, 0x03)  # whose values are checked while they are read
-_P_DATA = 0x04
+_REJECTION, _P_DATA = 0x03, 0x04
 _MOST_BYTES = {_P_DATA: 1 << 28} | dict.fromkeys(_NEGOTIATION, 1 << 20)
 _SMALL = 64  # bytes; what the other PDUs may have at most, with room for what nobody needs
 _DRAINED = 1 << 20
@@ -64,7 +64,7 @@ class _States(StateMachine):  # type: ignore[misc]
             return
         try:
             super().do_action(event)
-        except Exception:
+        except Exception:  # pynetdicom on values that it did not expect
             self.dul.give_up()
             return
         if before == "Sta2" and self.current_state == "Sta1":
@@ -84,6 +84,14 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         Whether the peer has sent anything.
     negotiation
         The peer's request or acceptance, once it came.
+    rejection
+        A peer's A-ASSOCIATE-RJ; pynetdicom itself misses one that comes at once.
+    titles
+        Called and calling AE title of a request, as far as it could be read.
+    detail
+        What was wrong with what the peer sent; "" when nothing was.
+    told
+        Whether somebody was told that the association came to nothing.
     """
 
     def __init__(self, assoc: Association) -> None:
@@ -92,6 +100,10 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.end: End | None = None
         self.connected = self.heard = False
         self.negotiation = Negotiation()
+        self.rejection: A_ASSOCIATE | None = None
+        self.titles = ("", "")
+        self.detail = ""
+        self.told = False
 
     def note(self, end: End) -> None:
         """Keep what came first: the rest follows from it."""
@@ -115,6 +127,10 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.artim_timer.stop()
         self.kill_dul()
 
+    def _is_transport_event(self) -> bool:
+        """Read on only when what was read has been acted on: it may have ended everything."""
+        return self.event_queue.empty() and bool(super()._is_transport_event())
+
     def _read_pdu_data(self) -> None:
         """Read one PDU; queue the event that it is (PS3.8 9.2.1)."""
         try:
@@ -124,7 +140,8 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
             self.event_queue.put("Evt17")
         except OSError:
             self.event_queue.put("Evt17")
-        except Exception:
+        except Exception as error:  # whatever is wrong with the bytes
+            self.detail = str(error) if isinstance(error, MalformedPDU) else "it cannot be read"
             self.event_queue.put("Evt19")
 
     def _read(self) -> str:
@@ -134,8 +151,10 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         if len(head) < 6:
             return "Evt17"
         kind, length = struct.unpack(">BxL", head)
-        if not 1 <= kind <= 7 or length > _MOST_BYTES.get(kind, _SMALL):
-            return "Evt19"
+        if not 1 <= kind <= 7:
+            raise MalformedPDU(f"no PDU begins with 0x{kind:02X}: it is not DICOM")
+        if length > _MOST_BYTES.get(kind, _SMALL):
+            raise MalformedPDU(f"a PDU of type {kind} and of {length} bytes")
         body = self.socket.recv(length)
         if len(body) < length:
             return "Evt17"
@@ -146,13 +165,15 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
         data = bytes(bytestream)
         if data[0] in _NEGOTIATION:
+            self.titles = titles(data)
             self.negotiation = read_negotiation(data)
             data = self.negotiation.data
         elif data[0] == _P_DATA:
             data = _renumbered(data, self.negotiation.context_ids)
         pdu, event = super()._decode_pdu(bytearray(data))
         if data[0] in _ANSWERS:
-            pdu.to_primitive()  # raises here, where it can be answered
+            primitive = pdu.to_primitive()  # raises here, where it can be answered
+            self.rejection = primitive if data[0] == _REJECTION else None
         return pdu, event
 
     def _send(self, pdu: Any) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from scp.index.associations import failed_by_reason
 from scp.index.schema import (
     Delivery,
     DeliveryState,
@@ -50,6 +51,7 @@ class Counts:
     deliveries: tuple[DestinationCount, ...]
     warnings: tuple[WarningCount, ...]
     quarantined: int
+    failed_associations: dict[str, int]
     fetches: dict[str, int]
     failed_fetches: int
     oldest_unfinished_at: datetime | None
@@ -96,6 +98,7 @@ def counts(session: Session) -> Counts:
         deliveries=tuple(DestinationCount(*row) for row in deliveries),
         warnings=warnings(session),
         quarantined=session.scalar(select(func.count()).select_from(Quarantined)) or 0,
+        failed_associations=failed_by_reason(session),
         fetches=dict(session.execute(by_fetch).all()),
         failed_fetches=session.scalar(select(func.sum(PriorFetch.failures))) or 0,
         oldest_unfinished_at=session.scalar(oldest),

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from scp.index import people  # noqa: F401 -- its tables
+from scp.index import associations, people  # noqa: F401 -- their tables
 from scp.index.schema import Base
 
 context.configure(

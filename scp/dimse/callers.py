@@ -1,0 +1,161 @@
+"""Who may associate with us, and what is told of associations that come to nothing."""
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from scp.associations import FailedAssociation, Reason
+from scp.dimse.peers import Peer, is_known, is_known_address
+from scp.dimse.strangers import Strangers
+from scp.dimse.upper_layer import End, layer_of
+
+log = structlog.get_logger(__name__)
+
+# A-ASSOCIATE-RJ: permanent, by the service user, calling or called AE title not recognized
+# (PS3.8 9.3.4)
+_UNKNOWN_CALLER, _WRONG_CALLED_TITLE = (0x01, 0x01, 0x03), (0x01, 0x01, 0x07)
+_REASONS = {
+    End.MALFORMED: Reason.MALFORMED,
+    End.PEER_ABORTED: Reason.ABORTED,
+    End.CLOSED: Reason.BROKEN,
+    End.SILENT: Reason.TIMED_OUT,
+}
+# Result of a presentation context in an A-ASSOCIATE-AC (PS3.8 Table 9-18)
+_NOT_TAKEN = {0x03: "not taken", 0x04: "in none of its transfer syntaxes"}
+
+
+class Callers:
+    """Lets in who is known, and tells of each association that comes to nothing, once.
+
+    Parameters
+    ----------
+    peers
+        Who may send; none: only this machine.
+    ae_title
+        What we are to be called.
+    tell
+        Called for each association that came to nothing; from any thread.
+    """
+
+    def __init__(
+        self, peers: Sequence[Peer], ae_title: str, tell: Callable[[FailedAssociation], None]
+    ) -> None:
+        self.peers = peers
+        self.ae_title = ae_title
+        self.stopping = False
+        self._tell = tell
+        self._strangers = Strangers()
+
+    @property
+    def handlers(self) -> list[tuple[Any, Callable[[evt.Event], None]]]:
+        """What to bind to the server's associations."""
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_ABORTED, self._on_aborted),
+            (evt.EVT_CONN_CLOSE, self._on_closed),
+        ]
+
+    def admits(self, address: str) -> bool:
+        """Say whether somebody who is known has this address; nobody else gets an association."""
+        return is_known_address(self.peers, address)
+
+    def turn_away(self, connection: socket.socket, address: str) -> None:
+        """Reject the request of somebody whose address no peer has."""
+        named = self._strangers.turn_away(connection)
+        if named is None:
+            return
+        called, calling = named
+        others = [peer.host for peer in self.peers if peer.ae_title == calling]
+        detail = "no peer has this address"
+        if others:
+            detail += f"; {calling} is entered with host {', '.join(others)}"
+        self._failed(FailedAssociation(Reason.UNKNOWN_CALLER, calling, called, address, detail))
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Reject who is not known, or calls somebody else."""
+        association = event.assoc
+        request = association.requestor.primitive
+        if association.is_aborted or not isinstance(request, A_ASSOCIATE):
+            return
+        calling, called = str(request.calling_ae_title), str(request.called_ae_title)
+        try:
+            known = is_known(self.peers, calling.strip(), association.requestor.address)
+        except Exception:  # pynetdicom would log it and let everybody in
+            log.exception("peer not looked up")
+            known = False
+        if not known:
+            detail = "a peer has this address, under another AE title"
+            self._reject(association, Reason.UNKNOWN_CALLER, detail, _UNKNOWN_CALLER)
+        elif called.strip() != self.ae_title:
+            detail = f"we are {self.ae_title}"
+            self._reject(association, Reason.WRONG_CALLED_TITLE, detail, _WRONG_CALLED_TITLE)
+        elif oddities := layer_of(association).negotiation.oddities:
+            where = association.requestor.address
+            log.info("odd association request", **_names(association, where), oddities=oddities)
+
+    def _reject(
+        self, association: Association, reason: Reason, detail: str, how: tuple[int, int, int]
+    ) -> None:
+        self._told(association, reason, detail)
+        association.acse.send_reject(*how)
+        association.kill()  # returns once the rejection is out: else the socket closes before
+
+    def _on_rejected(self, event: evt.Event) -> None:
+        """Tell of what pynetdicom rejects by itself: one association too many."""
+        limit = event.assoc.ae.maximum_associations
+        self._told(event.assoc, Reason.LOCAL_LIMIT, f"{limit} at once in one process")
+
+    def _on_established(self, event: evt.Event) -> None:
+        if event.assoc.accepted_contexts:
+            return
+        refused = (
+            f"{UID(str(cx.abstract_syntax)).name} {_NOT_TAKEN.get(cx.result, 'not taken')}"
+            for cx in event.assoc.rejected_contexts
+        )
+        detail = "; ".join(dict.fromkeys(refused))
+        self._told(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
+
+    def _on_aborted(self, event: evt.Event) -> None:
+        end = layer_of(event.assoc).end
+        # without an end that the peer set, it is we who gave it up for its silence
+        self._told(event.assoc, _REASONS[end] if end else Reason.TIMED_OUT)
+
+    def _on_closed(self, event: evt.Event) -> None:
+        """Tell of what ended before there was an association; a look at the port is nothing."""
+        layer = layer_of(event.assoc)
+        if layer.end is None or (layer.end is End.CLOSED and not layer.heard):
+            return
+        self._told(event.assoc, _REASONS[layer.end])
+
+    def _told(self, association: Association, reason: Reason, detail: str = "") -> None:
+        """Tell of an association, the first time that there is something to tell."""
+        layer = layer_of(association)
+        if layer.told or association.is_released or self.stopping:
+            return
+        layer.told = True
+        names = _names(association, association.requestor.address)
+        self._failed(FailedAssociation(reason, **names, detail=detail or layer.detail))
+
+    def _failed(self, failed: FailedAssociation) -> None:
+        log.warning(
+            "association failed",
+            reason=failed.reason.value,
+            calling_ae_title=failed.calling_ae_title,
+            called_ae_title=failed.called_ae_title,
+            address=failed.address,
+            detail=failed.detail,
+        )
+        self._tell(failed)
+
+
+def _names(association: Association, address: str) -> dict[str, str]:
+    called, calling = layer_of(association).titles
+    return {"calling_ae_title": calling, "called_ae_title": called, "address": address}

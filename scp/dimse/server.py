@@ -1,0 +1,70 @@
+"""A server on a socket that is already listening, and that others may listen on too."""
+
+import socket
+from typing import Any
+
+import structlog
+from pynetdicom.association import Association
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from scp.dimse.callers import Callers
+from scp.dimse.upper_layer import use_upper_layer
+
+log = structlog.get_logger(__name__)
+
+
+class _Handler(RequestHandler):  # type: ignore[misc]
+    """Looks at the address before a connection becomes an association."""
+
+    server: "InheritedServer"
+
+    def handle(self) -> None:
+        """Turn strangers away, and begin an association with all others."""
+        address = str(self.client_address[0])
+        if self.server.callers.admits(address):
+            super().handle()
+        else:
+            self.server.callers.turn_away(self.request, address)
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        use_upper_layer(association)
+        return association
+
+
+class InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
+    """Accepts on a socket that it was given; a shutdown ends nobody else's listening."""
+
+    socket: Any  # of the module's name: a socket.socket
+
+    def __init__(
+        self, *args: Any, listening: socket.socket, callers: Callers, **kwargs: Any
+    ) -> None:
+        self._listening = listening
+        self.callers = callers
+        super().__init__(*args, request_handler=_Handler, **kwargs)
+
+    def server_bind(self) -> None:
+        """Take the socket as it is."""
+        self.socket.close()
+        self.socket = self._listening
+        # two processes may wake for one connection: who comes second must not wait
+        self.socket.setblocking(False)
+        self.server_address = self.socket.getsockname()
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; a peer that falls silent within a PDU must not hold a thread."""
+        connection, address = super().get_request()
+        connection.settimeout(self.ae.network_timeout)
+        return connection, address
+
+    def handle_error(self, *_: Any) -> None:
+        """Log what kept a connection from becoming an association; it is closed."""
+        log.exception("connection not served")
+
+    def server_activate(self) -> None:
+        """Do nothing: it is listening."""
+
+    def server_close(self) -> None:
+        """Close our handle; a shutdown would end the others' listening too."""
+        self.socket.close()

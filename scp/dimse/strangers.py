@@ -1,0 +1,69 @@
+"""Callers from addresses that no peer has: told so, and never given one of the associations."""
+
+import socket
+import struct
+from contextlib import suppress
+from threading import BoundedSemaphore
+from time import monotonic, sleep
+
+from scp.dimse.negotiation import A_ASSOCIATE_RQ, titles
+
+_PATIENCE_S = 5.0  # for the whole of a request
+# pynetdicom as requestor takes a rejection that comes sooner for a failed connection
+_PAUSE_S = 0.1
+_AT_ONCE = 20  # more than these are hung up on without a word
+_TITLES_END = 74  # bytes of an A-ASSOCIATE-RQ before its items
+_MOST_BYTES = 1 << 17
+# A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
+_REJECTION = struct.pack(">BxLxBBB", 0x03, 4, 0x01, 0x01, 0x03)
+
+
+class Strangers:
+    """Turns callers away; some at once, so that they hold up nobody."""
+
+    def __init__(self) -> None:
+        self._free = BoundedSemaphore(_AT_ONCE)
+
+    def turn_away(self, connection: socket.socket) -> tuple[str, str] | None:
+        """Reject a request and close; return called and calling AE title as far as they came.
+
+        None: it closed without a word, as a look at the port does.
+        """
+        with connection:
+            if not self._free.acquire(blocking=False):
+                return "", ""
+            try:
+                return _reject(connection)
+            except OSError:
+                return "", ""
+            finally:
+                self._free.release()
+
+
+def _reject(connection: socket.socket) -> tuple[str, str] | None:
+    deadline = monotonic() + _PATIENCE_S
+    data = _read(connection, _TITLES_END, deadline)
+    if not data:
+        return None
+    if len(data) < _TITLES_END or data[0] != A_ASSOCIATE_RQ:
+        return "", ""
+    (length,) = struct.unpack(">L", data[2:6])
+    _read(connection, min(6 + length - len(data), _MOST_BYTES), deadline)
+    sleep(_PAUSE_S)
+    connection.sendall(_REJECTION)
+    connection.shutdown(socket.SHUT_WR)
+    with suppress(OSError):  # until it hangs up: a closing before that may overtake the rejection
+        _read(connection, 1, deadline)
+    return titles(data)
+
+
+def _read(connection: socket.socket, size: int, deadline: float) -> bytes:
+    """Read until ``size`` bytes are there, the other side closes, or time is up."""
+    data = b""
+    while len(data) < size and (left := deadline - monotonic()) > 0:
+        connection.settimeout(left)
+        more = connection.recv(size - len(data))
+        if not more:
+            break
+        data += more
+    return data
