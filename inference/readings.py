@@ -43,7 +43,7 @@ class Discrimination(_Frozen):
 
     ``auc`` is the share of pairs, one film with and one without the finding and both of one
     source, that are in the right order; ``low`` and ``high`` are its 95 % interval. None where
-    no such pair is known.
+    no such pair is known; no interval where too few films have the finding.
     """
 
     films: int = Field(ge=0, description="that did not teach")

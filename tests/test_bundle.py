@@ -52,6 +52,18 @@ def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
     assert "not a medical device" in (bundle.folder / CARD).read_text()
 
 
+def test_the_shipped_bundle_states_what_films_that_did_not_teach_say_of_each_finding():
+    readings = load_bundle(default_bundle()).metadata.hilum.readings
+    assert all(reading.unseen.films > 1000 for reading in readings.values())
+    assert not readings["Hernia"].assessed  # nobody could tell by so few films
+    boxed = {label: reading.maps for label, reading in readings.items() if reading.maps}
+    assert len(boxed) == 8  # of these NIH's radiologists drew boxes
+    for found in boxed.values():
+        controls = (found.random_box, found.mean_map, found.other_film)
+        assert not found.verified or found.pointing > max(controls)
+    assert readings["Pneumonia"].prevalence == pytest.approx(0.0128, abs=1e-4)  # as NIH's
+
+
 def test_the_network_comes_ready_to_infer_in_float32(tiny_bundle):
     network = load_bundle(tiny_bundle).network()
     assert not network.training

@@ -161,6 +161,14 @@ def test_a_network_that_knows_the_finding_is_assessed():
     assert macro(found) == found[FIRST].auc
 
 
+def test_a_finding_of_a_few_films_has_no_interval_and_is_not_assessed():
+    scores, records = confounded("finding")
+    few = [replace(one, labels=(int(k < 4), *[0] * 13)) for k, one in enumerate(records)]
+    scores[:4] = 9.0  # all of the few are told apart, by luck
+    found = discrimination(scores, few)[FIRST]
+    assert (found.positives, found.auc, found.low, found.assessed) == (4, 1.0, None, False)
+
+
 def test_a_finding_that_no_unseen_film_has_is_not_assessed():
     scores, records = confounded("finding")
     assert discrimination(scores, records)[SECOND] == Discrimination(films=300, positives=0)

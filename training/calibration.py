@@ -53,7 +53,8 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
             slope=slopes[k],
             intercept=intercepts[k],
             threshold=operating_point(probabilities[labels[:, k] < 0.5, k]),
-            prevalence=labels[:, k].mean(),
+            # of a finding that none of the films has: what Platt's targets assume, not 0
+            prevalence=max(float(labels[:, k].mean()), 1 / (len(labels) + 2)),
             reliability=reliability(probabilities[:, k], labels[:, k]),
         )
         for k, label in enumerate(LABELS)

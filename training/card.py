@@ -122,8 +122,10 @@ def _readings(hilum: Hilum) -> list[str]:
 
 def _told_apart(reading: Reading) -> str:
     found = reading.unseen
-    if found is None or found.auc is None:
-        return "not measured" if found is None else "not assessed"
+    if found is None:
+        return "not measured"
+    if found.low is None:
+        return f"not assessed: {found.positives} films with it"
     said = f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
     return said if found.assessed else f"{said}: not assessed"
 

@@ -22,6 +22,7 @@ from training.statistics import (
     share,
 )
 
+FEWEST = 10  # films with the finding; fewer give no interval
 SHARP_PX = 1024  # of the films that are judged: resolution goes with source, source with label
 
 
@@ -94,6 +95,8 @@ def _judged(value: float, drawn: Doubles, positive: Flags) -> Discrimination:
     found = estimate(value, drawn)
     if np.isnan([found.value, found.low, found.high]).any():
         return Discrimination(**count)
+    if count["positives"] < FEWEST:  # a bootstrap of a few films repeats them: too narrow
+        return Discrimination(**count, auc=round(found.value, 4))
     return Discrimination(
         **count,
         auc=round(found.value, 4),

@@ -62,7 +62,9 @@ class Verdicts:
 
 
 def _told(found: Discrimination) -> tuple[str, ...]:
-    auc = "-" if found.auc is None else f"{found.auc:.3f} ({found.low:.3f} to {found.high:.3f})"
+    auc = "-" if found.auc is None else f"{found.auc:.3f}"
+    if found.low is not None:
+        auc += f" ({found.low:.3f} to {found.high:.3f})"
     verdict = "assessed" if found.assessed else "not assessed"
     return str(found.films), str(found.positives), auc, verdict
 
