@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from scipy.ndimage import binary_propagation
 
 from inference.decoding import NotAFilm, StoredPixels
 from inference.findings import FloatArray
 from inference.header import items, number, numbers, text, value
+from inference.padding import kept_from_view
 
 # a window or VOI LUT is taken to be meant for this film when it shows this share of the exposed
 # field neither black nor white, and spreads it over this share of the grey scale
@@ -96,7 +96,7 @@ def displayed(
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
         image. And what made the greys: a window, or the file's first VOI LUT.
     """
-    occluded = _kept_from_view(stored, ds, occluded)
+    occluded = kept_from_view(stored, ds, occluded)
     table, chosen = _table(stored, photometric, ds, occluded)
     film: FloatArray = table.astype(np.float32)[_patterns(stored)]
     if occluded is not None:
@@ -111,7 +111,7 @@ def greys(
     occluded: npt.NDArray[np.bool_] | None = None,
 ) -> Greys:
     """Keep every value, with the greys that `displayed` gives them."""
-    occluded = _kept_from_view(stored, ds, occluded)
+    occluded = kept_from_view(stored, ds, occluded)
     table, _ = _table(stored, photometric, ds, occluded)
     patterns = _patterns(stored)
     order = np.arange(table.size, dtype=patterns.dtype)
@@ -159,38 +159,6 @@ def _modality(values: npt.NDArray[np.float64], ds: Dataset) -> npt.NDArray[np.fl
             return lut.look_up(values)
     slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
     return values * (slope or 1.0) + (intercept or 0.0)
-
-
-def _kept_from_view(
-    stored: StoredPixels, ds: Dataset, shutter: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_] | None:
-    """Return what is no film (rows, columns): behind the shutter, or padding; None where all is.
-
-    Padding (PS3.3 C.7.5.1.1.2) hangs together with the border: a dense bone or a pacemaker may
-    have the same value, and is no hole.
-    """
-    first = number(ds, "PixelPaddingValue")
-    if first is None:
-        return shutter
-    last = number(ds, "PixelPaddingRangeLimit")
-    ends = (_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
-    low, high = sorted(ends)
-    padded = (stored >= low) & (stored <= high)
-    edge = np.zeros_like(padded)
-    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        edge[side] = padded[side]
-    if not edge.any():
-        return shutter
-    padded = np.asarray(binary_propagation(edge, mask=padded), dtype=np.bool_)
-    return padded if shutter is None else padded | shutter
-
-
-def _as_stored(value: float, dtype: np.dtype[Any]) -> float:
-    """Return a value as pixels of a type have it: 63536 as US is -2000 in a signed film."""
-    limits = np.iinfo(dtype)
-    if limits.min <= value <= limits.max:
-        return value
-    return (value - limits.min) % 2.0 ** (8 * dtype.itemsize) + limits.min
 
 
 def _exposed_field(

@@ -4,37 +4,31 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import tzinfo
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from inference.acquisition import AcquisitionTime, acquisition_time, interval, is_earlier
+from inference.acquisition import AcquisitionTime, interval
 from inference.colours import Rgb
 from inference.comparison import Comparison
 from inference.drawing import Caption, draw_comparison, since
 from inference.film import PICTURES
 from inference.findings import FINDINGS
 from inference.gate import Refusal
-from inference.header import text
 from inference.plates import draw_plates, film_plates, heat_plates
 from inference.settings import DrawingSettings
 from inference.statements import NOT_VERIFIED, percent
 from scp.commands import NOT_A_DEVICE, progress
 from scp.config import Settings
-from scp.errors import ConfigError, HilumError, Refused
-from scp.index.received import person_of, usable_patient
+from scp.errors import ConfigError, Refused
 from scp.intake import read_header
+from scp.opened_pair import CannotCompare, captions_of, limits_between
 from scp.part10 import copy_as_part10
-from scp.person import STATES, contradiction
 from scp.reading import Opened, Read, Reader, open_picture
-from scp.repeats import is_within_exposure, repeat_sentence
 from scp.results.identity import Product
-from scp.roles import now
 from scp.worker import open_reader
 
 PANEL, CURRENT, PRIOR = "comparison.png", "current.png", "prior.png"
@@ -42,10 +36,6 @@ STRUCTURAL, HEATMAPS, FACTS = "structural.png", "heatmaps.png", "comparison.json
 WRITTEN = (PANEL, CURRENT, PRIOR, STRUCTURAL, HEATMAPS, FACTS)
 
 PLATE, HEAT_PLATE = 1200, 800  # units of 1/1500 of the long edge of the panel
-
-
-class CannotCompare(HilumError):
-    """The two files are not compared; the text says why, and which of them it is about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,57 +138,6 @@ def _open(reader: Reader, path: Path) -> Opened:
     if isinstance(opened, Refusal):
         raise CannotCompare(f"{path} is not read: {opened.detail}")
     return opened
-
-
-def limits_between(current: Opened, prior: Opened, captions: tuple[Caption, Caption]) -> list[str]:
-    """Say what limits the comparison of two films, by what stands beside them in their files.
-
-    Raises
-    ------
-    CannotCompare
-        They are one and the same, or of different patients.
-    """
-    if _same(current, prior):
-        raise CannotCompare("both files hold the very same film: there is nothing to compare")
-    limits = []
-    patients = {usable_patient(film.header) for film in (current, prior)}
-    if None in patients:
-        limits.append("whether both films are of one patient is not stated")
-    elif len(patients) == 2:
-        raise CannotCompare("the films are of different patients: Patient ID or its issuer differs")
-    told = contradiction(person_of(current.header), person_of(prior.header))
-    if told is not None:
-        raise CannotCompare(f"the films may be of different patients: one states {STATES[told]}")
-    return limits + _limits_in_time(current, prior, captions)
-
-
-def _same(current: Opened, prior: Opened) -> bool:
-    uid, other = (text(film.header, "SOPInstanceUID") for film in (current, prior))
-    return bool(uid and uid == other) or np.array_equal(current.film.pixels, prior.film.pixels)
-
-
-def _limits_in_time(current: Opened, prior: Opened, captions: tuple[Caption, Caption]) -> list[str]:
-    limits = []
-    taken, before = (caption.taken for caption in captions)
-    earlier = is_earlier(before, taken) if taken and before else None
-    if earlier is None:
-        limits.append("which film is the earlier one is not stated")
-    elif earlier is False:
-        limits.append("the prior was taken later than the current film")
-    study, other = (text(film.header, "StudyInstanceUID") for film in (current, prior))
-    same_study = bool(study) and study == other
-    if same_study or is_within_exposure(taken, before):
-        limits.append(repeat_sentence(taken, before, same_study=same_study))
-    return limits
-
-
-def captions_of(current: Opened, prior: Opened, zone: tzinfo) -> tuple[Caption, Caption]:
-    """Say of two films when each was taken, and its view; ``zone`` is the site's."""
-    films = (
-        (film.film.view, acquisition_time(film.header, zone, now())) for film in (current, prior)
-    )
-    one, other = (Caption(view, taken) for view, taken in films)
-    return one, other
 
 
 def pictures_of(pair: Pair, product: Product, drawing: DrawingSettings) -> dict[str, Rgb]:

@@ -18,10 +18,11 @@ from inference.drawing import Caption
 from inference.film import Film, View
 from inference.findings import FINDINGS, LABELS, Change
 from inference.settings import DrawingSettings
-from scp.compare import WRITTEN, CannotCompare, Pair, compare_files, pictures_of
+from scp.compare import WRITTEN, Pair, compare_files, pictures_of
 from scp.config import load_settings
 from scp.demo import simulated_prior
 from scp.errors import ConfigError
+from scp.opened_pair import CannotCompare
 from scp.reading import NO_HEADER, Opened, Read
 from scp.results.identity import Product
 from scp.worker import open_reader

@@ -133,7 +133,7 @@ def film_maps(
     """Return the maps (14, h, w) of films by name; not scaled."""
     where = find_device(device)
     ready = network.to(where).eval()
-    maps = {}
+    maps: dict[str, FloatArray] = {}
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
         films = torch.stack([preprocessing(read_picture(record.path)) for record in batch])
