@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup serve demo test test-gpu test-docker ohif axe check format lock clean
+.PHONY: help setup serve demo test test-gpu train-gpu test-docker ohif axe check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: $(STAMP)  ## all tests
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+train-gpu: $(STAMP)  ## train the network on a GPU, to the end: DATA=folder of the films, OUT=runs/gpu
+	HILUM=$(BIN)/hilum training/train_gpu.sh
 
 test-docker:  ## build the image, run both compose files, break them; needs root (INSTALL=1 installs what it needs)
 	docker/test.sh

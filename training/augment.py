@@ -54,15 +54,16 @@ def _geometry(size_px: int) -> RandAffine:
     """Turn, shear, enlarge and shift in one interpolation.
 
     The grid of ``size_px`` is laid over the middle of a film that is 15 % larger (`MARGIN`), so
-    the least enlargement shows the whole film, and the most shows 70 % of each side.
+    the least enlargement shows the whole film with a margin, and the most 90 % of each side: a crop
+    that cuts apices or angles off may cut off what the film is called positive for.
     """
-    shift = 0.06 * size_px
+    shift = 0.04 * size_px
     return RandAffine(
         prob=1.0,
         spatial_size=(size_px, size_px),
         rotate_range=0.15,  # radians: few stand crooked by more than 9 degrees
         shear_range=(0.08, 0.08),
-        scale_range=(-0.2, 0.15),
+        scale_range=(0.04, 0.2),
         translate_range=(shift, shift),
         padding_mode="zeros",
         cache_grid=True,
@@ -95,10 +96,10 @@ def exposure() -> list[Transform]:
     """Return transforms of sharpness, noise and greys: another detector, another window."""
     return [
         RandSimulateLowResolution(
-            prob=0.3,
+            prob=0.1,
             downsample_mode="area",
             upsample_mode="bilinear",
-            zoom_range=(0.4, 0.9),  # 0.4 of 128 px: nearly the 64 px of the poorest source
+            zoom_range=(0.6, 0.95),  # films that come in are sharper than what the network reads
         ),
         RandGaussianNoise(prob=0.5, std=0.025),
         RandAdjustContrast(prob=0.5, gamma=(0.7, 1.5)),

@@ -16,6 +16,7 @@ from training.options import (
     CheckRun,
     Config,
     Device,
+    Experts,
     Films,
     LungRun,
     Masks,
@@ -76,6 +77,7 @@ def train(
     *,
     films: Films = None,
     nih: Nih = None,
+    experts: Experts = None,
     out: Out,
     config: Config = None,
     settings: Set = None,
@@ -90,7 +92,7 @@ def train(
 
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
-        source = Source(films, nih)
+        source = Source(films, nih, experts)
         typer.echo(on_devices(lambda ready: train(source, out, ready), chosen, device))
 
 

@@ -12,3 +12,7 @@
 
 class TrainingError(Exception):
     """A command cannot go on."""
+
+
+class BadFilmList(TrainingError, ValueError):
+    """The list of films cannot be used; the text says why."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import cast
 
 from inference.findings import LABELS
-from training.errors import TrainingError
+from training.errors import BadFilmList as BadFilmList  # noqa: PLC0414 -- what reading raises
+from training.expert_labels import with_expert_labels
 from training.settings import SPLITS
 
 # of films.csv, the first that is there
@@ -21,10 +22,6 @@ SPLIT_COLUMNS = ("split", "chexnet_7_1_2_split")
 
 # NIH publishes no validation films: this share of its train_val patients becomes them
 NIH_VAL_SHARE = 1 / 8
-
-
-class BadFilmList(TrainingError, ValueError):
-    """The list of films cannot be used; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Source:
-    """Where labelled films are listed: one of a CSV and a folder in NIH's layout."""
+    """Where labelled films are listed: one of a CSV and a folder in NIH's layout.
+
+    ``experts`` has radiologists' own labels of some of them (`training.expert_labels`).
+    """
 
     films: Path | None = None
     nih: Path | None = None
+    experts: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.films is None) == (self.nih is None):
@@ -85,7 +86,8 @@ class Source:
         ------
         BadFilmList
         """
-        return read_film_list(self.films) if self.films else read_nih(cast(Path, self.nih))
+        listed = read_film_list(self.films) if self.films else read_nih(cast(Path, self.nih))
+        return with_expert_labels(listed, self.experts)
 
 
 def of_split(source: Source, split: str) -> list[Record]:

@@ -79,6 +79,12 @@ class TrainSettings(LoopSettings):
         description="of a map's cells into the logit: mean, or probability, which points better",
     )
     objective: Objective = Field(default="weighted_bce", description="what is made small")
+    source_balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 shows every film once an epoch; 1 shows all sources equally often",
+    )
     balance: float = Field(
         default=0.0,
         ge=0,

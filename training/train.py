@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -223,9 +224,18 @@ def task(
         VariedFilms(seen, settings),
         loss,
         score=lambda average: macro_auc(average, held, settings.device),
-        weights=shares(seen.labels, settings.balance) if settings.balance else None,
+        weights=weights_of(seen, settings),
         enough=enough,
     )
+
+
+def weights_of(films: FilmSet, settings: TrainSettings) -> torch.Tensor | None:
+    """Return how often each film is shown, (films,); None: each once an epoch."""
+    if not settings.balance and not settings.source_balance:
+        return None
+    sources = Counter(record.source for record in films.records)
+    counts = torch.tensor([float(sources[record.source]) for record in films.records])
+    return shares(films.labels, settings.balance) * counts**-settings.source_balance
 
 
 def shares(labels: torch.Tensor, balance: float) -> torch.Tensor:

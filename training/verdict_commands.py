@@ -42,12 +42,11 @@ def cross_validate(
     from inference.engine import find_device
     from training.cross_validation import by_patient, by_source, sheet
     from training.cross_validation import cross_validate as validated
-    from training.expert_labels import with_expert_labels
     from training.records import Source
 
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
-        records = with_expert_labels(Source(films, nih).records(), experts)
+        records = Source(films, nih, experts).records()
         parts = by_source(records) if sources else by_patient(records, folds)
         said = []
         for seed in range(seeds):
@@ -84,7 +83,6 @@ def judge(
     """Judge findings and maps on films that did not teach, and put the verdicts into a copy."""
     from inference.bundle import default_bundle, load_bundle
     from training.boxes import read_boxes
-    from training.expert_labels import with_expert_labels
     from training.judge import judge as judged
     from training.judge import judged_bundle, unseen_films
     from training.prevalences import read_prevalences
@@ -95,7 +93,7 @@ def judge(
         if on_test and out is not None:
             raise BadSetting("test films only measure: leave out either --out or --on-test")
         chosen = read_prevalences(prevalences)
-        records = with_expert_labels(Source(films, nih).records(), experts)
+        records = Source(films, nih, experts).records()
         teachers = Source(films=taught).records() if taught else records
         asked = unseen_films(records, teachers, test=on_test)
         drawn = [box for path in boxes for box in read_boxes(path)]
