@@ -35,7 +35,7 @@ def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
         The vocabulary; None for hilum's own.
     """
     words = words or vocabulary()
-    kind = words.read(*texts(ds, "ImageType")[2:])  # after ORIGINAL or DERIVED, and PRIMARY
+    kind = words.read(*texts(ds, "ImageType"))
     if Concept.DERIVED in kind or Concept.DERIVED_TYPE in kind:
         return "ImageType"
     for keyword in ("SeriesDescription", "DerivationDescription"):

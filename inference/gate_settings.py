@@ -11,11 +11,14 @@ CHOICE = Literal["refuse", "analyse"]
 
 
 # what a site may teach: the other concepts serve the reader of words alone
-TAUGHT = tuple(
-    concept.value
-    for concept in Concept
-    if concept not in (Concept.VIEWS, Concept.COUNT, Concept.OTHER_PART_ALONE, Concept.DERIVED_TYPE)
+_READERS_OWN = (
+    Concept.VIEWS,
+    Concept.COUNT,
+    Concept.SIDE,
+    Concept.OTHER_PART_ALONE,
+    Concept.DERIVED_TYPE,
 )
+TAUGHT = tuple(concept.value for concept in Concept if concept not in _READERS_OWN)
 
 
 class GateSettings(BaseModel):

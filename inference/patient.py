@@ -11,9 +11,12 @@ from inference.vocabulary import Concept, Vocabulary, fold, vocabulary
 
 # units of an age in days, each with how its names begin; the first that fits counts
 _UNITS = (
-    (30.44, ("m", "ay", "мес", "か月", "ヶ月", "月")),
+    (1.0, ("jour",)),
+    (7.0, ("haf",)),
+    (1 / 24, ("h", "uur", "ore", "ora", "std", "stu", "godz", "sa", "ч", "時", "小时")),
+    (30.44, ("m", "ay", "мес", "か月", "ヶ月", "ケ月", "カ月", "个月", "個月", "月")),
     (7.0, ("w", "sem", "set", "ned", "tyg", "нед", "週", "周")),
-    (365.25, ("y", "j", "a", "let", "lat", "rok", "лет", "год", "г", "歳", "岁", "歲")),
+    (365.25, ("y", "j", "a", "let", "lat", "rok", "лет", "год", "г", "歳", "才", "岁", "歲")),
     (1.0, ("d", "t", "g", "дн", "日", "天")),
 )
 
@@ -45,13 +48,22 @@ def age_years(ds: Dataset) -> float | None:
 
 
 def _stated_age(said: str) -> float | None:
-    """Read "064Y", "64", "5 years", "Y064" or "8 Mon."; None for anything else."""
-    found = re.fullmatch(r"([^\W\d]*)\W*(\d{1,4}(?:[.,]\d+)?)\W*([^\W\d]*)\W*", fold(said))
-    if found is None or (found[1] and found[3]) or said.strip().startswith("-"):
+    """Read "064Y", "64", "5 years old", "Y064" or "1Y 3M"; None for anything else."""
+    said = fold(said)
+    found = re.findall(r"(\d+(?:[.,]\d+)?)\W*([^\W\d]*)", said)
+    before = re.match(r"\W*([^\W\d]*)", said)
+    if not found or len(found) > 3 or said.startswith("-"):
         return None
-    unit = found[1] or found[3] or "y"
+    first, unit = found[0]
+    unit = unit or (before[1] if before else "") or "y"
+    days = [_days(first, unit), *(_days(amount, more or "?") for amount, more in found[1:])]
+    return None if None in days else sum(one or 0 for one in days) / 365.25
+
+
+def _days(amount: str, unit: str) -> float | None:
     days = next((days for days, names in _UNITS if unit.startswith(names)), None)
-    return None if days is None else float(found[2].replace(",", ".")) * days / 365.25
+    whole = amount.partition(",")[0].partition(".")[0]
+    return None if days is None or len(whole) > 4 else float(amount.replace(",", ".")) * days
 
 
 def _age_by_birth(ds: Dataset) -> float | None:
@@ -64,18 +76,19 @@ def _age_by_birth(ds: Dataset) -> float | None:
 
 
 def _last_day(value: str) -> date | None:
-    """Read a date as programs write it: "19400305", "1940-03-05", "5.3.1940", "1940".
+    """Read a date as programs write it: "19400305", "1940-03-05", "5 Mar 1940", "1940".
 
     Where only its year can be told it is the last day of that: nobody is made older by it.
     """
     numbers = re.findall(r"\d+", value)
-    if len(numbers) == 1 and len(numbers[0]) in (4, 6, 8):
-        numbers = [part for part in (numbers[0][:4], numbers[0][4:6], numbers[0][6:]) if part]
+    if numbers and len(numbers[0]) in (6, 8, 12, 14):  # the longer ones have a time
+        first = numbers[0]
+        numbers = [part for part in (first[:4], first[4:6], first[6:8]) if part]
     years = [one for one in numbers if len(one) == 4 and "1850" <= one <= "2200"]
-    if len(years) != 1 or len(numbers) > 3 or re.search(r"[^\W\d]", value):
+    if len(years) != 1:
         return None
     try:
-        return date(*map(int, numbers))  # year, month, day
+        return date(*map(int, numbers[:3]))  # year, month, day
     except (TypeError, ValueError):
         return date(int(years[0]), 12, 31)
 

@@ -197,7 +197,7 @@ def _position(ds: Dataset, words: Vocabulary) -> Iterator[StatedView]:
     value = " ".join(texts(ds, "ViewPosition"))
     said = words.read(value)
     found = _view_in(said)
-    if found.view is View.UNKNOWN and not found.doubt and said.unknown:
+    if found.view is View.UNKNOWN and not found.doubt and (said.unknown or Concept.SIDE in said):
         found = StatedView(doubt=Doubt.NOT_UNDERSTOOD)
     if found != StatedView():
         yield replace(found, keyword="ViewPosition", value=value)

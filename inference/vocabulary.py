@@ -39,6 +39,7 @@ class Concept(StrEnum):
     VIEWS = "views"
     COUNT = "count"
     SEVERAL = "several"
+    SIDE = "side"
     CHEST = "chest"
     OTHER_PART = "other_part"
     OTHER_PART_ALONE = "other_part_alone"
