@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from scp.index import choices
 from scp.index.corrections import withdraw
-from scp.index.films import reopen
-from scp.index.schema import FilmState, Instance
+from scp.index.films import WITHOUT_ANSWER, reopen
+from scp.index.schema import Instance
 from scp.queue import Jobs
 
 
@@ -35,7 +35,7 @@ def answer_corrected(
     own = choices.candidate(session, changed, zone)
     for film in withdraw(session, changed):
         told = choices.revisions(choices.candidate(session, film, zone), own)
-        if film.state is FilmState.NOT_ANALYSED:
+        if film.state in WITHOUT_ANSWER:
             reopen(film)
             jobs.answer_anew(session, film.uid, told)
         else:

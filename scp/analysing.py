@@ -6,17 +6,19 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from pydicom import dcmread
 from sqlalchemy.orm import Session
 
 from inference.findings import NetworkOutput
 from inference.gate import Refusal
 from scp.archive import Archive
 from scp.index import films, outputs
+from scp.index.acquired import acquired
 from scp.index.placing import place
 from scp.index.schema import Analysis, Instance
 from scp.index.urgency import WorklistSettings
 from scp.persons import as_filed
-from scp.reading import Opened, Read, Reader
+from scp.reading import Filed, Opened, Read, Reader
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,17 @@ class Analyser:
     def place(self, session: Session, instance: Instance, row: Analysis) -> None:
         """Set a film's findings and due time; commit is the caller's."""
         place(session, instance, row, self.worklist, self.reader.engine.settings)
+
+    def filed(self, film_uid: str) -> Filed:
+        """Return a film's header as the index files it; the network need not be able to read it."""
+        with Session(self.engine) as session:
+            instance = films.film(session, film_uid)
+            header = dcmread(self.archive.path(instance.path), stop_before_pixels=True)
+            return Filed(
+                as_filed(session, instance, header),
+                acquired(instance, self.reader.zone),
+                instance.received_at,
+            )
 
     def path(self, film_uid: str) -> Path:
         """Return where a film lies."""

@@ -117,7 +117,9 @@ class Answerer:
                 )
             applied = Applied.of(answer.prediction)
             self._save_results(session, instance, zip(objects, stored, strict=True), applied)
-            self.analyser.place(session, instance, session.get_one(Analysis, current.analysis_id))
+            row = session.get_one(Analysis, current.analysis_id)
+            row.notes = list(current.read.opened.notes)  # the gate may say else than it did
+            self.analyser.place(session, instance, row)
             ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info(
             "answered",
@@ -187,8 +189,8 @@ class Answerer:
         whatever fails here may be what made the film fail.
         """
         try:
-            path, at = self.analyser.path(film_uid), self._received_at(film_uid)
-            return self.reader.not_analysed(path, reason, detail, at, self._number(film_uid))
+            filed = self.analyser.filed(film_uid)
+            return self.reader.not_analysed(filed, reason, detail, self._number(film_uid))
         except Exception as error:
             log.warning("no report of it", film=film_uid, error=type(error).__name__)
             return []
@@ -270,11 +272,6 @@ class Answerer:
         except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
             log.warning("report unreadable", prior=prior.film_uid, error=type(error).__name__)
             return {}
-
-    def _received_at(self, film_uid: str) -> datetime:
-        """Return a moment that is the same whenever the film is looked at again."""
-        with Session(self.engine) as session:
-            return films.film(session, film_uid).received_at
 
     def _keep(self, made: ResultObject) -> Stored:
         ds = made.ds

@@ -12,6 +12,7 @@ from threading import Lock
 
 from pydicom import Dataset, dcmread
 
+from inference.acquisition import AcquisitionTime
 from inference.comparison import Comparison
 from inference.comparison.acquisition import Acquisition, Side, is_stored_mirrored
 from inference.comparison.compare import compare
@@ -65,6 +66,15 @@ class Opened:
     def taken(self) -> Acquisition:
         """How the film was taken and stored."""
         return Acquisition(is_stored_mirrored(self.header), self.looks, self.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Filed:
+    """A film's header with the patient that it is filed under, when it was taken, and came."""
+
+    header: Dataset
+    acquired: AcquisitionTime | None
+    received_at: datetime
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +195,7 @@ class Reader:
         return make_objects(answer, self.results)
 
     def not_analysed(
-        self, path: Path, reason: str, detail: str, stated_at: datetime, film_number: int
+        self, filed: Filed, reason: str, detail: str, film_number: int
     ) -> list[ResultObject]:
         """Make the report that says why a film was not analysed, where it is asked for.
 
@@ -193,10 +203,11 @@ class Reader:
         """
         if not self.results.not_analysed or reason == Reason.OWN_RESULT:
             return []
-        header = dcmread(path, stop_before_pixels=True)
         model = self.engine.bundle.identity
-        at = stated_at.astimezone(self.zone)
-        statement = NotAnalysed(header, reason, detail, at, self.product, model, film_number)
+        at = filed.received_at.astimezone(self.zone)
+        statement = NotAnalysed(
+            filed.header, reason, detail, at, self.product, model, film_number, filed.acquired
+        )
         return [not_analysed_report(statement, self.results)]
 
 

@@ -22,7 +22,7 @@ from scp.commands import progress
 from scp.config import Settings
 from scp.errors import Unreadable
 from scp.index.acquired import keep
-from scp.index.corrections import withdraw_strangers
+from scp.index.corrections import withdraw_unfit
 from scp.index.placing import set_words
 from scp.index.received import person_of, readable
 from scp.index.schema import Instance
@@ -65,28 +65,29 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
         zone = settings.zone
         for _ in reindex(ground.engine, ground.archive, done, zone, everything=everything):
             bar.advance(task)
-        again = answer_strangers_again(ground)
+        again = answer_unfit_again(ground)
     console = Console()
     for uid, why in done.unreadable.items():
         console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
     rest = f", {len(done.unreadable)} could not be read" if done.unreadable else ""
     console.print(f"{done.read} films: the index knows what their headers say{rest}")
     if again:
-        console.print(f"{again} answers rest on a film of another person: withdrawn, and made anew")
+        console.print(f"{again} answers would have another prior now: they are made anew")
     return 1 if done.unreadable else 0
 
 
-def answer_strangers_again(ground: Ground) -> int:
-    """Withdraw answers of an earlier release that compare two people; return how many they are.
+def answer_unfit_again(ground: Ground) -> int:
+    """Ask anew for the answers that the rule of the prior would give otherwise now.
 
-    Now that it is known of each film whose it is.
+    Those that rest on a film of another person, or on one that is not known to be earlier, are
+    withdrawn. Return how many they are in all.
     """
     after, found = 0, 0
     while True:
         with Session(ground.engine) as session, session.begin():
-            last, again = withdraw_strangers(session, after, _BATCH)
-            for film in again:
-                told = f"{film.revision}-person"
+            last, again = withdraw_unfit(session, ground.settings.zone, after, _BATCH)
+            for film, chosen_at in again:
+                told = f"{film.revision}-{chosen_at.timestamp():.0f}"
                 ground.jobs.answer_again(session, film.uid, film.uid, 0, told)
         found += len(again)
         if last == after:

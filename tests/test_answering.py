@@ -5,6 +5,7 @@ from bench import open_bench
 from films import chest, make_film_ds
 from pydicom import dcmread
 from pydicom.uid import JPEG2000Lossless
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.gate import Reason
@@ -186,6 +187,16 @@ def test_a_site_may_be_told_in_the_study_that_a_film_was_not_analysed_and_why(ou
     assert [d.destination for d in row.results[0].deliveries] == ["pacs"]
     jobs = {job.workflow_id for job in outspoken.ground.jobs.unfinished()}
     assert delivery_job(ds.SOPInstanceUID, "pacs", 1) in jobs
+
+
+def test_an_answer_made_again_says_what_the_gate_says_now(bench):
+    uid = bench.take(make_film_ds())
+    row = bench.answer(uid)
+    with Session(bench.ground.engine) as session, session.begin():
+        (kept,) = session.scalars(select(Analysis))
+        kept.notes = ["a note of before the site taught hilum its words"]
+    bench.answerer.write(uid)
+    assert bench.row(uid).notes == row.notes
 
 
 def test_a_result_of_ours_that_comes_back_is_not_answered_again(outspoken):

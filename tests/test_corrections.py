@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import timedelta
 
 import pytest
 from bench import open_bench
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from scp.audit import Audit
 from scp.errors import Conflict
+from scp.failures import Cause
 from scp.index import corrections, deliveries, films
 from scp.index.received import Recorded
 from scp.index.schema import DeliveryState, FilmState, Patient
@@ -28,8 +30,10 @@ from scp.mending import Mending
 from scp.patient_files import PatientFiles, Scope
 from scp.patient_ids import PatientsSettings
 from scp.queue import NoSuchJob
-from scp.reindex import answer_strangers_again
+from scp.reindex import answer_unfit_again
 from scp.roles import now
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -240,15 +244,59 @@ def test_a_film_that_is_corrected_back_has_its_first_answer_again(bench):
     assert first
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_says_that_there_is_no_answer_carries_the_corrected_patient(bench, fails):
+    outspoken = {"not_analysed": True}
+    bench.answerer.reader.results = bench.answerer.reader.results.model_copy(update=outspoken)
+
+    def answer():
+        if not fails:
+            return bench.answer(uid)
+        bench.answerer.state_failure(uid, Cause.FAULT)
+        return bench.row(uid)
+
+    uid = bench.take(make_film_ds(view="LL", patient_id="WRONG"))
+    assert bench.result(answer(), "not-analysed").PatientID == "WRONG"
+    patient_files(bench).move([uid], ("RIGHT", "WARD"))  # in the index alone
+    row = bench.row(uid)
+    assert (row.state, row.results[0].withdrawn) == (FilmState.RECEIVED, corrections.OWN)
+    row = answer()
+    report = bench.result(row, "not-analysed")
+    assert (report.PatientID, report.IssuerOfPatientID) == ("RIGHT", "WARD")
+    assert [result.withdrawn for result in row.results].count(None) == 1
+
+
 def test_reindex_withdraws_what_an_earlier_release_compared_across_two_people(bench):
     old, new = pair(bench)
     with Session(bench.ground.engine) as session, session.begin():
         films.film(session, old).sex = "M"  # as if it had been compared by the ID alone
-    assert answer_strangers_again(bench.ground) == 1
+    assert answer_unfit_again(bench.ground) == 1
     assert all(result.withdrawn for result in bench.row(new).results)
     bench.again()
     assert (bench.row(new).prior, bench.row(new).choice.code) == (None, "other_sex")
-    assert answer_strangers_again(bench.ground) == 0
+    assert answer_unfit_again(bench.ground) == 0
+
+
+def test_reindex_answers_again_what_the_rule_now_compares_otherwise(bench):
+    old, new = pair(bench)
+    with Session(bench.ground.engine) as session, session.begin():
+        films.film(session, old).acquired_at = films.film(session, new).acquired_at
+        for uid in (old, new):  # as if only the day had ever been known
+            films.film(session, uid).acquired_precision = "day"
+    assert answer_unfit_again(bench.ground) == 1
+    row = bench.row(new)
+    assert row.prior is None
+    assert {result.withdrawn for result in row.results} == {corrections.NOT_EARLIER}
+    bench.again()
+    assert (bench.row(new).prior, bench.row(new).choice.code) == (None, "order_not_known")
+    assert answer_unfit_again(bench.ground) == 0
+    with Session(bench.ground.engine) as session, session.begin():
+        films.film(session, old).acquired_precision = "second"
+        moved = films.film(session, new)
+        moved.acquired_at, moved.acquired_precision = moved.acquired_at + DAY, "second"
+    assert answer_unfit_again(bench.ground) == 1  # the same film's, and not taken for done
+    bench.again()
+    assert bench.row(new).prior.uid == old
 
 
 def patient_files(bench):

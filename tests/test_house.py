@@ -216,3 +216,29 @@ def test_the_licence_is_the_one_that_the_project_names():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text
     assert "Version 2.0, January 2004" in text
+
+
+GUARANTEES = [
+    line
+    for line in (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not re.match(r"\| guaranteed \| (shown by|test) \|", line)
+]
+
+
+@pytest.mark.parametrize("row", GUARANTEES, ids=lambda row: row[2:50])
+def test_every_guarantee_names_tests_that_are_there(row):
+    """docs/correctness.md: a file, a test's name, or a file and its tests' names in words."""
+    names = {
+        path.name: re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        for path in (ROOT / "tests").glob("test_*.py")
+    }
+    shown = row.split(" | ")[-1]
+    files = re.findall(r"`(?:tests/)?(test_\w+\.py)`", shown)
+    functions = re.findall(r"`(test_\w+)`", shown)
+    assert files or functions or shown.startswith("the same")
+    assert set(files) <= set(names)
+    assert set(functions) <= {name for found in names.values() for name in found}
+    for file, words in re.findall(r"`(?:tests/)?(test_\w+\.py)`: ([^|`]+)", shown):
+        for said in re.sub(r"\(.*?\)", "", words).split(";"):
+            slug = "_".join(re.findall(r"\w+", said.lower()))
+            assert any(slug in name for name in names[file]), f"{file} has no test {said!r}"

@@ -152,8 +152,9 @@ def outdated(session: Session, changed: Instance, zone: tzinfo) -> list[Outdated
         film = known[uid][0]
         if uid != changed.uid and not _matters(film, known[changed.uid][0], films, answered):
             continue
-        best = _better(film, films, answered)
-        if best is not None and known[best.uid][1] in _USABLE:
+        best = _best(film, films, answered)
+        other = best is not None and best.uid != answered.prior_uid
+        if best is not None and other and known[best.uid][1] in _USABLE:
             found.append(Outdated(uid, best.uid, revisions(film, best)))
     return found
 
@@ -169,18 +170,37 @@ def is_outdated(session: Session, instance: Instance, zone: tzinfo) -> bool:
     if answered is None:
         return False
     films = candidates(session, instance, zone)
-    return _better(candidate(session, instance, zone), films, answered) is not None
+    best = _best(candidate(session, instance, zone), films, answered)
+    return (best.uid if best else None) != answered.prior_uid
 
 
-def _better(film: Candidate, films: list[Candidate], answered: _Answered) -> Candidate | None:
-    """Return the film that the rule now puts before the prior; None when it still is the best.
+def is_answerable(session: Session, instance: Instance, zone: tzinfo) -> bool:
+    """Say whether a film is outdated and the prior that it should have, if any, was read."""
+    answered = _answered(session, instance.patient_id).get(instance.uid)
+    if answered is None:
+        return False
+    known = _known(session, instance.patient_id, zone)
+    own = candidate(session, instance, zone)
+    best = _best(own, [film for film, _ in known], answered)
+    states = {film.uid: state for film, state in known}
+    if best is None:
+        return answered.prior_uid is not None
+    return best.uid != answered.prior_uid and states[best.uid] in _USABLE
+
+
+def is_allowed(film: Candidate, prior: Candidate) -> bool:
+    """Say whether the rule allows a film's prior, whatever has become of its own answer."""
+    return bool(rank(film, [replace(prior, refused=False)]))
+
+
+def _best(film: Candidate, films: list[Candidate], answered: _Answered) -> Candidate | None:
+    """Return the film that the rule now puts first; None when it allows none any more.
 
     The prior was read, whatever has become of its own answer since.
     """
     films = [replace(f, refused=False) if f.uid == answered.prior_uid else f for f in films]
     readable = [other for other in films if other.uid not in answered.unreadable]
-    best = next(iter(rank(film, readable)), None)
-    return None if best is None or best.uid == answered.prior_uid else best
+    return next(iter(rank(film, readable)), None)
 
 
 def _matters(

@@ -1,11 +1,12 @@
 """What the index said of a film before, and what is withdrawn because it said so."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from scp.errors import HilumError
+from scp.failures import Cause
 from scp.index import choices
 from scp.index.persons import Correction, Patient
 from scp.index.schema import (
@@ -27,6 +28,10 @@ class Corrected(HilumError):
 
 OWN = "the patient data of this film were corrected: a new answer follows"
 PAIR = "it rests on a prior that is not taken for this person's any more: a new answer follows"
+NOT_EARLIER = "it rests on a prior that is not known to be an earlier film: a new answer follows"
+
+# something was said of these films, which names the patient
+_STATED = (FilmState.ANSWERED, FilmState.NOT_ANALYSED, FilmState.FAILED)
 
 
 def remember(session: Session, instance: Instance, how: str, by: str, now: datetime) -> None:
@@ -79,7 +84,7 @@ def withdraw(session: Session, changed: Instance) -> list[Instance]:
         if not same_person(own, choices.candidate(session, other, UTC)):
             comparison.withdrawn = PAIR
     again = []
-    if changed.state in (FilmState.ANSWERED, FilmState.NOT_ANALYSED):
+    if changed.state in _STATED and changed.reason != Cause.CANCELLED:
         _withdraw_results(session, changed, OWN)
         again.append(changed)
     for film in _answered_with(session, changed):
@@ -110,26 +115,42 @@ def is_stale(session: Session, instance: Instance) -> bool:
     return known != (instance.revision, chosen.prior.revision) or _strangers(session, chosen)
 
 
-def withdraw_strangers(session: Session, after: int, limit: int) -> tuple[int, list[Instance]]:
-    """Withdraw answers that rest on a prior that the rule does not take for the film's person's.
+def withdraw_unfit(
+    session: Session, zone: tzinfo, after: int, limit: int
+) -> tuple[int, list[tuple[Instance, datetime]]]:
+    """Withdraw answers that rest on a prior that the rule does not allow.
 
-    An earlier release did. Of at most ``limit`` choices from ``after`` on; return the number of the
-    last one, and which films to answer again.
+    An earlier release did, or the index knows more since. Of at most ``limit`` choices from
+    ``after`` on; return the number of the last one, and which films to answer again, each with when
+    its prior was chosen: these, and those that the rule now compares with another film.
     """
-    later = (PriorChoice.id > after, PriorChoice.prior_id.is_not(None))
     rows = session.scalars(
-        select(PriorChoice).where(*later).order_by(PriorChoice.id).limit(limit)
+        select(PriorChoice).where(PriorChoice.id > after).order_by(PriorChoice.id).limit(limit)
     ).all()
     again = []
     for row in rows:
         film = session.get_one(Instance, row.instance_id)
-        if film.state is FilmState.ANSWERED and _strangers(session, row):
+        if film.state is not FilmState.ANSWERED:
+            continue
+        why = _unfit(session, film, row.prior, zone)
+        if why:
             for comparison, other in _compared(session, film):
                 if other.id == row.prior_id:
-                    comparison.withdrawn = PAIR
-            _withdraw_results(session, film, PAIR)
-            again.append(film)
+                    comparison.withdrawn = why
+            _withdraw_results(session, film, why)
+        if why or choices.is_answerable(session, film, zone):
+            again.append((film, row.chosen_at))
     return rows[-1].id if rows else after, again
+
+
+def _unfit(session: Session, film: Instance, prior: Instance | None, zone: tzinfo) -> str:
+    """Return why a film's prior can be none; "" where it can."""
+    if prior is None:
+        return ""
+    pair = [choices.candidate(session, one, zone) for one in (film, prior)]
+    if not same_person(*pair):
+        return PAIR
+    return "" if choices.is_allowed(*pair) else NOT_EARLIER
 
 
 def _strangers(session: Session, chosen: PriorChoice) -> bool:

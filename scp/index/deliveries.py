@@ -1,6 +1,6 @@
 """Which result is to go where, and how it went."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,6 +118,19 @@ def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]
     """Make a film's dead letters to a destination pending; return them."""
     own = _of(film_uid, destination)
     return _moved(session, own, DeliveryState.DEAD, DeliveryState.PENDING)
+
+
+def take_up_cancelled(session: Session, result_id: int, jobs: Mapping[str, int]) -> bool:
+    """Make cancelled deliveries of a result pending; say whether there were any.
+
+    ``jobs`` says by destination which job is to bring it.
+    """
+    moved = []
+    for name, job in jobs.items():
+        own = [Delivery.result_id == result_id, Delivery.destination == name]
+        pending = DeliveryState.PENDING
+        moved += _moved(session, own, DeliveryState.CANCELLED, pending, job=job)
+    return bool(moved)
 
 
 def _moved(

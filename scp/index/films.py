@@ -13,6 +13,7 @@ from inference.comparison import Comparison as Compared
 from inference.comparison.layers import Layers
 from scp.archive import Stored
 from scp.failures import Cause
+from scp.index import deliveries
 from scp.index.placing import NOT_DUE
 from scp.index.rows import Applied
 from scp.index.schema import (
@@ -139,7 +140,7 @@ def save_result(
     """Remember a result and by which job it is to go where; say whether it is a new one."""
     known = session.scalars(select(Result).where(Result.uid == uid)).one_or_none()
     if known is not None:
-        return _stands_again(known, destinations)
+        return _stands_again(session, known, destinations)
     session.add(
         Result(
             instance=instance,
@@ -160,17 +161,12 @@ def save_result(
     return True
 
 
-def _stands_again(known: Result, destinations: Mapping[str, int]) -> bool:
+def _stands_again(session: Session, known: Result, destinations: Mapping[str, int]) -> bool:
     """Let a withdrawn result stand again; say whether it still has to be brought somewhere."""
     if known.withdrawn is None:
         return False
     known.withdrawn = None
-    left = [d for d in known.deliveries if d.state is DeliveryState.CANCELLED]
-    for delivery in left:
-        if delivery.destination in destinations:
-            delivery.state = DeliveryState.PENDING
-            delivery.job = destinations[delivery.destination]
-    return bool(left)
+    return deliveries.take_up_cancelled(session, known.id, destinations)
 
 
 def newest_result(session: Session, instance: Instance, kind: str) -> Result | None:

@@ -155,10 +155,9 @@ def save_analysis(
     """Remember what a model said of a film, in place of what an earlier release kept of it."""
     row = analysis(session, instance, said.model)
     if row is None:
-        row = Analysis(
-            instance=instance, model_sha256=said.model.sha256, notes=list(notes), created_at=now
-        )
+        row = Analysis(instance=instance, model_sha256=said.model.sha256, created_at=now)
         session.add(row)
+    row.notes = list(notes)
     row.model_name, row.model_version = said.model.name, said.model.version
     row.log_odds = [float(one) for one in said.log_odds]
     maps = io.BytesIO()

@@ -44,6 +44,10 @@ class Statement(Protocol):
         """Which weights speak."""
 
     @property
+    def acquired(self) -> AcquisitionTime | None:
+        """When the film was taken, by the one rule (`inference.acquisition`)."""
+
+    @property
     def film_number(self) -> int:
         """The film's place among those of its study that were received, from 1."""
 
@@ -127,6 +131,7 @@ class NotAnalysed:
     product: Product
     model: ModelIdentity
     film_number: int = 1
+    acquired: AcquisitionTime | None = None
 
     @property
     def prior(self) -> None:

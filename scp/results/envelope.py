@@ -63,7 +63,10 @@ class Envelope:
             "software_versions": product.version,
             "device_serial_number": product.serial,
             "series_description": series_title(
-                self.kind.title, self.current, self.statement.film_number
+                self.kind.title,
+                self.current,
+                self.statement.film_number,
+                self.statement.acquired,
             ),
             "specific_character_set": UTF8,
             "contributing_equipment": [self._equipment()],

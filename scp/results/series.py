@@ -5,11 +5,9 @@ References
 PS3.3 C.7.3.1 (Series Number, Series Description); PS3.5 6.2 (LO: 64 characters).
 """
 
-import re
-
 from pydicom.dataset import Dataset
 
-from inference.header import text
+from inference.acquisition import AcquisitionTime, Precision
 from inference.projection import View, view_of
 
 LONGEST = 64
@@ -25,18 +23,24 @@ def series_number(first: int, place: int, film_number: int) -> int:
     return first + NUMBERS * (film_number - 1) + place
 
 
-def series_title(kind: str, film: Dataset, film_number: int) -> str:
-    """Return a Series Description: the kind, then which film, in 64 characters."""
+def series_title(
+    kind: str, film: Dataset, film_number: int, acquired: AcquisitionTime | None
+) -> str:
+    """Return a Series Description: the kind, then which film, in 64 characters.
+
+    ``acquired`` is when the film was taken, by the one rule.
+    """
     said = kind if film_number == 1 else f"{kind}, film {film_number}"
-    name = _name(film)
+    name = _name(film, acquired)
     named = f"{said}, {name}" if name else said
     return named if len(named) <= LONGEST else said
 
 
-def _name(film: Dataset) -> str:
-    """Name a film by its view and the time of day that its header states: "PA 18:50"."""
+def _name(film: Dataset, acquired: AcquisitionTime | None) -> str:
+    """Name a film by its view and its own time of day: "PA 18:50"; a study's time names no film."""
     view = view_of(film).view
-    clock = text(film, "AcquisitionTime") or text(film, "ContentTime")
-    stated = re.match(r"([01]\d|2[0-3]):?([0-5]\d)", clock)
     words = [] if view is View.UNKNOWN else [str(view)]
-    return " ".join([*words, *([f"{stated[1]}:{stated[2]}"] if stated else [])])
+    if acquired is not None and acquired.borrowed_from not in ("study", "series"):
+        clock = {Precision.DAY: "", Precision.HOUR: "%Hh"}.get(acquired.precision, "%H:%M")
+        words += [acquired.when.strftime(clock)] if clock else []
+    return " ".join(words)
