@@ -22,6 +22,7 @@ from scp.spelling import alike, slip
 # what programs write that know no birth date, beside an empty value
 _NO_DATES = frozenset({"00010101", "11111111", "17530101", "18000101", "18991230", "19000101"})
 _SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
+_SEXES |= {"W": "F", "WEIBLICH": "F", "MÄNNLICH": "M", "MAENNLICH": "M"}  # of German systems
 _YEARS = range(1850, 2200)
 # family, given and middle name; the fourth and fifth component are titles
 _NAME_COMPONENTS = 3

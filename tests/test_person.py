@@ -22,6 +22,8 @@ SEX, BIRTH, NAME = Contradiction.SEX, Contradiction.BIRTH_DATE, Contradiction.NA
         ("M", "M", None),
         ("m", "M ", None),
         ("F", "FEMALE", None),
+        ("F", "W", None),
+        ("M", "W", SEX),
         ("M", "", None),  # absence contradicts nothing
         ("M", "U", None),
         ("M", "?", None),
@@ -127,7 +129,7 @@ def test_a_person_shows_in_no_text():
     [
         "UNKNOWN", "unknown ", "0", "0000", "ANONYMOUS", "ANON", "NONE", "N/A", "n.a.", "TEST",
         "99999", "9999999999", "11111", "12345", "123456789", "-", "--", "?", "...", "X", "xxx",
-        "ＵＮＫＮＯＷＮ", "No ID", "Test Patient",
+        "ＵＮＫＮＯＷＮ", "No ID", "Test Patient", "undefined", "Not known",
     ],
 )  # fmt: skip
 def test_a_placeholder_names_nobody(patient_id):

@@ -45,7 +45,8 @@ def router(site: Site) -> APIRouter:
         prediction = _prediction(site, uid)
         if prediction is None or _index(label) not in prediction.mapped:
             raise NotHere(
-                f"Of {label} no heat map is shown: it is not positive, or its map is withheld."
+                f"Of {label} no heat map is shown: it is below the site's threshold, or its map is"
+                " withheld."
             )
         (rows, columns), how = _shown(site, uid)
         shape = (rows * how.aspect, columns)
