@@ -12,12 +12,13 @@ from bench import open_bench
 from films import chest, make_film_ds
 from invented import TOLD_APART, VERIFIED, comparison, drawn, everything_positive, prediction
 from sqlalchemy.orm import Session
+from test_change import null
 from test_results import named, states
 from typer.testing import CliRunner
 
 from inference.bundle import CARD, METADATA, load_bundle
 from inference.comparison.change import changes
-from inference.comparison.null import SHARES, Null
+from inference.comparison.null import Condition
 from inference.drawing import Caption
 from inference.engine import Engine
 from inference.film import Film
@@ -425,19 +426,14 @@ def test_every_object_that_shows_a_place_says_that_it_is_not_verified():
 
 
 def test_no_change_is_named_of_a_finding_that_one_film_does_not_assess():
-    null = Null(
-        shares=SHARES,
-        differences=dict.fromkeys(LABELS, tuple(0.01 * (k + 1) for k in range(len(SHARES)))),
-        exposures=1,
-        pairs=0,
-    )
+    measured = null(0.02)
     now = everything_positive()
     before = replace(now, probabilities=now.probabilities * 0.1)
-    named_ = {one.label: one.called for one in changes(now, before, null)}
+    named_ = {one.label: one.called for one in changes(now, before, measured, Condition.PA)}
     assert all(named_.values())
     half = replace(before, assessed=without(LABELS, "Pneumothorax"))
     for pair in ((now, half), (replace(now, assessed=half.assessed), before)):
-        found = {one.label: one for one in changes(*pair, null)}
+        found = {one.label: one for one in changes(*pair, measured, Condition.PA)}
         assert not found["Pneumothorax"].called
         assert found["Pneumothorax"].said == NOT_ASSESSED
         assert sum(one.called for one in found.values()) == 13
