@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from scp.again import answer_corrected
 from scp.archive import Archive
 from scp.audit import Audit
-from scp.errors import HilumError
+from scp.errors import HilumError, Unreadable
 from scp.index import choices
 from scp.index.corrections import remember
 from scp.index.forgetting import forget_films
 from scp.index.placing import set_words
-from scp.index.received import patient_row
+from scp.index.received import own_row, person_of, usable_patient
 from scp.index.schema import Instance, Patient, Series, Study
+from scp.intake import read_header
 from scp.patient_ids import PatientsSettings, differences, id_key
 from scp.person import Person
 from scp.queue import Jobs
@@ -112,8 +113,8 @@ class PatientFiles:
         """
         with Session(self.engine) as session, session.begin():
             into = self._right(session, right)
-            if into == source_id:
-                raise NoSuchPatient("the two are one and the same patient")
+            self._require_mergeable(session, source_id, into)
+            _end_merge(session, into)
             films = Scope(session).films(session.get_one(Patient, source_id))
             self.audit.record(
                 self.person,
@@ -131,6 +132,7 @@ class PatientFiles:
         """Make films another patient's; return the number of its row, and how many were moved."""
         with Session(self.engine) as session, session.begin():
             into = self._right(session, right)
+            _end_merge(session, into)
             own = select(Instance).where(Instance.uid.in_(uids), _not_of(into))
             films = list(session.scalars(own.order_by(Instance.id)).unique())
             for film in films:
@@ -161,24 +163,53 @@ class PatientFiles:
         return Forgotten(len(uids), len(paths))
 
     def _right(self, session: Session, right: tuple[str, str]) -> int:
-        """Return the row of the patient that is right, who is merged into nobody from now on."""
+        """Return the row of the patient that is right, whoever it was merged into."""
         if not right[0]:
             raise NoSuchPatient("a Patient ID is needed")
-        into = patient_row(session, right, self.settings.placeholders)
-        session.execute(update(Patient).where(Patient.id == into).values(merged_into=None))
-        return into
+        return own_row(session, right, self.settings.placeholders)
+
+    def _require_mergeable(self, session: Session, source_id: int, into_id: int) -> None:
+        """Raise `NoSuchPatient` where a merge cannot be meant."""
+        into = session.get_one(Patient, into_id, populate_existing=True)
+        if into_id == source_id:
+            raise NoSuchPatient("the two are one and the same patient")
+        if into.placeholder:
+            raise NoSuchPatient("this Patient ID is a placeholder: it names nobody")
+        if into.merged_into not in (None, source_id):  # else a merge is turned round
+            raise NoSuchPatient(
+                f"this Patient ID was merged into patient:{into.merged_into}: name that one's, or"
+                " end the merge with `hilum patient move UID --into` this ID"
+            )
 
     def _file(self, session: Session, films: Sequence[Instance], into: int, kind: str) -> None:
-        """Make films a patient's, as the patient's newest film states who that is."""
-        known = _person_of(session, into)
+        """Make films a patient's, as the patient's newest film states who that is.
+
+        A film that states this patient itself comes back: it is its own witness.
+        """
+        known, right = _person_of(session, into), session.get_one(Patient, into)
         for film in films:
             choices.hold(session, film)
             remember(session, film, kind, self.person, self.now())
             film.patient_id = into
-            set_words(session, film, known or film.person, film.accession_number or "")
+            person = self._own_person(film, right) or known or film.person
+            set_words(session, film, person, film.accession_number or "")
         for film in films:
             choices.hold(session, film)
             answer_corrected(session, self.jobs, film, self.settle_s, self.zone)
+
+    def _own_person(self, film: Instance, patient: Patient) -> Person | None:
+        """Return whose a film is by its header, if that names this patient; None otherwise."""
+        try:
+            header = read_header(self.archive.path(film.path))
+        except (OSError, Unreadable):
+            return None
+        same = usable_patient(header) == (patient.patient_id, patient.issuer)
+        return person_of(header) if same else None
+
+
+def _end_merge(session: Session, patient_id: int) -> None:
+    """Let what comes with a patient's own ID be that patient's again."""
+    session.execute(update(Patient).where(Patient.id == patient_id).values(merged_into=None))
 
 
 def _not_of(patient_id: int) -> sa.ColumnElement[bool]:

@@ -27,7 +27,7 @@ from scp.index.received import Recorded
 from scp.index.schema import DeliveryState, FilmState, Patient
 from scp.intake import Intake
 from scp.mending import Mending
-from scp.patient_files import PatientFiles, Scope
+from scp.patient_files import NoSuchPatient, PatientFiles, Scope
 from scp.patient_ids import PatientsSettings
 from scp.queue import NoSuchJob
 from scp.reindex import answer_unfit_again
@@ -257,7 +257,7 @@ def test_what_says_that_there_is_no_answer_carries_the_corrected_patient(bench, 
 
     uid = bench.take(make_film_ds(view="LL", patient_id="WRONG"))
     assert bench.result(answer(), "not-analysed").PatientID == "WRONG"
-    patient_files(bench).move([uid], ("RIGHT", "WARD"))  # in the index alone
+    patient_files(bench.ground).move([uid], ("RIGHT", "WARD"))  # in the index alone
     row = bench.row(uid)
     assert (row.state, row.results[0].withdrawn) == (FilmState.RECEIVED, corrections.OWN)
     row = answer()
@@ -299,16 +299,60 @@ def test_reindex_answers_again_what_the_rule_now_compares_otherwise(bench):
     assert bench.row(new).prior.uid == old
 
 
-def patient_files(bench):
-    ground = bench.ground
+def patient_files(ground):
     audit = Audit(ground.archive.data_dir, now)
     person, settings = "shell:test", PatientsSettings()
     return PatientFiles(ground.engine, ground.archive, ground.jobs, audit, person, now, 0, settings)
 
 
-def number(bench, patient_id):
-    with Session(bench.ground.engine) as session:
+def number(ground, patient_id):
+    with Session(ground.engine) as session:
         return Scope(session).one(patient_id, None).id
+
+
+def owners(ground):
+    """Patient IDs, in the order in which films came."""
+    with Session(ground.engine) as session:
+        return [session.get_one(Patient, row.patient_id).patient_id for row in ground.instances()]
+
+
+def test_a_merge_that_was_wrong_is_ended_by_a_move_or_turned_round(ground):
+    files = patient_files(ground)
+    bring(ground, film())
+    other = make_film_ds(rows=16, columns=16, seed=3, patient_id="B", PatientName="Other^Name")
+    bring(ground, other)
+    mine, name = ground.instances()[0].uid, ground.instances()[0].patient_name
+    assert files.merge(number(ground, "TEST-1"), ("B", ""))[1] == 1
+    assert owners(ground) == ["B", "B"]
+    assert ground.instances()[0].patient_name == "Other^Name"
+    assert files.move([mine], ("TEST-1", ""))[1] == 1
+    assert ground.instances()[0].patient_name == name != "Other^Name"  # as its header states
+    bring(ground, make_film_ds(rows=16, columns=16, seed=4))  # comes with that ID
+    assert owners(ground) == ["TEST-1", "B", "TEST-1"]
+    files.merge(number(ground, "TEST-1"), ("B", ""))
+    files.merge(number(ground, "B"), ("TEST-1", ""))
+    assert owners(ground) == ["TEST-1"] * 3
+    bring(ground, make_film_ds(rows=16, columns=16, seed=5, patient_id="B"))
+    assert owners(ground) == ["TEST-1"] * 4
+
+
+@pytest.mark.parametrize(
+    ("right", "why"),
+    [
+        ("UNKNOWN", "names nobody"),
+        ("OLD", "was merged into patient"),
+        ("TEST-1", "one and the same"),
+        ("", "is needed"),
+    ],
+)
+def test_a_merge_that_cannot_be_meant_changes_nothing_and_says_why(ground, right, why):
+    files = patient_files(ground)
+    bring(ground, film())
+    bring(ground, make_film_ds(rows=16, columns=16, seed=3, patient_id="OLD"))
+    files.merge(number(ground, "OLD"), ("NEW", ""))
+    with pytest.raises(NoSuchPatient, match=why):
+        files.merge(number(ground, "TEST-1"), (right, ""))
+    assert owners(ground) == ["TEST-1", "NEW"]
 
 
 def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
@@ -316,8 +360,8 @@ def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
     bench.answer(old)
     new = bench.take(make_film_ds(study_date="20240101", seed=2, patient_id="RIGHT"))
     assert bench.answer(new).prior is None
-    into, moved = patient_files(bench).merge(number(bench, "WRONG"), ("RIGHT", ""))
-    assert (into, moved) == (number(bench, "RIGHT"), 1)
+    into, moved = patient_files(bench.ground).merge(number(bench.ground, "WRONG"), ("RIGHT", ""))
+    assert (into, moved) == (number(bench.ground, "RIGHT"), 1)
     bench.again()
     assert bench.row(new).prior.uid == old
     assert bench.result(bench.row(old), "report").PatientID == "RIGHT"
@@ -329,7 +373,7 @@ def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
 
 def test_a_film_that_is_moved_is_nobodys_prior_any_more(bench):
     old, new = pair(bench)
-    patient_files(bench).move([old], ("OTHER", "WARD"))
+    patient_files(bench.ground).move([old], ("OTHER", "WARD"))
     bench.again()
     assert bench.row(new).prior is None
     row = bench.row(old)
@@ -342,7 +386,7 @@ def test_nothing_is_left_of_a_patient_who_is_forgotten_and_a_film_may_come_again
     old, new = pair(bench)
     other = bench.take(make_film_ds(patient_id="OTHER", seed=5))
     bench.answer(other)
-    gone = patient_files(bench).forget(number(bench, "TEST-1"))
+    gone = patient_files(bench.ground).forget(number(bench.ground, "TEST-1"))
     assert gone.films == 2
     with Session(bench.ground.engine) as session:
         assert session.query(Patient).filter_by(patient_id="TEST-1").count() == 0

@@ -168,11 +168,16 @@ def describe(
 
 def patient_row(session: Session, patient: tuple[str, str], placeholders: Collection[str]) -> int:
     """Return the row of a patient, made if need be, or of the one that it was merged into."""
-    key = dict(zip(("patient_id", "issuer"), patient, strict=True))
-    nobody = is_placeholder(patient[0], placeholders)
-    row_id = _id_of(session, Patient, key, {"placeholder": nobody})
+    row_id = own_row(session, patient, placeholders)
     merged = session.scalar(select(Patient.merged_into).where(Patient.id == row_id))
     return row_id if merged is None else merged
+
+
+def own_row(session: Session, patient: tuple[str, str], placeholders: Collection[str]) -> int:
+    """Return the row of a patient, made if need be, whoever it was merged into."""
+    key = dict(zip(("patient_id", "issuer"), patient, strict=True))
+    nobody = is_placeholder(patient[0], placeholders)
+    return _id_of(session, Patient, key, {"placeholder": nobody})
 
 
 def claim(
