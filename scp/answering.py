@@ -19,9 +19,10 @@ from inference.header import MALFORMED
 from scp.again import ask_again
 from scp.analysing import Analysed, Analyser
 from scp.archive import Archive, Stored
+from scp.editions import Basis, Editions, Making, save
 from scp.errors import ServiceError
 from scp.failures import SENTENCES, Cause
-from scp.index import choices, deliveries, films
+from scp.index import choices, films
 from scp.index.corrections import is_stale, require_uncorrected
 from scp.index.rows import Applied
 from scp.index.schema import Analysis, FilmState, Instance
@@ -68,6 +69,7 @@ class Answerer:
         self.destinations = dict(destinations)
         self.now = now
         self.settle_s = settle_s
+        self.editions = Editions(engine, archive, now, reader.zone)
         self.analyser = Analyser(engine, archive, reader, now, worklist)
 
     def read(self, film_uid: str) -> bool:
@@ -101,8 +103,13 @@ class Answerer:
             raise ServiceError(f"the film was readable and no longer is: {current.detail}")
         choice, prior = self._prior(known)
         answer = self._answer(current, choice, prior)
-        objects = self.reader.objects(answer)
-        stored = [self._keep(made) for made in objects]
+        applied = Applied.of(answer.prediction)
+        making = self.editions.objects(
+            film_uid,
+            lambda edition: self.reader.objects(replace(answer, edition=edition)),
+            Basis(prior.film_uid if prior else "", applied),
+        )
+        stored = [self._keep(made) for made in making.new]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
@@ -115,8 +122,7 @@ class Answerer:
                 films.save_comparison(
                     session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
                 )
-            applied = Applied.of(answer.prediction)
-            self._save_results(session, instance, zip(objects, stored, strict=True), applied)
+            self._save_results(session, instance, making, stored, applied)
             row = session.get_one(Analysis, current.analysis_id)
             row.notes = list(current.read.opened.notes)  # the gate may say else than it did
             self.analyser.place(session, instance, row)
@@ -126,7 +132,7 @@ class Answerer:
             film=film_uid,
             prior=prior.film_uid if prior else "",
             why=choice.why.code.value,
-            objects=len(objects),
+            objects=len(making.new),
             duration_s=_since(started),
         )
 
@@ -149,31 +155,13 @@ class Answerer:
         self,
         session: Session,
         instance: Instance,
-        made: Iterable[tuple[ResultObject, Stored]],
+        making: Making,
+        stored: Iterable[Stored],
         applied: Applied | None = None,
     ) -> None:
-        """Remember the objects, and ask for the delivery of those that are new."""
+        made = zip(making.new, stored, strict=True)
         now = self.now()  # one moment for all objects of one answer
-        numbers = {
-            name: deliveries.next_job(session, instance.uid, name) for name in self.destinations
-        }
-        going, wishes = set[str](), self.destinations.items()
-        for result, stored in made:
-            wanted = [n for n, kinds in wishes if not kinds or result.kind in kinds]
-            new = films.save_result(
-                session,
-                instance,
-                kind=result.kind,
-                uid=result.ds.SOPInstanceUID,
-                sop_class_uid=result.ds.SOPClassUID,
-                stored=stored,
-                destinations={name: numbers[name] for name in wanted},
-                now=now,
-                applied=applied,
-            )
-            going.update(wanted if new else ())
-        for name in going:
-            self.jobs.deliver(session, instance.uid, name, numbers[name])
+        save(session, self.jobs, self.destinations, instance, making, made, applied, now)
 
     def state_failure(self, film_uid: str, cause: Cause, sentence: str = "") -> None:
         """Say that a film could not be answered although it might be, and why in our own words."""
@@ -182,7 +170,7 @@ class Answerer:
         detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
         self._state(film_uid, FilmState.FAILED, cause.value, detail, objects)
 
-    def _statement(self, film_uid: str, reason: str, detail: str) -> list[ResultObject]:
+    def _statement(self, film_uid: str, reason: str, detail: str) -> Making:
         """Make the report that there is no answer, where it is asked for and can be made.
 
         The broad ``except`` is meant: the report must not keep the outcome from being stated, and
@@ -190,10 +178,17 @@ class Answerer:
         """
         try:
             filed = self.analyser.filed(film_uid)
-            return self.reader.not_analysed(filed, reason, detail, self._number(film_uid))
+            statement = self.reader.not_analysed(filed, reason, detail)
+            if statement is None:
+                return Making([])
+            return self.editions.objects(
+                film_uid,
+                lambda edition: self.reader.objects(replace(statement, edition=edition)),
+                Basis(),
+            )
         except Exception as error:
             log.warning("no report of it", film=film_uid, error=type(error).__name__)
-            return []
+            return Making([])
 
     def _state(
         self,
@@ -201,10 +196,10 @@ class Answerer:
         state: FilmState,
         reason: str,
         detail: str,
-        objects: Iterable[ResultObject],
+        making: Making,
     ) -> None:
         """State that there is no answer, with what says so."""
-        stored = [(made, self._keep(made)) for made in objects]
+        stored = [self._keep(made) for made in making.new]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             choices.hold(session, instance)
@@ -212,7 +207,7 @@ class Answerer:
             old = films.WAITING if state is FilmState.FAILED else tuple(FilmState)
             if not films.set_outcome(instance, state, self.now(), reason, detail, old):
                 return
-            self._save_results(session, instance, stored)
+            self._save_results(session, instance, making, stored)
             ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
 
     def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
@@ -246,12 +241,7 @@ class Answerer:
         """Say all that was found on a film, and since its prior."""
         followed = self._followed(prior) if prior else {}
         read = prior.read if prior else None
-        number = self._number(current.film_uid)
-        return self.reader.answer(current.read, read, current.at, choice, followed, number)
-
-    def _number(self, film_uid: str) -> int:
-        with Session(self.engine) as session:
-            return films.number_in_study(session, film_uid)
+        return self.reader.answer(current.read, read, current.at, choice, followed)
 
     def _followed(self, prior: Analysed) -> dict[str, str]:
         """Return what the prior follows its findings by; nothing where its report is gone.

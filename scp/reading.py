@@ -157,7 +157,6 @@ class Reader:
         answered_at: datetime,
         choice: Choice,
         followed: Mapping[str, str],
-        film_number: int,
     ) -> Answer:
         """Compare with the prior, if there is one, and say all that was found.
 
@@ -185,30 +184,28 @@ class Reader:
             prior_view=prior.opened.film.view if prior is not None else View.UNKNOWN,
             comparison=comparison,
             followed=followed,
-            film_number=film_number,
             acquired=choice.acquired,
             prior_acquired=choice.prior.acquired if choice.prior is not None else None,
         )
 
-    def objects(self, answer: Answer) -> list[ResultObject]:
-        """Make the objects that say an answer."""
-        return make_objects(answer, self.results)
+    def objects(self, said: Answer | NotAnalysed) -> list[ResultObject]:
+        """Make the objects that say an answer, or that there is none."""
+        if isinstance(said, NotAnalysed):
+            return [not_analysed_report(said, self.results)]
+        return make_objects(said, self.results)
 
-    def not_analysed(
-        self, filed: Filed, reason: str, detail: str, film_number: int
-    ) -> list[ResultObject]:
-        """Make the report that says why a film was not analysed, where it is asked for.
+    def not_analysed(self, filed: Filed, reason: str, detail: str) -> NotAnalysed | None:
+        """State why a film was not analysed, where a report of it is asked for.
 
         Of results of ours that come back there is none: it would be an answer to an answer.
         """
         if not self.results.not_analysed or reason == Reason.OWN_RESULT:
-            return []
+            return None
         model = self.engine.bundle.identity
         at = filed.received_at.astimezone(self.zone)
-        statement = NotAnalysed(
-            filed.header, reason, detail, at, self.product, model, film_number, filed.acquired
+        return NotAnalysed(
+            filed.header, reason, detail, at, self.product, model, acquired=filed.acquired
         )
-        return [not_analysed_report(statement, self.results)]
 
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from scp.results.identity import Product
 from scp.results.kinds import KINDS
 from scp.results.objects import make_objects, to_bytes
 from scp.results.report import not_analysed_report
+from scp.results.series import FIRST, Edition
 from scp.results.settings import ResultSettings
 
 ROWS, COLUMNS = 250, 200
@@ -111,6 +112,7 @@ def answers(
     found: Prediction | None = None,
     compared: Comparison | None = None,
     notes: tuple[str, ...] = (),
+    edition: Edition = FIRST,
     **settings: Any,
 ) -> list[ResultObject]:
     """Decode a film, and make every object that answers it; ``settings`` replace `EVERYTHING`'s."""
@@ -128,6 +130,7 @@ def answers(
         product=PRODUCT,
         prior_source=prior,
         comparison=compared,
+        edition=edition,
         acquired=acquisition_time(source, dt.UTC),
         prior_acquired=None if prior is None else acquisition_time(prior, dt.UTC),
     )

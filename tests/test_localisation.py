@@ -19,6 +19,7 @@ from inference.findings import LABELS, WITHHELD
 from inference.model import FindingNetwork
 from inference.preprocessing import Preprocessing
 from inference.settings import DrawingSettings
+from inference.statements import outcome, outcome_on_film
 from training import maps
 from training.boxes import BadBoxList, Box, read_boxes
 from training.cli import app
@@ -348,7 +349,7 @@ def test_the_picture_says_positive_and_that_the_map_is_withheld(written):
     rgb = drawn(FILM, without_map(FIRST), **words)
     text = " ".join(written)
     assert sum("ABOVE" in word for word in written) == 2
-    assert "2 of 14 findings at or above the threshold" in text
+    assert outcome(2) in text
     assert f"Note: {FIRST}: {WITHHELD}." in text
     alone = drawn(FILM, prediction({SECOND: BLOBS[SECOND]}), **words)
     assert (painted(rgb) == painted(alone)).all()
@@ -380,9 +381,11 @@ def test_the_report_says_present_gives_no_region_and_says_why():
     ds = read_back(answer(found=without_map(FIRST)))["report"]
     assert list(states(ds).values()).count("Present") == 2
     groups = named(ds, "125007")
-    assert [group.ContentSequence[-1].TextValue for group in groups] == [f"{SECOND} 80 % (AI)"]
+    assert [group.ContentSequence[-1].TextValue for group in groups] == [
+        f"{SECOND} 80.0 % (AI, threshold 30.0 %)"
+    ]
     said = [item.TextValue for item in named(ds, "121071") if item.ValueType == "TEXT"]
-    assert said[0] == f"{FIRST}: 90.0 % (Present; threshold 30.0 %; {WITHHELD})"
+    assert said[0] == f"{FIRST}: 90.0 %, above the site's threshold (30.0 %); {WITHHELD}"
     assert not any(WITHHELD in text for text in said[1:])
 
 
@@ -390,6 +393,6 @@ def test_a_report_of_withheld_findings_only_shows_no_place():
     only = without_map(FIRST, {FIRST: BLOBS[FIRST]})
     ds = read_back(answer(found=only))["report"]
     (group,) = named(ds, "125007")
-    assert group.ContentSequence[-1].TextValue.startswith("1 finding without a place")
+    assert group.ContentSequence[-1].TextValue == outcome_on_film(1)
     assert len(named(ds, "126010")) == 1
     assert named(ds, "111017")[0].ConceptCodeSequence[0].CodeValue == "111242"

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from inference.acquisition import AcquisitionTime, Precision
 from scp.results.kinds import KINDS
-from scp.results.series import series_number, series_title
+from scp.results.series import Edition, series_number, series_title
 
 NUMBER = st.integers(1, 400)
 
@@ -20,9 +20,10 @@ def header(**said):
     return ds
 
 
-@given(st.lists(NUMBER, unique=True, max_size=50))
-def test_no_two_films_of_a_study_share_a_series_number(films):
-    numbers = [series_number(9001, kind.place, film) for film in films for kind in KINDS]
+@given(st.lists(st.tuples(NUMBER, NUMBER), unique=True, max_size=50))
+def test_no_two_films_or_answers_of_a_study_share_a_series_number(pairs):
+    editions = [Edition(film, answer) for film, answer in pairs]
+    numbers = [series_number(9001, kind.place, one) for one in editions for kind in KINDS]
     assert len(set(numbers)) == len(numbers)
 
 
@@ -30,13 +31,15 @@ def taken(source="AcquisitionDate", precision=Precision.SECOND):
     return AcquisitionTime(datetime(2024, 1, 2, 14, 5, 12, tzinfo=UTC), precision, source)
 
 
-def test_a_series_names_its_film():
+def test_a_series_names_its_film_and_its_answer():
     film = header(ViewPosition="AP")
     title = "AI chest X-ray report (RUO)"
-    assert series_title(title, film, 1, taken()) == f"{title}, AP 14:05"
-    assert series_title(title, film, 2, taken()) == f"{title}, film 2, AP 14:05"
-    assert series_title(title, header(), 1, None) == title
-    assert series_title(title, header(), 1, taken("ContentDate")) == f"{title}, 14:05"
+    assert series_title(title, film, Edition(), taken()) == f"{title}, AP 14:05"
+    assert series_title(title, film, Edition(2), taken()) == f"{title}, film 2, AP 14:05"
+    third = series_title(title, film, Edition(2, 3), taken())
+    assert third == f"{title}, film 2, answer 3, AP 14:05"
+    assert series_title(title, header(), Edition(), None) == title
+    assert series_title(title, header(), Edition(), taken("ContentDate")) == f"{title}, 14:05"
 
 
 def test_a_series_shows_the_time_that_the_rule_used_and_no_other():
@@ -48,11 +51,13 @@ def test_a_series_shows_the_time_that_the_rule_used_and_no_other():
         (taken("StudyTime"), ", AP"),  # both films of a study have it
         (None, ", AP"),
     ):
-        assert series_title("report", film, 1, said) == f"report{shown}"
+        assert series_title("report", film, Edition(), said) == f"report{shown}"
 
 
-@given(NUMBER)
-def test_a_series_description_has_64_characters_at_most(number):
+@given(NUMBER, NUMBER)
+def test_a_series_description_has_64_characters_at_most(film, answer):
     ds = header(ViewPosition="PA")
     for kind in KINDS:
-        assert len(series_title(kind.title, ds, number, taken())) <= 64
+        said = series_title(kind.title, ds, Edition(film, answer), taken())
+        assert len(said) <= 64
+        assert answer == 1 or f"answer {answer}" in said

@@ -5,10 +5,12 @@ sets, each attribute absent, odd values, what was found. Every film is decoded f
 and every kind of object is made of it.
 """
 
+import datetime as dt
 import warnings
 
 import pytest
 from answers import (
+    AT,
     CHARACTER_SETS,
     COLUMNS,
     NO_PICTURES,
@@ -39,6 +41,7 @@ from inference.film import NotAFilm, read_film
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.results.kinds import KINDS
 from scp.results.objects import to_bytes
+from scp.results.series import Edition
 from scp.results.settings import ReportClass
 
 CR, DX = ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation
@@ -248,6 +251,23 @@ def test_reports_of_every_class_are_valid(report_class, tmp_path):
     assert wrong_with([*made, not_analysed(received(), **how)], tmp_path) == {}
 
 
+def second():
+    """Every object of a second answer, whose report takes the place of a "not analysed" one."""
+    before = not_analysed(received()).ds
+    edition = Edition(2, 2, "it could not be analysed before", AT + dt.timedelta(hours=1), before)
+    return answers(received(), prior_film(), edition=edition)
+
+
+def test_every_object_of_a_second_answer_is_valid_and_has_its_own_time(tmp_path):
+    made = second()
+    assert wrong_with(made, tmp_path) == {}
+    first = {one.kind: one.ds for one in answers(received(), prior_film())}
+    for one in made:
+        assert one.ds.SeriesTime != first[one.kind].SeriesTime
+        assert one.ds.SeriesNumber == first[one.kind].SeriesNumber + 10_010
+        assert "film 2, answer 2" in one.ds.SeriesDescription
+
+
 def test_pixelmed_finds_nothing_in_reports_but_what_it_cannot_know(tmp_path):
     enhanced = not_analysed(received(), report_class="enhanced")
     (compared,) = [m for m in answers(received(), prior_film()) if m.kind == "report"]
@@ -257,13 +277,15 @@ def test_pixelmed_finds_nothing_in_reports_but_what_it_cannot_know(tmp_path):
         for item in broken.ContentSequence
         if item.ConceptNameCodeSequence[0].CodeMeaning != "Device Observer UID"
     ]
+    (again,) = [m for m in second() if m.kind == "report"]
     reports = {"compared": compared.ds, "not-analysed": enhanced.ds, "broken": broken}
+    reports["second"] = again.ds
     paths = [tmp_path / f"{name}.dcm" for name in reports]
     for path, ds in zip(paths, reports.values(), strict=True):
         path.write_bytes(to_bytes(ds))
     said = dict(zip(reports, pixelmed(paths), strict=True))
     assert "Missing required content item" in said.pop("broken")[0]  # so it would be seen
-    assert said == {"compared": [], "not-analysed": []}
+    assert said == {"compared": [], "not-analysed": [], "second": []}
 
 
 # -- a gate that nobody has seen fail is none ------------------------------------------------

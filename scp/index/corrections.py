@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from scp.errors import HilumError
 from scp.failures import Cause
-from scp.index import choices
+from scp.index import choices, further
 from scp.index.persons import Correction, Patient
 from scp.index.schema import (
     Analysis,
@@ -109,10 +109,8 @@ def is_stale(session: Session, instance: Instance) -> bool:
     chosen = session.scalars(own).one_or_none()
     if chosen is None or instance.state is not FilmState.ANSWERED:
         return False
-    if chosen.prior is None:
-        return chosen.revision != instance.revision
-    known = (chosen.revision, chosen.prior_revision)
-    return known != (instance.revision, chosen.prior.revision) or _strangers(session, chosen)
+    strangers = chosen.prior is not None and _strangers(session, chosen)
+    return strangers or further.is_corrected(session, instance)
 
 
 def withdraw_unfit(

@@ -136,11 +136,12 @@ def save_result(
     destinations: Mapping[str, int],
     now: datetime,
     applied: Applied | None = None,
+    content: str = "",
+    further_id: int | None = None,
 ) -> bool:
     """Remember a result and by which job it is to go where; say whether it is a new one."""
-    known = session.scalars(select(Result).where(Result.uid == uid)).one_or_none()
-    if known is not None:
-        return _stands_again(session, known, destinations)
+    if session.scalar(select(Result.id).where(Result.uid == uid)) is not None:
+        return stand_again(session, uid, destinations)
     session.add(
         Result(
             instance=instance,
@@ -152,6 +153,8 @@ def save_result(
             size_bytes=stored.size_bytes,
             created_at=now,
             applied=asdict(applied) if applied else None,
+            content=content or uid,
+            further_id=further_id,
             deliveries=[
                 Delivery(destination=name, state=DeliveryState.PENDING, job=job)
                 for name, job in destinations.items()
@@ -161,8 +164,9 @@ def save_result(
     return True
 
 
-def _stands_again(session: Session, known: Result, destinations: Mapping[str, int]) -> bool:
+def stand_again(session: Session, uid: str, destinations: Mapping[str, int]) -> bool:
     """Let a withdrawn result stand again; say whether it still has to be brought somewhere."""
+    known = session.scalars(select(Result).where(Result.uid == uid)).one()
     if known.withdrawn is None:
         return False
     known.withdrawn = None

@@ -12,6 +12,7 @@ from scp.index.schema import (
     Delivery,
     FilmFinding,
     FilmState,
+    FurtherAnswer,
     Instance,
     PriorChoice,
     PriorFetch,
@@ -21,6 +22,8 @@ from scp.index.schema import (
     Series,
     Study,
 )
+
+_OF_A_FILM = (FilmFinding, SearchWord, PriorChoice, PriorFetch, Correction, FurtherAnswer)
 
 
 def forget_films(session: Session, films: Sequence[Instance]) -> tuple[list[Instance], list[str]]:
@@ -49,10 +52,7 @@ def forget_films(session: Session, films: Sequence[Instance]) -> tuple[list[Inst
         delete(Analysis).where(Analysis.instance_id.in_(ids)),
         delete(Delivery).where(Delivery.result_id.in_(made)),
         delete(Result).where(Result.instance_id.in_(ids)),
-        *(
-            delete(table).where(table.instance_id.in_(ids))
-            for table in (FilmFinding, SearchWord, PriorChoice, PriorFetch, Correction)
-        ),
+        *(delete(table).where(table.instance_id.in_(ids)) for table in _OF_A_FILM),
         delete(Quarantined).where(Quarantined.sop_instance_uid.in_(uids)),
         delete(Instance).where(Instance.id.in_(ids)),
         delete(Series).where(

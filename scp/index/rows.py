@@ -1,5 +1,6 @@
 """A film and all that became of it, as values for a page, a script or a command."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +37,20 @@ class Applied:
             None if label in self.not_assessed else reaches(probability, threshold)
             for label, probability, threshold in said
         )
+
+    def is_like(self, other: "Applied") -> bool:
+        """Say whether both say the same numbers, rounded."""
+        pairs = zip(
+            (*self.probabilities, *self.thresholds),
+            (*other.probabilities, *other.thresholds),
+            strict=True,
+        )
+        return all(abs(one - two) <= _SAME for one, two in pairs)
+
+    @classmethod
+    def kept(cls, row: Mapping[str, Sequence[float]] | None) -> "Applied | None":
+        """Return what a result's row says; None where that is not known."""
+        return cls(tuple(row["probabilities"]), tuple(row["thresholds"])) if row else None
 
     @classmethod
     def of(cls, found: Prediction) -> "Applied":
@@ -161,6 +176,7 @@ class DeliveryRow:
 class ResultRow:
     """One object that answers a film, and where it went; ``withdrawn``: why it no longer holds.
 
+    ``answer`` is 1 for the film's first answer, ``why`` says why there is a further one.
     ``applied`` is what it says of the findings, by the settings of when it was made; None where it
     says nothing of them or that is not known.
     """
@@ -173,6 +189,8 @@ class ResultRow:
     deliveries: tuple[DeliveryRow, ...] = ()
     withdrawn: str = ""
     applied: Applied | None = None
+    answer: int = 1
+    why: str = ""
 
 
 @dataclass(frozen=True)

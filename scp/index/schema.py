@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from scp.index.beside import FurtherAnswer as FurtherAnswer  # noqa: PLC0414 -- of the schema
+from scp.index.beside import PriorFetch as PriorFetch  # noqa: PLC0414 -- part of the schema
 from scp.index.operation import Heartbeat as Heartbeat  # noqa: PLC0414 -- part of the schema
 from scp.index.operation import Quarantined as Quarantined  # noqa: PLC0414 -- part of the schema
 from scp.index.persons import Correction as Correction  # noqa: PLC0414 -- part of the schema
@@ -234,27 +236,12 @@ class PriorChoice(Base):
     prior: Mapped[Instance | None] = relationship(foreign_keys=[prior_id])
 
 
-class PriorFetch(Base):
-    """How asking the PACS for a film's priors went last; the outcomes are in `scp.index.fetches`.
-
-    ``attempt`` is the last that was counted, ``failures`` is how many failed.
-    """
-
-    __tablename__ = "prior_fetch"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), unique=True)
-    outcome: Mapped[str] = mapped_column(index=True)
-    attempt: Mapped[int]
-    failures: Mapped[int]
-    asked_at: Mapped[datetime]
-
-
 class Result(Base):
     """One DICOM object that answers a film; ``withdrawn`` says why it no longer holds.
 
     ``applied`` is what it says: ``{"probabilities", "thresholds"}`` in the order of the findings,
     by the site's settings of then. None where it says nothing of findings, and before 0.5.
+    ``content`` is `scp.results.answer.ResultObject`'s, None for the UID.
     """
 
     __tablename__ = "result"
@@ -270,6 +257,9 @@ class Result(Base):
     created_at: Mapped[datetime]
     withdrawn: Mapped[str | None]
     applied: Mapped[dict[str, Any] | None]
+    content: Mapped[str | None]
+    further_id: Mapped[int | None] = mapped_column(ForeignKey("further_answer.id"), index=True)
+    further: Mapped[FurtherAnswer | None] = relationship(lazy="joined")
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")
 

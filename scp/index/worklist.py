@@ -162,14 +162,12 @@ def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list
                 created_at=row.created_at,
                 deliveries=tuple(delivery_row(delivery) for delivery in row.deliveries),
                 withdrawn=row.withdrawn or "",
-                applied=_applied(row.applied) if row.applied else None,
+                applied=Applied.kept(row.applied),
+                answer=row.further.number if row.further else 1,
+                why=row.further.why if row.further else "",
             )
         )
     return results
-
-
-def _applied(kept: dict[str, list[float]]) -> Applied:
-    return Applied(tuple(kept["probabilities"]), tuple(kept["thresholds"]))
 
 
 def _with_applied(result: ResultRow, analysis: Analysis | None) -> ResultRow:

@@ -13,6 +13,7 @@ from inference.film import Film, View
 from inference.findings import FloatArray, ModelIdentity, Prediction
 from inference.regions import Outlines
 from scp.results.identity import Product
+from scp.results.series import FIRST, Edition
 
 
 class Statement(Protocol):
@@ -48,8 +49,8 @@ class Statement(Protocol):
         """When the film was taken, by the one rule (`inference.acquisition`)."""
 
     @property
-    def film_number(self) -> int:
-        """The film's place among those of its study that were received, from 1."""
+    def edition(self) -> Edition:
+        """Which film of its study it is about, and which answer to it this is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Answer:
     prior_source: Dataset | None = None
     comparison: Comparison | None = None
     followed: Mapping[str, str] = field(default_factory=dict)
-    film_number: int = 1
+    edition: Edition = FIRST
     acquired: AcquisitionTime | None = None
     prior_acquired: AcquisitionTime | None = None
     prior_view: View = View.UNKNOWN
@@ -130,7 +131,7 @@ class NotAnalysed:
     answered_at: dt.datetime
     product: Product
     model: ModelIdentity
-    film_number: int = 1
+    edition: Edition = FIRST
     acquired: AcquisitionTime | None = None
 
     @property
@@ -140,7 +141,12 @@ class NotAnalysed:
 
 @dataclass(frozen=True, eq=False)
 class ResultObject:
-    """One DICOM object; ``kind`` is the name of a `scp.results.kinds.Kind`."""
+    """One DICOM object; ``kind`` is the name of a `scp.results.kinds.Kind`.
+
+    ``content`` is the UID that it would have as part of the first answer: what it says of the film.
+    "" where that is its own UID.
+    """
 
     kind: str
     ds: Dataset
+    content: str = ""

@@ -35,7 +35,7 @@ def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
         software=str(answer.product),
         prior=_prior_caption(answer),
         comparison=answer.comparison,
-        notes=(*answer.notes, *_comparison_note(answer)),
+        notes=(*_notes(answer), *_comparison_note(answer)),
         settings=settings.drawing,
     )
     envelope = Envelope(answer, SUMMARY, settings)
@@ -61,7 +61,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             software=str(answer.product),
             prior=_prior_caption(answer),
             change=answer.change(i),
-            notes=answer.notes,
+            notes=_notes(answer),
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
@@ -87,7 +87,7 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
         prior=prior,
         software=str(answer.product),
         model=answer.model,
-        notes=answer.notes,
+        notes=_notes(answer),
         settings=settings.drawing,
     )
     envelope = Envelope(answer, COMPARISON, settings)
@@ -109,6 +109,11 @@ def _prior_caption(answer: Answer) -> Caption | None:
     if answer.prior is None:
         return None
     return Caption(answer.prior_view, answer.prior_acquired)
+
+
+def _notes(answer: Answer) -> tuple[str, ...]:
+    """Return what limits the reading, then that it is not the first answer."""
+    return tuple(note for note in (*answer.notes, answer.edition.sentence) if note)
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Envelope:
         return {
             "series_instance_uid": UNNAMED,
             "series_number": series_number(
-                self.settings.first_series_number, self.kind.place, self.statement.film_number
+                self.settings.first_series_number, self.kind.place, self.statement.edition
             ),
             "sop_instance_uid": UNNAMED,
             "instance_number": instance_number,
@@ -65,7 +65,7 @@ class Envelope:
             "series_description": series_title(
                 self.kind.title,
                 self.current,
-                self.statement.film_number,
+                self.statement.edition,
                 self.statement.acquired,
             ),
             "specific_character_set": UTF8,
@@ -74,12 +74,13 @@ class Envelope:
 
     @property
     def moment(self) -> dt.datetime:
-        """When the film was read, in whole seconds: the clock of every object.
+        """When the film was read, or answered once more, in whole seconds: every object's clock.
 
         In the offset that the film states, else in the site's zone, which is that of
         ``answered_at``.
         """
-        moment = self.statement.answered_at.replace(microsecond=0)
+        said = self.statement
+        moment = (said.edition.made_at or said.answered_at).replace(microsecond=0)
         if moment.tzinfo is None:
             raise ValueError("answered_at has no time zone: nobody could say when that was")
         offset = stated_offset(self.current)

@@ -46,7 +46,8 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     words = outcome_in_full(above, answer.prediction.not_assessed)
     first = (label, NOT_VERIFIED, *answer.notes, *_limits_of_comparison(answer))
     taken = f"Film taken: {answer.acquired.told if answer.acquired else 'not stated'}"
-    items.extend(text(COMMENT, said) for said in (*first, taken, words))
+    second = (taken, answer.edition.sentence, words)
+    items.extend(text(COMMENT, said) for said in (*first, *second) if said)
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
     items.extend(_presence(answer))
     items.extend(_said_in_words(answer))
@@ -62,6 +63,8 @@ def not_analysed_evaluations(statement: NotAnalysed, label: str) -> sr.Container
     items.append(text(COMMENT, f"NOT ANALYSED: {statement.detail}"))
     items.append(text(COMMENT, "Nothing is said of this film. It was not found to be normal."))
     items.append(text(COMMENT, NOT_VERIFIED))
+    if statement.edition.sentence:
+        items.append(text(COMMENT, statement.edition.sentence))
     items.append(coded(SUMMARY, NOT_DONE))
     items.extend(coded(code_of(finding.code), UNDETERMINED) for finding in FINDINGS)
     return container(QUALITATIVE_EVALUATIONS, items)

@@ -57,7 +57,13 @@ def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> Res
 
 
 def _document(envelope: Envelope) -> Dataset:
-    """Make a report without its findings."""
+    """Make a report without its findings; it names the report that it takes the place of.
+
+    References
+    ----------
+    PS3.3 C.17.2 (Predecessor Documents Sequence).
+    """
+    before = envelope.statement.edition.predecessor
     ds: Dataset = _CLASSES[envelope.settings.report_class](
         evidence=[stand_in(film) for film in envelope.films],
         content=_frame(envelope),
@@ -68,6 +74,7 @@ def _document(envelope: Envelope) -> Dataset:
         coding_schemes=[_private_scheme(envelope.statement.product)],
         content_date=envelope.moment.date(),
         content_time=envelope.moment.time(),
+        previous_versions=None if before is None else [before],
         **envelope.arguments(),
     )
     envelope.seal(ds)

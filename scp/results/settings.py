@@ -86,7 +86,7 @@ class ResultSettings(BaseModel):
     first_series_number: int = Field(
         default=9001,
         ge=1,
-        le=2**31 - 10**6,
+        le=2 * 10**9,
         description="series number of the first kind of object, the others count on; high, so "
         "that results stand after the films",
     )
