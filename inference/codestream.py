@@ -5,6 +5,7 @@ References
 ITU-T T.81 B.2.2 (JPEG), T.87 C.2.2 (JPEG-LS), T.800 A.5.1 and A.6.1 (JPEG 2000: SIZ, COD).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.encaps import generate_fragments
@@ -14,6 +15,7 @@ from pydicom.uid import UID, RLELossless
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _START_OF_SCAN = 0xDA
+_NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD}  # with the tables and the restart interval
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 
@@ -60,14 +62,27 @@ def declared(frame: bytes, syntax: UID) -> Codestream | None:
         return None
 
 
+def without_remarks(frame: bytes) -> bytes:
+    """Return a JPEG frame without application and comment segments, which no decoding needs.
+
+    gdcm ends the whole process over a JFIF version that it does not know.
+    """
+    kept = bytearray(frame[:2])
+    try:
+        for marker, at in _segments(frame):
+            if marker == _START_OF_SCAN:
+                return bytes(kept) + frame[at:]
+            if marker in _NEEDED:
+                kept += frame[at : at + 2 + _word(frame, at + 2)]
+    except IndexError:
+        pass
+    return frame
+
+
 def _jpeg(frame: bytes) -> Codestream | None:
     """Walk the segments up to the first scan."""
-    at, size, kind = 2, None, 0
-    while frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xFF or marker in _ALONE:
-            at += 1 if marker == 0xFF else 2
-            continue
+    size, kind = None, 0
+    for marker, at in _segments(frame):
         if marker in _FRAMES:
             kind, size = marker, (frame[at + 4], _word(frame, at + 5), _word(frame, at + 7))
         if marker == _START_OF_SCAN and size is not None:
@@ -75,8 +90,21 @@ def _jpeg(frame: bytes) -> Codestream | None:
             lossless = near == 0 if kind == 0xF7 else kind in _LOSSLESS_FRAMES
             bits, rows, columns = size
             return Codestream(rows, columns, bits, lossless, b"\xff\xd9" in frame[-16:])
-        at += 2 + _word(frame, at + 2)
     return None
+
+
+def _segments(frame: bytes) -> Iterator[tuple[int, int]]:
+    """Yield marker and offset of each segment up to the first scan's; raises IndexError."""
+    at = 2
+    while frame[at] == 0xFF:
+        marker = frame[at + 1]
+        if marker == 0xFF or marker in _ALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        yield marker, at
+        if marker == _START_OF_SCAN:
+            return
+        at += 2 + _word(frame, at + 2)
 
 
 def _jpeg_2000(frame: bytes, start: int) -> Codestream | None:

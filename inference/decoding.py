@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 
-from inference.codestream import Codestream, declared, frame_of
+from inference.codestream import Codestream, declared, frame_of, without_remarks
 from inference.header import number, text
 
 StoredPixels = npt.NDArray[np.integer[Any]]
@@ -128,7 +128,10 @@ def _one_frame(ds: Dataset, photometric: str) -> Dataset:
     frame.file_meta.TransferSyntaxUID = syntax
     data = ds.PixelData
     if syntax.is_encapsulated:
-        data = encapsulate([_joined(data, syntax)], has_bot=False)
+        joined = _joined(data, syntax)
+        if syntax in (uid.JPEGLossless, uid.JPEGLosslessSV1):
+            joined = without_remarks(joined)
+        data = encapsulate([joined], has_bot=False)
     else:
         _check_length(frame, len(data))
     frame.add_new("PixelData", ds["PixelData"].VR, data)
@@ -169,7 +172,7 @@ def _decode(frame: Dataset) -> tuple[StoredPixels, Codestream | None]:
     syntax = frame.file_meta.TransferSyntaxUID
     decoder = get_decoder(syntax)
     stream = declared(frame_of(frame.PixelData), syntax) if syntax.is_encapsulated else None
-    _check_stream(frame, stream)
+    _check_stream(frame, stream, decoder)
     for plugin in _installed(decoder, syntax):
         try:
             pixels, _ = decoder.as_array(frame, index=0, decoding_plugin=plugin)
@@ -178,7 +181,11 @@ def _decode(frame: Dataset) -> tuple[StoredPixels, Codestream | None]:
         except BaseException:
             continue
         return pixels, stream
-    raise NotAFilm(f"The pixel data ({syntax.name}) cannot be decoded: {_why(stream, decoder)}.")
+    raise _undecodable(_why(stream, decoder), decoder)
+
+
+def _undecodable(why: str, decoder: Decoder) -> NotAFilm:
+    return NotAFilm(f"The pixel data ({decoder.UID.name}) cannot be decoded: {why}.")
 
 
 def _installed(decoder: Decoder, syntax: uid.UID) -> list[str]:
@@ -186,9 +193,14 @@ def _installed(decoder: Decoder, syntax: uid.UID) -> list[str]:
     return [plugin for plugin in wanted if not plugin or plugin in decoder.available_plugins]
 
 
-def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
-    """Refuse a stream of another size before memory is asked for it."""
+def _check_stream(frame: Dataset, stream: Codestream | None, decoder: Decoder) -> None:
+    """Refuse a stream of another size before memory is asked for it, and one that is damaged.
+
+    gdcm ends the whole process on markers that cannot be read (C++ exception through C).
+    """
     if stream is None:
+        if decoder.UID.is_encapsulated and uid.RLELossless != decoder.UID:
+            raise _undecodable("the stream has no readable header", decoder)
         return
     if (stream.rows, stream.columns) != (frame.Rows, frame.Columns):
         raise NotAFilm(

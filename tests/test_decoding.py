@@ -139,6 +139,28 @@ def test_a_stream_that_is_cut_short_says_so(tmp_path):
         read_film(ds)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless])
+def test_a_stream_whose_markers_cannot_be_read_reaches_no_decoder(syntax, tmp_path):
+    """gdcm would end the process, and with it the batch, the page or the worker."""
+    ds = dcmread(encoded(tmp_path, syntax))
+    frame = bytearray(next(generate_frames(ds.PixelData, number_of_frames=1)))
+    for marker in (b"\xff\xc4", b"\xff\xda", b"\xff\x52"):  # tables, scan, coding style
+        frame = frame.replace(marker, b"\xff\x01", 1)
+    ds.PixelData = encapsulate([bytes(frame)])
+    with pytest.raises(NotAFilm, match="no readable header"):
+        read_film(ds)
+
+
+@pytest.mark.parametrize("version", [b"\x00\x00", b"\x01\x00", b"\xff\x01"])
+def test_remarks_in_a_lossless_jpeg_stream_do_not_matter(version, tmp_path):
+    ds = dcmread(encoded(tmp_path, JPEGLosslessSV1))
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    jfif = b"\xff\xe0\x00\x10JFIF\0" + version + bytes(7)
+    ds.PixelData = encapsulate([frame[:2] + jfif + b"\xff\xfe\x00\x05abc" + frame[2:]])
+    assert np.array_equal(read_film(ds).pixels, read_film(make_film_ds()).pixels)
+
+
 def test_a_missing_decoder_is_named_with_what_brings_it(tmp_path):
     ds = dcmread(encoded(tmp_path, JPEGExtended12Bit))
     with pytest.raises(NotAFilm, match=r"12 bits a sample need a decoder .*extra jpeg-extended"):
