@@ -77,10 +77,8 @@ class Answerer:
         started = monotonic()
         opened = self.reader.open(self.analyser.path(film_uid))
         if isinstance(opened, Refusal):
-            reason, detail = opened.reason.value, opened.detail
-            objects = self._statement(film_uid, reason, detail)
-            self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
-            log.info("read", film=film_uid, refused=reason, duration_s=_since(started))
+            self._refuse(film_uid, opened)
+            log.info("read", film=film_uid, refused=opened.reason, duration_s=_since(started))
             return False
         said = self.reader.engine.output(opened.film)
         with Session(self.engine) as session, session.begin():
@@ -100,7 +98,8 @@ class Answerer:
         known = consider(self.engine, self.archive, film_uid, self.reader.zone)
         current = self.analyser.analysed(film_uid)
         if isinstance(current, Refusal):
-            raise ServiceError(f"the film was readable and no longer is: {current.detail}")
+            self._refuse_corrected(film_uid, current)
+            return
         choice, prior = self._prior(known)
         answer = self._answer(current, choice, prior)
         applied = Applied.of(answer.prediction)
@@ -169,6 +168,27 @@ class Answerer:
         objects = self._statement(film_uid, cause.value, f"{_FAILED}. {sentence}")
         detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
         self._state(film_uid, FilmState.FAILED, cause.value, detail, objects)
+
+    def _refuse(self, film_uid: str, refusal: Refusal) -> None:
+        """State that the gate does not let a film be read, and why."""
+        reason, detail = refusal.reason.value, refusal.detail
+        objects = self._statement(film_uid, reason, detail)
+        self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
+
+    def _refuse_corrected(self, film_uid: str, refusal: Refusal) -> None:
+        """State the same of a film that was corrected since it was read, as to a child's.
+
+        Raises
+        ------
+        ServiceError
+            It was answered and not corrected: then its answer stands.
+        """
+        with Session(self.engine) as session:
+            film = films.film(session, film_uid)
+            if film.state is FilmState.ANSWERED and not is_stale(session, film):
+                raise ServiceError(f"the film was readable and no longer is: {refusal.detail}")
+        self._refuse(film_uid, refusal)
+        log.info("no longer read", film=film_uid, refused=refusal.reason)
 
     def _statement(self, film_uid: str, reason: str, detail: str) -> Making:
         """Make the report that there is no answer, where it is asked for and can be made.

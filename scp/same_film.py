@@ -26,7 +26,7 @@ from inference.header import MALFORMED, text
 _LITTLE_ENDIAN = frozenset(
     (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 )
-# what a correction may change; all else that differs is no concern of an answer
+# what a correction may change: whose a film is, when it was taken, and of what
 CORRECTED = (
     "PatientID",
     "IssuerOfPatientID",
@@ -42,7 +42,10 @@ CORRECTED = (
     "AcquisitionDate",
     "AcquisitionTime",
     "AcquisitionDateTime",
+    "ContentDate",
+    "ContentTime",
     "TimezoneOffsetFromUTC",
+    "BodyPartExamined",
 )
 # beside group 0028, what says how the picture is to be seen
 _IMAGE = (

@@ -72,6 +72,8 @@ def bring(ground, ds, intake=None):
         ("PatientSex", "M"),
         ("AccessionNumber", "A9"),
         ("AcquisitionDate", "20230505"),
+        ("ContentTime", "050505"),
+        ("BodyPartExamined", "THORAX"),
     ],
 )
 def test_other_patient_data_with_the_same_pixels_are_a_correction(ground, keyword, value):
@@ -242,6 +244,32 @@ def test_a_film_that_is_corrected_back_has_its_first_answer_again(bench):
     assert row.prior.uid == old
     assert row.choice.prior_uid == old
     assert first
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"PatientBirthDate": "20180301", "PatientAge": "005Y"}, "under_age"),
+        ({"BodyPartExamined": "HAND"}, "not_a_chest"),
+    ],
+)
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_film_that_may_not_be_read_once_corrected_is_stated_as_that(
+    bench, elements, reason, answered
+):
+    uid = bench.take(make_film_ds())
+    if answered:
+        bench.answer(uid)
+    else:
+        assert bench.answerer.read(uid)
+    bench.take(again(make_film_ds(), **elements))
+    if answered:
+        bench.again()
+    else:  # in the middle of its answer
+        bench.answerer.write(uid)
+    row = bench.row(uid)
+    assert (row.state, row.reason) == (FilmState.NOT_ANALYSED, reason)
+    assert all(result.withdrawn for result in row.results)
 
 
 @pytest.mark.parametrize("fails", [False, True])
