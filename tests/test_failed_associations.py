@@ -113,6 +113,7 @@ BROKEN = {
         request(more=b"\x20\0\xff\xff"),
         "longer than what holds it",
     ),
+    "another protocol version": (request(version=2), "not version 1"),
     "half an item": (request(more=b"\x20\0\xff"), "cut short"),
     "a context without transfer syntaxes": (
         request(contexts=context(1, Verification)),
