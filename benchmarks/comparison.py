@@ -93,7 +93,7 @@ def made_up_pairs(count: int) -> list[Pair]:
 
 def real_pairs(data: Path, count: int) -> list[Pair]:
     """Take pairs of one patient, of one view and without change of labels."""
-    chosen = still_pairs(data / "films.csv", data / "pairs.csv")[:count]
+    chosen = still_pairs(data / "films.csv", [data / "pairs.csv"])[:count]
     return [(read_picture(one.current.path), read_picture(one.prior.path)) for one in chosen]
 
 

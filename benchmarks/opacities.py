@@ -7,7 +7,8 @@ the current film an opacity is painted: 4 to 15 % of the width, from just visibl
 scale) to plain (0.15). A method gives a map; its answer is the map's greatest value in the lung
 fields and where it lies. The area under the localisation curve (LROC; Swensson, Medical Physics
 23(10), 1996) is the share of painted films on which the opacity is pointed at, averaged over the
-thresholds that unpainted films set. 0: never; 1: always, and before any unpainted film.
+thresholds that unpainted films set. 0: never; 1: always, and before any unpainted film. Whether
+larger ones are marked whole: benchmarks/opacity_sizes.py.
 
 The window and smoothing of the difference were chosen on the first 75 of these pairs, with other
 opacities and with boxes for lungs; `--skip 75` leaves those out.
@@ -99,17 +100,34 @@ METHODS: dict[str, Callable[[Seen], Picture]] = {
 def painted(case: Case, lungs: Mask, seed: int) -> Case:
     """Paint an opacity with a soft rim somewhere into the lungs of the current film."""
     rng = np.random.default_rng(seed)
-    height, width = case.current.shape
-    places = np.argwhere(lungs)
-    row, column = places[rng.integers(len(places))]
+    width = case.current.shape[1]
+    middle = somewhere(lungs, rng)
     radius = rng.uniform(*SIZE) * width / 2
     contrast = rng.uniform(*CONTRAST)
-    y, x = np.mgrid[:height, :width]
-    from_middle = np.hypot(y - row, (x - column) * rng.uniform(0.8, 1.25)) / radius
-    rim = np.clip((1 - from_middle) / SOFT, 0, 1)
-    film = np.clip(case.current + contrast * rim**2 * (3 - 2 * rim), 0, 1).astype(np.float32)
-    reach = max(radius, NEAR * width)
-    return Case(film, case.prior, (float(row), float(column)), reach, contrast)
+    film = whiter(case.current, contrast * opacity(case.current.shape, middle, radius, rng))
+    return Case(film, case.prior, middle, max(radius, NEAR * width), contrast)
+
+
+def somewhere(lungs: Mask, rng: np.random.Generator) -> tuple[float, float]:
+    """Return a place (y, x) in the lungs."""
+    places = np.argwhere(lungs)
+    row, column = places[rng.integers(len(places))]
+    return float(row), float(column)
+
+
+def opacity(
+    shape: tuple[int, ...], middle: tuple[float, float], radius: float, rng: np.random.Generator
+) -> Picture:
+    """Return (h, w) in [0, 1]: 1 in the middle of an ellipse, and falling to 0 at its rim."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    away = np.hypot(y - middle[0], (x - middle[1]) * rng.uniform(0.8, 1.25)) / radius
+    rim = np.clip((1 - away) / SOFT, 0, 1)
+    return np.asarray(rim**2 * (3 - 2 * rim), dtype=np.float32)
+
+
+def whiter(film: Picture, by: Picture) -> Picture:
+    """Add grey to a film (h, w) in [0, 1]."""
+    return np.clip(film + by, 0, 1).astype(np.float32)
 
 
 def look(case: Case, lungs: FindsLungs | None) -> Seen:
@@ -136,9 +154,9 @@ def answer(method: Callable[[Seen], Picture], seen: Seen) -> Answer:
     return Answer(float(inside.max()), bool(away <= seen.case.reach), int(marks))
 
 
-def still_pairs(films: Path, pairs: Path) -> list[FilmPair]:
+def still_pairs(films: Path, pairs: Sequence[Path]) -> list[FilmPair]:
     """Return the pairs without change of labels and of view, in an order that chance gave once."""
-    listed = read_pairs([pairs], Source(films).records())
+    listed = read_pairs(pairs, Source(films).records())
     kept = [one for one in listed if one.still and one.prior.view == one.current.view]
     return [kept[i] for i in np.random.default_rng(0).permutation(len(kept))]
 
@@ -157,7 +175,7 @@ def cases(pairs: list[FilmPair], lungs: FindsLungs | None) -> Iterator[tuple[See
 def main(said: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=Path, required=True, help="films.csv")
-    parser.add_argument("--pairs", type=Path, required=True, help="pairs.csv")
+    parser.add_argument("--pairs", type=Path, required=True, action="append", help="pairs.csv")
     parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's own when left out")
     parser.add_argument("--count", type=int, help="pairs at most")
     parser.add_argument("--skip", type=int, default=0, help="leave so many out first")

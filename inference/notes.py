@@ -10,6 +10,8 @@ from inference.patient import age_years
 from inference.projection import Doubt, View, directions_of, image_texts, study_texts, view_of
 from inference.vocabulary import Concept, Vocabulary, vocabulary
 
+# how the patient lay, which a comparison must know
+PORTABLE, SUPINE = "portable film", "supine film"
 # of a bundle, or a setting, without one
 NO_INPUT_CHECK = "no input check: nothing told whether this is an upright frontal chest film"
 # of a bundle that states no figures on films that did not teach
@@ -44,7 +46,8 @@ def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
         "view stated, but not understood": stated.doubt is Doubt.NOT_UNDERSTOOD,
         "frontal film, PA or AP not stated: heart size may be magnified": view is View.FRONTAL,
         "AP film: heart size is magnified": view is View.AP,
-        "portable film": _is_portable(ds, words),
+        PORTABLE: _says(ds, words, Concept.PORTABLE),
+        SUPINE: _says(ds, words, Concept.SUPINE),
         "stored mirrored (PatientOrientation)": directions_of(ds)[:1] == ("R",),
         "stored with lossy compression": text(ds, "LossyImageCompression") == "01",
         "polarity contradicted: photometric interpretation followed": polarity_contradicted(ds),
@@ -56,6 +59,6 @@ def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
     return tuple(note for note, holds in notes.items() if holds)
 
 
-def _is_portable(ds: Dataset, words: Vocabulary) -> bool:
+def _says(ds: Dataset, words: Vocabulary, concept: Concept) -> bool:
     said = (value for _, value in (*image_texts(ds), *study_texts(ds)))
-    return Concept.PORTABLE in words.read(text(ds, "StationName"), text(ds, "ViewPosition"), *said)
+    return concept in words.read(text(ds, "StationName"), text(ds, "ViewPosition"), *said)

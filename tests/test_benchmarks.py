@@ -8,7 +8,7 @@ import pytest
 from film_lists import write_film_list
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import alignment, comparison, opacities, results, worklist
+from benchmarks import alignment, comparison, opacities, opacity_sizes, results, swap, worklist
 
 
 @pytest.fixture
@@ -35,6 +35,29 @@ def test_painted_opacities_are_looked_for_by_each_method(films, capsys):
     assert "painted into 2 pairs" in printed
     for method in opacities.METHODS:
         assert method in printed
+
+
+def test_opacities_of_each_size_are_painted_in_and_out(films, capsys):
+    pairs = str(films.parent / "pairs.csv")
+    opacity_sizes.main(["--films", str(films), "--pairs", pairs, "--count", "1"])
+    printed = capsys.readouterr().out
+    assert "1 pairs without change" in printed
+    for said in (
+        "nothing painted",
+        "new",
+        "gone",
+        *(f"{size:.0%}" for size in opacity_sizes.SIZES),
+    ):
+        assert said in printed
+
+
+def test_both_orders_of_pairs_of_one_split_are_compared(films, capsys):
+    pairs = str(films.parent / "pairs.csv")
+    swap.main(["--films", str(films), "--pairs", pairs, "--split", "train", "--count", "1"])
+    printed = capsys.readouterr().out
+    assert "1 pairs of train patients" in printed
+    assert "1 of 1" in printed
+    assert "control" in printed
 
 
 def test_a_comparison_is_timed_stage_by_stage(films, capsys):

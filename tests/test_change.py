@@ -161,7 +161,7 @@ def test_a_condition_is_measured_by_pairs_of_its_own(tiny_bundle, records, tmp_p
         made = measure_null(engine, records, listed, tmp_path / "run")
         difference = np.abs(differences_of(said_of_pairs(engine, listed[:1])))[0]
     pairs = {condition: one.pairs for condition, one in made.conditions.items()}
-    assert pairs == {Condition.PA: 59, Condition.AP: 0, Condition.PA_AP: 58}
+    assert pairs == {Condition.PA: 59, Condition.AP: 0, Condition.PA_AP: 58, Condition.BEDSIDE: 0}
     assert made.conditions[Condition.PA].patients == 1
     assert made.unnamed(Condition.PA) == ""
     assert "on 58 pairs of such films" in made.unnamed(Condition.PA_AP)
@@ -275,7 +275,11 @@ def test_what_is_measured_is_shown_for_all_pairs_and_for_those_held_out(
 ):
     written = Null.model_validate_json((measured / NULL.spec).read_bytes())
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        found = measure_change(engine, written, records, read_pairs([pairs], records))
+        listed = read_pairs([pairs], records)
+        found = measure_change(engine, written, records, listed)
+        alone = measure_change(engine, written, records, listed, exposures=0)
+    said = [one.what for one in found.false_changes if "exposed again" not in one.what]
+    assert [one.what for one in alone.false_changes] == said
     assert list(found.told) == ["all pairs", "pairs of test patients"]
     assert [table.row_count for table in tables(found)] == [len(found.false_changes), 1, 1]
 

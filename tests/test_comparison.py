@@ -22,6 +22,7 @@ from inference.comparison.compare import (
     INVERTED,
     NAMED_OF_NO_MIRRORED,
     NO_CONDITION,
+    NO_NULL,
     compare,
 )
 from inference.comparison.null import BAND, SHARES, Condition, ConditionNull, Null
@@ -247,10 +248,13 @@ def test_what_does_not_resolve_has_not_done_so_because_another_view_does_not_sho
     ("views", "notes", "condition"),
     [
         ((View.PA, View.PA), ((), ()), Condition.PA),
-        ((View.AP, View.AP), ((), ("portable film",)), Condition.AP),
-        ((View.AP, View.PA), (("portable film",), ()), Condition.PA_AP),
-        ((View.PA, View.AP), (("portable film",), ()), None),
-        ((View.PA, View.PA), ((), ("portable film",)), None),
+        ((View.AP, View.AP), ((), ()), Condition.AP),
+        ((View.PA, View.AP), ((), ()), Condition.PA_AP),
+        ((View.AP, View.AP), ((), ("portable film",)), Condition.BEDSIDE),
+        ((View.AP, View.AP), (("supine film",), ("supine film",)), Condition.BEDSIDE),
+        ((View.AP, View.PA), (("supine film",), ()), Condition.BEDSIDE),
+        ((View.PA, View.PA), ((), ("portable film",)), Condition.BEDSIDE),
+        ((View.AP, View.UNKNOWN), (("portable film",), ()), None),
         ((View.PA, View.UNKNOWN), ((), ()), None),
         ((View.FRONTAL, View.FRONTAL), ((), ()), None),
     ],
@@ -398,6 +402,18 @@ def test_without_a_measured_null_no_change_is_named():
         assert {one.change for one in made} == {Change.UNCERTAIN}
         assert {one.confidence for one in made} == {None}
         assert {one.said for one in made} == {"uncertain"}
+
+
+def test_the_answer_of_a_model_without_a_null_says_why_no_change_is_named():
+    one = film(chest(300, 260))
+    found = compare(one, one, prediction(0.9), prediction(0.1))
+    assert found.reason == NO_NULL
+    assert {change.called for change in found.changes} == {False}
+    older = null(conditions=(Condition.PA,))  # of a bundle that never heard of portable films
+    taken = (Acquisition(notes=("portable film",)), Acquisition())
+    found = compare(one, one, prediction(0.9), prediction(0.1), null=older, taken=taken)
+    assert "between films of which one is supine or portable" in found.reason
+    assert "on 0 pairs of such films" in found.reason
 
 
 def test_the_confidence_is_the_share_of_pairs_without_change_in_which_no_finding_differs_more():

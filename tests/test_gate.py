@@ -239,6 +239,24 @@ def test_a_tiny_picture_is_no_error_even_where_the_site_allows_it():
     assert check_pixels(film(chest(40, 36)), GateSettings(minimum_size_px=32)) is None
 
 
+@pytest.mark.parametrize(
+    ("stated", "note"),
+    [
+        ({"SeriesDescription": "Thorax liegend"}, "supine film"),
+        ({"ViewPosition": "AP SUPINE"}, "supine film"),
+        ({"StudyDescription": "CHEST AP BEDSIDE"}, "portable film"),
+        ({"ProtocolName": "Thorax au lit"}, "portable film"),
+        ({"StationName": "MOBILE2"}, "portable film"),
+        ({"SeriesDescription": "Thorax stehend"}, None),
+    ],
+)
+def test_a_film_of_a_patient_who_lies_or_is_in_bed_is_noted(stated, note):
+    notes = {"supine film", "portable film"} & set(
+        notes_of(make_film_ds(**{"view": "AP"} | stated))
+    )
+    assert notes == ({note} if note else set())
+
+
 def test_what_limits_a_reading_is_stated():
     assert notes_of(make_film_ds()) == ()
     notes = notes_of(

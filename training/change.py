@@ -86,12 +86,19 @@ class ChangeMeasured:
 
 
 def measure_change(
-    engine: Engine, null: Null, records: Sequence[Record], pairs: Sequence[FilmPair]
+    engine: Engine,
+    null: Null,
+    records: Sequence[Record],
+    pairs: Sequence[FilmPair],
+    exposures: int = EXPOSURES,
 ) -> ChangeMeasured:
-    """Measure on test films exposed again, and on pairs: all, and those of test patients."""
+    """Measure on test films exposed again, and on pairs: all, and those of test patients.
+
+    ``exposures``, of each film; 0 leaves them out.
+    """
     held = [record for record in records if record.split == "test" and is_large(record)]
-    exposed = said_of_exposures(engine, held, EXPOSURES)
-    again = [FilmPair(record, record) for record in held for _ in range(EXPOSURES)]
+    exposed = said_of_exposures(engine, held, exposures) if exposures else []
+    again = [FilmPair(record, record) for record in held for _ in range(exposures)]
     said = said_of_pairs(engine, pairs)
     tested = [place for place, pair in enumerate(pairs) if pair.split == "test"]
     still = [place for place in tested if pairs[place].still]

@@ -1,6 +1,7 @@
 """`hilum measure-null`, `measure-change`: what no change looks like, and what change is told."""
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -8,6 +9,11 @@ from training.options import AsJson, BundleFolder, Device, Films, Nih, Out, Pair
 from training.sheet import say
 
 app = typer.Typer()
+
+Exposures = Annotated[
+    int,
+    typer.Option(min=0, help="how often each test film is exposed again; 0: pairs alone, sooner"),
+]
 
 
 @app.command("measure-null")
@@ -43,6 +49,7 @@ def measure_change(
     nih: Nih = None,
     pairs: Pairs,
     bundle: BundleFolder = None,
+    exposures: Exposures = 4,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
@@ -65,7 +72,7 @@ def measure_change(
         if null is None:
             raise NoPart(f"{folder} has no null; put one in with `hilum add-null`")
         with Engine(loaded, device=device) as engine:
-            measured = measure(engine, null, records, listed)
+            measured = measure(engine, null, records, listed, exposures)
     if as_json:
         typer.echo(json.dumps(plain(measured), indent=2))
     else:

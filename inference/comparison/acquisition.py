@@ -8,9 +8,8 @@ from pydicom.dataset import Dataset
 from inference.comparison.null import Condition
 from inference.film import Film
 from inference.header import texts
+from inference.notes import PORTABLE, SUPINE
 from inference.projection import View
-
-BEDSIDE = "portable film"  # the note that says so (`inference.notes`)
 
 
 class Side(StrEnum):
@@ -46,8 +45,8 @@ class Acquisition:
 
     @property
     def bedside(self) -> bool:
-        """Whether the header calls the film portable."""
-        return BEDSIDE in self.notes
+        """Whether the header calls the film portable or supine."""
+        return PORTABLE in self.notes or SUPINE in self.notes
 
     @property
     def by_its_header(self) -> Side:
@@ -121,13 +120,10 @@ def mirroring(current: Acquisition, prior: Acquisition) -> Mirroring:
 def condition_of(
     films: tuple[Film, Film], taken: tuple[Acquisition, Acquisition]
 ) -> Condition | None:
-    """Return how two films were taken; None when that is not stated or contradicts itself.
-
-    A PA film that is called portable is neither what PA films are, nor AP ones.
-    """
+    """Return how two films were taken; None when their views are not stated."""
     views = {film.view for film in films}
     if not views <= {View.PA, View.AP}:
         return None
-    if any(film.view is View.PA and one.bedside for film, one in zip(films, taken, strict=True)):
-        return None
+    if any(one.bedside for one in taken):
+        return Condition.BEDSIDE
     return Condition.PA_AP if len(views) > 1 else Condition(views.pop().value)

@@ -10,8 +10,9 @@ from inference.comparison.null import Condition, Null, differences
 from inference.comparison.result import FindingChange
 from inference.findings import FINDINGS, Change, Prediction
 
-# between PA and AP, whatever was measured: the heart is magnified in AP films, so its size cannot
-# be compared; and what does not resolve has not done so because another view does not show it
+# between PA and AP, or standing and lying, whatever was measured: the heart is magnified in AP and
+# supine films, so its size cannot be compared; and what does not resolve has not done so because
+# another view does not show it
 PROJECTION_DEPENDENT = frozenset({"Cardiomegaly"})
 LASTING = frozenset({"Emphysema", "Fibrosis", "Hernia"})
 
@@ -45,7 +46,7 @@ def changes(
         beyond = abs(difference) > null.critical(finding.label, condition)
         was, is_now = bool(prior.positive[index]), bool(current.positive[index])
         word = change_of(difference, beyond=beyond, was=was, is_now=is_now)
-        if condition is Condition.PA_AP:
+        if condition in (Condition.PA_AP, Condition.BEDSIDE):
             word = _between_views(finding.label, word)
         confidence = null.confidence(finding.label, difference, condition)
         made.append(replace(finding, change=word, confidence=confidence))

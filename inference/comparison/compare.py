@@ -40,6 +40,10 @@ NO_CONDITION = (
     "no change of a finding is named: it was measured for films that are stated to be PA, or AP, "
     "and not for these"
 )
+NO_NULL = (
+    "no change of a finding is named: how far this model's probabilities differ without change was "
+    "never measured"
+)
 STATED = Acquisition()
 
 
@@ -247,8 +251,8 @@ def _names_nothing(
         return "the films were read by different networks"
     if flip.any:
         return NAMED_OF_NO_MIRRORED
-    if null is None:  # the bundle's card says so: this is of the model, not of the pair
-        return ""
+    if null is None:
+        return NO_NULL
     return NO_CONDITION if condition is None else null.unnamed(condition)
 
 

@@ -30,12 +30,15 @@ class Condition(StrEnum):
     """How the two films of a pair were taken; one null distribution was measured for each."""
 
     PA = "PA"  # both standing, from behind
-    AP = "AP"  # both from the front: as a rule sitting or lying, at the bedside
+    AP = "AP"  # both from the front, and no header says that the patient lay or was in bed
     PA_AP = "PA/AP"  # one of each
+    BEDSIDE = "supine or portable"  # one of them or both, by their headers; PA or AP
 
     @property
     def films(self) -> str:
         """The pairs that it means, for a sentence."""
+        if self is Condition.BEDSIDE:
+            return "films of which one is supine or portable"
         return "a PA and an AP film" if self is Condition.PA_AP else f"two {self} films"
 
 
