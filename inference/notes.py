@@ -17,6 +17,8 @@ NO_INPUT_CHECK = "no input check: nothing told whether this is an upright fronta
 # of a bundle that states no figures on films that did not teach
 NOT_MEASURED = "the model states no figures on unseen films: how far it can be trusted is not known"
 
+OF_THE_MODEL = (NO_INPUT_CHECK, NOT_MEASURED)
+
 
 def bundle_notes(*, checked: bool, measured: bool) -> tuple[str, ...]:
     """Say what limits every answer of a bundle.

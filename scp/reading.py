@@ -24,7 +24,7 @@ from inference.gate_settings import GateSettings
 from inference.input_check import MIRRORED, InputCheck
 from inference.lossy import state_lossy
 from inference.lung_fields import LungFields
-from inference.notes import bundle_notes, notes_of
+from inference.notes import OF_THE_MODEL, bundle_notes, notes_of
 from inference.regions import outlines
 from scp.priors import Choice, Code
 from scp.results.answer import Answer, NotAnalysed, ResultObject
@@ -65,7 +65,8 @@ class Opened:
     @property
     def taken(self) -> Acquisition:
         """How the film was taken and stored."""
-        return Acquisition(is_stored_mirrored(self.header), self.looks, self.notes)
+        notes = tuple(note for note in self.notes if note not in OF_THE_MODEL)
+        return Acquisition(is_stored_mirrored(self.header), self.looks, notes)
 
 
 @dataclass(frozen=True, eq=False)

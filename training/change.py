@@ -37,6 +37,8 @@ FEWEST = 5  # pairs in which a label came, or went; with fewer its AUC is not gi
 class FalseChanges:
     """How many pairs of films without change get a change named, of any of the 14 findings.
 
+    And, as a control, how many do whose labels changed.
+
     Attributes
     ----------
     what
@@ -102,6 +104,7 @@ def measure_change(
     said = said_of_pairs(engine, pairs)
     tested = [place for place, pair in enumerate(pairs) if pair.split == "test"]
     still = [place for place in tested if pairs[place].still]
+    others = [place for place in tested if not pairs[place].still]
     groups = {"all pairs": list(range(len(pairs))), "pairs of test patients": tested}
     return ChangeMeasured(
         false_changes=(
@@ -111,6 +114,12 @@ def measure_change(
                 null,
                 [pairs[place] for place in still],
                 [said[place] for place in still],
+            ),
+            *false_changes(
+                "control, pairs of test patients whose labels changed",
+                null,
+                [pairs[place] for place in others],
+                [said[place] for place in others],
             ),
         ),
         told={
