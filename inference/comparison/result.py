@@ -11,8 +11,8 @@ from inference.presentation import Sides
 from inference.statements import more_than_by_chance
 
 MARK = 0.6
-"""Structural difference from which a place is marked. What that marks of films without change, and of
-opacities painted into them: benchmarks/opacity_sizes.py."""
+"""Structural difference from which a place is marked. What that marks of films without change,
+and of opacities painted into them, benchmarks/opacity_sizes.py measures."""
 
 
 SHOWN = 0.3
