@@ -59,6 +59,7 @@ ODD = {
     "role selection that cannot be read": ({"user": LENGTH + item(0x54, b"\0\xff") + CLASS}, 1),
     "no Maximum Length": ({"user": CLASS}, 1),
     "a Maximum Length of one byte": ({"user": item(0x51, b"\0\0\0\1") + CLASS}, 1),
+    "a Maximum Length that cannot be read": ({"user": item(0x51, b"\0\1") + CLASS}, 1),
     "no implementation class UID": ({"user": LENGTH}, 1),
     "no user information": ({"user": None}, 1),
     "an unknown item": ({"more": item(0x60, b"what")}, 1),

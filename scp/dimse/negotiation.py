@@ -145,12 +145,12 @@ def _context(made: Negotiation, pdu: int, body: bytes, free: Iterator[int]) -> b
 
 
 def _user_information(made: Negotiation, body: bytes) -> bytes:
-    seen = dict.fromkeys(kind for kind, _ in _items(body))
-    kept = [_item(kind, _user_item(made, kind, value)) for kind, value in _items(body)]
-    if _MAXIMUM_LENGTH not in seen:
+    items = [_item(kind, _user_item(made, kind, value)) for kind, value in _items(body)]
+    kept = [item for item in items if _is_readable(made, item)]
+    if _MAXIMUM_LENGTH not in {item[0] for item in kept}:
         made.oddities.append("no Maximum Length")
         kept.append(_item(_MAXIMUM_LENGTH, struct.pack(">L", _USUAL_LENGTH)))
-    return b"".join(item for item in kept if _is_readable(made, item))
+    return b"".join(kept)
 
 
 def _user_item(made: Negotiation, kind: int, value: bytes) -> bytes:
