@@ -87,9 +87,9 @@ def read_negotiation(data: bytes) -> Negotiation:
 def _header(made: Negotiation, data: bytes) -> bytes:
     """Return the fixed fields, without type and length of the PDU."""
     (version,) = struct.unpack(">H", data[6:8])
-    if not version & 1:  # pynetdicom would reject it, and tell nobody
+    if data[0] == A_ASSOCIATE_RQ and not version & 1:  # pynetdicom would reject it, and tell nobody
         raise MalformedPDU(f"protocol version {version} is not version 1")
-    if version != 1:  # bit 0 is version 1; only it is to be tested
+    if version != 1 and version & 1:  # bit 0 is version 1; only it is to be tested
         made.oddities.append("protocol version with more bits than version 1")
         version = 1
     if data[0] == A_ASSOCIATE_AC:  # its titles are not to be tested (PS3.8 9.3.3)
