@@ -19,6 +19,7 @@ from scp.dashboard.watch import Watch
 from scp.index.placing import set_words
 from scp.index.schema import DeliveryState, FilmState, Result
 from scp.outcomes import Cause, Outcome
+from scp.person import Person
 
 
 def test_an_empty_index_says_that_no_film_came_yet(site):
@@ -440,7 +441,7 @@ def test_pages_with_patients_are_kept_by_no_cache_and_run_no_foreign_code(site):
 
 def named(invented, name, accession="", **more):
     film = invented.film(**more)
-    set_words(invented.session, film, name, accession)
+    set_words(invented.session, film, Person(name), accession)
     return film
 
 

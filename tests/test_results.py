@@ -424,12 +424,13 @@ def test_a_report_says_first_that_nobody_verified_it_and_what_limits_it(found):
         answer(found=found, notes=("portable film",), prior=prior_film(), compared=limited)
     )["report"]
     panel = named(ds, "C0034375")[0].ContentSequence
-    first = [item.TextValue for item in panel[:5]]
+    first = [item.TextValue for item in panel[:6]]
     assert first[0] == "AI RESULT - FOR RESEARCH USE ONLY"
     assert first[1] == "Made by a machine, not verified by a physician."
     assert first[2] == "portable film"
     assert first[3] == "Limited comparison: one film is PA and one AP"
-    assert "of the 14 findings looked for" in first[4]
+    assert first[4].startswith("Film taken: ")
+    assert "of the 14 findings looked for" in first[5]
 
 
 def test_a_report_without_findings_reads_as_normal_nowhere():

@@ -32,6 +32,7 @@ from scp.index.search import worklist
 from scp.index.urgency import UNKNOWN, WEIGHTS, WorklistSettings, urgency
 from scp.index.wanted import Key, Order, Unclear, Wanted, typed
 from scp.intake import Intake, Request
+from scp.person import Person
 from scp.queue import Jobs
 from scp.reindex import Reindexed, count, reindex
 
@@ -75,7 +76,7 @@ def told(invent, film, probabilities=None, changes=None):
 
 def named(invent, name, accession="", **more):
     film = invent.film(**more)
-    set_words(invent.session, film, name, accession)
+    set_words(invent.session, film, Person(name), accession)
     return film.uid
 
 
@@ -484,7 +485,8 @@ def archived(session, archive, number, **more):
     path = archive.path(film.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     ds.save_as(path, enforce_file_format=True)
-    film.patient_name = film.accession_number = film.acquired_precision = None
+    film.patient_name = film.birth_date = film.accession_number = None
+    film.acquired_precision = None
     session.execute(sa.delete(SearchWord))
     session.commit()
     return film.uid
