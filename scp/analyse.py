@@ -76,7 +76,11 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
         print(text)
     else:
         _print(analysed, out)
-    return 0 if all(item.outcome == FilmState.ANSWERED for item in analysed) else 1
+    return 0 if all(map(_is_answered, analysed)) else 1
+
+
+def _is_answered(item: Analysed) -> bool:
+    return item.film is not None and item.film.state is FilmState.ANSWERED
 
 
 def _without_network(settings: Settings, folder: Path) -> Settings:

@@ -138,7 +138,7 @@ def test_an_answer_keeps_the_settings_it_was_made_with_and_the_page_says_so(plac
         told = site.browser.get(f"/api/films/{uids[1]}", headers={"Accept": "*/*"}).json()
         listed = site.page(f"/?finding={label}")
     assert "changed after this film was answered" in old
-    assert f"threshold {percent(rows[1].findings[place].threshold, 1)}" in old
+    assert f"threshold ({percent(rows[1].findings[place].threshold, 1)})" in old
     assert "changed after this film was answered" not in new
     assert "changed after these films were compared" in pair
     assert told["findings"][place]["threshold"] == pytest.approx(settings["thresholds"][label])

@@ -146,7 +146,7 @@ def test_a_film_that_was_not_analysed_states_its_reason(site):
 
 def test_a_failed_film_is_red_and_states_why(site):
     with site.invent() as invented:
-        invented.film(state=FilmState.FAILED, reason="the pixels cannot be decoded")
+        invented.film(state=FilmState.FAILED, detail="the pixels cannot be decoded")
     page = site.page()
     assert '<li class="bad"><a href="/?state=failed" ><b>1</b> failed</a>' in page
     assert "the pixels cannot be decoded" in page

@@ -144,9 +144,8 @@ def test_a_look_at_the_port_is_nothing_and_frees_its_slot(ground):
     tally = Tally()
     with receiving(ground, tell=tally.add, **PATIENT) as receiver:
         socket.create_connection(("127.0.0.1", port_of(receiver)), DEADLINE_S).close()
-        wait_for(lambda: not receiver.open_associations, "the slot to be free", DEADLINE_S)
-        assert echo(port_of(receiver)) == SUCCESS
-    assert tally.take() == {}
+        wait_for(lambda: echo(port_of(receiver)) == SUCCESS, "the slot to be free", DEADLINE_S)
+    assert {failed.reason for failed in tally.take()} <= {Reason.LOCAL_LIMIT}  # of our own haste
 
 
 PEER = {"ae_title": "XRAY1", "host": "127.0.0.1"}

@@ -113,7 +113,7 @@ def test_a_finding_is_positive_exactly_where_its_map_reaches_the_decision(
         if kind == "slope"
         else Reading(slope=1, intercept=0, threshold=0.5, prevalence=0.01)
     )
-    settings = OperatingSettings({"Mass": threshold}, {"Mass": prevalence})
+    settings = OperatingSettings({"Mass": threshold}, {"Mass": prevalence}, maps="all")
     points = operating_points((reading,) * 14, settings)
     margin = log_odds - points.decisions[MASS]
     assume(abs(margin) > 1e-9)

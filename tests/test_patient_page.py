@@ -18,7 +18,7 @@ THRESHOLDS = {finding.label: 0.5 for finding in FINDINGS}
 
 def point(uid, at, **found):
     values = {finding.label: found.get(finding.label, 0.04) for finding in FINDINGS}
-    return TrendPoint(uid, at, "PA", values)
+    return TrendPoint(uid, at, "", "PA", values)
 
 
 def address(site, uid):

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from scp.index.beside import FurtherAnswer as FurtherAnswer  # noqa: PLC0414 -- of the schema
 from scp.index.beside import PriorFetch as PriorFetch  # noqa: PLC0414 -- part of the schema
@@ -258,8 +258,10 @@ class Result(Base):
     withdrawn: Mapped[str | None]
     applied: Mapped[dict[str, Any] | None]
     content: Mapped[str | None]
-    further_id: Mapped[int | None] = mapped_column(ForeignKey("further_answer.id"), index=True)
-    further: Mapped[FurtherAnswer | None] = relationship(lazy="joined")
+    further_id: Mapped[int | None] = mapped_column(index=True)
+    further: Mapped[FurtherAnswer | None] = relationship(
+        lazy="joined", primaryjoin=lambda: foreign(Result.further_id) == FurtherAnswer.id
+    )
     instance: Mapped[Instance] = relationship(back_populates="results")
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="result")
 

@@ -28,24 +28,14 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_further_answer_instance_id"), ["instance_id"], unique=False
         )
-    with op.batch_alter_table("result", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("content", sa.String(), nullable=True))
-        batch_op.add_column(sa.Column("further_id", sa.Integer(), nullable=True))
-        batch_op.create_index(batch_op.f("ix_result_further_id"), ["further_id"], unique=False)
-        batch_op.create_foreign_key(
-            batch_op.f("fk_result_further_id_further_answer"),
-            "further_answer",
-            ["further_id"],
-            ["id"],
-        )
+    op.add_column("result", sa.Column("content", sa.String(), nullable=True))
+    # no foreign key: SQLite would drop and make anew the table to which deliveries refer
+    op.add_column("result", sa.Column("further_id", sa.Integer(), nullable=True))
+    op.create_index(op.f("ix_result_further_id"), "result", ["further_id"], unique=False)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("result", schema=None) as batch_op:
-        batch_op.drop_constraint(
-            batch_op.f("fk_result_further_id_further_answer"), type_="foreignkey"
-        )
-        batch_op.drop_index(batch_op.f("ix_result_further_id"))
-        batch_op.drop_column("further_id")
-        batch_op.drop_column("content")
+    op.drop_index(op.f("ix_result_further_id"), "result")
+    op.drop_column("result", "further_id")
+    op.drop_column("result", "content")
     op.drop_table("further_answer")
