@@ -2,8 +2,8 @@
 
 ``health.py [WHERE]`` ends with 0, or with 1 and a sentence. WHERE is the address of ``/readyz``,
 which speaks for the whole service, or the file that a role touches at each heartbeat
-(`scp.roles.beat_file`): most roles offer no HTTP. No part of the package: importing that takes
-longer than all of this.
+(`scp.processes.runtime.beat_file`): most roles offer no HTTP. No part of the package: importing
+that takes longer than all of this.
 """
 
 import json

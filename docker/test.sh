@@ -257,7 +257,7 @@ nothing_left() { [[ -z $(docker ps --all --quiet)$(docker volume ls --quiet)$(do
 quiet compose create --no-build
 configure "$(gateway)"
 (cd "$work/site/pacs" && exec nsenter --net --target "$engine" storescp --aetitle PACS --config-file \
-    "$OLDPWD/tests/storescp.cfg" Default 11113) >"$work/storescp.log" 2>&1 &
+    "$OLDPWD/tests/support/storescp.cfg" Default 11113) >"$work/storescp.log" 2>&1 &
 receiver=$!
 began=$(date +%s%N)
 check "up, and healthy" up

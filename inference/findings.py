@@ -114,7 +114,7 @@ def reaches(probability: Any, threshold: Any) -> Any:
 class NetworkOutput:
     """What the network says of one film, free of any site's settings; in the order of `FINDINGS`.
 
-    This is what is stored. `inference.operating_points` makes a `Prediction` of it.
+    This is what is stored. `inference.model.operating_points` makes a `Prediction` of it.
 
     Attributes
     ----------
@@ -174,7 +174,7 @@ class Prediction:
         """(14,), True where a positive finding has no map, for its place is not verified.
 
         The maps tell: a film at a finding's threshold always shows something
-        (`inference.operating_points.heatmaps`), so an all-zero map of a positive finding is a
+        (`inference.model.operating_points.heatmaps`), so an all-zero map of a positive finding is a
         withheld one.
         """
         withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))

@@ -54,7 +54,7 @@ class DrawingSettings(BaseModel):
     most_findings: int = Field(
         default=3,
         ge=1,
-        le=3,  # inference.pictures.STROKES: each map drawn has a look of its own
+        le=3,  # inference.drawing.layers.STROKES: each map drawn has a look of its own
         description="maps drawn at once; more hide the film",
     )
 

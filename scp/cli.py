@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from scp.patient_cli import patient_app
-from scp.shell import CONFIG, Config, Json
-from scp.shell import errors_to_exit_code as _errors_to_exit_code
-from scp.shell import load as _load
-from scp.user_cli import audit, user_app
+from scp.commands.options import CONFIG, Config, Json
+from scp.commands.options import errors_to_exit_code as _errors_to_exit_code
+from scp.commands.options import load as _load
+from scp.commands.patient_app import patient_app
+from scp.commands.user_app import audit, user_app
 
 app = typer.Typer(
     help="Reads chest X-rays beside a PACS, compares them with the prior film, and answers in the"
@@ -49,7 +49,7 @@ def serve(config: Config = CONFIG) -> None:
     """Run the whole service on this machine: receiver, worker, dashboard."""
     with _errors_to_exit_code():
         settings = _load(config, "serve")
-        from scp.serve import serve as run
+        from scp.processes.supervisor import serve as run
 
         run(settings, str(config), lambda line: print(line, flush=True))
 
@@ -64,13 +64,13 @@ def receive(
     """Run a receiver alone: films over DICOM into archive and queue."""
     with _errors_to_exit_code():
         settings = _load(config, "receive")
-        from scp import roles
-        from scp.sockets import listening_socket
+        from scp.processes import runtime
+        from scp.processes.sockets import listening_socket
 
         where = settings.receiver
         listening = listening_socket(where.host, where.port, "receiver", descriptor)
-        stop = roles.Stop(supervisor)
-        roles.receive(settings, listening, name or roles.default_name("receive"), stop)
+        stop = runtime.Stop(supervisor)
+        runtime.receive(settings, listening, name or runtime.default_name("receive"), stop)
 
 
 @app.command(rich_help_panel="Run")
@@ -78,13 +78,13 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
     """Run a worker alone: films from the queue, answers to the destinations."""
     with _errors_to_exit_code():
         settings = _load(config, "work")
-        from scp import roles
+        from scp.processes import runtime
 
-        stop = roles.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
-        name, start_id = name or roles.default_name("work"), roles.this_start()
-        with roles.open_ground(settings) as ground:
-            roles.begin_role(ground, name, "work", start_id)
-        from scp import worker
+        stop = runtime.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
+        name, start_id = name or runtime.default_name("work"), runtime.this_start()
+        with runtime.open_ground(settings) as ground:
+            runtime.begin_role(ground, name, "work", start_id)
+        from scp.processes import work as worker
 
         worker.work(settings, name, stop, start_id)
 
@@ -99,13 +99,13 @@ def dashboard(
     """Run the dashboard alone: web page, health, metrics."""
     with _errors_to_exit_code():
         settings = _load(config, "dashboard")
-        from scp import roles
-        from scp.sockets import listening_socket
+        from scp.processes import runtime
+        from scp.processes.sockets import listening_socket
 
         where = settings.dashboard
         listening = listening_socket(where.host, where.port, "dashboard", descriptor)
-        stop = roles.Stop(supervisor)
-        roles.dashboard(settings, listening, name or roles.default_name("dashboard"), stop)
+        stop = runtime.Stop(supervisor)
+        runtime.dashboard(settings, listening, name or runtime.default_name("dashboard"), stop)
 
 
 @app.command(rich_help_panel="Use")
@@ -116,7 +116,7 @@ def send(
     json: Json = False,
 ) -> None:
     """Send DICOM files to any storage SCP, and say what it answered for each."""
-    from scp import commands
+    from scp.commands import send as commands
 
     with _errors_to_exit_code():
         raise typer.Exit(commands.send_files(paths, to, calling, as_json=json))
@@ -135,7 +135,7 @@ def analyse(
     """
     with _errors_to_exit_code():
         settings = _load(config, "analyse", quiet=True, without_file=True)
-        from scp.analyse import analyse_files
+        from scp.commands.analyse import analyse_files
 
         raise typer.Exit(analyse_files(settings, paths, out, as_json=json))
 
@@ -154,7 +154,7 @@ def compare(
     """
     with _errors_to_exit_code():
         settings = _load(config, "compare", quiet=True, without_file=True)
-        from scp.compare import compare_files
+        from scp.commands.compare import compare_files
 
         raise typer.Exit(compare_files(settings, current, prior, out, as_json=json))
 
@@ -171,7 +171,7 @@ def demo(
     """Send a real chest film, and a simulated earlier one, to the running service."""
     with _errors_to_exit_code():
         settings = _load(config, "demo", quiet=True)
-        from scp.demo import films_for_a_pacs, run_demo
+        from scp.commands.demo import films_for_a_pacs, run_demo
 
         raise typer.Exit(films_for_a_pacs(to) if to else run_demo(settings, out))
 
@@ -182,8 +182,8 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
 
     Exit code 0, or 1 and a list of what is wrong and how to mend it.
     """
-    from scp import logs
-    from scp.check import check_all
+    from scp.commands.check import check_all
+    from scp.monitoring import logs
 
     logs.configure_logs("check", quiet=True)
     raise typer.Exit(check_all(config, as_json=json))
@@ -201,13 +201,13 @@ def conformance(
 
     For the administrator of the PACS; the statement itself is docs/conformance.md.
     """
-    from scp.conformance import filled, statement
+    from scp.commands.conformance import filled, statement
 
     with _errors_to_exit_code():
         if page is None:
             typer.echo(statement(_load(config, "conformance", quiet=True)))
         else:
-            from scp.config import Settings
+            from scp.config.load import Settings
 
             text = page.read_text(encoding="utf-8")
             page.write_text(filled(text, Settings()), encoding="utf-8")
@@ -226,7 +226,7 @@ def reindex(
     """
     with _errors_to_exit_code():
         settings = _load(config, "reindex", quiet=True)
-        from scp.reindex import reindex_films
+        from scp.commands.reindex import reindex_films
 
         raise typer.Exit(reindex_films(settings, everything=everything))
 
@@ -234,10 +234,10 @@ def reindex(
 @queue_app.command("list")
 def queue_list(config: Config = CONFIG, json: Json = False) -> None:
     """List what waits, runs, or stopped without success."""
-    from scp import queue_commands
+    from scp.commands import queue
 
     with _errors_to_exit_code():
-        queue_commands.list_jobs(_load(config, "queue", quiet=True), as_json=json)
+        queue.list_jobs(_load(config, "queue", quiet=True), as_json=json)
 
 
 JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
@@ -246,28 +246,28 @@ JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
 @queue_app.command("show")
 def queue_show(job: JobId, config: Config = CONFIG, json: Json = False) -> None:
     """Show one job: state, steps, outcome of its film or delivery."""
-    from scp import queue_commands
+    from scp.commands import queue
 
     with _errors_to_exit_code():
-        queue_commands.show_job(_load(config, "queue", quiet=True), job, as_json=json)
+        queue.show_job(_load(config, "queue", quiet=True), job, as_json=json)
 
 
 @queue_app.command("retry")
 def queue_retry(job: JobId, config: Config = CONFIG) -> None:
     """Do a failed or cancelled job again."""
-    from scp import queue_commands
+    from scp.commands import queue
 
     with _errors_to_exit_code():
-        queue_commands.retry_job(_load(config, "queue", quiet=True), job)
+        queue.retry_job(_load(config, "queue", quiet=True), job)
 
 
 @queue_app.command("cancel")
 def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
     """Take a job out of the queue; a cancelled delivery stays visible as such."""
-    from scp import queue_commands
+    from scp.commands import queue
 
     with _errors_to_exit_code():
-        queue_commands.cancel_job(_load(config, "queue", quiet=True), job)
+        queue.cancel_job(_load(config, "queue", quiet=True), job)
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from pynetdicom import _config
 from tiny import make_tiny_bundle
 from typer.testing import CliRunner
 
-from inference.canvas import Canvas
-from scp import logs
+from inference.drawing.canvas import Canvas
 from scp.cli import app
+from scp.monitoring import logs
 
 __all__ = [  # fixtures
     "backend",

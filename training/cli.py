@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.change_commands import app as change_commands
-from training.measures import app as measures
-from training.options import (
+from training.commands.change import app as change_commands
+from training.commands.judge import app as verdict_commands
+from training.commands.measure import app as measures
+from training.commands.options import (
     CheckRun,
     Config,
     Device,
@@ -25,6 +26,7 @@ from training.options import (
     Set,
     errors_as_text,
 )
+from training.evaluation.text_table import say
 from training.settings import (
     CheckSettings,
     LungSettings,
@@ -32,11 +34,9 @@ from training.settings import (
     TrainSettings,
     read_settings,
 )
-from training.sheet import say
-from training.verdict_commands import app as verdict_commands
 
 if TYPE_CHECKING:
-    from training.parts import Part
+    from training.bundle.parts import Part
 
 OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
 NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
@@ -63,8 +63,8 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Learn what films look like from films without labels, and the train films of a list."""
-    from training.pretrain import films_of, pretrain
-    from training.train import on_devices
+    from training.classifier.pretrain import films_of, pretrain
+    from training.classifier.train import on_devices
 
     with errors_as_text():
         chosen = read_settings(PretrainSettings, config, settings or [])
@@ -87,8 +87,8 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node gpu -m training.cli train ...
     """
-    from training.records import Source
-    from training.train import on_devices, train
+    from training.classifier.train import on_devices, train
+    from training.data.film_list import Source
 
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
@@ -107,10 +107,10 @@ def tune(
     device: Device = "auto",
 ) -> None:
     """Search for settings as a file says; a table, a plot and best.toml. Killed, it goes on."""
-    from inference.engine import find_device
-    from training.records import Source
-    from training.studies import table
-    from training.tune import read_plan, tune
+    from inference.model.engine import find_device
+    from training.classifier.tune import read_plan, tune
+    from training.classifier.tune_report import table
+    from training.data.film_list import Source
 
     with errors_as_text():
         plan = read_plan(config, settings or [])
@@ -140,8 +140,8 @@ def export(
     lungs: LungRun = None,
 ) -> None:
     """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
-    from training.export import export_run
-    from training.prevalences import read_prevalences
+    from training.bundle.export import export_run
+    from training.bundle.prevalences import read_prevalences
 
     with errors_as_text():
         bundle = export_run(
@@ -173,9 +173,9 @@ def train_check(
     device: Device = "auto",
 ) -> None:
     """Train the input check, which says whether a picture looks like an upright chest film."""
-    from training.input_check import train_check
-    from training.records import Source
-    from training.train import on_devices
+    from training.classifier.train import on_devices
+    from training.data.film_list import Source
+    from training.input_check.train import train_check
 
     with errors_as_text():
         chosen = read_settings(CheckSettings, config, settings or [])
@@ -195,8 +195,8 @@ def train_lungs(
     device: Device = "auto",
 ) -> None:
     """Train the segmenter that finds the lungs of a film. Killed, it goes on."""
-    from training.lung_fields import train_lungs
-    from training.train import on_devices
+    from training.classifier.train import on_devices
+    from training.lungs.train import train_lungs
 
     with errors_as_text():
         chosen = read_settings(LungSettings, config, settings or [])
@@ -212,7 +212,7 @@ def add_check(
     version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put a trained input check into the copy."""
-    from training.parts import INPUT_CHECK
+    from training.bundle.parts import INPUT_CHECK
 
     _add(INPUT_CHECK, bundle, check, out, version)
 
@@ -226,7 +226,7 @@ def add_lungs(
     version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put a trained lung segmenter into the copy."""
-    from training.parts import LUNG_FIELDS
+    from training.bundle.parts import LUNG_FIELDS
 
     _add(LUNG_FIELDS, bundle, lungs, out, version)
 
@@ -240,14 +240,14 @@ def add_null(
     version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put its measured null distribution of change into the copy."""
-    from training.parts import NULL
+    from training.bundle.parts import NULL
 
     _add(NULL, bundle, null, out, version)
 
 
 def _add(part: "Part", bundle: Path, run: Path, out: Path, version: str | None) -> None:
-    from inference.bundle import load_bundle
-    from training.parts import with_part
+    from inference.model.bundle import load_bundle
+    from training.bundle.parts import with_part
 
     with errors_as_text():
         made = with_part(load_bundle(bundle), part, run, out, version).identity

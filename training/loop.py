@@ -20,8 +20,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.errors import TrainingError
+from training.progress import Watch
 from training.settings import LoopSettings
-from training.watch import Watch
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"

@@ -1,166 +1,161 @@
-"""Where one film lies on another: an affine transform, a smooth displacement, and their inverse."""
+"""Lays the prior film onto the current one.
 
-import math
+All likely turns, sizes and shifts are tried on small pictures (`search`); from the best, an affine
+transform and then a smooth deformation are improved on finer and finer ones (`refine`). The film
+that shows less stays where it is, be it the current or the prior film, and the alignment is
+inverted where it was asked for the other way round: which film is called the prior changes nothing
+that is judged of the pair. How well that does beside other methods: tests/benchmarks/alignment.py.
+"""
+
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch.nn import functional
 
-from inference.comparison.levels import moved, points, spanned
-from inference.comparison.local import resized, tensor, working_shape
+from inference.comparison.difference import AlignedPair, quality
+from inference.comparison.filters import field, resized, tensor, working_shape
+from inference.comparison.initial_search import search
+from inference.comparison.pyramid import Level, level
+from inference.comparison.registration import bent, refined, unbent
+from inference.comparison.transform import Alignment
 from inference.findings import FloatArray
+from inference.image.film import Film
 
-# what a second film of the same chest can plausibly need; beyond it the search was lost
-MAXIMUM_SCALE = 1.7  # either way
-MAXIMUM_ROTATION_DEG = 25.0
-MINIMUM_OVERLAP = 0.5  # of either film
-
-INVERSE_STEPS = 12  # a displacement's slope is below 0.5: 12 steps leave less than 0.01 pixels
-INVERSE_PX = 128  # long edge of the grid on which it is inverted: 11 points from knot to knot
-
-
-class Displacement(Protocol):
-    """What comes on top of an affine transform."""
-
-    def on(self, shape: tuple[int, ...], /) -> torch.Tensor:
-        """Return the displacement on a grid (..., h, w) over the film, (2, h, w), in long edges."""
+WORKING_PX = 512  # long edge of the maps that are drawn
+FIELD_PX = 128  # long edge where a film's field is looked for
+COARSE, MIDDLE, FINE = (64, 1 / 8), (128, 1 / 16), (256, 1 / 16)  # long edge, local window
+# turn, size and shift; the affine transform; the deformation
+SIMILAR, AFFINE, BENT = (COARSE,), (MIDDLE,), ((64, 1 / 16), MIDDLE, FINE)
 
 
 @dataclass(frozen=True, eq=False)
-class Sampled:
-    """A displacement that is known on a grid over a film, (2, h, w)."""
-
-    field: torch.Tensor
-
-    def on(self, shape: tuple[int, ...], /) -> torch.Tensor:
-        """Return the displacement on a grid (..., h, w), (2, h, w)."""
-        height, width = shape[-2:]
-        if self.field.shape[1:] == (height, width):
-            return self.field
-        return resized(self.field[None], (height, width))[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """Where the prior film lies on the current one.
+class Registered:
+    """Two films that were laid onto each other.
 
     Attributes
     ----------
-    matrix
-        (2, 3): the point (x, y, 1) of the current film -> (x, y) of the prior, both from the
-        middle of the film and in units of its long edge.
-    bend
-        The deformation that comes on top; None without one.
-    shape
-        (h, w) of the working grid, which spans the current film edge to edge.
-    prior_shape
-        (y, x) of the prior film.
-    inverted
-        Whether bright and dark are exchanged between the films.
+    alignment
+        Where the prior lies on the current film.
     found
-        The alignment as it was found, when that lays the current film onto the prior: this one is
-        its inverse. None when this one was found.
+        The pair as it was laid when that was found, be it the prior onto the current film or the
+        current film onto the prior: what is judged of the pair is judged of this.
+    quality
+        Correlation of the locally normalised films, in [-1, 1]; the same in both orders.
     """
 
-    matrix: torch.Tensor
-    bend: Displacement | None
-    shape: tuple[int, int]
-    prior_shape: tuple[int, int]
-    inverted: bool
-    found: "Alignment | None" = None
+    alignment: Alignment
+    found: AlignedPair
+    quality: float
 
-    @property
-    def scale(self) -> float:
-        """Size of the current anatomy over that of the prior, each as a share of its film."""
-        area = abs(float(torch.linalg.det(self.matrix[:, :2])))
-        return 1 / math.sqrt(max(area, 1e-6))
 
-    @property
-    def rotation_deg(self) -> float:
-        """Angle between the films."""
-        (a, b), (c, d) = self.matrix[:, :2].tolist()
-        return float(np.degrees(np.arctan2(c - b, a + d)))
+def align(
+    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
+) -> Alignment:
+    """Find where the prior lies on the current film; see `register`."""
+    return register(current, prior, pixel_ratio, deform=deform).alignment
 
-    @cached_property
-    def overlap(self) -> npt.NDArray[np.bool_]:
-        """(h, w), True where both films have a field."""
-        inside: npt.NDArray[np.bool_] = (self._grid.abs() <= 1).all(-1)[0].numpy()
-        return inside
 
-    @property
-    def overlap_share(self) -> float:
-        """Share of the film, or of the prior if that is less, that both films show; in [0, 1]."""
-        ours = float(self.overlap.mean())
-        height, width = self.shape
-        rows, columns = self.prior_shape
-        area = height * width / max(self.shape) ** 2
-        area_of_prior = rows * columns / max(self.prior_shape) ** 2 * self.scale**2
-        return min(ours, ours * area / area_of_prior)
+@torch.inference_mode()
+def register(
+    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
+) -> Registered:
+    """Lay two films onto each other.
 
-    @property
-    def implausible(self) -> str:
-        """Why no second film of one chest lies like this; "" when it can."""
-        if not 1 / MAXIMUM_SCALE <= self.scale <= MAXIMUM_SCALE:
-            return f"the films would differ in scale by {max(self.scale, 1 / self.scale):.2f}"
-        if abs(self.rotation_deg) > MAXIMUM_ROTATION_DEG:
-            return f"the films would be turned by {abs(self.rotation_deg):.0f} degrees"
-        if self.overlap_share < MINIMUM_OVERLAP:
-            return f"only {self.overlap_share:.0%} of the film would overlap"
-        return ""
+    Swapping the films inverts the alignment and leaves everything that is judged of the pair as it
+    is, to the last bit.
 
-    def move(self, maps: FloatArray) -> FloatArray:
-        """Move maps that span the prior film, (..., y, x) -> (..., h, w); 0 outside its field."""
-        stack = tensor(maps).transpose(0, 1)  # (1, n, y, x)
-        laid = functional.grid_sample(
-            stack, self._grid, padding_mode="border", align_corners=False
-        )  # (1, n, h, w)
-        laid *= torch.from_numpy(self.overlap)
-        return np.asarray(laid.reshape(*maps.shape[:-2], *self.shape).numpy())
+    Parameters
+    ----------
+    current, prior
+        (h, w) in [0, 1], each with a long edge of `WORKING_PX`.
+    pixel_ratio
+        Size of the prior's pixel over that of the current film's, where known; a first guess.
+    deform
+        False leaves the deformation out, to measure what it brings.
+    """
+    films = (tensor(current), tensor(prior))
+    fields = tuple(field(resized(film, working_shape(film.shape, FIELD_PX))) for film in films)
+    swapped = _order(prior, fields[1]) < _order(current, fields[0])
+    if not swapped:
+        return _registered(films, (fields[0], fields[1]), pixel_ratio, deform=deform)
+    found = _registered(films[::-1], (fields[1], fields[0]), 1 / pixel_ratio, deform=deform)
+    return replace(found, alignment=found.alignment.inverse())
 
-    @cached_property
-    def places(self) -> torch.Tensor:
-        """(2, h, w): where each pixel of the working grid lies on the prior, as `points`."""
-        laid = moved(self.matrix, points(self.shape))
-        return laid if self.bend is None else laid + self.bend.on(self.shape)
 
-    @property
-    def shares(self) -> FloatArray:
-        """(2, h, w): `places` as shares of the prior's width and height, inside it in [0, 1]."""
-        return np.asarray(((self._grid[0] + 1) / 2).permute(2, 0, 1).numpy())
+def _order(film: FloatArray, where: torch.Tensor) -> tuple[float, bytes]:
+    """Put the film that shows less first: each of its places has one on the other film."""
+    return float(where.mean()), film.tobytes()
 
-    def inverse(self) -> "Alignment":
-        """Return the alignment of the same two films the other way round, on the prior's grid.
 
-        The displacement is inverted by fixed-point iteration.
+def _registered(
+    films: tuple[torch.Tensor, ...],
+    fields: tuple[torch.Tensor, torch.Tensor],
+    pixel_ratio: float,
+    *,
+    deform: bool,
+) -> Registered:
+    """Lay the second film onto the first."""
+    guess = search(films[0], films[1], pixel_ratio)
+    fixed, moving = films[0], 1 - films[1] if guess.inverted else films[1]
+    levels = _Levels((fixed, moving), fields)
+    matrix, bend = guess.matrix, None
+    for at in SIMILAR:
+        matrix = refined(levels[at], matrix, similarity=True)
+    for at in AFFINE:
+        matrix = refined(levels[at], matrix, similarity=False)
+    if deform:
+        bend = unbent(levels[BENT[0]])
+        for at in BENT:
+            bend = bent(levels[at], matrix, bend)
+    shape, other = ((film.shape[2], film.shape[3]) for film in films)
+    alignment = Alignment(matrix, bend, shape, other, guess.inverted)
+    greys = fixed[0, 0].numpy(), moving[0, 0].numpy()
+    pair = AlignedPair(greys[0], alignment.move(greys[1]), alignment.overlap)
+    return Registered(alignment, pair, quality(pair))
 
-        References
-        ----------
-        Chen et al., A simple fixed-point approach to invert a deformation field, Medical Physics
-        35(1), 2008.
-        """
-        linear = torch.linalg.inv(self.matrix[:, :2])
-        matrix = torch.cat([linear, -linear @ self.matrix[:, 2:]], dim=1)
-        back = Alignment(matrix, None, self.prior_shape, self.shape, self.inverted, self)
-        if self.bend is None:
-            return back
-        grid = working_shape(self.prior_shape, INVERSE_PX)
-        straight = moved(matrix, points(grid))  # (2, y, x)
-        bend = self.bend.on(working_shape(self.shape, INVERSE_PX))[None]  # (1, 2, h, w)
-        away = torch.zeros_like(straight)
-        for _ in range(INVERSE_STEPS):
-            pulled = functional.grid_sample(
-                bend,
-                spanned(straight + away, self.shape),
-                padding_mode="border",
-                align_corners=False,
-            )[0]
-            away = -torch.einsum("ij,jhw->ihw", linear, pulled)
-        return replace(back, bend=Sampled(away))
 
-    @cached_property
-    def _grid(self) -> torch.Tensor:
-        return spanned(self.places, self.prior_shape)
+class _Levels(dict[tuple[int, float], Level]):
+    """A pair at each resolution, made when it is first asked for."""
+
+    def __init__(
+        self,
+        films: tuple[torch.Tensor, torch.Tensor],
+        fields: tuple[torch.Tensor, torch.Tensor],
+    ) -> None:
+        super().__init__()
+        self._films, self._fields = films, fields
+
+    def __missing__(self, at: tuple[int, float]) -> Level:
+        self[at] = level(self._films, self._fields, *at)
+        return self[at]
+
+
+def at_working_size(pixels: FloatArray, aspect: float = 1.0) -> FloatArray:
+    """Return a film in its proportions with a long edge of `WORKING_PX`, (h, w).
+
+    ``aspect`` is the height of a pixel over its width.
+    """
+    height, width = pixels.shape
+    return on_grid(pixels, working_shape((height * aspect, width), WORKING_PX))
+
+
+def on_grid(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Resize maps (..., y, x) -> (..., h, w), edge to edge."""
+    made = resized(tensor(maps), shape)
+    return np.asarray(made.reshape(*maps.shape[:-2], *shape).numpy())
+
+
+def pixel_ratio(current: Film, prior: Film) -> float:
+    """Return the size of a prior's working pixel over a current one's; 1 where unknown."""
+    if current.spacing_mm is None or prior.spacing_mm is None:
+        return 1.0
+    ratio = _long_edge_mm(prior.pixels, prior.spacing_mm) / _long_edge_mm(
+        current.pixels, current.spacing_mm
+    )
+    # a header that claims a film of twice the size is not believed
+    return ratio if 0.5 < ratio < 2 else 1.0
+
+
+def _long_edge_mm(pixels: FloatArray, spacing_mm: tuple[float, float]) -> float:
+    rows, columns = pixels.shape
+    return float(max(rows * spacing_mm[0], columns * spacing_mm[1]))

@@ -7,22 +7,23 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inference.comparison.acquisition import Acquisition, Mirroring, condition_of, mirroring
-from inference.comparison.align import Registered, at_working_size, pixel_ratio, register
-from inference.comparison.change import at_any_threshold, changes, unknown
-from inference.comparison.heatmaps import compare_heatmaps
-from inference.comparison.null import Condition, Null
+from inference.comparison.alignment import Registered, at_working_size, pixel_ratio, register
+from inference.comparison.change_null import Condition, Null
+from inference.comparison.conditions import Acquisition, Mirroring, condition_of, mirroring
+from inference.comparison.difference import AlignedPair, difference, similarity
+from inference.comparison.finding_changes import at_any_threshold, changes, unknown
+from inference.comparison.heatmap_differences import compare_heatmaps
+from inference.comparison.one_thread import one_thread
 from inference.comparison.posture import posture
 from inference.comparison.presented import presented
 from inference.comparison.result import Comparison
-from inference.comparison.structural import AlignedPair, difference, similarity
-from inference.film import Film, View
 from inference.findings import FINDINGS, FloatArray, Prediction
-from inference.projection import FRONTAL, same_projection
-from inference.threads import one_thread
+from inference.image.film import Film, View
+from inference.image.view import FRONTAL, same_projection
 
 # local correlation below which the films are not laid onto each other well enough to subtract.
-# Measured on real films (benchmarks/comparison.py). It does not tell one patient from another.
+# Measured on real films (tests/benchmarks/comparison.py). It does not tell one patient from
+# another.
 MINIMUM_QUALITY = 0.45
 
 # by so much better do the films fit the other way round when one was called mirrored and is not:
@@ -48,7 +49,7 @@ STATED = Acquisition()
 
 
 class FindsLungs(Protocol):
-    """What tells where the lungs are, such as `inference.lung_fields.LungFields`."""
+    """What tells where the lungs are, such as `inference.model.lung_fields.LungFields`."""
 
     def find(self, pixels: FloatArray, /) -> npt.NDArray[np.bool_]:
         """Return the lung fields of a film (h, w) in [0, 1], (h, w)."""

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import label
 
-from inference.comparison.local import blur, tensor
+from inference.comparison.filters import blur, tensor
 from inference.comparison.result import MARK
 from inference.findings import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
-# chosen on the first of the pairs of benchmarks/opacities.py, as everything of the difference
+# chosen on the first of the pairs of tests/benchmarks/opacities.py, as everything of the difference
 SMOOTH_SHARE = 1 / 48  # of the long edge: ribs and vessels do not end a place
 LEAST = 0.03  # grey levels in [0, 1]: what has changed less is exposure
 PART = 0.4  # of what has changed under the marks: a place ends where less has changed

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.comparison.result import Comparison
-from inference.film import Film
 from inference.findings import FloatArray
-from inference.overlays import shrunk
-from inference.presentation import Sides
+from inference.image.film import Film
+from inference.image.overlays import shrunk
+from inference.image.presentation import Sides
 
 
 def presented(made: Comparison, prior: Film) -> Comparison:

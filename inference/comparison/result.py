@@ -7,18 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.findings import CALLED, NOT_ASSESSED, Change, FloatArray
-from inference.presentation import Sides
+from inference.image.presentation import Sides
 from inference.statements import more_than_by_chance
 
 MARK = 0.6
 """Structural difference from which a place is marked. What that marks of films without change,
-and of opacities painted into them, benchmarks/opacity_sizes.py measures."""
+and of opacities painted into them, tests/benchmarks/opacity_sizes.py measures."""
 
 
 SHOWN = 0.3
-"""Heat-map difference from which a reader sees a place coloured (`inference.pictures`)."""
+"""Heat-map difference from which a reader sees a place coloured (`inference.drawing.layers`)."""
 BARE = 0.1
-"""Of each edge: corners where markers are, and nothing is painted (`inference.pictures`)."""
+"""Of each edge: corners where markers are, and nothing is painted (`inference.drawing.layers`)."""
 
 
 @dataclass(frozen=True)

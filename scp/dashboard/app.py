@@ -2,31 +2,26 @@
 
 from fastapi import FastAPI
 
-from scp.dashboard import (
-    access,
+from scp.dashboard import api, events, guard, rendering
+from scp.dashboard.caches import shared_pages
+from scp.dashboard.context import Site
+from scp.dashboard.images import overlays, pixels, results
+from scp.dashboard.pages import (
     comparison,
-    files,
     film,
-    live,
     login,
-    machine,
-    overlays,
-    page,
     patient,
-    pixels,
     quarantine,
     queue,
-    shared,
     system,
     worklist,
 )
-from scp.dashboard.site import Site
 
 PARTS = (
     login,
-    machine,
-    live,
-    files,
+    api,
+    events,
+    results,
     pixels,
     overlays,
     worklist,
@@ -43,9 +38,9 @@ def make_app(site: Site) -> FastAPI:
     """Return the dashboard as an ASGI application."""
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     # the last that is added is asked first: headers, guard, shared pages
-    app.add_middleware(shared.Shared, site=site)
-    access.guard(app, site)
-    page.prepare(app, site.pages, https=site.settings.behind_https)
+    app.add_middleware(shared_pages.Shared, site=site)
+    guard.guard(app, site)
+    rendering.prepare(app, site.pages, https=site.settings.behind_https)
     for part in PARTS:
         app.include_router(part.router(site))
     return app

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scp.config.results import ResultKind
 from scp.dimse.peers import AETitle
-from scp.results.settings import ResultKind
 
 
 class DestinationSettings(BaseModel):

@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-# PS3.5 Annex A; all that the decoders of inference.film read
+# PS3.5 Annex A; all that the decoders of inference.image.film read
 TRANSFER_SYNTAXES = [
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference.acquisition import AcquisitionTime
+from inference.image.acquisition import AcquisitionTime
 from scp.dimse.deadline import Remote
 from scp.dimse.peers import AETitle
 from scp.errors import NoPatientKey

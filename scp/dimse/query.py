@@ -18,9 +18,9 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
-from inference.acquisition import AcquisitionTime, acquisition_time, is_earlier
-from inference.gate import FILM_MODALITIES, PRODUCT_MANUFACTURER
-from inference.header import text, texts
+from inference.image.acquisition import AcquisitionTime, acquisition_time, is_earlier
+from inference.image.gate import FILM_MODALITIES, PRODUCT_MANUFACTURER
+from inference.image.header import text, texts
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Current, Dropped, Found, Image, Prior, PriorsSettings
 from scp.dimse.receiver import accepted_sop_classes

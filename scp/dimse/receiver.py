@@ -25,12 +25,12 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from scp.associations import FailedAssociation
 from scp.dimse.callers import Callers
 from scp.dimse.peers import TRANSFER_SYNTAXES, AETitle, Peer
 from scp.dimse.server import InheritedServer
 from scp.errors import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Refused
-from scp.intake import Intake, Request
+from scp.outcomes.associations import FailedAssociation
+from scp.pipeline.intake import Intake, Request
 
 log = structlog.get_logger(__name__)
 

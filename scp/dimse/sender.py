@@ -18,7 +18,7 @@ from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
 from scp.dimse.destination import DestinationSettings
 from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import SUCCESS, HilumError
-from scp.outcomes import Cause, Outcome
+from scp.outcomes.delivery import Cause, Outcome
 
 # files go out byte for byte as they are, in pieces: never decoded, never whole in memory
 _config.STORE_SEND_CHUNKED_DATASET = True

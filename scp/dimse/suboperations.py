@@ -16,7 +16,7 @@ from scp.errors import (
     SUCCESS,
     Refused,
 )
-from scp.intake import Request
+from scp.pipeline.intake import Request
 
 log = structlog.get_logger(__name__)
 

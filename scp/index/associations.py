@@ -8,8 +8,8 @@ from sqlalchemy import Engine, UniqueConstraint, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from scp.associations import FailedAssociation, Reason, Tally
-from scp.index.states import Base
+from scp.index.schema.states import Base
+from scp.outcomes.associations import FailedAssociation, Reason, Tally
 
 _KEPT = 500  # kinds; older ones are counted by reason alone, so that sums never fall
 

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from scp.index import fetches
+from scp.index import prior_fetches
 from scp.index.counts import UNFINISHED
 from scp.index.deliveries import OUTCOME, outcome_of
-from scp.index.schema import (
+from scp.index.schema.tables import (
     Delivery,
     DeliveryState,
     FilmState,
@@ -24,7 +24,7 @@ from scp.index.schema import (
     Quarantined,
     Result,
 )
-from scp.outcomes import Outcome
+from scp.outcomes.delivery import Outcome
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.DEAD)
 # kinds of errors at all destinations; an error that names its object has one kind for each
@@ -269,7 +269,7 @@ def _failed_fetches(session: Session, limit: int) -> list[Happened]:
     found = session.execute(
         select(PriorFetch.asked_at, PriorFetch.outcome, Instance.uid)
         .join(Instance, PriorFetch.instance_id == Instance.id)
-        .where(PriorFetch.outcome != fetches.Outcome.DONE.value)
+        .where(PriorFetch.outcome != prior_fetches.Outcome.DONE.value)
         .order_by(PriorFetch.asked_at.desc())
         .limit(limit)
     )

@@ -6,10 +6,9 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from scp.errors import HilumError
-from scp.failures import Cause
-from scp.index import choices, further
-from scp.index.persons import Correction, Patient
-from scp.index.schema import (
+from scp.index import further_answers, prior_choices
+from scp.index.schema.persons import Correction, Patient
+from scp.index.schema.tables import (
     Analysis,
     Comparison,
     Delivery,
@@ -19,7 +18,8 @@ from scp.index.schema import (
     PriorChoice,
     Result,
 )
-from scp.priors import Candidate, same_person
+from scp.matching.prior import Candidate, same_person
+from scp.outcomes.failures import Cause
 
 
 class Corrected(HilumError):
@@ -79,16 +79,16 @@ def withdraw(session: Session, changed: Instance) -> list[Instance]:
     that rest on these.
     """
     session.flush()
-    own = choices.candidate(session, changed, UTC)  # whose they are has no zone
+    own = prior_choices.candidate(session, changed, UTC)  # whose they are has no zone
     for comparison, other in _compared(session, changed):
-        if not same_person(own, choices.candidate(session, other, UTC)):
+        if not same_person(own, prior_choices.candidate(session, other, UTC)):
             comparison.withdrawn = PAIR
     again = []
     if changed.state in _STATED and changed.reason != Cause.CANCELLED:
         _withdraw_results(session, changed, OWN)
         again.append(changed)
     for film in _answered_with(session, changed):
-        if not same_person(choices.candidate(session, film, UTC), own):
+        if not same_person(prior_choices.candidate(session, film, UTC), own):
             _withdraw_results(session, film, PAIR)
         again.append(film)
     return again
@@ -110,7 +110,7 @@ def is_stale(session: Session, instance: Instance) -> bool:
     if chosen is None or instance.state is not FilmState.ANSWERED:
         return False
     strangers = chosen.prior is not None and _strangers(session, chosen)
-    return strangers or further.is_corrected(session, instance)
+    return strangers or further_answers.is_corrected(session, instance)
 
 
 def withdraw_unfit(
@@ -136,7 +136,7 @@ def withdraw_unfit(
                 if other.id == row.prior_id:
                     comparison.withdrawn = why
             _withdraw_results(session, film, why)
-        if why or choices.is_answerable(session, film, zone):
+        if why or prior_choices.is_answerable(session, film, zone):
             again.append((film, row.chosen_at))
     return rows[-1].id if rows else after, again
 
@@ -145,17 +145,17 @@ def _unfit(session: Session, film: Instance, prior: Instance | None, zone: tzinf
     """Return why a film's prior can be none; "" where it can."""
     if prior is None:
         return ""
-    pair = [choices.candidate(session, one, zone) for one in (film, prior)]
+    pair = [prior_choices.candidate(session, one, zone) for one in (film, prior)]
     if not same_person(*pair):
         return PAIR
-    return "" if choices.is_allowed(*pair) else NOT_EARLIER
+    return "" if prior_choices.is_allowed(*pair) else NOT_EARLIER
 
 
 def _strangers(session: Session, chosen: PriorChoice) -> bool:
     """Say whether a film and its prior are not taken for one person's."""
     film = session.get_one(Instance, chosen.instance_id)
     prior = chosen.prior
-    pair = [choices.candidate(session, one, UTC) for one in (film, prior) if one is not None]
+    pair = [prior_choices.candidate(session, one, UTC) for one in (film, prior) if one is not None]
     return not same_person(*pair)
 
 

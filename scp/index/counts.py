@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from scp.index.associations import failed_by_reason
-from scp.index.schema import (
+from scp.index.schema.tables import (
     Delivery,
     DeliveryState,
     FilmState,
@@ -15,7 +15,7 @@ from scp.index.schema import (
     PriorFetch,
     Quarantined,
 )
-from scp.outcomes import Kind
+from scp.outcomes.delivery import Kind
 
 UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
 

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from scp.index.locking import lock
-from scp.index.schema import Delivery, DeliveryState, Instance, Result
-from scp.outcomes import Cause, Kind, Outcome
+from scp.index.schema.tables import Delivery, DeliveryState, Instance, Result
+from scp.outcomes.delivery import Cause, Kind, Outcome
 
 # the columns of an outcome, as `outcome_of` takes them
 OUTCOME = (Delivery.cause, Delivery.kind, Delivery.store_status, Delivery.peer_text)

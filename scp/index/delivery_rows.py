@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from scp.index.deliveries import outcome_of
-from scp.index.rows import DeliveryRow, DestinationRow, ResultRow
-from scp.index.schema import Delivery, DeliveryState
-from scp.outcomes import Kind
+from scp.index.schema.tables import Delivery, DeliveryState
+from scp.index.values import DeliveryRow, DestinationRow, ResultRow
+from scp.outcomes.delivery import Kind
 
 # of a film's results at one destination, the state that most needs a look stands for all
 _WORST_FIRST = (

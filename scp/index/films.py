@@ -12,11 +12,8 @@ from sqlalchemy.orm import Session, object_session
 from inference.comparison import Comparison as Compared
 from inference.comparison.layers import Layers
 from scp.archive import Stored
-from scp.failures import Cause
 from scp.index import deliveries
-from scp.index.placing import NOT_DUE
-from scp.index.rows import Applied
-from scp.index.schema import (
+from scp.index.schema.tables import (
     Comparison,
     Delivery,
     DeliveryState,
@@ -25,6 +22,9 @@ from scp.index.schema import (
     Result,
     Series,
 )
+from scp.index.values import Applied
+from scp.index.worklist.entries import NOT_DUE
+from scp.outcomes.failures import Cause
 
 # a film in these waits for its outcome
 WAITING = (FilmState.RECEIVED, FilmState.ANALYSED)

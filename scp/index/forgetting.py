@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from scp.index.persons import Correction
-from scp.index.schema import (
+from scp.index.schema.persons import Correction
+from scp.index.schema.tables import (
     Analysis,
     Comparison,
     Delivery,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from scp.index.schema import Heartbeat
+from scp.index.schema.tables import Heartbeat
 
 BEAT_S = 2.0
 FRESH = timedelta(seconds=15)  # seven missed beats: busy is not yet dead

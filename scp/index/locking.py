@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from scp.index.schema import Base
+from scp.index.schema.tables import Base
 
 
 def lock(session: Session, table: type[Base], **key: Any) -> None:

@@ -15,17 +15,17 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from inference.comparison.null import log_odds
+from inference.comparison.change_null import log_odds
 from inference.findings import Change, FloatArray, ModelIdentity, NetworkOutput, Prediction, reaches
-from inference.operating_points import (
+from inference.model.calibration import Reading
+from inference.model.operating_points import (
     BUNDLES_OWN,
     OperatingPoints,
     OperatingSettings,
     operating_points,
 )
-from inference.readings import Reading
-from scp.index.rows import Applied, labels_without
-from scp.index.schema import Analysis, Comparison, Instance, Model
+from scp.index.schema.tables import Analysis, Comparison, Instance, Model
+from scp.index.values import Applied, labels_without
 
 # in the version of what an earlier release said at prevalences that are not known any more
 _AT_OTHER_PREVALENCES = "+site."

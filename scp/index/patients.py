@@ -7,12 +7,12 @@ from datetime import UTC, datetime, tzinfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from inference.operating_points import BUNDLES_OWN, OperatingSettings
-from scp.index.acquired import acquired
-from scp.index.rows import FilmRow
-from scp.index.schema import Instance, Patient
+from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.index.acquisition import acquired
+from scp.index.schema.tables import Instance, Patient
 from scp.index.trend import Trend, trend
-from scp.index.worklist import patient_rows
+from scp.index.values import FilmRow
+from scp.index.worklist.film_rows import patient_rows
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from inference.findings import LABELS
-from inference.operating_points import BUNDLES_OWN, OperatingSettings
-from scp.index.acquired import acquired
+from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.index.acquisition import acquired
 from scp.index.outputs import SiteView, site_view
-from scp.index.schema import Analysis, Instance, Patient
-from scp.person import STATES, contradiction
+from scp.index.schema.tables import Analysis, Instance, Patient
+from scp.matching.person import STATES, contradiction
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def trend(
     All at the site's settings of now.
     Films that only others have read, or whose date is not known, are left out and named. A film
     without a usable Patient ID stands alone (PS3.3 C.7.1.1), and so does one whose ID is a
-    placeholder. Films that may be of another person (`scp.person`) are left out too.
+    placeholder. Films that may be of another person (`scp.matching.person`) are left out too.
     """
     said = _analyses(session, instance)
     own = [row for row in said if row.instance_id == instance.id]

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
-from inference.acquisition import AcquisitionTime
 from inference.comparison import Comparison, FindingChange
-from inference.film import Film, View
+from inference.drawing.outlines import Outlines
 from inference.findings import FloatArray, ModelIdentity, Prediction
-from inference.regions import Outlines
+from inference.image.acquisition import AcquisitionTime
+from inference.image.film import Film, View
 from scp.results.identity import Product
 from scp.results.series import FIRST, Edition
 
@@ -46,7 +46,7 @@ class Statement(Protocol):
 
     @property
     def acquired(self) -> AcquisitionTime | None:
-        """When the film was taken, by the one rule (`inference.acquisition`)."""
+        """When the film was taken, by the one rule (`inference.image.acquisition`)."""
 
     @property
     def edition(self) -> Edition:

@@ -9,15 +9,15 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from inference.closeup import draw_closeup
-from inference.colours import Rgb
-from inference.drawing import Caption, draw_comparison, draw_findings
+from inference.drawing.closeup import draw_closeup
+from inference.drawing.colours import Rgb
+from inference.drawing.summary import Caption, draw_comparison, draw_findings
 from inference.findings import FINDINGS
 from inference.statements import NOT_VERIFIED
+from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.envelope import Envelope, reference
 from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY
-from scp.results.settings import ResultSettings
 from scp.results.uids import named
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")

@@ -15,9 +15,9 @@ import numpy as np
 from highdicom import pr
 from pydicom.dataset import Dataset
 
-from inference.film import Film
-from inference.overlays import Overlays
-from inference.shutter import Shutter
+from inference.image.film import Film
+from inference.image.overlays import Overlays
+from inference.image.shutter import Shutter
 
 OVERLAY_LAYER = "FILM_OVERLAYS"
 _FINEST = 10_000  # largest part of a ratio: both are integer strings

@@ -8,12 +8,12 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from inference.acquisition import offset_text, stated_offset
+from inference.image.acquisition import offset_text, stated_offset
+from scp.config.results import ResultSettings
 from scp.results.answer import Statement
 from scp.results.identity import UTF8, prepare_source
 from scp.results.kinds import Kind
 from scp.results.series import series_number, series_title
-from scp.results.settings import ResultSettings
 from scp.results.uids import UNNAMED
 
 

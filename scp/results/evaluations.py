@@ -11,8 +11,8 @@ from highdicom import sr
 from highdicom.sr import RelationshipTypeValues as Relation
 from pydicom.sr.coding import Code
 
-from inference.acquisition import interval
 from inference.findings import FINDINGS, NOT_ASSESSED, WITHHELD, Prediction
+from inference.image.acquisition import interval
 from inference.statements import NOT_VERIFIED, against_threshold, outcome_in_full, percent
 from scp.results.answer import Answer, NotAnalysed
 from scp.results.codes import (

@@ -13,7 +13,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
-from inference.header import MALFORMED
+from inference.image.header import MALFORMED
 
 UTF8 = "ISO_IR 192"
 

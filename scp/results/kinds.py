@@ -15,7 +15,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from scp.results.settings import ReportClass, ResultSettings
+from scp.config.results import ReportClass, ResultSettings
 
 # Label Map Segmentation Storage (PS3.6, since 2024d), which pydicom does not name
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
@@ -35,7 +35,7 @@ class Kind:
     Attributes
     ----------
     setting
-        Its key in `scp.results.settings.ResultSettings`.
+        Its key in `scp.config.results.ResultSettings`.
     place
         Its series number, counted from ``first_series_number``.
     title

@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from inference.drawing.outlines import rectangle
 from inference.findings import FINDINGS, FloatArray
-from inference.regions import rectangle
 from inference.statements import beside_outline, outcome_on_film
 from scp.results.answer import Answer, Statement
 from scp.results.codes import (

@@ -1,11 +1,11 @@
 """One answer -> its DICOM objects, and their bytes."""
 
+from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import comparison_capture, finding_captures, summary_capture
 from scp.results.presentation import presentation_state
 from scp.results.report import report
 from scp.results.segmentation import label_map, segmentation
-from scp.results.settings import ResultSettings
 from scp.results.uids import to_bytes as to_bytes  # noqa: PLC0414 -- part of this module
 
 

@@ -15,14 +15,14 @@ import highdicom as hd
 from highdicom import pr
 from pydicom.dataset import Dataset
 
-from inference.grayscale import Lut, Window, read_lut
-from inference.header import items, number, text
+from inference.image.grayscale import Lut, Window, read_lut
+from inference.image.header import items, number, text
+from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.display import overlay_layers, show_as_film
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
-from scp.results.settings import ResultSettings
 from scp.results.tracking import tracking_identifier, tracking_uid
 from scp.results.uids import named
 

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from inference.findings import PRIVATE_SCHEME
+from scp.config.results import ReportClass, ResultSettings
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE, NOT_LOOKED_FOR
 from scp.results.envelope import Envelope, stand_in
@@ -25,7 +26,6 @@ from scp.results.evaluations import evaluations, not_analysed_evaluations
 from scp.results.identity import Product, derive_uid
 from scp.results.kinds import NOT_ANALYSED, REPORT
 from scp.results.measurements import measurements, outcome
-from scp.results.settings import ReportClass, ResultSettings
 from scp.results.uids import named
 
 _CLASSES = {

@@ -19,17 +19,17 @@ from pydicom.pixels.encoders.base import get_encoder
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.sr.codedict import codes
 
-from inference.film import eight_bits
+from inference.drawing.layers import STROKES, fitted_size
+from inference.drawing.outlines import GRID, resize
 from inference.findings import FINDINGS
-from inference.overlays import shrunk
-from inference.pictures import STROKES, fitted_size
-from inference.regions import GRID, resize
+from inference.image.film import eight_bits
+from inference.image.overlays import shrunk
+from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import hand_on_loss, orientation
 from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
 from scp.results.envelope import Envelope, stand_in
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
-from scp.results.settings import ResultSettings
 from scp.results.tracking import tracking_identifier, tracking_uid
 from scp.results.uids import UNNAMED, named
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from inference.acquisition import AcquisitionTime, Precision
-from inference.projection import View, view_of
+from inference.image.acquisition import AcquisitionTime, Precision
+from inference.image.view import View, view_of
 
 LONGEST = 64
 # series numbers of one film, and of one answer to all films of a study

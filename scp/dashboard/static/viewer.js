@@ -59,7 +59,7 @@ export class Greys extends Told {
   invert() { this.inverted = !this.inverted; this.changed(); }
 }
 
-/** A film's values, as `scp/dashboard/pixels.py` packs them. */
+/** A film's values, as `scp/dashboard/images/pixels.py` packs them. */
 export class Film {
   constructor(buffer) {
     [this.rows, this.columns, this.step, this.entries, this.bytes] = new Uint32Array(buffer, 0, 5);

@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from scp.index import associations, people  # noqa: F401 -- their tables
-from scp.index.schema import Base
+from scp.index.accounts import tables  # noqa: F401 -- their tables
+from scp.index.schema.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0001"
 down_revision = None
@@ -17,7 +17,9 @@ def upgrade() -> None:
         sa.Column("role", sa.String(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=False),
-        sa.Column("beat_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "beat_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
     )
     op.create_table(
@@ -37,7 +39,9 @@ def upgrade() -> None:
         sa.Column("calling_ae_title", sa.String(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("received_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "received_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantined")),
     )
     with op.batch_alter_table("quarantined", schema=None) as batch_op:
@@ -77,7 +81,9 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("calling_ae_title", sa.String(), nullable=False),
-        sa.Column("received_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "received_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.Column("acquired_at", sa.DateTime(), nullable=True),
         sa.Column("acquired_from", sa.String(), nullable=False),
         sa.Column("view", sa.String(), nullable=False),
@@ -97,7 +103,9 @@ def upgrade() -> None:
         ),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
-        sa.Column("finished_at", scp.index.moments.UtcDateTime(timezone=True), nullable=True),
+        sa.Column(
+            "finished_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=True
+        ),
         sa.ForeignKeyConstraint(
             ["patient_id"], ["patient.id"], name=op.f("fk_instance_patient_id_patient")
         ),
@@ -125,7 +133,9 @@ def upgrade() -> None:
         sa.Column("thresholds", sa.JSON(), nullable=False),
         sa.Column("heatmaps", sa.LargeBinary(), nullable=False),
         sa.Column("notes", sa.JSON(), nullable=False),
-        sa.Column("created_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_analysis_instance_id_instance")
         ),
@@ -145,7 +155,9 @@ def upgrade() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_result_instance_id_instance")
         ),
@@ -165,7 +177,9 @@ def upgrade() -> None:
         sa.Column("quality", sa.Double(), nullable=False),
         sa.Column("ssim", sa.Double(), nullable=False),
         sa.Column("changes", sa.JSON(), nullable=False),
-        sa.Column("created_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["current_id"], ["analysis.id"], name=op.f("fk_comparison_current_id_analysis")
         ),
@@ -199,9 +213,19 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.String(), nullable=False),
-        sa.Column("last_attempt_at", scp.index.moments.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("next_attempt_at", scp.index.moments.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("delivered_at", scp.index.moments.UtcDateTime(timezone=True), nullable=True),
+        sa.Column(
+            "last_attempt_at",
+            scp.index.schema.utc_datetime.UtcDateTime(timezone=True),
+            nullable=True,
+        ),
+        sa.Column(
+            "next_attempt_at",
+            scp.index.schema.utc_datetime.UtcDateTime(timezone=True),
+            nullable=True,
+        ),
+        sa.Column(
+            "delivered_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=True
+        ),
         sa.ForeignKeyConstraint(
             ["result_id"], ["result.id"], name=op.f("fk_delivery_result_id_result")
         ),

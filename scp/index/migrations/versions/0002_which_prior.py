@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0002"
 down_revision = "0001"
@@ -46,7 +46,9 @@ def upgrade() -> None:
         sa.Column("notes", sa.JSON(), nullable=False),
         sa.Column("rejected", sa.JSON(), nullable=False),
         sa.Column("not_listed", sa.Integer(), nullable=False),
-        sa.Column("chosen_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "chosen_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_prior_choice_instance_id_instance")
         ),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0003"
 down_revision = "0002"
@@ -17,7 +17,9 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("asked_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "asked_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_prior_fetch_instance_id_instance")
         ),

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
-from scp.index.folding import film_words
+import scp.index.schema.utc_datetime
+from scp.matching.folding import film_words
 
 revision = "0004"
 down_revision = "0003"
@@ -48,7 +48,9 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("accession_number", sa.String(), nullable=True))
     op.add_column(
         "instance",
-        sa.Column("due_at", scp.index.moments.UtcDateTime(timezone=True), nullable=True),
+        sa.Column(
+            "due_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=True
+        ),
     )
     word = sa.String().with_variant(sa.String(collation="C"), "postgresql")
     search_word = op.create_table(

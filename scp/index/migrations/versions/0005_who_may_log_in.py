@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0005"
 down_revision = "0004"
@@ -20,7 +20,9 @@ def upgrade() -> None:
             sa.Enum("viewer", "operator", name="access", native_enum=False, length=20),
             nullable=False,
         ),
-        sa.Column("created_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dashboard_user")),
         sa.UniqueConstraint("name", name=op.f("uq_dashboard_user_name")),
     )
@@ -29,8 +31,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("token_sha256", sa.String(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("created_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("seen_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
+        sa.Column(
+            "seen_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["dashboard_user.id"],

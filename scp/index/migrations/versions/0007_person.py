@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
-from scp.patient_ids import id_key
+import scp.index.schema.utc_datetime
+from scp.matching.patient_ids import id_key
 
 revision = "0007"
 down_revision = "0006"
@@ -46,7 +46,7 @@ def _make_corrections() -> None:
         "correction",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("instance_id", sa.Integer(), nullable=False),
-        sa.Column("at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False),
         *(sa.Column(name, sa.String(), nullable=False) for name in ("by", "how", "path", "sha256")),
         sa.Column("patient_id", sa.Integer(), nullable=True),
         *(

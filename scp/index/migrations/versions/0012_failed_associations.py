@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0012"
 down_revision = "0011"
@@ -19,8 +19,12 @@ def upgrade() -> None:
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("first_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("last_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "first_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
+        sa.Column(
+            "last_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_failed_association")),
         sa.UniqueConstraint(
             "reason",

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import scp.index.moments
+import scp.index.schema.utc_datetime
 
 revision = "0013"
 down_revision = "0012"
@@ -17,7 +17,9 @@ def upgrade() -> None:
         sa.Column("instance_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("why", sa.String(), nullable=False),
-        sa.Column("begun_at", scp.index.moments.UtcDateTime(timezone=True), nullable=False),
+        sa.Column(
+            "begun_at", scp.index.schema.utc_datetime.UtcDateTime(timezone=True), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["instance_id"], ["instance.id"], name=op.f("fk_further_answer_instance_id_instance")
         ),

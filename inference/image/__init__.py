@@ -1,0 +1,1 @@
+"""What comes in: a film's header and pixels, read and judged."""

@@ -1,0 +1,222 @@
+"""Reads the words by which senders say what a picture shows.
+
+Consoles, technicians and gateways write one thing in a hundred ways: "LEFT LATERAL", "LLAT",
+"ChestLat", "Thorax seitl.", "胸部側面". One reader takes them apart; `vocabulary.toml` beside it
+has the words of twelve languages, and a site can add its own.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+# words that are run together are taken apart only when one of them is this long: "chestlat" is
+# two words, "lap" is one
+_LONG = 4
+# letters by which an inflected word may be longer than its stem
+_ENDING = 4
+_EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff"
+
+
+class Concept(StrEnum):
+    """What a word says."""
+
+    PA = "PA"
+    AP = "AP"
+    FRONTAL = "frontal"
+    LATERAL = "lateral"
+    OBLIQUE = "oblique"
+    DECUBITUS = "decubitus"
+    DORSAL_DECUBITUS = "dorsal_decubitus"
+    LORDOTIC = "lordotic"
+    SUPINE = "supine"
+    PRONE = "prone"
+    PORTABLE = "portable"
+    VIEWS = "views"
+    COUNT = "count"
+    SEVERAL = "several"
+    SIDE = "side"
+    CHEST = "chest"
+    OTHER_PART = "other_part"
+    OTHER_PART_ALONE = "other_part_alone"
+    DERIVED = "derived"
+    DERIVED_TYPE = "derived_type"
+    CHILD = "child"
+    ADULT = "adult"
+    NOTHING = "nothing"
+
+
+Concepts = frozenset[Concept]
+Words = tuple[str, ...]
+_NONE: Concepts = frozenset()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a text says.
+
+    Attributes
+    ----------
+    concepts
+        What its words mean.
+    unknown
+        The words that are in no list, folded.
+    """
+
+    concepts: Concepts = _NONE
+    unknown: Words = ()
+
+    def __contains__(self, concept: Concept) -> bool:
+        """Whether one of the words says this."""
+        return concept in self.concepts
+
+
+def fold(text: str) -> str:
+    """Return a text without case, accents and width: "Schräg" and "ＳＣＨＲＡＧ" are one word."""
+    bare = (one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return "".join(bare).casefold().translate({ord("ı"): "i", ord("ł"): "l", ord("ø"): "o"})
+
+
+def words_of(text: str) -> Words:
+    """Take a text apart: at separators, before a capital inside, between letters and digits."""
+    text = _with_capitals_apart(unicodedata.normalize("NFKC", text))
+    runs = rf"\d+|[{_EAST_ASIAN}]+|[^\W\d_{_EAST_ASIAN}]+"
+    return tuple(re.findall(runs, fold(text)))
+
+
+def _with_capitals_apart(text: str) -> str:
+    """Put a space before a capital that begins a word: "ChestLat", "PAChest"."""
+    begins = (
+        one.isupper() and (before.islower() or (before.isupper() and after.islower()))
+        for before, one, after in zip(f" {text}", text, f"{text[1:]} ", strict=False)
+    )
+    return "".join(f" {one}" if begin else one for one, begin in zip(text, begins, strict=True))
+
+
+class Vocabulary:
+    """Phrases, and what they mean.
+
+    Parameters
+    ----------
+    phrases
+        A phrase is words in their order; a "*" at its end stands for an ending of up to four
+        letters.
+    """
+
+    def __init__(self, phrases: Mapping[str, Concepts]) -> None:
+        self._phrases: dict[Words, Concepts] = {}
+        for phrase, concepts in phrases.items():
+            words = words_of(phrase)
+            if not words:
+                raise ValueError(f"{phrase!r} has no letter and no digit")
+            self._phrases[words] = self._phrases.get(words, _NONE) | concepts
+            if phrase.endswith("*"):
+                stem = (*words[:-1], words[-1] + "*")
+                self._phrases[stem] = self._phrases.get(stem, _NONE) | concepts
+        self._longest = max(map(len, self._phrases))
+        self._single = frozenset(words[0] for words in self._phrases if len(words) == 1)
+
+    def taught(self, words: Mapping[str, Concept]) -> "Vocabulary":
+        """Return this vocabulary with a site's own phrases, which win over what they meant.
+
+        Raises
+        ------
+        ValueError
+            A phrase has no letter and no digit.
+        """
+        made = Vocabulary({phrase: frozenset({concept}) for phrase, concept in words.items()})
+        made._phrases = self._phrases | made._phrases
+        made._longest = max(self._longest, made._longest)
+        made._single |= self._single
+        return made
+
+    def read(self, *texts: str) -> Said:
+        """Return what the texts say together: each word is understood, or named as unknown."""
+        concepts: set[Concept] = set()
+        unknown: list[str] = []
+        for text in texts:
+            for words, meaning in self._meanings(words_of(text)):
+                concepts |= meaning
+                if not meaning and not words[0].isdigit():
+                    unknown += words
+        return Said(frozenset(concepts), tuple(unknown))
+
+    def _meanings(self, words: Words) -> Iterator[tuple[Words, Concepts]]:
+        """Yield the words from left to right, the longest known phrase first."""
+        counted = False  # the word before says how many
+        while words:
+            taken, meaning = self._first(words)
+            if counted and Concept.VIEWS in meaning:
+                meaning = meaning | {Concept.SEVERAL}
+            yield taken, meaning
+            counted = Concept.COUNT in meaning or taken[0] in tuple("23456789")
+            words = words[len(taken) :]
+
+    def _first(self, words: Words) -> tuple[Words, Concepts]:
+        """Return the longest phrase that the words begin with, or one word that is unknown."""
+        for length in range(min(self._longest, len(words)), 1, -1):
+            if meaning := self._phrase(words[:length]):
+                return words[:length], meaning
+        one = words[:1]
+        return one, self._phrases.get(one) or self._compound(words[0]) or self._phrase(one)
+
+    def _phrase(self, words: Words) -> Concepts:
+        """Return what a phrase means, as it stands or inflected."""
+        if words in self._phrases:
+            return self._phrases[words]
+        *before, last = words
+        for length in range(len(last), max(2, len(last) - _ENDING - 1), -1):
+            stem = (*before, last[:length] + "*")
+            if stem in self._phrases:
+                return self._phrases[stem]
+        return _NONE
+
+    def _compound(self, word: str) -> Concepts:
+        """Return what a word says that is several run together; nothing unless all are known."""
+        if re.match(f"[{_EAST_ASIAN}]", word):
+            parts = self._characters(word)
+        else:
+            parts = self._parts(word)
+            if max(map(len, parts), default=0) < _LONG:
+                return _NONE
+        return _NONE.union(*map(self._phrase, ((part,) for part in parts)))
+
+    def _characters(self, word: str) -> Words:
+        """Return the known words in a run of characters, which no space separates."""
+        parts, at = [], 0
+        while at < len(word):
+            ends = range(len(word), at, -1)
+            end = next((end for end in ends if word[at:end] in self._single), None)
+            if end is not None:
+                parts.append(word[at:end])
+            at = end or at + 1
+        return tuple(parts)
+
+    def _parts(self, word: str) -> Words:
+        """Split a word into known ones of two letters or more; only the last may be inflected."""
+        for length in range(len(word) - 2, 1, -1):
+            if word[:length] not in self._single:
+                continue
+            rest = word[length:]
+            if rest in self._single:
+                return word[:length], rest
+            if parts := self._parts(rest):
+                return word[:length], *parts
+            if len(rest) > _LONG and self._phrase((rest,)):
+                return word[:length], rest
+        return ()
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Return the words that hilum knows."""
+    text = files("inference.image").joinpath("vocabulary.toml").read_text(encoding="utf-8")
+    phrases: dict[str, Concepts] = {}
+    for concept, listed in tomllib.loads(text).items():
+        for phrase in listed:
+            phrases[phrase] = phrases.get(phrase, _NONE) | {Concept(concept)}
+    return Vocabulary(phrases)

@@ -1,0 +1,1 @@
+"""The network with all that its answer depends on: bundle, engine, calibration."""

@@ -1,0 +1,290 @@
+"""A trained network with all that its answer depends on, in MONAI's bundle layout.
+
+``configs/metadata.json`` says what the network is and how its output is to be read (MONAI's keys,
+and ours under ``hilum``), ``configs/inference.json`` builds it from MONAI's tools,
+``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card.
+
+A bundle may have parts that another lacks: an input check, lung fields. Each is a key of
+``hilum`` that may be absent, and where it has weights a file of `Hilum.weights`. A part without
+weights is a key alone: the SHA-256 of the bundle covers the metadata.
+
+`BundleError`
+├── `BundleIncomplete`   a file is missing
+├── `BundleMalformed`    a file is there but does not say what it must
+├── `OtherLabels`        made for other findings, or another order of them
+├── `OtherWeights`       the weights are not those that the metadata was written for
+└── `PickledWeights`     weights in a format that runs code when it is loaded
+
+`load_bundle` never evaluates ``inference.json``: a MONAI configuration may hold Python expressions.
+
+References
+----------
+MONAI Bundle Specification.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from inference.comparison.change_null import Null
+from inference.findings import LABELS, ModelIdentity
+from inference.model.calibration import Reading
+from inference.model.input_check import CheckNetwork, CheckSpec, InputCheck
+from inference.model.lung_fields import LungFields, LungSpec, lung_network
+from inference.model.network import FindingNetwork
+from inference.model.preprocessing import Preprocessing
+from inference.settings import Architecture, Pooling
+
+METADATA = Path("configs/metadata.json")
+CONFIG = Path("configs/inference.json")
+WEIGHTS = Path("models/model.safetensors")
+CHECK = Path("models/input_check.safetensors")
+LUNGS = Path("models/lung_fields.safetensors")
+CARD = Path("docs/README.md")
+
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+
+
+class BundleError(ValueError):
+    """The folder is not a bundle that hilum can use; the text says why."""
+
+
+class BundleIncomplete(BundleError):
+    """A file of the bundle is missing."""
+
+
+class BundleMalformed(BundleError):
+    """A file of the bundle does not say what it must."""
+
+
+class OtherLabels(BundleError):
+    """The bundle was made for other findings, or for another order of them."""
+
+
+class OtherWeights(BundleError):
+    """The weights are not those that the metadata was written for."""
+
+
+class PickledWeights(BundleError):
+    """The bundle holds a pickle, which may run any code when it is loaded."""
+
+
+class Hilum(BaseModel):
+    """The part of a bundle's metadata that is hilum's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Architecture
+    pooling: Pooling = Field(default="mean", description="of a map's cells into the logit")
+    size_px: int = Field(ge=32, le=2048, description="side of the network's square input")
+    mean: float
+    std: float = Field(gt=0)
+    readings: dict[str, Reading] = Field(description="by label, in the order of the outputs")
+    weights_sha256: str
+    training_data: str = Field(description="what the network was trained on")
+    input_check: CheckSpec | None = Field(
+        default=None, description="how to use the input check; a bundle may have none"
+    )
+    null: Null | None = Field(
+        default=None,
+        description="how far probabilities differ without change; without it no change is named",
+    )
+    lung_fields: LungSpec | None = Field(
+        default=None, description="how to find the lungs; a bundle may not be able to"
+    )
+
+    @field_validator("null", mode="before")
+    @classmethod
+    def _of_pairs(cls, null: Any) -> Any:
+        """Drop what earlier releases measured: of each finding alone, which bounds no pair."""
+        return None if isinstance(null, dict) and "conditions" not in null else null
+
+    @property
+    def weights(self) -> dict[Path, str]:
+        """The SHA-256 of each file of weights that this was written for."""
+        parts = ((CHECK, self.input_check), (LUNGS, self.lung_fields))
+        return {WEIGHTS: self.weights_sha256} | {file: one.sha256 for file, one in parts if one}
+
+
+class Metadata(BaseModel):
+    """A bundle's ``metadata.json``: the keys of MONAI that hilum reads, and its own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")  # MONAI knows more keys
+
+    name: str
+    version: str
+    monai_version: str
+    network_data_format: dict[Literal["inputs", "outputs"], dict[str, dict[str, Any]]]
+    hilum: Hilum
+
+    @model_validator(mode="after")
+    def _input_size_is_stated_once(self) -> Self:
+        stated = self.network_data_format.get("inputs", {}).get("image", {}).get("spatial_shape")
+        if stated != [self.hilum.size_px] * 2:
+            raise ValueError(
+                f"network_data_format says the input is {stated}, "
+                f"hilum.size_px says {self.hilum.size_px}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was checked: its files are there and belong together.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    metadata
+        What the network is and how it is to be read.
+    identity
+        What results say of it: name, version, and one SHA-256 over metadata, configuration and
+        weights.
+    """
+
+    folder: Path
+    metadata: Metadata
+    identity: ModelIdentity
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a film becomes this network's input."""
+        hilum = self.metadata.hilum
+        return Preprocessing(hilum.size_px, hilum.mean, hilum.std)
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """How to read each output, in the order of `FINDINGS`."""
+        return tuple(self.metadata.hilum.readings.values())
+
+    def network(self) -> FindingNetwork:
+        """Load the network, in float32, ready to infer.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit the architecture.
+        """
+        hilum = self.metadata.hilum
+        network = FindingNetwork(hilum.architecture, len(LABELS), hilum.pooling)
+        self._load(network, WEIGHTS, hilum.architecture)
+        return network
+
+    def input_check(self) -> InputCheck | None:
+        """Load what says whether a picture looks like a chest film; None when there is none.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec = self.metadata.hilum.input_check
+        if spec is None:
+            return None
+        network = CheckNetwork(spec.size_px)
+        self._load(network, CHECK, f"{spec.size_px} px")
+        return InputCheck(network, spec)
+
+    def lung_fields(self) -> LungFields | None:
+        """Load what finds the lungs of a film; None when there is nothing that does.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec = self.metadata.hilum.lung_fields
+        if spec is None:
+            return None
+        network = lung_network()
+        self._load(network, LUNGS, "this version's network")
+        return LungFields(network, spec)
+
+    def _load(self, network: nn.Module, name: Path, kind: str) -> None:
+        """Put the weights of a file into a network, in float32, and make it ready to infer."""
+        try:
+            network.load_state_dict(load_file(self.folder / name))  # float16 -> float32
+        except (RuntimeError, SafetensorError) as error:
+            raise BundleMalformed(f"{self.folder / name} does not fit {kind}: {error}") from error
+        network.eval().requires_grad_(False)
+
+
+def default_bundle() -> Path:
+    """Return the folder of the bundle that comes with hilum."""
+    return Path(__file__).parents[1] / "bundles" / "chest14"
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Check a bundle and return it; the weights are read only to be hashed.
+
+    Raises
+    ------
+    BundleError
+        The folder is no bundle for hilum; the text names the file and the reason.
+    """
+    _refuse_pickles(folder)
+    _require(folder, METADATA, CONFIG, WEIGHTS, CARD)
+    metadata = _read_metadata(folder / METADATA)
+    stated = metadata.hilum.weights
+    _require(folder, *stated)
+    sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, *stated)}
+    for name, sha256 in stated.items():
+        if sums[name] != sha256:
+            raise OtherWeights(
+                f"{folder / name} has SHA-256 {sums[name]}, its metadata was written for "
+                f"{sha256}; copy the whole bundle again"
+            )
+    listing = "".join(f"{name.as_posix()} {sums[name]}\n" for name in sums)
+    sha256 = hashlib.sha256(listing.encode()).hexdigest()
+    return Bundle(folder, metadata, ModelIdentity(metadata.name, metadata.version, sha256))
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require(folder: Path, *names: Path) -> None:
+    for name in names:
+        if not (folder / name).is_file():
+            raise BundleIncomplete(f"{folder}: {name} is missing")
+
+
+def _refuse_pickles(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES:
+            raise PickledWeights(
+                f"{path} is in a format that may run code when loaded; hilum reads safetensors "
+                "only: convert it with `hilum export`, and remove it"
+            )
+
+
+def _read_metadata(path: Path) -> Metadata:
+    try:
+        metadata = Metadata.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleMalformed(f"{path}: {where}: {first['msg']}") from error
+    labels = tuple(metadata.hilum.readings)
+    if labels != LABELS:
+        raise OtherLabels(
+            f"{path} is for {', '.join(labels) or 'no label'}; "
+            f"hilum needs, in this order, {', '.join(LABELS)}"
+        )
+    return metadata

@@ -1,0 +1,162 @@
+"""`hilum queue`: look at jobs, retry and cancel them."""
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import WorkflowStatus
+from rich.console import Console
+from rich.table import Column, Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scp.config.load import Settings
+from scp.index import deliveries, films
+from scp.index.counts import warnings
+from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, Result
+from scp.outcomes.delivery import Outcome
+from scp.outcomes.failures import film_failure, job_failure
+from scp.pipeline.operator_actions import Mending
+from scp.pipeline.queue import STATE_WORDS, NoSuchJob, changed_at, film_in
+from scp.processes.runtime import Ground, now, open_ground
+
+
+def list_jobs(settings: Settings, *, as_json: bool) -> None:
+    """Print what waits, runs, or stopped without success; dead letters too."""
+    with open_ground(settings) as ground:
+        rows = [_row(job) for job in ground.jobs.unfinished()]
+        with Session(ground.engine) as session:
+            rows += [*_dead_letters(session), *_warned(session)]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        Console().print("nothing waits, nothing failed")
+        return
+    table = Table(Column("job", overflow="fold"), "state", "since", "why")
+    for row in rows:
+        table.add_row(row["job"], row["state"], row["since"], row["why"])
+    Console().print(table)
+
+
+def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
+    """Print one job with the outcome of its film and deliveries."""
+    with open_ground(settings) as ground:
+        job = _require(ground, job_id)
+        film_uid = film_in(job_id)
+        with Session(ground.engine) as session:
+            instance = films.film(session, film_uid)
+            shown = _row(job) | {
+                "film": film_uid,
+                "film_state": instance.state.value,
+                "film_reason": film_reason(instance),
+                "deliveries": [_delivery(row) for row in _deliveries(session, film_uid)],
+            }
+    if as_json:
+        print(json.dumps(shown, indent=2))
+        return
+    table = Table("", "", show_header=False)
+    for key, value in shown.items():
+        if key != "deliveries":
+            table.add_row(key.replace("_", " "), str(value))
+    for row in shown["deliveries"]:
+        table.add_row(f"{row['kind']} to {row['destination']}", f"{row['state']} {row['why']}")
+    Console().print(table)
+
+
+def retry_job(settings: Settings, job_id: str) -> None:
+    """Do a failed, cancelled or given-up job again, and a waiting one at once."""
+    with open_ground(settings) as ground:
+        Mending(ground.engine, ground.jobs, now).retry(job_id)
+    Console().print(f"{job_id} is in the queue again")
+
+
+def cancel_job(settings: Settings, job_id: str) -> None:
+    """Take a job out of the queue, and say so where people look."""
+    with open_ground(settings) as ground:
+        Mending(ground.engine, ground.jobs, now).cancel(job_id)
+    Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
+
+
+def film_reason(instance: Instance) -> str:
+    """Say why a film has no answer; "" when it has one."""
+    if instance.state is FilmState.FAILED:
+        return film_failure(instance.reason, instance.detail)
+    return instance.detail or instance.reason
+
+
+def _require(ground: Ground, job_id: str) -> WorkflowStatus:
+    job = ground.jobs.status(job_id)
+    if job is None:
+        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
+    return job
+
+
+def _row(job: WorkflowStatus) -> dict[str, Any]:
+    return {
+        "job": job.workflow_id,
+        "state": STATE_WORDS.get(job.status, job.status.lower()),
+        "since": changed_at(job).isoformat(timespec="seconds"),
+        "why": job_failure(job.error),
+    }
+
+
+def _dead_letters(session: Session) -> list[dict[str, Any]]:
+    """Return films' deliveries that nobody tries any more."""
+    rows = session.execute(
+        select(
+            Instance.uid,
+            Delivery.destination,
+            sa.func.max(Delivery.attempts).label("attempts"),
+            sa.func.max(Delivery.last_attempt_at).label("at"),
+            *deliveries.OUTCOME,
+        )
+        .join(Delivery.result)
+        .join(Result.instance)
+        .where(Delivery.state == DeliveryState.DEAD)
+        .group_by(Instance.uid, Delivery.destination, *deliveries.OUTCOME)
+    )
+    return [
+        {
+            "job": f"delivery:{row.uid}:{row.destination}:{row.attempts}",
+            "state": "dead letter",
+            "since": row.at.isoformat(timespec="seconds") if row.at else "",
+            "why": str(deliveries.outcome_of(row) or ""),
+        }
+        for row in rows
+    ]
+
+
+def _warned(session: Session) -> list[dict[str, Any]]:
+    """Return what destinations took with a warning: one row a destination and status."""
+    return [
+        {
+            "job": f"deliveries:{count.destination}",
+            "state": "delivered with a warning",
+            "since": count.last_at.isoformat(timespec="seconds") if count.last_at else "",
+            "why": f"{count.results} x {Outcome.of_status(count.status)}",
+        }
+        for count in warnings(session)
+    ]
+
+
+def _deliveries(session: Session, film_uid: str) -> list[Delivery]:
+    return list(
+        session.scalars(
+            select(Delivery)
+            .join(Delivery.result)
+            .join(Result.instance)
+            .where(Instance.uid == film_uid)
+            .order_by(Delivery.destination, Delivery.id)
+        )
+    )
+
+
+def _delivery(row: Delivery) -> dict[str, Any]:
+    return {
+        "kind": row.result.kind,
+        "destination": row.destination,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "why": str(deliveries.outcome_of(row) or ""),
+    }

@@ -1,0 +1,1 @@
+"""The settings of the service, one file a group; below everything else."""

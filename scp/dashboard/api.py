@@ -1,0 +1,75 @@
+"""What machines ask: is it alive, is it ready, how much, and the films as JSON."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from sqlalchemy.orm import Session
+
+from scp.dashboard.context import Site
+from scp.dashboard.guard import viewed
+from scp.dashboard.pages.worklist import found
+from scp.dashboard.pages.worklist_query import Asked
+from scp.dashboard.rendering import NO_FILM, NotHere
+from scp.index.counts import Counts, counts
+from scp.index.values import FilmRow
+from scp.index.worklist.film_rows import film_row
+from scp.monitoring import readiness as observe
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses that probes, Prometheus and scripts read."""
+    routes = APIRouter()
+
+    @routes.get("/healthz")
+    def alive() -> dict[str, str]:
+        """Say that this process answers."""
+        return {"status": "alive"}
+
+    @routes.get("/readyz", response_class=JSONResponse)
+    def ready() -> JSONResponse:
+        """Say whether films sent now will be taken and read: 200, or 503 with what is wrong."""
+        readiness = observe.readiness(site.engine, site.archive, site.clock())
+        checks = [asdict(check) for check in readiness.checks]
+        status = "ready" if readiness.ready else "not ready"
+        return JSONResponse({"status": status, "checks": checks}, 200 if readiness.ready else 503)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        """Return sums for Prometheus; no UID and no patient."""
+        text = observe.metrics(site.engine, site.archive, site.clock())
+        return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @routes.get("/api/counts")
+    def numbers() -> Counts:
+        """Count the whole index."""
+        with Session(site.engine) as session:
+            return counts(session)
+
+    @routes.get("/api/films")
+    def films(
+        response: Response,
+        asked: Annotated[Asked, Depends()],
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> list[FilmRow]:
+        """Return films as the page has them; the header Link leads to the next ones."""
+        with Session(site.engine) as session:
+            page = found(site, session, asked, limit)
+        if page.last:
+            following = asked.address("/api/films", limit=limit, after=page.last.token())
+            response.headers["Link"] = f'<{following}>; rel="next"'
+        return page.films
+
+    @routes.get("/api/films/{uid}")
+    def film(request: Request, uid: str) -> FilmRow:
+        """Return one film by its SOP Instance UID."""
+        with Session(site.engine) as session:
+            row = film_row(session, uid, site.operating)
+        if row is None:
+            raise NotHere(NO_FILM)
+        viewed(site, request, uid)
+        return row
+
+    return routes

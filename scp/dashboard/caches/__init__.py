@@ -1,0 +1,1 @@
+"""What is made once and kept a while for the next reader."""

@@ -1,0 +1,81 @@
+"""Open pages that look again in the same moment are answered with one page."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scp.dashboard.context import Site
+from scp.dashboard.guard import looks_again, person_of
+from scp.dashboard.rendering import PLACES
+
+# the pages that many keep open, and on which nobody is named; who looks at a film is recorded
+_PATHS = frozenset(path for path, _ in PLACES)
+_MOST = 32
+
+
+@dataclass
+class _Page:
+    """One page as it was answered, and what was the newest then."""
+
+    news: Hashable = None
+    made_at: float = float("-inf")
+    messages: list[Message] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Shared:
+    """ASGI middleware, behind the guard: of twenty open worklists one is made."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app, self._site = app, site
+        self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a second look with what the first of its kind was answered."""
+        if scope["type"] != "http" or not self._is_shared(request := Request(scope)):
+            await self._app(scope, receive, send)
+            return
+        page = self._page((person_of(request).access, request.url.path, request.url.query))
+        async with page.turn:
+            news = await run_in_threadpool(self._site.news.newest)
+            if news != page.news or monotonic() - page.made_at > self._site.settings.refresh_s / 2:
+                page.messages, page.news, page.made_at = [], news, monotonic()
+                await self._app(scope, receive, _into(page.messages))
+            messages = page.messages
+            if messages[0]["status"] != 200:
+                page.made_at = float("-inf")
+        for message in messages:
+            await send(_copied(message))
+
+    def _is_shared(self, request: Request) -> bool:
+        return (
+            request.method == "GET"
+            and request.url.path in _PATHS
+            and looks_again(request)
+            and "text/html" in request.headers.get("accept", "")
+        )
+
+    def _page(self, key: Hashable) -> _Page:
+        page = self._pages.setdefault(key, _Page())
+        self._pages.move_to_end(key)
+        if len(self._pages) > _MOST:
+            self._pages.popitem(last=False)
+        return page
+
+
+def _into(messages: list[Message]) -> Send:
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    return keep
+
+
+def _copied(message: Message) -> Message:
+    """Return a message whose headers others may add to."""
+    return {**message, "headers": list(message["headers"])} if "headers" in message else message

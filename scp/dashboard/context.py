@@ -1,0 +1,116 @@
+"""What every page stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from threading import Event
+
+import sqlalchemy as sa
+from fastapi import Request, Response
+from fastapi.templating import Jinja2Templates
+from sqlalchemy.orm import Session
+
+from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.archive import Archive
+from scp.config.dashboard import DashboardSettings
+from scp.config.time_zone import SERVER_ZONE
+from scp.dashboard import rendering
+from scp.dashboard.caches.changes import News
+from scp.dashboard.caches.counts import Watch
+from scp.dashboard.caches.images import Kept
+from scp.dashboard.guard import Person, Seen, looks_again, person_of
+from scp.dashboard.pages.configuration import About
+from scp.index.worklist.urgency import WorklistSettings
+from scp.monitoring import readiness
+from scp.monitoring.audit import Audit
+from scp.pipeline.queue import Jobs
+
+
+@dataclass(frozen=True)
+class Site:
+    """One dashboard.
+
+    Attributes
+    ----------
+    engine
+        The index.
+    archive
+        Where films and results lie.
+    jobs
+        The queue, for what operators ask of it.
+    settings
+        How much a page shows and how often it looks.
+    destinations
+        Names of the configured destinations; without any, the page says so.
+    clock
+        Returns the moment, with a time zone.
+    about
+        What the configuration says that pages show.
+    stopping
+        Set when open pages are to be let go.
+    worklist
+        What makes a film urgent, and for how long.
+    zone
+        The zone in which moments are shown.
+    operating
+        The thresholds and prevalences by which findings are shown.
+    counts_max_age_s
+        How old the counts on a page may be; None for half the time between two looks.
+    """
+
+    engine: sa.Engine
+    archive: Archive
+    jobs: Jobs
+    settings: DashboardSettings
+    destinations: tuple[str, ...]
+    clock: Callable[[], datetime]
+    about: About = field(default_factory=About)
+    stopping: Event = field(default_factory=Event)
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
+    zone: tzinfo = SERVER_ZONE
+    operating: OperatingSettings = BUNDLES_OWN
+    counts_max_age_s: float | None = None
+    audit: Audit = field(init=False)
+    seen: Seen = field(init=False, default_factory=Seen)
+    kept: Kept = field(init=False)
+    news: News = field(init=False)
+    pages: Jinja2Templates = field(init=False)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
+        object.__setattr__(self, "news", News(self.engine))
+        object.__setattr__(self, "kept", Kept(1_000_000 * self.settings.cache_mb))
+        object.__setattr__(self, "pages", rendering.templates(self.zone))
+        age_s = self.counts_max_age_s
+        age_s = self.settings.refresh_s / 2 if age_s is None else age_s
+        object.__setattr__(self, "watch", Watch(self.engine, age_s))
+        self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
+
+    def close(self) -> None:
+        """Stop what runs beside the requests."""
+        self.watch.close()
+
+    def page(
+        self, request: Request, session: Session, template: str, status: int = 200, **found: object
+    ) -> Response:
+        """Return a page with what stands around every page."""
+        now = self.clock()
+        around = {
+            "now": now,
+            "person": _asker(request),
+            "roles": readiness.roles(session, now),
+            "problems": readiness.readiness(self.engine, self.archive, now).problems,
+            "counts": self.watch.counts(),
+        }
+        return self.pages.TemplateResponse(request, template, around | found, status)
+
+    def problem(self, request: Request, status: int, title: str, text: str) -> Response:
+        """Return a page that says what went wrong, or for scripts the same as JSON."""
+        return rendering.problem(self.pages, request, status, title, text)
+
+
+def _asker(request: Request) -> Person:
+    """Return who asks; of a page that renews itself, only what they may do: it may be shared."""
+    person = person_of(request)
+    return replace(person, name="") if looks_again(request) else person

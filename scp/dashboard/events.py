@@ -1,0 +1,36 @@
+"""Pages that are open are told when there is something new (server-sent events)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+
+from fastapi import APIRouter
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from scp.dashboard.caches.changes import LOOK_S
+from scp.dashboard.context import Site
+
+_TICK_S = 0.2
+
+
+def router(site: Site) -> APIRouter:
+    """Return the address that open pages listen to."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/events", response_class=EventSourceResponse)
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        """Say "look" when something has changed, and every ``refresh_s``: roles may fall silent."""
+        seen, told_at = await run_in_threadpool(site.news.newest), monotonic()
+        yield ServerSentEvent(event="hello", data="", retry=1000 * site.settings.refresh_s)
+        while not site.stopping.is_set():
+            await asyncio.sleep(_TICK_S)
+            due = monotonic() - told_at >= site.settings.refresh_s
+            if monotonic() - told_at < LOOK_S:
+                continue
+            now = await run_in_threadpool(site.news.newest)
+            if now != seen or due:
+                seen, told_at = now, monotonic()
+                yield ServerSentEvent(event="look", data="")
+
+    return routes

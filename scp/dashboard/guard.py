@@ -1,0 +1,251 @@
+"""Who asks, and what they may do."""
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scp.dashboard.security.origins import SAFE_METHODS, is_loopback, other_site, without_port
+from scp.index.accounts import sessions
+from scp.index.accounts.tables import Access
+from scp.monitoring.audit import AuditFailed
+
+if TYPE_CHECKING:
+    from scp.dashboard.context import Site
+
+__all__ = [
+    "AGAIN", "LOCAL", "LOOK", "Access", "NotAllowed", "Operator", "Person", "Viewer",
+    "guard", "looks_again", "operator_of", "person_of", "viewed",
+]  # fmt: skip
+
+_LOG = logging.getLogger(__name__)
+
+# what static/live.js sends when a page looks again by itself: nobody does anything then
+LOOK, AGAIN = "X-Hilum-Look", "again"
+# no patient is in these: the way in, the page's looks, and what probes and Prometheus read
+OPEN = ("/login", "/healthz", "/readyz", "/metrics")
+OPEN_FOLDER = "/static/"
+_LONGEST_FORM = 1_000_000  # bytes
+_REMEMBERED = 10_000  # looks; then a page that is still open is one line more in the trail
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks. On loopback, where nobody logs in, everybody is ``LOCAL``."""
+
+    name: str
+    access: Access
+
+
+LOCAL = Person("local", Access.OPERATOR)
+
+
+class NotAllowed(Exception):
+    """A person asks for what they may not do; the text says who may."""
+
+
+def person_of(request: Request) -> Person:
+    """Return who asks."""
+    person: Person = request.state.person
+    return person
+
+
+def operator_of(request: Request) -> Person:
+    """Return who asks, an operator.
+
+    Raises
+    ------
+    NotAllowed
+        It is a viewer.
+    """
+    person = person_of(request)
+    if person.access is not Access.OPERATOR:
+        raise NotAllowed("Only an operator may do this. Ask one, or log in as one.")
+    return person
+
+
+# for routes: `def retry(operator: Operator) -> Response`
+Viewer = Annotated[Person, Depends(person_of)]
+Operator = Annotated[Person, Depends(operator_of)]
+
+
+class Seen:
+    """Remembers who has looked at what, for pages that look again by themselves."""
+
+    def __init__(self) -> None:
+        self._looks: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lock = Lock()
+
+    def note(self, person: str, target: str) -> bool:
+        """Note a look, and return whether it is this person's first at it."""
+        with self._lock:
+            first = (person, target) not in self._looks
+            self._looks[person, target] = None
+            self._looks.move_to_end((person, target))
+            if len(self._looks) > _REMEMBERED:
+                self._looks.popitem(last=False)
+            return first
+
+
+def viewed(
+    site: "Site",
+    request: Request,
+    uid: str,
+    action: str = "viewed",
+    *,
+    part: bool = False,
+    **more: str,
+) -> None:
+    """Record that a person looked at a film, unless their open page only looks again.
+
+    ``part``: it is a part of a page, whose opening was recorded if it was opened.
+
+    A request may call itself a second look; the first is recorded whatever it says. Where the
+    trail cannot be written the look goes on, and the log says so.
+    """
+    person = person_of(request)
+    first = site.seen.note(person.name, uid)
+    embedded = part or request.headers.get("sec-fetch-dest") == "image"
+    if not first and (_by_itself(request) or embedded):
+        return
+    try:
+        site.audit.record(person.name, action, uid, **more)
+    except AuditFailed:
+        _LOG.exception("%s %s %s, and that is not in the audit trail", person.name, action, uid)
+
+
+def looks_again(request: Request) -> bool:
+    """Say whether an open page renews itself."""
+    return request.headers.get(LOOK) == AGAIN
+
+
+def _by_itself(request: Request) -> bool:
+    """Say whether a page asks, and not its person."""
+    return looks_again(request) or "text/event-stream" in request.headers.get("accept", "")
+
+
+def cookie_name(*, https: bool) -> str:
+    """Return the name of the session's cookie; browsers take __Host- from this host alone."""
+    return "__Host-hilum" if https else "hilum"
+
+
+def guard(app: FastAPI, site: "Site") -> None:
+    """Let no request in but those that may come, and let it know who asks."""
+    app.add_middleware(Guard, site=site)
+
+
+class Guard:
+    """ASGI middleware. It holds no answer back, so that events may stream through it."""
+
+    def __init__(self, app: ASGIApp, site: "Site") -> None:
+        self._app, self._site = app, site
+        self._cookie = cookie_name(https=site.settings.behind_https)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that may not come; pass the others on with their person."""
+        if scope["type"] == "websocket":  # there is none, and it would need its own checks
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] == "http":
+            request = Request(scope, receive)
+            refusal = await self._refusal(request)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+            receive = _bounded(receive)
+        await self._app(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        token = request.cookies.get(self._cookie, "")
+        why = other_site(request.method, request.headers, has_session=token != "")
+        if why:
+            text = f"Nothing was done: {why}. Only this dashboard's own pages may ask for that."
+            return self._site.problem(request, 403, "Not allowed", text)
+        path = request.url.path
+        if path in OPEN or path.startswith(OPEN_FOLDER):
+            return None
+        if not self._site.settings.asks_for_login:
+            return self._local(request)
+        return await run_in_threadpool(self._logged_in, request, token)
+
+    def _local(self, request: Request) -> Response | None:
+        """Let this machine's people in, by no name but this machine's (DNS rebinding)."""
+        host = without_port(request.headers.get("host", ""))
+        if not is_loopback(host):
+            text = (
+                f"This dashboard is open to its own machine alone, and not as {host[:100]!r}. Ask"
+                " for it as 127.0.0.1 or localhost; or have it ask for a login: [dashboard]"
+                " behind_https behind a reverse proxy, or another [dashboard] host."
+            )
+            return self._site.problem(request, 403, "Not allowed", text)
+        request.state.person = LOCAL
+        return self._unrecorded(request)
+
+    def _logged_in(self, request: Request, token: str) -> Response | None:
+        site = self._site
+        try:
+            with Session(site.engine) as session, session.begin():
+                found = sessions.recognise(
+                    session,
+                    token,
+                    site.clock(),
+                    site.settings.limits,
+                    acts=not _by_itself(request),
+                )
+        except SQLAlchemyError as error:
+            _LOG.error("the database did not tell who asks: %s", type(error).__name__)
+            text = "The database does not answer, so nobody can be let in. See that it runs."
+            return site.problem(request, 503, "Not now", text)
+        if found is None:
+            return _ask_for_login(request)
+        request.state.person = Person(*found)
+        return self._unrecorded(request)
+
+    def _unrecorded(self, request: Request) -> Response | None:
+        """Refuse to change what could not be recorded; logging out is always possible."""
+        if request.method in SAFE_METHODS or request.url.path == "/logout":
+            return None
+        try:
+            self._site.audit.require_writable()
+        except AuditFailed as error:
+            _LOG.exception("nothing may be changed")
+            text = f"Nothing was done, because {error}."
+            return self._site.problem(request, 503, "Not now", text)
+        return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Let no stranger fill the memory with a form."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > _LONGEST_FORM:
+            raise HTTPException(413, "The form is longer than any that this dashboard has.")
+        return message
+
+    return bounded
+
+
+def _ask_for_login(request: Request) -> Response:
+    """Send a reader to the login, and tell scripts and open pages that there must be one."""
+    reads = "text/html" in request.headers.get("accept", "")
+    if not reads or _by_itself(request):
+        detail = "Log in at /login; the session is its cookie."
+        return JSONResponse({"error": "Not logged in", "detail": detail}, 401)
+    wanted = "/"
+    if request.method in SAFE_METHODS:
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(wanted, safe='/')}", 303)

@@ -1,0 +1,1 @@
+"""Films, layers and result objects as pictures and files."""

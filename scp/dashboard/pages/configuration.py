@@ -1,0 +1,49 @@
+"""What the configuration says that pages show; no password and no database URL is in it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import inference
+from inference.settings import RegionSettings
+from scp.config.load import Settings
+from scp.dashboard.pages.model_card import Card, read_card
+from scp.dimse.destination import DestinationSettings
+from scp.dimse.priors import PriorsSettings
+
+_SHIPPED = Path(inference.__file__).parent / "bundles" / "chest14"
+
+
+@dataclass(frozen=True)
+class About:
+    """Who we are, with whom we speak, where the model lies, and what it says of itself.
+
+    ``regions`` is the rule by which findings are outlined.
+    """
+
+    ae_title: str = "HILUM"
+    destinations: tuple[DestinationSettings, ...] = ()
+    priors: PriorsSettings = field(default_factory=PriorsSettings)
+    bundle: Path = _SHIPPED
+
+    card: Card | None = None
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    time_zone: str = ""
+
+    @property
+    def model_card(self) -> Path:
+        """What the makers of the model say of it (`inference.model.bundle` has the layout)."""
+        return self.bundle / "docs" / "README.md"
+
+
+def about(settings: Settings) -> About:
+    """Take what pages show out of the settings."""
+    bundle = Path(settings.inference.bundle) if settings.inference.bundle else _SHIPPED
+    return About(
+        settings.receiver.ae_title,
+        settings.destinations,
+        settings.priors,
+        bundle,
+        read_card(bundle),
+        settings.results.regions,
+        settings.time_zone,
+    )

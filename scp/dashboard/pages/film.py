@@ -1,0 +1,41 @@
+"""One film and all that became of it."""
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from scp.dashboard.context import Site
+from scp.dashboard.guard import viewed
+from scp.dashboard.rendering import NO_FILM, NotHere
+from scp.index.overlays import newest_prediction
+from scp.index.worklist.film_rows import film_row, study_rows
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses of one film."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/films/{uid}")
+    def film(request: Request, uid: str) -> Response:
+        with Session(site.engine) as session:
+            row = film_row(session, uid, site.operating)
+            if row is None:
+                raise NotHere(NO_FILM)
+            viewed(site, request, uid)
+            others = [
+                other
+                for other in study_rows(session, row.study_uid, site.operating)
+                if other.uid != uid
+            ]
+            said = newest_prediction(session, uid, site.operating)
+            return site.page(
+                request,
+                session,
+                "film.html",
+                film=row,
+                others=others,
+                mapped=[row.findings[i] for i in said.mapped] if said else [],
+                card=site.about.card,
+                moved=site.operating.prevalences,
+            )
+
+    return routes

@@ -1,0 +1,145 @@
+"""Log in and log out."""
+
+import logging
+from functools import partial
+from typing import Annotated
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from scp.dashboard.context import Site
+from scp.dashboard.guard import cookie_name, person_of
+from scp.dashboard.security import passwords
+from scp.dashboard.security.origins import local_path
+from scp.dashboard.security.throttle import Key, Slowed
+from scp.index.accounts import sessions, users
+from scp.monitoring.audit import AuditFailed
+
+_LOG = logging.getLogger(__name__)
+
+# each takes 64 MiB and a core for a moment: strangers must not take them all
+_CHECKED_AT_ONCE = 2
+_NOBODY = "-"  # who fails to log in is nobody, and what they typed as a name may be a password
+WRONG = "That name and password do not go together."
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses by which people come and go."""
+    routes = APIRouter(include_in_schema=False)
+    door = Door(site)
+    limiter = CapacityLimiter(_CHECKED_AT_ONCE)
+
+    @routes.get("/login")
+    def ask(request: Request, next: str = "/") -> Response:
+        return door.page(request, local_path(next))
+
+    @routes.post("/login")
+    async def log_in(
+        request: Request,
+        name: Annotated[str, Form()] = "",
+        password: Annotated[str, Form()] = "",
+        next: Annotated[str, Form()] = "/",
+    ) -> Response:
+        enter = partial(door.enter, request, name.strip().lower(), password, local_path(next))
+        return await to_thread.run_sync(enter, limiter=limiter)
+
+    @routes.post("/logout")
+    def log_out(request: Request) -> Response:
+        return door.leave(request)
+
+    return routes
+
+
+class Door:
+    """Lets people in who know their password, and out again."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._slowed = Slowed()
+        self._https = site.settings.behind_https
+        self._cookie = cookie_name(https=self._https)
+
+    def page(
+        self, request: Request, wanted: str, status: int = 200, name: str = "", error: str = ""
+    ) -> Response:
+        """Return the form; where nobody logs in, the page that was wanted."""
+        if not self._site.settings.asks_for_login:
+            return RedirectResponse(wanted, 303)
+        with Session(self._site.engine) as session:
+            nobody = users.how_many(session) == 0
+        context = {
+            "next": wanted,
+            "name": name,
+            "error": error,
+            "nobody": nobody,
+            # a link on another site brings no cookie along (SameSite=Strict), the next click does
+            "came_by_link": request.headers.get("sec-fetch-site") == "cross-site",
+        }
+        return self._site.pages.TemplateResponse(request, "login.html", context, status)
+
+    def enter(self, request: Request, name: str, password: str, wanted: str) -> Response:
+        """Check a password; begin a session, or say that it is wrong and not why."""
+        if not self._site.settings.asks_for_login:
+            return RedirectResponse(wanted, 303)
+        address = request.client.host if request.client else ""
+        keys: tuple[Key, ...] = (("name", name[:64]), ("address", address))
+        wait_s = self._slowed.wait_s(keys, self._site.clock())
+        if wait_s:
+            text = f"Too many failed logins. Try again in {wait_s} s."
+            answer = self.page(request, wanted, 429, error=text)
+            answer.headers["Retry-After"] = str(wait_s)
+            return answer
+        token = self._begin(name, password, request.cookies.get(self._cookie, ""))
+        if token is None:
+            self._slowed.failed(keys, self._site.clock())
+            self._record(_NOBODY, "login failed", self._known(name), address)
+            return self.page(request, wanted, 401, error=WRONG)
+        self._slowed.forget(("name", name))
+        self._record(name, "logged in", name, address)
+        answer = RedirectResponse(wanted, 303)
+        answer.set_cookie(
+            self._cookie, token, path="/", secure=self._https, httponly=True, samesite="strict"
+        )
+        return answer
+
+    def leave(self, request: Request) -> Response:
+        """End a session."""
+        if not self._site.settings.asks_for_login:
+            return RedirectResponse("/", 303)
+        with Session(self._site.engine) as session, session.begin():
+            sessions.end(session, request.cookies.get(self._cookie, ""))
+        person = person_of(request)
+        address = request.client.host if request.client else ""
+        self._record(person.name, "logged out", person.name, address)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(
+            self._cookie, path="/", secure=self._https, httponly=True, samesite="strict"
+        )
+        answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that this browser keeps
+        return answer
+
+    def _begin(self, name: str, password: str, before: str) -> str | None:
+        """Return a new session's token, if the password is right; the browser's old one ends."""
+        site = self._site
+        with Session(site.engine) as session:
+            user = users.find(session, name)
+            password_hash = user.password_hash if user else None
+        if not passwords.matches(password, password_hash) or password_hash is None:
+            return None
+        with Session(site.engine) as session, session.begin():
+            sessions.end(session, before)
+            sessions.sweep(session, site.clock(), site.settings.limits)
+            return sessions.begin(session, name, password_hash, site.clock())
+
+    def _known(self, name: str) -> str:
+        with Session(self._site.engine) as session:
+            return name if users.find(session, name) else _NOBODY
+
+    def _record(self, person: str, action: str, target: str, address: str) -> None:
+        """Record who comes and goes; a full disk keeps nobody from seeing that it is full."""
+        try:
+            self._site.audit.record(person, action, target, address=address)
+        except AuditFailed:
+            _LOG.exception("%s %s, and that is not in the audit trail", person, action)

@@ -1,0 +1,22 @@
+"""What was refused."""
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from scp.dashboard.context import Site
+from scp.index.counts import quarantined
+
+_SHOWN = 500
+
+
+def router(site: Site) -> APIRouter:
+    """Return the address of the quarantine."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/quarantine")
+    def refused(request: Request) -> Response:
+        with Session(site.engine) as session:
+            rows = quarantined(session, _SHOWN)
+            return site.page(request, session, "quarantine.html", refused=rows)
+
+    return routes

@@ -1,0 +1,171 @@
+"""The queue: what waits, what failed, and what an operator can do about it."""
+
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from scp.dashboard.context import Site
+from scp.dashboard.guard import Operator, Person
+from scp.dashboard.pages import queue_rows
+from scp.dashboard.troubleshooting import advice
+from scp.index import backlog
+from scp.index.counts import warnings
+from scp.index.schema.tables import DeliveryState, FilmState
+from scp.outcomes.delivery import Outcome
+from scp.pipeline.operator_actions import AT_ONCE, Mending
+from scp.pipeline.queue import COMPARISONS, FETCHES, NoSuchJob, delivery_of, delivery_queue, film_of
+
+_FEW = 20
+_STOPPED = 50
+_LETTERS = 50
+# jobs beside the films' own that are counted; with more, the page says "1000 or more"
+_COUNTED = 1000
+_UNDER_WAY = ("ENQUEUED", "DELAYED", "PENDING")
+
+Like = Annotated[int | None, Query(ge=1)]
+Key = Annotated[int | None, Query(ge=1)]
+
+
+def router(site: Site) -> APIRouter:
+    """Return the addresses of the queue."""
+    routes = APIRouter(include_in_schema=False)
+    site.pages.env.globals |= {
+        "advice": lambda outcome, name: advice(outcome, queue_rows.parties(name, site.about)),
+        "why": lambda error: queue_rows.why(error, site.about),
+    }
+    _looks(routes, site)
+    _one(routes, site)
+    _many(routes, site)
+    return routes
+
+
+def _looks(routes: APIRouter, site: Site) -> None:
+    """Add what is only looked at."""
+
+    @routes.get("/queue")
+    def shown(request: Request, done: str = "", n: int = 0, left: int = 0) -> Response:
+        running = {job.workflow_id for job in site.jobs.running()}
+        jobs = site.jobs.stopped(_STOPPED)
+        with Session(site.engine) as session:
+            troubles = backlog.troubles(session)
+            uids = {queue_rows.film_of_any(job.workflow_id) for job in jobs}
+            films = backlog.films_by_uid(session, sorted(uids))
+            delivered = backlog.last_delivered(session)
+            return site.page(
+                request,
+                session,
+                "queue.html",
+                said=queue_rows.said(done, n, left),
+                films=backlog.unfinished_films(session, _FEW),
+                in_hand={film_of(job) for job in running},
+                again=len(site.jobs.waiting(COMPARISONS, _COUNTED)),
+                fetching=len(site.jobs.waiting(FETCHES, _COUNTED)),
+                counted=_COUNTED,
+                stopped=[queue_rows.stopped(job, films) for job in jobs],
+                all_stopped=len(jobs) < _STOPPED,
+                troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
+                letters=backlog.dead_letters(session, _FEW),
+                stand=queue_rows.destinations(site.destinations, site.about, troubles, delivered),
+                warned=[(w, Outcome.of_status(w.status)) for w in warnings(session)],
+                errors=backlog.latest_errors(session, _FEW),
+                at_once=AT_ONCE,
+            )
+
+    @routes.get("/queue/dead-letters")
+    def dead_letters(request: Request, destination: str = "", before: Key = None) -> Response:
+        with Session(site.engine) as session:
+            letters = backlog.dead_letters(session, _LETTERS, destination, before)
+            return site.page(
+                request,
+                session,
+                "dead_letters.html",
+                letters=letters,
+                destination=destination,
+                before=before,
+                older=letters[-1].key if len(letters) >= _LETTERS else None,
+            )
+
+
+def _one(routes: APIRouter, site: Site) -> None:
+    """Add what is done to one job."""
+    mending = Mending(site.engine, site.jobs, site.clock)
+
+    def do(act: Callable[[], object], done: str, operator: Person, job: str) -> Response:
+        try:
+            act()
+        except NoSuchJob:
+            return _back("gone")
+        site.audit.record(operator.name, done, job)
+        return _back(done)
+
+    @routes.post("/queue/retry")
+    def retry(operator: Operator, job: str) -> Response:
+        film_uid = film_of(job)
+        if film_uid is not None and not _failed(site, film_uid):
+            return _back("gone")  # or an answered film would be read once more
+        if film_uid is None and _unknown(site, job):
+            return _back("unknown")
+        return do(lambda: mending.retry(job), "retried", operator, job)
+
+    @routes.post("/queue/cancel")
+    def cancel(operator: Operator, job: str) -> Response:
+        found = site.jobs.status(job)
+        if found is None or found.status not in _UNDER_WAY:
+            return _back("gone")
+        return do(lambda: mending.cancel(job), "cancelled", operator, job)
+
+    @routes.post("/queue/discard")
+    def discard(operator: Operator, job: str) -> Response:
+        def give_up() -> None:
+            if not mending.discard(*delivery_of(job)):
+                raise NoSuchJob("none of it is a dead letter")
+
+        return do(give_up, "discarded", operator, job)
+
+
+def _many(routes: APIRouter, site: Site) -> None:
+    """Add what is done to the dead letters of a destination together."""
+    mending = Mending(site.engine, site.jobs, site.clock)
+
+    @routes.post("/queue/retry-all")
+    def retry_all(operator: Operator, destination: str, like: Like = None) -> Response:
+        if destination not in site.destinations:
+            return _back("unknown")
+        went = mending.retry_all(destination, like)
+        if not went.films:
+            return _back("gone")
+        target = delivery_queue(destination)
+        site.audit.record(operator.name, "retried", target, films=str(went.films))
+        return _back("retried-all", n=went.films, left=went.left)
+
+    @routes.post("/queue/discard-all")
+    def discard_all(operator: Operator, destination: str, like: Like = None) -> Response:
+        number = mending.discard_all(destination, like)
+        if not number:
+            return _back("gone")
+        target = delivery_queue(destination)
+        site.audit.record(operator.name, "discarded", target, results=str(number))
+        return _back("discarded-all", n=number)
+
+
+def _failed(site: Site, film_uid: str) -> bool:
+    with Session(site.engine) as session:
+        film = backlog.films_by_uid(session, [film_uid]).get(film_uid)
+    return film is not None and film.state is FilmState.FAILED
+
+
+def _unknown(site: Site, job: str) -> bool:
+    """Say whether a delivery is to a destination that is not configured."""
+    try:
+        return delivery_of(job)[1] not in site.destinations
+    except NoSuchJob:  # another kind of job
+        return False
+
+
+def _back(done: str, **numbers: int) -> Response:
+    """Return to the page, which says what was done; a reload does nothing again."""
+    return RedirectResponse(f"/queue?{urlencode({'done': done} | numbers)}", 303)

@@ -1,0 +1,181 @@
+"""Where jobs and destinations stand, in words that ops can act on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from dbos import WorkflowStatus
+
+from scp.dashboard.pages.configuration import About
+from scp.dashboard.troubleshooting import FETCHES, Parties, advice
+from scp.index.backlog import FilmStands, Happened, Trouble
+from scp.index.schema.tables import DeliveryState, FilmState
+from scp.outcomes.delivery import Outcome
+from scp.outcomes.failures import SENTENCES, Cause, film_failure, job_failure
+from scp.pipeline.queue import (
+    STATE_WORDS,
+    NoSuchJob,
+    again_of,
+    beside_of,
+    changed_at,
+    fetch_of,
+    film_in,
+    film_of,
+    pair_of,
+)
+
+# what was done, as the page says it: nothing of an address is repeated but a number
+_DONE = {
+    "retried": "It is in the queue again.",
+    "cancelled": "It is cancelled. It stays in the list below and can be taken up again.",
+    "discarded": "Nobody tries to deliver it any more. The results stay in the archive, and the"
+    " film's page can still send them.",
+    "gone": "There was nothing to do: it is no longer there. It was done, retried or discarded"
+    " meanwhile.",
+    "unknown": "Nothing can be sent there: this destination is not in config.toml. Name it under"
+    " [[destinations]] and restart, or discard what waits for it.",
+}
+
+
+@dataclass(frozen=True)
+class DestinationStands:
+    """A destination: what it took last, what waits for it, and what went wrong last."""
+
+    name: str
+    configured: bool
+    where: str
+    last_delivered_at: datetime | None = None
+    pending: int = 0
+    dead: int = 0
+    next_at: datetime | None = None
+    failed_at: datetime | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job that has stopped without success, or may be done again."""
+
+    job: str
+    what: str
+    state: str
+    since: datetime
+    film_uid: str
+    why: str
+
+
+def said(done: str, number: int, left: int) -> str:
+    """Return what was done, in words; "" for anything unknown."""
+    if done == "retried-all":
+        rest = f" {left} dead letters are left: press again for the next." if left else ""
+        return f"The answers of {number} film{'s' * (number != 1)} are on their way again.{rest}"
+    if done == "discarded-all":
+        return f"{number} dead letter{'s were' if number != 1 else ' was'} discarded."
+    return _DONE.get(done, "")
+
+
+def film_of_any(job_id: str) -> str:
+    """Return which film any kind of job is about; "" when it cannot be told."""
+    try:
+        return film_in(job_id)
+    except NoSuchJob:
+        return ""
+
+
+def stopped(job: WorkflowStatus, films: Mapping[str, FilmStands]) -> Stopped:
+    """Say of a job what it was to do, and why it did not."""
+    job_id = job.workflow_id
+    film = films.get(film_of_any(job_id))
+    return Stopped(
+        job=job_id,
+        what=_what(job_id),
+        state=STATE_WORDS.get(job.status, job.status.lower()),
+        since=changed_at(job),
+        film_uid=film.uid if film else "",
+        why=_why(job, film),
+    )
+
+
+def _what(job_id: str) -> str:
+    if film_of(job_id):
+        return "answer a film"
+    if again_of(job_id):
+        return "answer a film again, with a better prior"
+    if fetch_of(job_id):
+        return "fetch a film's priors from the PACS"
+    if pair_of(job_id):
+        return "compare a film with one that a reader chose"
+    return f"deliver to {job_id.split(':')[2]}" if job_id.count(":") > 1 else job_id
+
+
+def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
+    if job.status == "CANCELLED":
+        return SENTENCES[Cause.CANCELLED]
+    if film and film_of(job.workflow_id) and film.state is FilmState.FAILED:
+        return film_failure(film.reason, film.detail)
+    if job.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+        return SENTENCES[Cause.WORKER_DIED]
+    failure = job_failure(job.error) or SENTENCES[Cause.FAULT]
+    return f"{failure} The film's first answer stands." if beside_of(job.workflow_id) else failure
+
+
+def why(error: Happened, about: About) -> str:
+    """Say why something went wrong."""
+    if error.outcome is not None:
+        return advice(error.outcome, parties(error.destination, about))
+    if error.kind == "film":
+        return film_failure(error.why, error.detail)
+    if error.kind == "fetch":
+        return FETCHES.get(error.why, error.why)
+    return f"Refused from {error.detail}: {error.why}"
+
+
+def parties(destination: str, about: About) -> Parties:
+    """Return who speaks with whom; where a destination is, if config.toml still names it."""
+    there = next((d for d in about.destinations if d.name == destination), None)
+    address = f"{there.host}:{there.port}" if there else "its address"
+    title = there.ae_title if there else "its AE title"
+    return Parties(destination, about.ae_title, title, address)
+
+
+def destinations(
+    configured: Iterable[str],
+    about: About,
+    troubles: Iterable[Trouble],
+    delivered: Mapping[str, datetime],
+) -> list[DestinationStands]:
+    """Say how each destination fares: those configured first, then those that only have results."""
+    open_ = list(troubles)
+    names = dict.fromkeys([*configured, *sorted(delivered), *sorted(t.destination for t in open_)])
+    places = {d.name: f"{d.ae_title} at {d.host}:{d.port}" for d in about.destinations}
+    return [
+        _destination(name, name in set(configured), places.get(name, ""), open_, delivered)
+        for name in names
+    ]
+
+
+def _destination(
+    name: str,
+    configured: bool,
+    where: str,
+    troubles: list[Trouble],
+    delivered: Mapping[str, datetime],
+) -> DestinationStands:
+    own = [trouble for trouble in troubles if trouble.destination == name]
+    failed = [(trouble.last_at, trouble.outcome) for trouble in own if trouble.last_at]
+    failed_at, outcome = max(failed, key=lambda last: last[0], default=(None, None))
+
+    def number(state: DeliveryState) -> int:
+        return sum(trouble.results for trouble in own if trouble.state is state)
+
+    return DestinationStands(
+        name=name,
+        configured=configured,
+        where=where,
+        last_delivered_at=delivered.get(name),
+        pending=number(DeliveryState.PENDING),
+        dead=number(DeliveryState.DEAD),
+        next_at=min((trouble.next_at for trouble in own if trouble.next_at), default=None),
+        failed_at=failed_at,
+        outcome=outcome,
+    )

@@ -1,0 +1,139 @@
+"""What the outcome of a delivery means, and what to do about it: sentences for ops.
+
+The sentence is chosen by the outcome's code; what happened is the text of the outcome itself.
+"""
+
+from dataclasses import dataclass
+
+from scp.outcomes.delivery import Cause, Outcome, status_range
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who speaks with whom: the destination's name in config.toml, our AE title, and its own."""
+
+    destination: str
+    our_ae_title: str
+    ae_title: str = "its AE title"
+    address: str = "its address"
+
+
+_ATTRIBUTE = (
+    "{name} finds an attribute, a value or a UID in the object that it does not allow; its log says"
+    " which."
+)
+_REQUEST = "{name} did not take the request as DICOM has it; its log says why."
+_NO_CLASS = (
+    "{name} does not support this kind of object (SOP class): have it accept it, or take the kind"
+    " out of kinds under its [[destinations]]."
+)
+# by the names of `scp.outcomes.delivery.STORE_STATUSES`
+_OF_STATUS = {
+    "Requested optional attributes not supported": "{name} has the object, without some optional"
+    " attributes.",
+    "Attribute list error": "{name} has the object, but ignored attributes that it does not know.",
+    "Attribute value out of range": "{name} has the object, but found a value out of range.",
+    "Duplicate SOP Instance": "{name} had the object already.",
+    "Coercion of data elements": "{name} has the object, but changed elements of it (its rules for"
+    " patient or study, usually): its log says which.",
+    "Elements discarded": "{name} has the object, but dropped elements of it: see there whether it"
+    " is still shown as it should be.",
+    "Warning": "{name} has the object, with a warning of its own: its log says more.",
+    "Processing failure": "{name} failed on its side (processing failure): its log says why.",
+    "SOP Class not supported": _NO_CLASS,
+    "No such SOP Class": _NO_CLASS,
+    "Class-Instance conflict": _NO_CLASS,
+    "Not authorized": "{name} does not allow {us} to store: ask its administrator to allow it.",
+    "Duplicate invocation": _REQUEST,
+    "Unrecognized operation": _REQUEST,
+    "Mistyped argument": _REQUEST,
+    "No such action": _REQUEST,
+    "Resource limitation": "{name} is short of resources just now; nothing to do unless it lasts.",
+    "Out of resources": "{name} is out of resources: its disk or its database is full. Ask its"
+    " administrator to make room; then send again.",
+    "Cannot understand": "{name} cannot understand the object; its own log says what it misses. Or"
+    " take this kind of object out of kinds under its [[destinations]].",
+    "Cancelled": "{name} broke the transfer off by itself; its log says why.",
+    "Unknown status": "{name} answered with a status that the Standard does not name: its log or"
+    " its conformance statement says more.",
+}
+_MISMATCH = {
+    "warning": "{name} has the object, but says that it does not match its SOP class: its rules for"
+    " this kind of object are stricter than ours. Show its administrator `hilum conformance`.",
+    "permanent": "{name} refuses the object because it does not match its SOP class: its rules for"
+    " this kind of object are stricter than ours. Show its administrator `hilum conformance`.",
+}
+_OF_CAUSE = {
+    Cause.NOT_ACCEPTED: "{name} accepts no {said}. Have it accept them, or take the kind out of"
+    " kinds under its [[destinations]].",
+    Cause.NOT_CONVERTED: "{name} accepts the object in another transfer syntax only, and hilum"
+    " could not convert it ({said}): have it accept the object's own.",
+    Cause.NO_CONNECTION: "{name} does not answer on {address}: is it running, does it listen there,"
+    " and does a firewall let us through?",
+    Cause.UNKNOWN_HOST: "The host name of {name} ({address}) is not known to the name server: see"
+    " host under [[destinations]], and the DNS.",
+    Cause.NO_ANSWER: "{name} took the connection on {address} and then did not answer: it is"
+    " overloaded, hangs, or is no DICOM server.",
+    Cause.NOT_UNDERSTOOD: "{name} answered on {address} with something that is no DICOM as hilum"
+    " can read it: is another service on that port? Otherwise its log, and a trace of the network.",
+    Cause.CALLING_TITLE_UNKNOWN: "{name} does not know us: ask its administrator to enter the AE"
+    " title {us} with this machine's address.",
+    Cause.CALLED_TITLE_UNKNOWN: "{name} does not know the AE title {ae}, by which we call it: enter"
+    " its right one as ae_title under [[destinations]].",
+    Cause.CONGESTED: "{name} has too many connections just now; nothing to do unless it lasts.",
+    Cause.REJECTED: "{name} refuses the connection: ask its administrator whether the AE title {us}"
+    " and this machine's address are entered.",
+    Cause.ABORTED: "{name} aborted the connection: its log says why.",
+    Cause.BROKEN: "{name} broke the connection off in the middle: did it restart, or does a"
+    " firewall cut long connections? Its log says more.",
+    Cause.NOT_REACHED: "{name} ended the associations at other objects of this film; this one is"
+    " sent first the next time.",
+    Cause.TIMED_OUT: "{name} took the connection and then did not answer in time: it is overloaded"
+    " or hangs. If it is only slow, raise timeout_s under [[destinations]].",
+    Cause.UNREADABLE: "Our own file cannot be read, nothing is wrong with {name}: see that the disk"
+    " of data_dir is mounted and whole, or restore the file from a backup.",
+    Cause.NO_DICOM: "Our own file is no DICOM file any more, nothing is wrong with {name}: see that"
+    " the disk of data_dir is whole, and restore the file from a backup.",
+    Cause.NOT_CONFIGURED: "{name} is not in config.toml any more: name it under [[destinations]]"
+    " again and restart, or discard what waits for it.",
+}
+
+
+def advice(outcome: Outcome | None, parties: Parties) -> str:
+    """Return what an outcome means and what to do; "" without one."""
+    if outcome is None:
+        return ""
+    fields = {
+        "name": parties.destination,
+        "us": parties.our_ae_title,
+        "ae": parties.ae_title,
+        "address": parties.address,
+        "said": outcome.peer_text,
+    }
+    return _sentence(outcome).format_map(fields)
+
+
+def _sentence(outcome: Outcome) -> str:
+    if outcome.status is None:
+        return _OF_CAUSE.get(outcome.cause, "{name}: {said}")
+    name = status_range(outcome.status).name
+    if name == "Data set does not match SOP Class":
+        return _MISMATCH[outcome.kind]
+    return _OF_STATUS.get(name, _ATTRIBUTE)
+
+
+# why priors were not fetched, by `scp.index.prior_fetches.Outcome`
+FETCHES = {
+    "unreachable": "The PACS could not be reached for earlier films: is it running? See host, port"
+    " and firewall under [priors].",
+    "rejected": "The PACS refused our question for earlier films: it does not know our AE title, or"
+    " [priors] ae_title is not its own.",
+    "not_offered": "The PACS does not offer the service that earlier films are fetched by: try the"
+    " other [priors] retrieve, or its configuration.",
+    "query_failed": "The PACS did not answer which earlier films it has: see its log.",
+    "incomplete": "Not all earlier films came from the PACS: hilum's log says of each why.",
+    "too_late": "Earlier films did not come in time: raise [priors] timeout_s, or lower at_most.",
+    "no_patient_key": "Earlier films were not asked for: the film's Patient ID has a wild card or"
+    " several values.",
+    "broken": "Asking for earlier films broke: a fault of hilum's, its log has the traceback.",
+}

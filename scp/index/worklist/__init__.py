@@ -1,0 +1,1 @@
+"""The worklist: its entries, their order and the search for them."""

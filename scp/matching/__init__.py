@@ -1,0 +1,1 @@
+"""Which films belong together: one person, one film, one prior. Pure."""

@@ -1,0 +1,175 @@
+"""Whether two files under one SOP Instance UID are one film: the same, corrected, or another.
+
+A PACS sends a film again after a correction, in another transfer syntax, or with elements of its
+own. The picture must be the same to the bit; then what the two headers say of the patient decides.
+"""
+
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from inference.image.decoding import NotAFilm, stored_pixels
+from inference.image.header import MALFORMED, text
+
+# their pixel data are the same bytes
+_LITTLE_ENDIAN = frozenset(
+    (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
+)
+# what a correction may change: whose a film is, when it was taken, and of what
+CORRECTED = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "AccessionNumber",
+    "StudyDate",
+    "StudyTime",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "ContentDate",
+    "ContentTime",
+    "TimezoneOffsetFromUTC",
+    "BodyPartExamined",
+)
+# beside group 0028, what says how the picture is to be seen
+_IMAGE = (
+    "ImageType",
+    "PatientOrientation",
+    "ImageLaterality",
+    "Laterality",
+    "ViewPosition",
+    "PixelIntensityRelationship",
+    "PresentationLUTShape",
+    "PresentationIntentType",
+)
+# of group 0028, what says how pixels are packed, or how they once were
+_PACKING = ("PlanarConfiguration", "LossyImageCompression", "LossyImageCompressionRatio")
+_PACKED = (*_PACKING, "LossyImageCompressionMethod")
+# decoding in a process of its own: a film of 75 megapixels needs a part of it
+_MEMORY_BYTES = 4 << 30
+_SECONDS = 60
+# exit codes of that process; Python and the kernel have others of their own
+_SAME, _OTHER, _UNDECODED = 10, 11, 12
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What two files have in common.
+
+    ``conflict`` says why they are two films, "" when they are one; ``corrected`` names the elements
+    of one film that state something else than before.
+    """
+
+    conflict: str = ""
+    corrected: tuple[str, ...] = ()
+
+
+def compare_files(kept: Path, received: Path) -> Compared:
+    """Compare a film with what came under its UID. It never raises for what is in the files."""
+    try:
+        one, other = dcmread(kept), dcmread(received)
+        conflict = _conflict(one, other)
+        if conflict or (conflict := _other_pixels(kept, received, one, other)):
+            return Compared(conflict)
+        return Compared(corrected=_corrected(one, other))
+    except (OSError, EOFError, *MALFORMED) as error:
+        return Compared(f"the two cannot be compared ({type(error).__name__})")
+
+
+def _conflict(one: Dataset, other: Dataset) -> str:
+    for keyword in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        if text(one, keyword) != text(other, keyword):
+            return f"its {keyword} is another"
+    for keyword in (*_IMAGE, *_described(one, other)):
+        if _value(one, keyword) != _value(other, keyword):
+            return f"its {keyword} is another"
+    return ""
+
+
+def _described(*headers: Dataset) -> list[str]:
+    """Return the keywords of group 0028 in any of the headers."""
+    found = {
+        element.keyword
+        for ds in headers
+        for element in ds.group_dataset(0x0028)
+        if element.keyword and element.VR != "SQ"
+    }
+    return sorted(found - set(_PACKED))
+
+
+def _value(ds: Dataset, keyword: str) -> object:
+    """Return a value as it can be compared, whichever transfer syntax it came in."""
+    value: Any = ds.get(keyword)
+    if value is None or value == "":
+        return ()
+    if isinstance(value, bytes):  # US or SS of a data set without explicit VR
+        return tuple(int(v) for v in np.frombuffer(value[: len(value) // 2 * 2], "<u2"))
+    values = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+    return tuple(_plain(v) for v in values)
+
+
+def _plain(value: Any) -> object:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value).strip()
+    return number % 65536 if number.is_integer() and -32768 <= number < 0 else number
+
+
+def _corrected(one: Dataset, other: Dataset) -> tuple[str, ...]:
+    """Return the elements that state something else now; an element that is gone states nothing."""
+    pairs = ((keyword, text(one, keyword), text(other, keyword)) for keyword in CORRECTED)
+    return tuple(keyword for keyword, before, now in pairs if now and now != before)
+
+
+def _other_pixels(kept: Path, received: Path, one: Dataset, other: Dataset) -> str:
+    """Say why the pixels are not the same; "" when they are."""
+    syntaxes = [ds.file_meta.TransferSyntaxUID for ds in (one, other)]
+    raw, other_raw = (bytes(ds.get("PixelData") or b"") for ds in (one, other))
+    if syntaxes[0] == syntaxes[1] and raw == other_raw:
+        return ""
+    if _LITTLE_ENDIAN.issuperset(syntaxes):
+        short, long = sorted((raw, other_raw), key=len)  # one byte may fill up to an even length
+        same = long.startswith(short) and long[len(short) :] in (b"", b"\0")
+        return "" if same else "its pixels are others"
+    command = [sys.executable, "-m", "scp.matching.same_film", str(kept), str(received)]
+    try:
+        done = subprocess.run(command, timeout=2 * _SECONDS, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        return "its pixels could not be compared in time"
+    if done.returncode == _SAME:
+        return ""
+    other_ones = done.returncode == _OTHER
+    return "its pixels are others" if other_ones else "its pixels cannot be decoded and compared"
+
+
+def _decode_and_compare(kept: Path, received: Path) -> int:
+    """Compare the pixels of two files; a decoder that aborts or swells takes nobody with it."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    try:
+        (one, _), (other, _) = (stored_pixels(dcmread(path)) for path in (kept, received))
+    except NotAFilm:
+        return _UNDECODED
+    same = one.shape == other.shape and np.array_equal(one, other)
+    return _SAME if same else _OTHER
+
+
+if __name__ == "__main__":
+    sys.exit(_decode_and_compare(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,1 @@
+"""Whether the service works, and how well: readiness, metrics, logs, audit."""

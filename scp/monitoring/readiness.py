@@ -1,0 +1,283 @@
+"""Is hilum working, and how well: readiness, the running roles, and metrics.
+
+Everything is read from the database and the disk, so any process can tell. Only sums leave: no
+UID, no patient.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.index.counts import Counts, counts
+from scp.index.heartbeats import FRESH, STARTING
+from scp.index.last_day import seconds_of
+from scp.index.prior_fetches import Outcome
+from scp.index.schema.tables import FilmState, Heartbeat, Instance
+from scp.monitoring.peer_metrics import association_metric, delivery_metrics
+
+FORGOTTEN = timedelta(days=1)  # a role silent for longer was taken away, and did not just break
+RECENT_FILMS = 1000  # enough for a 95th percentile, few enough to read at every scrape
+
+_RECEIVE, _WORK = "receive", "work"
+
+
+@dataclass(frozen=True)
+class RoleState:
+    """A role that runs, or ran until lately. ``up``: it was heard of just now."""
+
+    name: str
+    role: str
+    pid: int
+    details: dict[str, Any]
+    beat_at: datetime
+    up: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold. ``text`` says what is so; if not, what is wrong and the cure."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether films sent now will be taken and read."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """True when every check holds."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def problems(self) -> tuple[Check, ...]:
+        """The checks that do not hold."""
+        return tuple(check for check in self.checks if not check.ok)
+
+
+def roles(session: Session, now: datetime) -> list[RoleState]:
+    """Return the roles heard of within a day, by role and name."""
+    rows = session.scalars(
+        select(Heartbeat)
+        .where(Heartbeat.beat_at > now - FORGOTTEN)
+        .order_by(Heartbeat.role, Heartbeat.name)
+    )
+    return [
+        RoleState(r.name, r.role, r.pid, r.details, r.beat_at, r.beat_at > now - FRESH)
+        for r in rows
+    ]
+
+
+def readiness(engine: sa.Engine, archive: Archive, now: datetime) -> Readiness:
+    """Check database, receiver, model and disk; a check that fails is an answer, not an error."""
+    try:
+        with Session(engine) as session:
+            running = roles(session, now)
+    except sa.exc.SQLAlchemyError:
+        text = "The database does not answer: see that it runs and that [database] url is right."
+        unknown = "Not known while the database does not answer."
+        return Readiness(
+            (
+                Check("database", False, text),
+                Check("receiver", False, unknown),
+                Check("model", False, unknown),
+                _disk(archive),
+            )
+        )
+    return Readiness(
+        (
+            Check("database", True, "The database answers."),
+            _receiver(running, now),
+            _model(running, now),
+            _disk(archive),
+        )
+    )
+
+
+def metrics(engine: sa.Engine, archive: Archive, now: datetime) -> bytes:
+    """Return all metrics as Prometheus reads them (text format 0.0.4).
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError
+        The database does not answer.
+    """
+    with Session(engine) as session:
+        numbers = counts(session)
+        running = roles(session, now)
+        seconds = answer_seconds(session, now)
+    registry = CollectorRegistry()
+    registry.register(_Collected(tuple(_families(numbers, running, seconds, archive, now))))
+    return generate_latest(registry)
+
+
+def answer_seconds(session: Session, now: datetime) -> list[float]:
+    """Return how long the last day's films took from received to answered, the latest 1000."""
+    rows = session.execute(
+        select(Instance.received_at, Instance.finished_at)
+        .where(Instance.state == FilmState.ANSWERED, Instance.received_at > now - timedelta(days=1))
+        .order_by(Instance.received_at.desc())
+        .limit(RECENT_FILMS)
+    )
+    return [(end - start).total_seconds() for start, end in rows if end is not None]
+
+
+def _receiver(running: list[RoleState], now: datetime) -> Check:
+    """Check that somebody takes films."""
+    up = [role for role in running if role.role == _RECEIVE and role.up]
+    if up and all(_is_full(role.details) for role in up):
+        most = up[0].details["at_most"]
+        text = f"Senders are told to come back: all {most} associations of each receiver are open."
+        return Check("receiver", False, f"{text} If it lasts, raise [receiver] max_associations.")
+    if up:
+        return Check("receiver", True, f"Listening: {', '.join(role.name for role in up)}.")
+    wrong = f"No film can be received: {_silence(running, _RECEIVE, now)}"
+    return Check("receiver", False, f"{wrong}. Start it with 'hilum serve' and read its log.")
+
+
+def _is_full(details: dict[str, Any]) -> bool:
+    return bool(details.get("at_most")) and details.get("associations", 0) >= details["at_most"]
+
+
+def _model(running: list[RoleState], now: datetime) -> Check:
+    """Check that somebody reads films, with a model in memory."""
+    up = [role for role in running if role.role == _WORK and role.up]
+    loaded = [role for role in up if role.details.get("model")]
+    if loaded:
+        said = ", ".join(sorted({_model_text(role.details) for role in loaded}))
+        return Check("model", True, f"Loaded: {said}.")
+    if up:
+        text = "Films wait: a worker runs, but its model is not loaded yet. If this lasts, read its"
+        return Check("model", False, f"{text} log: it names the model folder that it cannot read.")
+    wrong = f"Films wait and are not read: {_silence(running, _WORK, now)}"
+    return Check("model", False, f"{wrong}. Start it with 'hilum serve' and read its log.")
+
+
+def _model_text(details: dict[str, Any]) -> str:
+    """Return which model runs where."""
+    named = f"{details['model']} {details.get('version', '')}".strip()
+    return f"{named} on {details['device']}" if details.get("device") else named
+
+
+def _silence(running: list[RoleState], role: str, now: datetime) -> str:
+    """Say since when a role is gone, or that it starts."""
+    if any(state.details.get(STARTING) for state in running if state.role == role):
+        return f"role '{role}' is starting"
+    last = max((state.beat_at for state in running if state.role == role), default=None)
+    if last is None:
+        return f"no process of role '{role}' was heard of in the last day"
+    return f"role '{role}' was last heard of {(now - last).total_seconds():.0f} s ago"
+
+
+def _disk(archive: Archive) -> Check:
+    """Check that there is room for another film."""
+    try:
+        free = shutil.disk_usage(archive.data_dir).free
+    except OSError:
+        text = "data_dir cannot be reached: see that its disk is mounted where config.toml says."
+        return Check("disk", False, text)
+    if free < archive.reserve_bytes:
+        text = (
+            f"Films are refused: {free // 1_000_000} MB are free on the disk of data_dir and"
+            f" {archive.reserve_bytes // 1_000_000} MB are kept in reserve. Free some space, or"
+            " lower [archive] reserve_mb."
+        )
+        return Check("disk", False, text)
+    return Check("disk", True, f"{free // 1_000_000} MB are free.")
+
+
+class _Collected(Collector):
+    """Metrics that were gathered already."""
+
+    def __init__(self, families: tuple[Metric, ...]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _families(
+    numbers: Counts,
+    running: list[RoleState],
+    seconds: list[float],
+    archive: Archive,
+    now: datetime,
+) -> Iterator[Metric]:
+    """Return every metric with its samples."""
+    films = GaugeMetricFamily("hilum_films", "Received films by state.", labels=["state"])
+    for state, number in numbers.films.items():
+        films.add_metric([state.value], number)
+    yield films
+    skipped = CounterMetricFamily(
+        "hilum_not_analysed", "Films that were not analysed, by reason.", labels=["reason"]
+    )
+    for reason, number in numbers.not_analysed.items():
+        skipped.add_metric([reason], number)
+    yield skipped
+    yield from delivery_metrics(numbers)
+    yield CounterMetricFamily(
+        "hilum_quarantined", "Objects refused and kept aside.", value=numbers.quarantined
+    )
+    yield association_metric(numbers)
+    yield from _fetches(numbers)
+    oldest = numbers.oldest_unfinished_at
+    yield GaugeMetricFamily(
+        "hilum_oldest_unfinished_film_seconds",
+        "Age of the oldest film without an outcome; 0 without any.",
+        value=(now - oldest).total_seconds() if oldest else 0.0,
+    )
+    yield _answer_times(seconds)
+    up = GaugeMetricFamily("hilum_role_up", "1: heard of just now.", labels=["role", "name"])
+    for role in running:
+        up.add_metric([role.role, role.name], float(role.up))
+    yield up
+    free = shutil.disk_usage(archive.data_dir).free
+    yield GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", value=free)
+
+
+def _fetches(numbers: Counts) -> Iterator[Metric]:
+    """Return how asking the PACS for priors goes, with a zero for each outcome that none had."""
+    family = GaugeMetricFamily(
+        "hilum_prior_fetches",
+        "Films by how asking the PACS for their priors went last.",
+        labels=["outcome"],
+    )
+    for outcome in Outcome:
+        family.add_metric([outcome.value], numbers.fetches.get(outcome.value, 0))
+    yield family
+    yield CounterMetricFamily(
+        "hilum_prior_fetches_failed",
+        "Attempts to fetch priors that failed.",
+        value=numbers.failed_fetches,
+    )
+
+
+def _answer_times(seconds: list[float]) -> Metric:
+    """Return quantiles of recent films; absent without any.
+
+    No _count and _sum: those must never fall, and recent films go out of sight.
+    """
+    family = Metric(
+        "hilum_answer_seconds",
+        f"From received to answered, the last day's films, at most {RECENT_FILMS}.",
+        "summary",
+    )
+    took = seconds_of(seconds)
+    if took is not None:
+        for quantile, value in (("0.5", took.p50), ("0.95", took.p95), ("1", took.longest)):
+            family.add_sample("hilum_answer_seconds", {"quantile": quantile}, value)
+    return family

@@ -1,0 +1,1 @@
+"""How deliveries, associations and steps ended, as values."""

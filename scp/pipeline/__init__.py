@@ -1,0 +1,1 @@
+"""The life of a film: taken in, read, answered, delivered."""

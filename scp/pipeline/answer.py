@@ -1,0 +1,298 @@
+"""Answer one film: gate, read, compare, write. Each method may be killed and done again.
+
+`scp.pipeline.workflow` makes durable steps of them; `hilum analyse` calls them by hand.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from time import monotonic
+
+import sqlalchemy as sa
+import structlog
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from sqlalchemy.orm import Session
+
+from inference.image.gate import Refusal
+from inference.image.header import MALFORMED
+from scp.archive import Archive, Stored
+from scp.errors import ServiceError
+from scp.index import films, prior_choices
+from scp.index.corrections import is_stale, require_uncorrected
+from scp.index.schema.tables import Analysis, FilmState, Instance
+from scp.index.values import Applied
+from scp.index.worklist.urgency import WorklistSettings
+from scp.matching.prior import Choice, choose, given_up
+from scp.outcomes.failures import SENTENCES, Cause
+from scp.pipeline.further_answer import Basis, Editions, Making, save
+from scp.pipeline.model_output import Analysed, Analyser
+from scp.pipeline.prior_candidates import Known, consider
+from scp.pipeline.queue import Jobs
+from scp.pipeline.reader import Reader
+from scp.pipeline.reanswer import ask_again
+from scp.results.answer import Answer, ResultObject
+from scp.results.kinds import REPORT
+from scp.results.objects import to_bytes
+from scp.results.tracking import tracked, tracking_uids
+
+log = structlog.get_logger(__name__)
+
+# a prior that turns out to be unreadable is passed over; this many are tried
+_PRIORS_TRIED = 3
+
+_FAILED = "hilum could not answer this film"
+
+
+class Answerer:
+    """Makes the answer to a film, and asks for its delivery to the ``destinations``.
+
+    They are named, each with the kinds of object that it gets; none named: all. A newer film that
+    is now to be compared with another prior is answered again ``settle_s`` later.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        archive: Archive,
+        jobs: Jobs,
+        reader: Reader,
+        destinations: Mapping[str, Collection[str]],
+        now: Callable[[], datetime],
+        settle_s: float = 0,
+        worklist: WorklistSettings | None = None,
+    ) -> None:
+        self.engine = engine
+        self.archive = archive
+        self.jobs = jobs
+        self.reader = reader
+        self.destinations = dict(destinations)
+        self.now = now
+        self.settle_s = settle_s
+        self.editions = Editions(engine, archive, now, reader.zone)
+        self.analyser = Analyser(engine, archive, reader, now, worklist)
+
+    def read(self, film_uid: str) -> bool:
+        """Pass the gate and ask the network; return whether there is something to answer."""
+        started = monotonic()
+        opened = self.reader.open(self.analyser.path(film_uid))
+        if isinstance(opened, Refusal):
+            self._refuse(film_uid, opened)
+            log.info("read", film=film_uid, refused=opened.reason, duration_s=_since(started))
+            return False
+        said = self.reader.engine.output(opened.film)
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            prior_choices.hold(session, instance)
+            if not films.set_outcome(instance, FilmState.ANALYSED, self.now()):
+                return _cancelled(film_uid)
+            self.analyser.remember(session, instance, opened, said)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+        log.info("read", film=film_uid, refused="", duration_s=_since(started))
+        return True
+
+    def write(self, film_uid: str) -> None:
+        """Compare with the prior, write the objects, and ask for their delivery."""
+        started = monotonic()
+        # first: it says of which revision
+        known = consider(self.engine, self.archive, film_uid, self.reader.zone)
+        current = self.analyser.analysed(film_uid)
+        if isinstance(current, Refusal):
+            self._refuse_corrected(film_uid, current)
+            return
+        choice, prior = self._prior(known)
+        answer = self._answer(current, choice, prior)
+        applied = Applied.of(answer.prediction)
+        making = self.editions.objects(
+            film_uid,
+            lambda edition: self.reader.objects(replace(answer, edition=edition)),
+            Basis(prior.film_uid if prior else "", applied),
+        )
+        stored = [self._keep(made) for made in making.new]
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            prior_choices.hold(session, instance)
+            require_uncorrected(session, known.current, choice.prior)
+            if not films.set_outcome(instance, FilmState.ANSWERED, self.now()):
+                _cancelled(film_uid)
+                return
+            prior_choices.save(session, instance, choice, self.now())
+            if prior is not None and answer.comparison is not None:
+                films.save_comparison(
+                    session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
+                )
+            self._save_results(session, instance, making, stored, applied)
+            row = session.get_one(Analysis, current.analysis_id)
+            row.notes = list(current.read.opened.notes)  # the gate may say else than it did
+            self.analyser.place(session, instance, row)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+        log.info(
+            "answered",
+            film=film_uid,
+            prior=prior.film_uid if prior else "",
+            why=choice.why.code.value,
+            objects=len(making.new),
+            duration_s=_since(started),
+        )
+
+    def write_again(self, film_uid: str) -> None:
+        """Answer a film again, if the rule compares it with another prior than it was.
+
+        A film that has no answer yet is left alone: that answer will choose by itself.
+        """
+        with Session(self.engine) as session:
+            film = films.film(session, film_uid)
+            outdated = prior_choices.is_outdated(session, film, self.reader.zone) or is_stale(
+                session, film
+            )
+        if outdated:
+            self.write(film_uid)
+        else:
+            log.info("prior unchanged", film=film_uid)
+
+    def _save_results(
+        self,
+        session: Session,
+        instance: Instance,
+        making: Making,
+        stored: Iterable[Stored],
+        applied: Applied | None = None,
+    ) -> None:
+        made = zip(making.new, stored, strict=True)
+        now = self.now()  # one moment for all objects of one answer
+        save(session, self.jobs, self.destinations, instance, making, made, applied, now)
+
+    def state_failure(self, film_uid: str, cause: Cause, sentence: str = "") -> None:
+        """Say that a film could not be answered although it might be, and why in our own words."""
+        sentence = sentence or SENTENCES[cause]
+        objects = self._statement(film_uid, cause.value, f"{_FAILED}. {sentence}")
+        detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
+        self._state(film_uid, FilmState.FAILED, cause.value, detail, objects)
+
+    def _refuse(self, film_uid: str, refusal: Refusal) -> None:
+        """State that the gate does not let a film be read, and why."""
+        reason, detail = refusal.reason.value, refusal.detail
+        objects = self._statement(film_uid, reason, detail)
+        self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
+
+    def _refuse_corrected(self, film_uid: str, refusal: Refusal) -> None:
+        """State the same of a film that was corrected since it was read, as to a child's.
+
+        Raises
+        ------
+        ServiceError
+            It was answered and not corrected: then its answer stands.
+        """
+        with Session(self.engine) as session:
+            film = films.film(session, film_uid)
+            if film.state is FilmState.ANSWERED and not is_stale(session, film):
+                raise ServiceError(f"the film was readable and no longer is: {refusal.detail}")
+        self._refuse(film_uid, refusal)
+        log.info("no longer read", film=film_uid, refused=refusal.reason)
+
+    def _statement(self, film_uid: str, reason: str, detail: str) -> Making:
+        """Make the report that there is no answer, where it is asked for and can be made.
+
+        The broad ``except`` is meant: the report must not keep the outcome from being stated, and
+        whatever fails here may be what made the film fail.
+        """
+        try:
+            filed = self.analyser.filed(film_uid)
+            statement = self.reader.not_analysed(filed, reason, detail)
+            if statement is None:
+                return Making([])
+            return self.editions.objects(
+                film_uid,
+                lambda edition: self.reader.objects(replace(statement, edition=edition)),
+                Basis(),
+            )
+        except Exception as error:
+            log.warning("no report of it", film=film_uid, error=type(error).__name__)
+            return Making([])
+
+    def _state(
+        self,
+        film_uid: str,
+        state: FilmState,
+        reason: str,
+        detail: str,
+        making: Making,
+    ) -> None:
+        """State that there is no answer, with what says so."""
+        stored = [self._keep(made) for made in making.new]
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            prior_choices.hold(session, instance)
+            # what was answered meanwhile has not failed
+            old = films.WAITING if state is FilmState.FAILED else tuple(FilmState)
+            if not films.set_outcome(instance, state, self.now(), reason, detail, old):
+                return
+            self._save_results(session, instance, making, stored)
+            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+
+    def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
+        """Return the best prior that can be read, and the reasons for it."""
+        choice, prior = self._best(known)
+        return replace(choice, notes=(*choice.notes, *known.notes)), prior
+
+    def _best(self, known: Known) -> tuple[Choice, Analysed | None]:
+        passed: list[str] = []
+        while True:
+            choice = choose(known.current, known.others, passed, known.near)
+            if choice.prior is None:
+                return choice, None
+            if len(passed) == _PRIORS_TRIED:
+                return given_up(choice, _PRIORS_TRIED), None
+            prior = self._if_readable(choice.prior.uid)
+            if prior is not None:
+                return choice, prior
+            passed.append(choice.prior.uid)
+
+    def _if_readable(self, film_uid: str) -> Analysed | None:
+        """Return an earlier film with what is said of it; None when it cannot be read now."""
+        try:
+            prior = self.analyser.analysed(film_uid)
+        except OSError as error:  # its file is gone: that is no fault of the current film
+            log.warning("prior cannot be read", prior=film_uid, error=error.strerror)
+            return None
+        return prior if isinstance(prior, Analysed) else None
+
+    def _answer(self, current: Analysed, choice: Choice, prior: Analysed | None) -> Answer:
+        """Say all that was found on a film, and since its prior."""
+        followed = self._followed(prior) if prior else {}
+        read = prior.read if prior else None
+        return self.reader.answer(current.read, read, current.at, choice, followed)
+
+    def _followed(self, prior: Analysed) -> dict[str, str]:
+        """Return what the prior follows its findings by; nothing where its report is gone.
+
+        A prior that is being answered in the same moment has no report yet: what it will say is
+        worked out here, by the same steps.
+        """
+        with Session(self.engine) as session:
+            instance = films.film(session, prior.film_uid)
+            report = films.newest_result(session, instance, REPORT.name)
+            to_come = instance.state in (FilmState.RECEIVED, FilmState.ANALYSED)
+        if report is None:
+            zone = self.reader.zone
+            known = consider(self.engine, self.archive, prior.film_uid, zone)
+            return tracking_uids(self._answer(prior, *self._prior(known))) if to_come else {}
+        try:
+            return tracked(dcmread(self.archive.path(report.path)))
+        except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
+            log.warning("report unreadable", prior=prior.film_uid, error=type(error).__name__)
+            return {}
+
+    def _keep(self, made: ResultObject) -> Stored:
+        ds = made.ds
+        return self.archive.keep_result(to_bytes(ds), ds.StudyInstanceUID, ds.SOPInstanceUID)
+
+
+def _cancelled(film_uid: str) -> bool:
+    """Say that an operator cancelled a film while it was in hand: it gets no other outcome."""
+    log.info("cancelled meanwhile", film=film_uid)
+    return False
+
+
+def _since(started: float) -> float:
+    return round(monotonic() - started, 3)

@@ -1,0 +1,99 @@
+"""What our network says of a film: asked once, kept free of settings, applied at each use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydicom import dcmread
+from sqlalchemy.orm import Session
+
+from inference.findings import NetworkOutput
+from inference.image.gate import Refusal
+from scp.archive import Archive
+from scp.index import films, outputs
+from scp.index.acquisition import acquired
+from scp.index.schema.tables import Analysis, Instance
+from scp.index.worklist.entries import place
+from scp.index.worklist.urgency import WorklistSettings
+from scp.pipeline.prior_candidates import as_filed
+from scp.pipeline.reader import Filed, Opened, Read, Reader
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """A film, what is said of it at this site's settings, and when it was read."""
+
+    film_uid: str
+    analysis_id: int
+    read: Read
+    at: datetime
+
+
+class Analyser:
+    """Keeps what the network says of films, and where that puts them on the worklist."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        archive: Archive,
+        reader: Reader,
+        now: Callable[[], datetime],
+        worklist: WorklistSettings | None = None,
+    ) -> None:
+        self.engine = engine
+        self.archive = archive
+        self.reader = reader
+        self.now = now
+        self.worklist = worklist or WorklistSettings()
+        network = reader.engine
+        self.view = outputs.SiteView({network.bundle.identity.sha256: network.points})
+
+    def analysed(self, film_uid: str) -> Analysed | Refusal:
+        """Return a film with what is said of it; the network is asked only for what is not kept."""
+        opened = self.reader.open(self.path(film_uid))
+        if isinstance(opened, Refusal):
+            return opened
+        with Session(self.engine) as session, session.begin():
+            instance = films.film(session, film_uid)
+            row = outputs.analysis(session, instance, self.reader.engine.bundle.identity)
+            if row is None or not outputs.is_complete(row):
+                said = self.reader.engine.output(opened.film)
+                row = self.remember(session, instance, opened, said)
+            session.flush()
+            filed = replace(opened, header=as_filed(session, instance, opened.header))
+            read = Read(filed, self.view.prediction(row))
+            return Analysed(film_uid, row.id, read, row.created_at)
+
+    def remember(
+        self, session: Session, instance: Instance, opened: Opened, said: NetworkOutput
+    ) -> Analysis:
+        """Keep what was said of a film; said again, it is the same."""
+        instance.view = opened.film.view  # the site may have taught hilum its words since
+        outputs.remember_model(session, said.model, self.reader.engine.bundle.readings)
+        row = outputs.analysis(session, instance, said.model)
+        if row is None or not outputs.is_complete(row):
+            row = outputs.save_analysis(session, instance, said, opened.notes, self.now())
+        self.place(session, instance, row)
+        return row
+
+    def place(self, session: Session, instance: Instance, row: Analysis) -> None:
+        """Set a film's findings and due time; commit is the caller's."""
+        place(session, instance, row, self.worklist, self.reader.engine.settings)
+
+    def filed(self, film_uid: str) -> Filed:
+        """Return a film's header as the index files it; the network need not be able to read it."""
+        with Session(self.engine) as session:
+            instance = films.film(session, film_uid)
+            header = dcmread(self.archive.path(instance.path), stop_before_pixels=True)
+            return Filed(
+                as_filed(session, instance, header),
+                acquired(instance, self.reader.zone),
+                instance.received_at,
+            )
+
+    def path(self, film_uid: str) -> Path:
+        """Return where a film lies."""
+        with Session(self.engine) as session:
+            return self.archive.path(films.film(session, film_uid).path)

@@ -1,0 +1,300 @@
+"""The durable queue: what is asked of the workers, in the same database as the index.
+
+DBOS keeps it. A job is enqueued in the transaction that writes the index rows, so there is never
+a film without a job nor a job without a film. `scp.pipeline.workflow` does the work.
+"""
+
+import re
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
+from sqlalchemy.orm import Session
+
+from scp.errors import HilumError
+
+APPLICATION = "hilum"
+# A release with another version would leave older work lying. Raise it only with a workflow whose
+# steps no longer match what a running one has recorded.
+WORKFLOW_VERSION = "1"
+WORKFLOW_CLASS = "Worker"
+WORKFLOW_INSTANCE = "worker"
+FILMS = "films"
+# films that are answered again because a better prior came: they hold up no new film
+COMPARISONS = "comparisons"
+# priors that are asked for once more: a PACS that is slow holds up nothing else
+FETCHES = "fetches"
+# pairs that a reader has asked for and waits to see
+PAIRS = "pairs"
+_DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
+ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
+_DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
+
+
+# states of jobs, in words
+STATE_WORDS = {
+    "ENQUEUED": "waiting",
+    "DELAYED": "waiting for its time",
+    "PENDING": "running",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
+    "SUCCESS": "done",
+}
+
+
+class NoSuchJob(HilumError):
+    """No job has this id."""
+
+
+def film_job(film_uid: str) -> str:
+    """Return the id of the job that answers a film."""
+    return f"film:{film_uid}"
+
+
+def film_of(job_id: str) -> str | None:
+    """Return which film a job answers; None for another kind of job."""
+    kind, _, film_uid = job_id.partition(":")
+    return film_uid if kind == "film" else None
+
+
+def again_job(film_uid: str, prior_uid: str, revisions: str = "") -> str:
+    """Return the id of the job that answers a film again, for the sake of this prior.
+
+    ``revisions`` tells it from the job of before one of the two was corrected.
+    """
+    return f"again:{film_uid}:{prior_uid}" + (f":{revisions}" if revisions else "")
+
+
+def again_of(job_id: str) -> str | None:
+    """Return which film a job answers again; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "again" else None
+
+
+def fetch_job(film_uid: str, attempt: int) -> str:
+    """Return the id of one attempt to fetch a film's priors; the first is a step of its answer."""
+    return f"fetch:{film_uid}:{attempt}"
+
+
+def fetch_of(job_id: str) -> str | None:
+    """Return for which film a job fetches priors; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "fetch" else None
+
+
+def pair_job(film_uid: str, prior_uid: str) -> str:
+    """Return the id of the job that compares a film with an earlier one that a reader chose."""
+    return f"pair:{film_uid}:{prior_uid}"
+
+
+def pair_of(job_id: str) -> str | None:
+    """Return which film a job compares for a reader; None for another kind of job."""
+    kind, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if kind == "pair" else None
+
+
+def beside_of(job_id: str) -> tuple[str, str] | None:
+    """Return the film and the queue of a job after which its first answer stands, whatever comes.
+
+    None for the answer itself and for a delivery.
+    """
+    found = ((again_of, COMPARISONS), (fetch_of, FETCHES), (pair_of, PAIRS))
+    return next(((uid, queue) for of, queue in found if (uid := of(job_id))), None)
+
+
+def film_in(job_id: str) -> str:
+    """Return which film any kind of job is about. Raises `NoSuchJob` when it is no job's id."""
+    beside = beside_of(job_id)
+    return film_of(job_id) or (beside[0] if beside else delivery_of(job_id)[0])
+
+
+def delivery_of(job_id: str) -> tuple[str, str]:
+    """Return the film and the destination of a delivery; the attempt may be left out.
+
+    Raises
+    ------
+    NoSuchJob
+        It is no job's id.
+    """
+    match = _DELIVERY.fullmatch(job_id)
+    if match is None:
+        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
+    return match["film"], match["destination"]
+
+
+def delivery_job(film_uid: str, destination: str, number: int) -> str:
+    """Return the id of one attempt to bring a film's answer to a destination."""
+    return f"delivery:{film_uid}:{destination}:{number}"
+
+
+def delivery_queue(destination: str) -> str:
+    """Return the queue of one destination: a bad one holds up nobody but itself."""
+    return f"deliveries:{destination}"
+
+
+class Jobs:
+    """Put jobs into the queue, look at them, and change their fate."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._client = DBOSClient(system_database_engine=engine, application_name=APPLICATION)
+
+    def answer_film(self, session: Session, film_uid: str) -> None:
+        """Ask for a film's answer, in the caller's transaction."""
+        options = _options("answer_film", FILMS, film_job(film_uid))
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def answer_again(
+        self, session: Session, film_uid: str, prior_uid: str, delay_s: float, revisions: str = ""
+    ) -> None:
+        """Ask for a film's answer with this prior, in the caller's transaction.
+
+        The id is the pair's: asked twice, it is done once. Meanwhile an even better prior may come;
+        then the first job that is due does it for all, and the others find nothing to do.
+        """
+        options = _options("answer_again", COMPARISONS, again_job(film_uid, prior_uid, revisions))
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def answer_anew(self, session: Session, film_uid: str, revisions: str) -> None:
+        """Ask for all of a corrected film's answer, gate and all, in the caller's transaction."""
+        options = _options("answer_film", COMPARISONS, again_job(film_uid, film_uid, revisions))
+        self._client.enqueue_in_transaction(session, options, film_uid)
+
+    def forget(self, film_uid: str) -> None:
+        """Cancel and delete all jobs of a film: one that is sent again is a new film."""
+        kinds = [f"{kind}:{film_uid}" for kind in ("film", "again", "fetch", "pair", "delivery")]
+        found = self._client.list_workflows(workflow_id_prefix=kinds, load_input=False)
+        own = [job.workflow_id for job in found if film_in(job.workflow_id) == film_uid]
+        self._client.cancel_workflows(own)
+        self._client.delete_workflows(own)
+
+    def compare_pair(self, film_uid: str, prior_uid: str) -> None:
+        """Ask for a comparison that a reader waits for; what was compared before, once more."""
+        job_id = pair_job(film_uid, prior_uid)
+        if self.status(job_id) is None:
+            self._client.enqueue(_options("compare_pair", PAIRS, job_id), film_uid, prior_uid)
+        else:
+            self.retry(job_id, PAIRS)
+
+    def fetch_priors(self, session: Session, film_uid: str, attempt: int, delay_s: float) -> None:
+        """Ask for another attempt at a film's priors, in the caller's transaction.
+
+        Asked for twice, it is done once: an attempt that was done again asks for the same next one.
+        """
+        options = _options("fetch_priors", FETCHES, fetch_job(film_uid, attempt))
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid, attempt)
+
+    def deliver(
+        self,
+        session: Session,
+        film_uid: str,
+        destination: str,
+        number: int,
+        delay_s: float = 0,
+    ) -> None:
+        """Ask for an attempt at a delivery after ``delay_s``, in the caller's transaction.
+
+        Each attempt is a job of its own: while one waits, it holds up no other.
+        """
+        job_id = delivery_job(film_uid, destination, number)
+        options = _options("deliver", delivery_queue(destination), job_id)
+        if delay_s:
+            options["delay_seconds"] = delay_s
+        self._client.enqueue_in_transaction(session, options, film_uid, destination, number)
+
+    def hasten(self, film_uid: str, destination: str, number: int) -> bool:
+        """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
+        job_id = delivery_job(film_uid, destination, number)
+        job = self.status(job_id)
+        if job is None or job.status in _DONE:
+            return False
+        self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
+        return True
+
+    def unfinished(self) -> list[WorkflowStatus]:
+        """Return the jobs that wait, run, or have stopped without success."""
+        return self._client.list_workflows(
+            status=[
+                "ENQUEUED",
+                "PENDING",
+                "DELAYED",
+                "ERROR",
+                "CANCELLED",
+                "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
+            ],
+            load_input=False,
+        )
+
+    def stopped(self, limit: int) -> list[WorkflowStatus]:
+        """Return the jobs that have stopped without success, the last asked for first."""
+        return self._client.list_workflows(
+            status=["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            sort_desc=True,
+            limit=limit,
+            load_input=False,
+        )
+
+    def running(self) -> list[WorkflowStatus]:
+        """Return the jobs that a worker has in hand."""
+        return self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+
+    def waiting(self, queue: str, limit: int) -> list[WorkflowStatus]:
+        """Return the jobs that wait in a queue, for a worker or for their time."""
+        return self._client.list_workflows(
+            status=["ENQUEUED", "DELAYED"],
+            queue_name=queue,
+            limit=limit,
+            load_input=False,
+            load_output=False,
+        )
+
+    def given_up(self) -> list[str]:
+        """Return the jobs at which workers died again and again."""
+        return [
+            job.workflow_id
+            for job in self._client.list_workflows(
+                status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", load_input=False, load_output=False
+            )
+        ]
+
+    def status(self, job_id: str) -> WorkflowStatus | None:
+        """Return a job by its id."""
+        found = self._client.list_workflows(workflow_ids=[job_id])
+        return found[0] if found else None
+
+    def cancel(self, job_id: str) -> None:
+        """Take a job out of the queue; a running one stops before its next step."""
+        self._client.cancel_workflow(job_id)
+
+    def retry(self, job_id: str, queue: str) -> None:
+        """Do a finished, failed or cancelled job again from its start; one that waits, at once."""
+        job = self.status(job_id)
+        if job is not None and job.status == "DELAYED":
+            self._client.resume_workflow(job_id, queue_name=queue)
+        if job is None or job.status in ACTIVE:
+            return
+        self._client.rewind_workflow(job_id, application_version=WORKFLOW_VERSION, queue_name=queue)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.destroy()
+
+
+def changed_at(job: WorkflowStatus) -> datetime:
+    """Return when a job's state changed last."""
+    return datetime.fromtimestamp((job.updated_at or job.created_at or 0) / 1000, UTC)
+
+
+def _options(workflow: str, queue: str, job_id: str) -> EnqueueOptions:
+    return EnqueueOptions(
+        workflow_name=f"{WORKFLOW_CLASS}.{workflow}",
+        class_name=WORKFLOW_CLASS,
+        instance_name=WORKFLOW_INSTANCE,
+        queue_name=queue,
+        workflow_id=job_id,
+        app_version=WORKFLOW_VERSION,
+    )

@@ -1,0 +1,117 @@
+"""The life of one film, as durable steps.
+
+DBOS records each step that has finished. A worker may be killed at any instant: when it comes back
+it goes on after the last recorded step, and a step done again makes the same rows and objects.
+"""
+
+import structlog
+from dbos import DBOS, DBOSConfiguredInstance
+
+from scp.outcomes.failures import SENTENCES, Cause, Step, failing, step_failure
+from scp.pipeline.answer import Answerer
+from scp.pipeline.delivery import Deliverer
+from scp.pipeline.prior_fetch import Fetcher
+from scp.pipeline.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE
+from scp.pipeline.reader_comparison import compare_pair
+
+log = structlog.get_logger(__name__)
+
+# a film on which the worker dies more often than this is left alone, and said to be
+_MOST_RECOVERIES = 5
+
+
+@DBOS.dbos_class(WORKFLOW_CLASS)
+class Worker(DBOSConfiguredInstance):
+    """Answers films, fetches what they are compared with, and delivers the answers."""
+
+    def __init__(self, answerer: Answerer, fetcher: Fetcher, deliverer: Deliverer) -> None:
+        super().__init__(config_name=WORKFLOW_INSTANCE)
+        self.answerer = answerer
+        self.fetcher = fetcher
+        self.deliverer = deliverer
+
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_film", max_recovery_attempts=_MOST_RECOVERIES)
+    def answer_film(self, film_uid: str) -> None:
+        """Read a film, fetch its priors, compare, answer. Every film gets a stated outcome."""
+        try:
+            if self.read(film_uid):
+                if DBOS.patch("fetch"):  # work of a release without this step goes on without it
+                    self.fetch(film_uid, 1)
+                self.write(film_uid)
+        except Exception as error:  # a workflow's outer edge: the film must not stay without a word
+            log.exception("failed", film=film_uid)
+            failure = step_failure(error)
+            self.state_failure(
+                film_uid,
+                failure.cause if failure else Cause.FAULT,
+                str(failure or SENTENCES[Cause.FAULT]),
+            )
+            raise
+
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_again", max_recovery_attempts=_MOST_RECOVERIES)
+    def answer_again(self, film_uid: str) -> None:
+        """Answer a film again with a better prior; if that fails, its first answer stands."""
+        try:
+            self.write_again(film_uid)
+        except Exception:  # a workflow's outer edge; the job is listed as failed
+            log.exception("not answered again", film=film_uid)
+            raise
+
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.compare_pair", max_recovery_attempts=_MOST_RECOVERIES)
+    def compare_pair(self, film_uid: str, prior_uid: str) -> None:
+        """Compare a film with an earlier one that a reader chose; its answer stands."""
+        self.compare(film_uid, prior_uid)
+
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.fetch_priors", max_recovery_attempts=_MOST_RECOVERIES)
+    def fetch_priors(self, film_uid: str, attempt: int) -> None:
+        """Ask the PACS again; what comes asks for the films' new answers itself."""
+        self.fetch(film_uid, attempt)
+
+    @DBOS.workflow(name=f"{WORKFLOW_CLASS}.deliver", max_recovery_attempts=_MOST_RECOVERIES)
+    def deliver(self, film_uid: str, destination: str, number: int | None = None) -> None:
+        """Attempt one delivery; a failed one asks for the next itself.
+
+        Without a ``number``, the first release asked for it.
+        """
+        self.attempt_delivery(film_uid, destination, number)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def read(self, film_uid: str) -> bool:
+        """Pass the gate and ask the network."""
+        with failing(Step.READ):
+            return self.answerer.read(film_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def fetch(self, film_uid: str, attempt: int) -> None:
+        """Bring the film's priors here from the PACS, or write down why not."""
+        with failing(Step.FETCH):
+            self.fetcher.fetch(film_uid, attempt)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def write(self, film_uid: str) -> None:
+        """Compare with the prior, write the objects, ask for their delivery."""
+        with failing(Step.WRITE):
+            self.answerer.write(film_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def write_again(self, film_uid: str) -> None:
+        """Write the answer once more, unless its prior is still the best."""
+        with failing(Step.WRITE):
+            self.answerer.write_again(film_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def compare(self, film_uid: str, prior_uid: str) -> None:
+        """Compare two films, and remember what is to be seen of it."""
+        with failing(Step.COMPARE):
+            compare_pair(self.answerer, film_uid, prior_uid)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def state_failure(self, film_uid: str, reason: str, sentence: str) -> None:
+        """Say that a film could not be answered although it might be, and why."""
+        self.answerer.state_failure(film_uid, Cause(reason), sentence)
+
+    @DBOS.step(retries_allowed=True, max_attempts=3)
+    def attempt_delivery(self, film_uid: str, destination: str, number: int | None) -> None:
+        """Send what a destination has not yet taken of this job's part."""
+        with failing(Step.DELIVER):
+            self.deliverer.attempt(film_uid, destination, number)

@@ -1,0 +1,299 @@
+"""The roles of the service, each a process: receive, work, dashboard."""
+
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from uuid import uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive
+from scp.config.dashboard import DashboardSettings
+from scp.config.load import Settings
+from scp.errors import ServiceError
+from scp.index.accounts import users
+from scp.index.associations import write_tally
+from scp.index.database import migrate, open_database
+from scp.index.heartbeats import BEAT_S, Role, beat, begin, leave
+from scp.index.similar_ids import mark_placeholders
+from scp.outcomes.associations import Tally
+from scp.pipeline.queue import Jobs
+
+log = structlog.get_logger(__name__)
+
+START_ID = "ROLE_START_ID"  # of the environment (not HILUM_: no setting): names a life
+DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
+_BEHIND = 10  # niceness of the dashboard: films are received before pages are made
+_LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
+
+
+def now() -> datetime:
+    """Return the time. The service's only clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every role stands on."""
+
+    settings: Settings
+    engine: sa.Engine
+    archive: Archive
+    jobs: Jobs
+
+
+@contextmanager
+def open_ground(settings: Settings) -> Iterator[Ground]:
+    """Open archive, database and queue, and bring the tables up to date."""
+    archive = Archive(settings.data_dir, settings.archive)
+    engine = open_database(settings.database_url)
+    migrate(engine)
+    with Session(engine) as session, session.begin():
+        mark_placeholders(session, settings.patients.placeholders)
+    jobs = Jobs(engine)
+    try:
+        yield Ground(settings, engine, archive, jobs)
+    finally:
+        jobs.close()
+        engine.dispose()
+
+
+def default_name(role: str, number: int = 1) -> str:
+    """Return a name that is the same after a restart and different on every host."""
+    return f"{role}-{socket.gethostname()}-{number}"
+
+
+@contextmanager
+def only_one(archive: Archive, name: str) -> Iterator[None]:
+    """Hold a role's name: two workers of one name would do each other's films over again."""
+    folder = archive.data_dir / "locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServiceError(
+                f"{name} is already running on {archive.data_dir}: stop it, or give this one"
+                " another --name"
+            ) from error
+        yield
+
+
+class Stop:
+    """Set by SIGTERM, SIGINT, or the death of the supervisor; the main thread waits for it."""
+
+    def __init__(self, supervisor: int | None = None) -> None:
+        self._event = Event()
+        self._supervisor = supervisor
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._event.set())
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait, and return whether it is time to stop."""
+        orphaned = self._supervisor is not None and os.getppid() != self._supervisor
+        return orphaned or self._event.wait(timeout_s)
+
+
+def beat_file(archive: Archive, name: str) -> Path:
+    """Return the file that a role touches at each heartbeat, for health checks."""
+    return archive.data_dir / "beats" / name
+
+
+def this_start() -> str:
+    """Return what tells this life of a role from others: the supervisor's word, or one of ours."""
+    return os.environ.get(START_ID) or uuid4().hex
+
+
+def begin_role(ground: Ground, name: str, role: str, start_id: str) -> None:
+    """Say that a role starts: what an earlier life of it said no longer counts."""
+    beat_file(ground.archive, name).unlink(missing_ok=True)
+    with Session(ground.engine) as session, session.begin():
+        begin(session, Role(name, role, os.getpid(), {}, start_id), now())
+
+
+def beat_until(
+    stop: Stop,
+    ground: Ground,
+    role: Role,
+    *,
+    every_beat: Callable[[], None] = lambda: None,
+    works: Callable[[], bool] = lambda: True,
+) -> None:
+    """Say every few seconds that a role is alive, until it is to stop; then take leave.
+
+    A database that is away for a while is waited for, not died of.
+
+    Parameters
+    ----------
+    works
+        Whether the thread that this speaks for still runs.
+
+    Raises
+    ------
+    ServiceError
+        It has ended by itself: this process is of no use, and must not say that it is.
+    """
+    file = beat_file(ground.archive, role.name)
+    while works():
+        try:
+            with Session(ground.engine) as session, session.begin():
+                if not beat(session, role, now()):
+                    log.error("another process beats under this name", name=role.name)
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+            every_beat()
+        except (SQLAlchemyError, OSError):
+            log.exception("no heartbeat")
+        if stop.wait(BEAT_S):
+            break
+    ended = not works()
+    file.unlink(missing_ok=True)
+    with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
+        leave(session, role.name, role.start_id)
+    if ended:
+        raise ServiceError(
+            f"{role.name}: the thread that does its work has ended; the log before this says why."
+            " Start it again ('hilum serve' does so by itself)"
+        )
+
+
+def wait_until(done: Callable[[], bool], timeout_s: float = DRAIN_S) -> bool:
+    """Wait for something that nobody announces; return whether it came."""
+    tick, deadline = Event(), monotonic() + timeout_s
+    while not done():
+        if monotonic() > deadline:
+            return False
+        tick.wait(0.05)
+    return True
+
+
+def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run a receiver on a listening socket."""
+    from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
+    from scp.pipeline.intake import Intake  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        host, port = listening.getsockname()[:2]
+        priors = settings.priors
+        intake = Intake(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            now,
+            priors.settle_s,
+            settings.worklist,
+            settings.patients,
+            settings.zone,
+        )
+        tally = Tally()
+        receiver = Receiver(
+            settings.receiver,
+            intake,
+            listening,
+            tell=tally.add,
+            secondary_captures=settings.gate.accept_secondary_capture,
+            moved_by=priors.ae_title if priors.retrieve == "move" else None,
+        )
+        start_id = this_start()
+        begin_role(ground, name, "receive", start_id)
+        thread = Thread(target=receiver.serve, name="receiver", daemon=True)
+        thread.start()
+        details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
+        log.info("receiving", **details)
+        role = Role(
+            name,
+            "receive",
+            os.getpid(),
+            details | {"associations": 0, "at_most": settings.receiver.max_associations},
+            start_id,
+        )
+
+        def every_beat() -> None:
+            role.details["associations"] = receiver.open_associations
+            _sweep(ground.archive)
+            write_tally(ground.engine, tally, now())
+
+        beat_until(stop, ground, role, every_beat=every_beat, works=thread.is_alive)
+        receiver.stop(wait_until)
+        log.info("stopped")
+
+
+def _sweep(archive: Archive) -> None:
+    """Delete what broken associations left behind: a temp folder must not fill up."""
+    gone = archive.discard_partial(_LEFTOVERS_S, now().timestamp())
+    if gone:
+        log.info("leftovers deleted", files=gone)
+
+
+def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run the dashboard on a listening socket."""
+    import uvicorn  # noqa: PLC0415
+
+    from scp.dashboard.app import make_app  # noqa: PLC0415
+    from scp.dashboard.context import Site  # noqa: PLC0415
+    from scp.dashboard.images.overlays import warm  # noqa: PLC0415
+    from scp.dashboard.pages.configuration import about  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        site = Site(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            settings.dashboard,
+            destinations=tuple(settings.destinations_by_name()),
+            clock=now,
+            about=about(settings),
+            worklist=settings.worklist,
+            zone=settings.zone,
+            operating=settings.results.operating,
+        )
+        _say_who_may_log_in(site.settings, ground.engine)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                make_app(site),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=int(DRAIN_S),
+            )
+        )
+        os.nice(_BEHIND)
+        Thread(target=warm, daemon=True).start()
+        start_id = this_start()
+        begin_role(ground, name, "dashboard", start_id)
+        # in a thread, uvicorn leaves the signals to us
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        host, port = listening.getsockname()[:2]
+        beat_until(
+            stop,
+            ground,
+            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}, start_id),
+            works=thread.is_alive,
+        )
+        site.stopping.set()
+        server.should_exit = True
+        thread.join(DRAIN_S + 1)
+        site.close()
+        log.info("stopped")
+
+
+def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
+    """Warn at the start of what keeps people out, or lets passwords be read."""
+    if not settings.asks_for_login:
+        return
+    with Session(engine) as session:
+        if users.how_many(session) == 0:
+            log.warning("no user yet", mend="hilum user add NAME --access operator")
+    if not settings.behind_https:
+        log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")

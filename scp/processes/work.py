@@ -1,0 +1,246 @@
+"""The role `work`: films from the queue, answers into the archive and to the destinations."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from threading import Thread
+
+import structlog
+from dbos import DBOS, DBOSConfig
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from inference.model.bundle import Bundle, BundleError, default_bundle, load_bundle
+from inference.model.engine import Engine, EngineError
+from inference.model.input_check import InputCheck
+from inference.model.lung_fields import LungFields
+from inference.model.operating_points import BadOperatingPoint
+from scp.config.load import Settings
+from scp.errors import CANNOT_START, ServiceError
+from scp.index import films
+from scp.index.heartbeats import Role
+from scp.index.outputs import remember_model
+from scp.index.schema.tables import FilmState
+from scp.index.worklist.rebuild import place_again
+from scp.monitoring import logs
+from scp.outcomes.failures import Cause
+from scp.pipeline.answer import Answerer
+from scp.pipeline.delivery import Deliverer
+from scp.pipeline.intake import Intake
+from scp.pipeline.prior_fetch import Fetcher
+from scp.pipeline.queue import (
+    APPLICATION,
+    COMPARISONS,
+    FETCHES,
+    FILMS,
+    PAIRS,
+    WORKFLOW_VERSION,
+    delivery_queue,
+    film_of,
+)
+from scp.pipeline.reader import Reader
+from scp.pipeline.workflow import Worker
+from scp.processes.runtime import DRAIN_S, Ground, Stop, beat_until, now, only_one, open_ground
+from scp.results.identity import Product
+
+log = structlog.get_logger(__name__)
+
+# seconds between looks into a queue: half of it is added to every answer's time
+_POLL_S = 0.1
+# objects to one destination go one film after the other: a PACS counts its associations
+_DELIVERIES_AT_ONCE = 2
+
+
+def this_product(settings: Settings) -> Product:
+    """Return what results say made them: not which host, for another one may do a step again."""
+    return Product(version=version("hilum"), serial=settings.receiver.ae_title)
+
+
+@contextmanager
+def open_reader(settings: Settings) -> Iterator[Reader]:
+    """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
+    with _open_engine(settings) as engine:
+        check, lungs = _beside_it(settings, engine.bundle)
+        product = this_product(settings)
+        yield Reader(engine, settings.gate, settings.results, product, check, lungs, settings.zone)
+
+
+def _beside_it(settings: Settings, bundle: Bundle) -> tuple[InputCheck | None, LungFields | None]:
+    """Load what a bundle has beside its network."""
+    try:
+        check = bundle.input_check() if settings.gate.check_appearance else None
+        return check, bundle.lung_fields()
+    except BundleError as error:
+        raise ServiceError(f"no film can be read: {error}") from error
+
+
+def _open_engine(settings: Settings) -> Engine:
+    folder = settings.inference.bundle
+    try:
+        return Engine(
+            load_bundle(Path(folder) if folder else default_bundle()),
+            device=settings.inference.device,
+            batch_size=settings.inference.batch_size,
+            thresholds=settings.results.thresholds,
+            prevalences=settings.results.prevalences,
+            maps=settings.results.maps,
+        )
+    except (BundleError, BadOperatingPoint, EngineError) as error:
+        raise ServiceError(
+            f"no film can be read: {error} (config.toml: [inference], [results])"
+        ) from error
+
+
+def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
+    """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
+    with (
+        open_ground(settings) as ground,
+        only_one(ground.archive, name),
+        open_reader(settings) as reader,
+    ):
+        answerer = make_answerer(ground, reader)
+        Worker(answerer, make_fetcher(ground), make_deliverer(ground))  # DBOS knows it from now on
+        _launch(ground, name)
+        engine = reader.engine
+        details = {
+            "model": engine.bundle.identity.name,
+            "version": engine.bundle.identity.version,
+            "sha256": engine.bundle.identity.sha256,
+            "device": str(engine.device),
+        }
+        log.info("working", name=name, input_check=reader.check is not None, **details)
+        Thread(target=obey_settings, args=(ground, stop), name="settings", daemon=True).start()
+        try:
+            beat_until(
+                stop,
+                ground,
+                Role(name, "work", os.getpid(), details, start_id),
+                every_beat=lambda: state_given_up(ground, answerer),
+                works=lambda: engine.works,
+            )
+        except ServiceError as error:  # the network's thread; the queue's would keep us from ending
+            log.critical(str(error))
+            os._exit(CANNOT_START)
+        DBOS.destroy(workflow_completion_timeout_sec=int(DRAIN_S))
+        log.info("stopped")
+    # what still runs is done again at the next start; a thread in a time-out would hold us up
+    os._exit(0)
+
+
+def make_answerer(ground: Ground, reader: Reader) -> Answerer:
+    """Put together what answers films."""
+    destinations = {d.name: d.kinds for d in ground.settings.destinations}
+    settle_s = ground.settings.priors.settle_s
+    bundle = reader.engine.bundle
+    with Session(ground.engine) as session, session.begin():
+        remember_model(session, bundle.identity, bundle.readings)
+    return Answerer(
+        ground.engine,
+        ground.archive,
+        ground.jobs,
+        reader,
+        destinations,
+        now,
+        settle_s,
+        ground.settings.worklist,
+    )
+
+
+def make_fetcher(ground: Ground) -> Fetcher:
+    """Put together what fetches priors."""
+    settings = ground.settings
+    settle_s = settings.priors.settle_s
+    order, patients = settings.worklist, settings.patients
+    return Fetcher(
+        Intake(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            now,
+            settle_s,
+            order,
+            patients,
+            settings.zone,
+        ),
+        settings.priors,
+        settings.receiver.ae_title,
+        secondary_captures=settings.gate.accept_secondary_capture,
+    )
+
+
+def make_deliverer(ground: Ground) -> Deliverer:
+    """Put together what delivers answers."""
+    settings = ground.settings
+    return Deliverer(
+        ground.engine,
+        ground.archive,
+        ground.jobs,
+        settings.destinations_by_name(),
+        settings.receiver.ae_title,
+        now,
+    )
+
+
+def _launch(ground: Ground, name: str) -> None:
+    """Start taking jobs; those that an earlier process of this name left are taken up first."""
+    config = DBOSConfig(
+        name=APPLICATION,
+        system_database_engine=ground.engine,
+        system_database_url=ground.engine.url.render_as_string(hide_password=False),
+        application_version=WORKFLOW_VERSION,
+        executor_id=name,
+        run_migrations=False,
+        console_log_level="ERROR",
+    )
+    DBOS(config=config)
+    logs.adopt_dbos_logs()
+    DBOS.launch()
+    settings = ground.settings
+    DBOS.register_queue(
+        FILMS,
+        worker_concurrency=settings.inference.films_at_once,
+        polling_interval_sec=_POLL_S,
+        on_conflict="always_update",
+    )
+    for queue in (COMPARISONS, FETCHES, PAIRS):
+        DBOS.register_queue(
+            queue,
+            worker_concurrency=1,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
+    for destination in settings.destinations:
+        DBOS.register_queue(
+            delivery_queue(destination.name),
+            worker_concurrency=_DELIVERIES_AT_ONCE,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
+
+
+def obey_settings(ground: Ground, stop: Stop) -> None:
+    """Make lists and due times of films by the settings of now, where others have made them."""
+    settings = ground.settings
+    try:
+        done = place_again(
+            ground.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
+        )
+    except SQLAlchemyError:  # the edge of the thread; the next start goes on
+        log.exception("lists not made anew; restart the worker")
+    else:
+        if done:
+            log.info("lists follow the settings", films=done)
+
+
+def state_given_up(ground: Ground, answerer: Answerer) -> None:
+    """State the outcome of films at which workers died again and again."""
+    for job in ground.jobs.given_up():
+        film_uid = film_of(job)
+        if film_uid is None:
+            continue
+        with Session(ground.engine) as session:
+            stated = films.film(session, film_uid).state is FilmState.FAILED
+        if not stated:
+            answerer.state_failure(film_uid, Cause.WORKER_DIED)

@@ -1,0 +1,91 @@
+"""Benchmarks of comparison and results run, in a short form; what it prints is not judged here."""
+
+import csv
+
+import pytest
+from film_lists import write_film_list
+
+from tests.benchmarks import (
+    alignment,
+    comparison,
+    opacities,
+    opacity_sizes,
+    results,
+    swap,
+    worklist,
+)
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two patients with two films each, said to be of 1024 px."""
+    listed = write_film_list(tmp_path / "films", patients=2)
+    listed.write_text(listed.read_text().replace(",64,", ",1024,"))
+    with (listed.parent / "pairs.csv").open("w", newline="") as file:
+        names = [("prior", "current"), ("0_0.png", "0_1.png"), ("1_0.png", "1_1.png")]
+        csv.writer(file).writerows(names)
+    return listed
+
+
+def test_the_alignment_is_measured_beside_other_methods(films, capsys):
+    alignment.main(["--films", str(films), "--count", "1"])
+    printed = capsys.readouterr().out
+    for method in alignment.METHODS:
+        assert method.split(" (")[0] in printed
+
+
+def test_painted_opacities_are_looked_for_by_each_method(films, capsys):
+    opacities.main(["--films", str(films), "--pairs", str(films.parent / "pairs.csv")])
+    printed = capsys.readouterr().out
+    assert "painted into 2 pairs" in printed
+    for method in opacities.METHODS:
+        assert method in printed
+
+
+def test_opacities_of_each_size_are_painted_in_and_out(films, capsys):
+    pairs = str(films.parent / "pairs.csv")
+    opacity_sizes.main(["--films", str(films), "--pairs", pairs, "--count", "1"])
+    printed = capsys.readouterr().out
+    assert "1 pairs without change" in printed
+    for said in (
+        "nothing painted",
+        "new",
+        "gone",
+        *(f"{size:.0%}" for size in opacity_sizes.SIZES),
+    ):
+        assert said in printed
+
+
+def test_both_orders_of_pairs_of_one_split_are_compared(films, capsys):
+    pairs = str(films.parent / "pairs.csv")
+    swap.main(["--films", str(films), "--pairs", pairs, "--split", "train", "--count", "1"])
+    printed = capsys.readouterr().out
+    assert "1 pairs of train patients" in printed
+    assert "1 of 1" in printed
+    assert "control" in printed
+
+
+def test_a_comparison_is_timed_stage_by_stage(films, capsys):
+    comparison.main(["--pairs", "1", "--data", str(films.parent)])
+    printed = capsys.readouterr().out
+    assert "1 comparisons: " in printed
+    for stage in ("align", "lung fields", "difference", "SSIM"):
+        assert f"  {stage}" in printed
+    assert "another patient" in printed
+
+
+def test_all_results_of_a_film_are_timed_and_weighed(capsys):
+    results.main(["--rows", "250", "--columns", "200", "--repeats", "1"])
+    printed = capsys.readouterr().out
+    assert "14 positive, 250 x 200, with a prior" in printed
+    for stage in ("summary capture", "finding captures", "report", "presentation state", "size"):
+        assert f"  {stage}" in printed
+
+
+def test_the_first_page_is_timed_for_each_search(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    worklist.main(["--films", "300", "--repeats", "1", "--only", "sqlite"])
+    printed = capsys.readouterr().out
+    assert "sqlite: 300 films" in printed
+    for search in worklist.searches():
+        assert f"  {search}" in printed

@@ -1,0 +1,38 @@
+"""What `hilum analyse` prints for people."""
+
+from films import make_film_ds
+from network import save
+
+from scp.commands.analyse import analyse_files
+from scp.config.load import load_settings
+
+
+def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
+    tiny_bundle, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[inference]\nbundle = "{tiny_bundle}"\n', encoding="utf-8")
+    films = [
+        save(make_film_ds(seed=1), tmp_path / "new.dcm"),
+        save(make_film_ds(seed=2, view="AP", study_date="20230102"), tmp_path / "old.dcm"),
+        save(make_film_ds(view="LL", study_date="20220102"), tmp_path / "side.dcm"),
+        tmp_path / "notes.txt",
+    ]
+    films[-1].write_text("no film")
+    films[1].write_bytes(films[1].read_bytes()[132:])  # without its preamble
+    code = analyse_files(load_settings(config), films, tmp_path / "out", as_json=False)
+    printed = capsys.readouterr().out
+    rows = {
+        name: next(line for line in printed.splitlines() if name in line)
+        for name in ("new.dcm", "old.dcm", "side.dcm", "notes.txt")
+    }
+    assert code == 1  # not all well
+    assert "answered, compared with the film of 2023-01-02 10:15" in rows["new.dcm"]
+    assert "film of 2023-01-02 10:15" in rows["new.dcm"]
+    assert printed.count("limited comparison: PA film against AP film") == 1
+    assert "None of this patient's other films can be compared with." in rows["old.dcm"]
+    assert "not analysed: The header says lateral" in rows["side.dcm"]
+    assert "refused: not a DICOM data set" in rows["notes.txt"]
+    assert "Not a medical device." in printed
+    assert "TEST-1" not in printed

@@ -1,0 +1,72 @@
+import shutil
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from inference.findings import LABELS
+from inference.model.bundle import CARD, CONFIG, WEIGHTS, load_bundle
+from training.bundle.export import NoRun, export_run
+from training.bundle.parts import BundleExists
+from training.classifier.train import source_of
+from training.loop import BEST
+
+
+def test_an_exported_run_is_a_bundle_that_reads_like_the_network(
+    labelled_films, finished_run, tmp_path
+):
+    bundle = export_run(finished_run, tmp_path / "bundle", version="1.2.3", device="cpu")
+    best = torch.load(finished_run / BEST, weights_only=True)["weights"]
+    for name, value in bundle.network().state_dict().items():
+        assert torch.allclose(value.float(), best[name].float(), rtol=1e-3, atol=1e-4)
+    assert load_bundle(tmp_path / "bundle").identity == bundle.identity
+    assert bundle.identity.version == "1.2.3"
+    card = (tmp_path / "bundle" / CARD).read_text()
+    assert "not a medical device" in card
+    assert "32 frontal films of 8 patients" in card
+    assert "| macro average |" in card
+    assert str(labelled_films) not in card
+    assert (tmp_path / "bundle" / WEIGHTS).stat().st_size < 25e6
+    with pytest.raises(BundleExists):
+        export_run(finished_run, tmp_path / "bundle")
+
+
+def test_an_export_states_verdicts_of_val_films_and_nihs_prevalences(finished_run, tmp_path):
+    bundle = export_run(finished_run, tmp_path / "bundle", device="cpu")
+    readings = bundle.metadata.hilum.readings
+    val = [one for one in source_of(finished_run).records() if one.split == "val"]
+    sharp = [one for one in val if one.source_px == 1024]
+    assert {reading.unseen.films for reading in readings.values()} == {len(sharp)}
+    assert {reading.maps for reading in readings.values()} == {None}  # no box was given
+    assert not any(reading.map_verified for reading in readings.values())
+    assert readings["Pneumonia"].prevalence == pytest.approx(0.0128, abs=1e-4)
+    own = export_run(finished_run, tmp_path / "films", device="cpu", prevalences="films")
+    counted = [one.labels[LABELS.index("Pneumonia")] for one in val]
+    fitted = own.metadata.hilum.readings["Pneumonia"]
+    assert fitted.prevalence == pytest.approx(sum(counted) / len(counted))
+    assert fitted.decision == pytest.approx(readings["Pneumonia"].decision)
+
+
+def test_how_the_network_pools_travels_with_it(finished_run, tmp_path):
+    best = torch.load(finished_run / BEST, weights_only=True)
+    best["settings"]["pooling"] = "probability"
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    torch.save(best, run / BEST)
+    bundle = export_run(run, tmp_path / "bundle", device="cpu")
+    assert bundle.network().pooling == "probability"
+    parser = ConfigParser()
+    parser.read_config(str(tmp_path / "bundle" / CONFIG))
+    assert parser.get_parsed_content("network_def").pooling == "probability"
+
+
+def test_a_run_that_does_not_say_how_it_pools_took_the_mean(finished_run, tmp_path):
+    best = torch.load(finished_run / BEST, weights_only=True)
+    del best["settings"]["pooling"]
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    torch.save(best, run / BEST)
+    assert export_run(run, tmp_path / "bundle", device="cpu").network().pooling == "mean"
+
+
+def test_a_folder_without_a_run_is_not_exported(tmp_path):
+    with pytest.raises(NoRun):
+        export_run(tmp_path, tmp_path / "bundle")

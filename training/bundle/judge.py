@@ -1,0 +1,150 @@
+"""Judge a network on films that did not teach it: which findings it tells apart, which maps point.
+
+The verdicts go into the bundle, and the service obeys them:
+`inference.model.calibration.Reading.assessed` and `map_verified`. No film that taught is asked, and
+no test film: those only measure.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inference.findings import LABELS
+from inference.model.bundle import METADATA, Bundle, load_bundle
+from inference.model.calibration import Discrimination, MapEvidence, Reading
+from inference.model.network import FindingNetwork
+from inference.model.preprocessing import Preprocessing
+from training.bundle.model_card import renew_card
+from training.bundle.parts import BundleExists, renumber
+from training.bundle.prevalences import Prevalences, at_prevalences
+from training.data.boxes import Box
+from training.data.film_list import BadFilmList, Record
+from training.evaluation.discrimination import discrimination, is_sharp
+from training.evaluation.maps import film_maps
+from training.evaluation.pointing import evidence, pointed
+from training.evaluation.text_table import Sheet
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What films that did not teach say of each finding, by label."""
+
+    maps: Mapping[str, MapEvidence]
+    unseen: Mapping[str, Discrimination]
+
+    def on(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """Return the readings with these verdicts in place of their own."""
+        return {
+            label: reading.model_copy(
+                update={"maps": self.maps.get(label), "unseen": self.unseen.get(label)}
+            )
+            for label, reading in readings.items()
+        }
+
+    def sheets(self) -> list[Sheet]:
+        """Return a table of findings and one of maps."""
+        told = [(label, *_told(self.unseen[label])) for label in LABELS if label in self.unseen]
+        maps = [(label, *_pointing(self.maps[label])) for label in LABELS if label in self.maps]
+        columns = ("finding", "films", "with it", "AUC within source (95 % interval)", "verdict")
+        controls = ("random box", "mean map", "another film's map")
+        return [
+            Sheet("Told apart, on films that did not teach", columns, tuple(told)),
+            Sheet(
+                "Maps that point, on boxes of films that did not teach",
+                ("finding", "boxes", "peak in the box", *controls, "verdict"),
+                tuple(maps),
+            ),
+        ]
+
+
+def _told(found: Discrimination) -> tuple[str, ...]:
+    auc = "-" if found.auc is None else f"{found.auc:.3f}"
+    if found.low is not None:
+        auc += f" ({found.low:.3f} to {found.high:.3f})"
+    verdict = "assessed" if found.assessed else "not assessed"
+    return str(found.films), str(found.positives), auc, verdict
+
+
+def _pointing(found: MapEvidence) -> tuple[str, ...]:
+    shares = (found.pointing, found.random_box, found.mean_map, found.other_film)
+    verdict = "verified" if found.verified else "not verified"
+    return str(found.boxes), *(f"{share:.2f}" for share in shares), verdict
+
+
+def unseen_films(
+    records: Sequence[Record], taught: Sequence[Record], *, test: bool = False
+) -> list[Record]:
+    """Return the sharp films that may judge: none of test, none of a patient who taught.
+
+    Parameters
+    ----------
+    taught
+        The list that the network learnt from; its train split taught.
+    test
+        Return the test films alone, to measure on.
+
+    Raises
+    ------
+    BadFilmList
+        None is left.
+    """
+    patients = {record.patient for record in taught if record.split == "train"}
+    left = [
+        record
+        for record in records
+        if (record.split == "test") is test and record.patient not in patients and is_sharp(record)
+    ]
+    if not left:
+        raise BadFilmList("no film that may judge: all are test films, small, or taught")
+    return left
+
+
+def judge(
+    network: FindingNetwork,
+    preprocessing: Preprocessing,
+    records: Sequence[Record],
+    boxes: Sequence[Box],
+    device: str = "cpu",
+) -> Verdicts:
+    """Read films that did not teach, and judge findings and maps by them."""
+    maps = film_maps(network, preprocessing, records, device=device)
+    grids = torch.from_numpy(np.stack([maps[record.name] for record in records]))
+    logits = network.pooled(grids).double().numpy()  # (films, 14)
+    patients = {record.name: record.patient for record in records}
+    return Verdicts(evidence(pointed(maps, boxes, patients)), discrimination(logits, records))
+
+
+def judged_bundle(
+    bundle: Bundle,
+    verdicts: Verdicts,
+    out: Path,
+    prevalences: Prevalences = "nih",
+    version: str | None = None,
+) -> Bundle:
+    """Copy a bundle to ``out`` with these verdicts, its probabilities for these prevalences.
+
+    Weights and operating points stay: the same films are flagged, but for findings that are not
+    assessed.
+
+    Raises
+    ------
+    BundleExists
+    """
+    if out.exists():
+        raise BundleExists(f"{out} exists; write into a new folder")
+    shutil.copytree(bundle.folder, out)
+    if version is not None:
+        renumber(out, version, "hilum judge")
+    readings = verdicts.on(at_prevalences(bundle.metadata.hilum.readings, prevalences))
+    metadata = json.loads((out / METADATA).read_text())
+    said = {label: reading.model_dump(mode="json") for label, reading in readings.items()}
+    metadata["hilum"]["readings"] = said
+    (out / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+    judged = load_bundle(out)
+    renew_card(out, judged.identity.version, judged.metadata.hilum)
+    return judged

@@ -1,0 +1,127 @@
+"""Put what a bundle may have beside its network into a bundle: an input check, lung fields.
+
+A part is a run's file that says how to use it, which becomes a key of ``metadata.hilum``, and its
+files of weights. One that is only numbers has no such files, and is put in the same way.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from inference.comparison.change_null import Null
+from inference.model.bundle import CHECK, LUNGS, METADATA, Bundle, load_bundle
+from inference.model.input_check import CheckSpec
+from inference.model.lung_fields import LungSpec
+from training.errors import TrainingError
+
+
+class BundleExists(TrainingError, FileExistsError):
+    """The folder of the new bundle is taken; a bundle is never overwritten."""
+
+
+class NoPart(TrainingError, FileNotFoundError):
+    """The folder holds no finished run of the command that makes the part."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a bundle may have.
+
+    Attributes
+    ----------
+    key
+        In ``metadata.hilum``.
+    kind
+        What stands there.
+    spec
+        The file of a run that becomes it.
+    command
+        Of hilum, that makes such a run.
+    weights
+        Files of a run, and where they go in a bundle.
+    """
+
+    key: str
+    kind: type[BaseModel]
+    spec: str
+    command: str
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+CHECK_SPEC, CHECK_WEIGHTS = "input_check.json", "input_check.safetensors"
+LUNG_SPEC, LUNG_WEIGHTS = "lung_fields.json", "lung_fields.safetensors"
+
+INPUT_CHECK = Part("input_check", CheckSpec, CHECK_SPEC, "train-check", {CHECK_WEIGHTS: CHECK})
+LUNG_FIELDS = Part("lung_fields", LungSpec, LUNG_SPEC, "train-lungs", {LUNG_WEIGHTS: LUNGS})
+NULL = Part("null", Null, "null.json", "measure-null")
+
+
+def add_part(bundle: Bundle, part: Part, run: Path) -> Bundle:
+    """Put a part out of a run into a bundle, in place; return it anew.
+
+    Its identity becomes another: a part is some of what a bundle answers.
+
+    Raises
+    ------
+    NoPart
+        ``run`` holds no finished one.
+    """
+    spec = read_spec(part, run)
+    metadata = json.loads((bundle.folder / METADATA).read_text())
+    metadata["hilum"][part.key] = spec.model_dump(mode="json")
+    for name, place in part.weights.items():
+        shutil.copyfile(run / name, bundle.folder / place)
+    (bundle.folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+    return load_bundle(bundle.folder)
+
+
+def with_part(
+    bundle: Bundle, part: Part, run: Path, out: Path, version: str | None = None
+) -> Bundle:
+    """Copy a bundle to ``out``, and put a part out of a run into the copy.
+
+    Parameters
+    ----------
+    version
+        Of the copy; that of the old one when None.
+
+    Raises
+    ------
+    NoPart, BundleExists
+    """
+    read_spec(part, run)
+    if out.exists():
+        raise BundleExists(f"{out} exists; write into a new folder")
+    shutil.copytree(bundle.folder, out)
+    if version is not None:
+        renumber(out, version, f"hilum {part.command}")
+    return add_part(load_bundle(out), part, run)
+
+
+def renumber(folder: Path, version: str, what: str) -> None:
+    """Give a bundle's folder another version, and say in its log what was done."""
+    metadata = json.loads((folder / METADATA).read_text())
+    log = metadata.setdefault("changelog", {})
+    before = log.get(version, metadata["version"])  # two parts may come under one number
+    metadata["version"], log[version] = version, f"{before} && {what}"
+    (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+
+
+def read_spec(part: Part, run: Path) -> BaseModel:
+    """Read how to use the part that a run made, and see that its weights are there.
+
+    Raises
+    ------
+    NoPart
+    """
+    for name in (part.spec, *part.weights):
+        if not (run / name).is_file():
+            raise NoPart(f"{run} holds no {name}; let `hilum {part.command}` finish")
+    try:
+        return part.kind.model_validate_json((run / part.spec).read_bytes())
+    except ValidationError as error:
+        raise NoPart(f"{run / part.spec}: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,163 @@
+"""`hilum measure-null`: how far a network's probabilities of an unchanged chest differ."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from scipy.stats import binom
+
+from inference.comparison.change_null import (
+    BAND,
+    SHARES,
+    Condition,
+    ConditionNull,
+    Null,
+    differences,
+    greatest,
+)
+from inference.findings import FINDINGS, LABELS, FloatArray, Prediction
+from inference.model.engine import Engine
+from training.bundle.parts import NULL
+from training.change.film_pairs import FilmPair, is_large
+from training.data.film_list import BadFilmList, Record
+from training.data.film_set import read_picture
+from training.data.reexposure import exposed_again
+from training.evaluation.statistics import Doubles
+
+SaidOfPair = tuple[Prediction, Prediction]  # of the prior film, of the current one
+
+EXPOSURES = 4  # of each film
+SPREAD_SHARE = 0.9  # of films without change; the unit in which findings are alike
+CERTAIN = 0.95  # confidence with which a bound holds for the share of pairs that it is said to
+SMALLEST = 1e-3  # log odds: a finding that never differs is measured by this
+
+
+def measure_null(
+    engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair], out: Path
+) -> Null:
+    """Measure the null distribution of a bundle, and write it to ``out``.
+
+    Val films are exposed again; pairs of train and val patients whose labels are the same before
+    and after are read as they are. Of both, the wider is taken: a change must be larger than what
+    positioning makes, and than what the same patient's films differ by on another day.
+
+    Raises
+    ------
+    BadFilmList
+        No val film is large enough.
+    """
+    held = [record for record in records if record.split == "val" and is_large(record)]
+    if not held:
+        raise BadFilmList("no film of split 'val' is large enough to be exposed again")
+    still = [pair for pair in pairs if pair.split != "test" and pair.still and pair.condition]
+    exposed = differences_of(said_of_exposures(engine, held, EXPOSURES))
+    between = differences_of(said_of_pairs(engine, still)).reshape(-1, len(LABELS))
+    spread = _spread(exposed, between)
+    null = Null(
+        shares=SHARES,
+        spread=dict(zip(LABELS, spread, strict=True)),
+        conditions={
+            condition: _under(condition, still, between, exposed, spread) for condition in Condition
+        },
+        exposures=len(exposed),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / NULL.spec).write_text(json.dumps(null.model_dump(mode="json"), indent=2) + "\n")
+    return null
+
+
+def _spread(*measured: Doubles) -> list[float]:
+    """Return the difference in log odds of each finding that 90 % of films stay within."""
+    some = [sizes for sizes in measured if len(sizes)]
+    each = [np.quantile(np.abs(sizes), SPREAD_SHARE, axis=0) for sizes in some]
+    return [round(float(one), 4) for one in np.maximum.reduce(each).clip(SMALLEST)]
+
+
+def _under(
+    condition: Condition,
+    still: Sequence[FilmPair],
+    between: Doubles,
+    exposed: Doubles,
+    spread: Sequence[float],
+) -> ConditionNull:
+    """Bound what pairs without change differ by under a condition."""
+    chosen = [place for place, pair in enumerate(still) if pair.condition is condition]
+    bounds = bounded(greatest(between[chosen], spread))
+    again = np.quantile(greatest(exposed, spread), SHARES[: len(bounds)])
+    return ConditionNull(
+        pairs=len(chosen),
+        patients=len({still[place].current.patient for place in chosen}),
+        differences=tuple(
+            round(max(bound, float(other)), 4) for bound, other in zip(bounds, again, strict=True)
+        ),
+    )
+
+
+def bounded(sizes: FloatArray) -> list[float]:
+    """Return upper bounds of the sizes, (n,), that each share of `SHARES` stays within.
+
+    Each holds with 95 % confidence: the k-th smallest size bounds a share when fewer than k of n
+    draws below that share are all but certain. The shares for which n is too small are left out.
+
+    References
+    ----------
+    Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical
+    Statistics 12(1), 1941.
+    """
+    ascending = np.sort(sizes)
+    places = [int(binom.ppf(CERTAIN, len(ascending), share)) for share in SHARES]
+    return [float(ascending[place]) for place in places if place < len(ascending)]
+
+
+def said_of_exposures(
+    engine: Engine, records: Sequence[Record], exposures: int
+) -> list[SaidOfPair]:
+    """Read each film as it is, and exposed again; the original stands as the prior.
+
+    The film's place and the number of the exposure are the seed.
+    """
+    said: list[SaidOfPair] = []
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        for place, record in enumerate(records):
+            film = read_picture(record.path)
+            versions = [film, *(exposed_again(film, place * 1000 + k) for k in range(exposures))]
+            original, *others = threads.map(engine.read, versions)
+            said += [(original, other) for other in others]
+    return said
+
+
+def said_of_pairs(engine: Engine, pairs: Sequence[FilmPair]) -> list[SaidOfPair]:
+    """Read both films of each pair, each film once; prior first."""
+    paths = sorted({record.path for pair in pairs for record in (pair.prior, pair.current)})
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        said = threads.map(lambda path: engine.read(read_picture(path)), paths)
+        known = dict(zip(paths, said, strict=True))
+    return [(known[pair.prior.path], known[pair.current.path]) for pair in pairs]
+
+
+def differences_of(said: Sequence[SaidOfPair]) -> Doubles:
+    """Return current minus prior in log odds, (pairs, 14)."""
+    if not said:
+        return np.zeros((0, len(LABELS)))
+    return np.stack([differences(now.probabilities, then.probabilities) for then, now in said])
+
+
+def table(null: Null) -> Table:
+    """Return a table for a terminal: what is needed to name a change."""
+    conditions = list(null.conditions)
+    made = Table(
+        "finding",
+        "spread",
+        *(f"{one}: {null.conditions[one].pairs} pairs" for one in conditions),
+        title="difference in log odds beyond which a change is named: at most "
+        f"{1 - BAND:.0%} of pairs without change get any change named, with {CERTAIN:.0%} "
+        f"confidence; {null.exposures} films exposed again; -: too few pairs, none is named",
+    )
+    for finding in FINDINGS:
+        critical = (null.critical(finding.label, one) for one in conditions)
+        cells = ("-" if one == float("inf") else f"{one:.2f}" for one in critical)
+        made.add_row(finding.name, f"{null.spread[finding.label]:.2f}", *cells)
+    return made

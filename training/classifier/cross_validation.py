@@ -1,0 +1,163 @@
+"""Choices by cross-validation: each film judges a network that never saw its patient.
+
+One val split of a few hundred films says little, and a val split whose sources go with the labels
+rewards a network that knows the source. So the films of train and val are dealt into parts by
+patient, or by source; for each part a network learns from the others, and reads it. The score is
+the mean over the findings of the AUC within source (`training.evaluation.discrimination`), on sharp
+films.
+
+The weights of the last epoch judge, not those of the best one: the best was chosen by the very
+films that are to judge. Test films are in no part.
+
+References
+----------
+Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B 36, 1974.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inference.model.calibration import Discrimination
+from inference.model.network import FindingNetwork
+from inference.model.preprocessing import Preprocessing
+from training.classifier.train import FILMS, hash_of, learn, logits_of
+from training.data.film_list import BadFilmList, Record
+from training.data.film_set import load_films
+from training.evaluation.discrimination import discrimination, is_sharp, macro
+from training.evaluation.statistics import Doubles
+from training.evaluation.text_table import Sheet
+from training.loop import CHECKPOINT
+from training.settings import TrainSettings
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the films: those that judge are in split val, all others teach."""
+
+    name: str
+    records: tuple[Record, ...]
+
+    @property
+    def held(self) -> list[Record]:
+        """The films that judge."""
+        return [record for record in self.records if record.split == "val"]
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What networks said of films that did not teach them: ``logits`` (films, 14)."""
+
+    records: tuple[Record, ...]
+    logits: Doubles
+
+
+def fold_of(patient: str, folds: int = FOLDS) -> int:
+    """Return a patient's fold, counted from 0: drawn by a hash, the same on every machine."""
+    return int(hashlib.sha256(patient.encode()).hexdigest(), 16) % folds
+
+
+def by_patient(records: Sequence[Record], folds: int = FOLDS) -> list[Part]:
+    """Deal the films of train and val into folds.
+
+    Raises
+    ------
+    BadFilmList
+        A fold has no film.
+    """
+    return [
+        _part(f"fold-{k}", records, [fold_of(record.patient, folds) == k for record in records])
+        for k in range(folds)
+    ]
+
+
+def by_source(records: Sequence[Record]) -> list[Part]:
+    """Leave each source out in turn; patients of its films do not teach either.
+
+    Raises
+    ------
+    BadFilmList
+        There is one source only.
+    """
+    names = sorted({record.source for record in records if record.split != "test"})
+    if len(names) < 2:
+        raise BadFilmList("all films are of one source: none can be left out")
+    return [
+        _part(f"source-{k}", records, [record.source == name for record in records])
+        for k, name in enumerate(names)
+    ]
+
+
+def _part(name: str, records: Sequence[Record], judges: Sequence[bool]) -> Part:
+    patients = {r.patient for r, one in zip(records, judges, strict=True) if one}
+    dealt = tuple(
+        replace(record, split="val" if one else "train")
+        for record, one in zip(records, judges, strict=True)
+        if record.split != "test" and (one or record.patient not in patients)
+    )
+    if not any(record.split == "val" for record in dealt):
+        raise BadFilmList(f"{name}: no film would judge; take fewer folds")
+    return Part(name, dealt)
+
+
+def cross_validate(parts: Sequence[Part], out: Path, settings: TrainSettings) -> OutOfFold:
+    """Train a network for each part, or go on with it, and let it read the part.
+
+    Raises
+    ------
+    BadFilmList, NoWeights, OtherRun
+    """
+    logits = []
+    for part in parts:
+        run = out / part.name
+        learn(part.records, run, settings, {FILMS: hash_of(part.records)})
+        network = network_of(run, settings)
+        held = load_films(part.records, "val", Preprocessing(settings.size_px))
+        logits.append(logits_of(network.to(settings.device), held, settings.device))
+    records = tuple(record for part in parts for record in part.held)
+    return OutOfFold(records, np.concatenate(logits))
+
+
+def network_of(run: Path, settings: TrainSettings) -> FindingNetwork:
+    """Return the averaged network of a run's last epoch."""
+    state = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
+    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
+    network.load_state_dict(state["average"])
+    return network
+
+
+def score(said: OutOfFold) -> float:
+    """Return the mean over the findings of the AUC within source, on sharp films."""
+    return macro(_judged(said))
+
+
+def sheet(said: Sequence[OutOfFold]) -> Sheet:
+    """Return a table of the findings, a column a seed, with mean and range in the last row."""
+    judged = [_judged(one) for one in said]
+    rows = [
+        (label, str(found.positives), *(_said(one[label].auc) for one in judged))
+        for label, found in judged[0].items()
+    ]
+    macros = [macro(one) for one in judged]
+    rows.append(("macro average", "", *(f"{one:.3f}" for one in macros)))
+    title = (
+        f"AUC within source, {len(said[0].records)} films out of fold: mean "
+        f"{np.mean(macros):.3f}, {min(macros):.3f} to {max(macros):.3f} over {len(said)} seeds"
+    )
+    columns = ("finding", "films with it", *(f"seed {k}" for k in range(len(said))))
+    return Sheet(title, columns, tuple(rows))
+
+
+def _judged(said: OutOfFold) -> dict[str, Discrimination]:
+    sharp = [k for k, record in enumerate(said.records) if is_sharp(record)]
+    return discrimination(said.logits[sharp], [said.records[k] for k in sharp])
+
+
+def _said(auc: float | None) -> str:
+    return "-" if auc is None else f"{auc:.3f}"

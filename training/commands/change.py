@@ -1,0 +1,89 @@
+"""`hilum measure-null`, `measure-change`: what no change looks like, and what change is told."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from training.commands.options import (
+    AsJson,
+    BundleFolder,
+    Device,
+    Films,
+    Nih,
+    Out,
+    Pairs,
+    errors_as_text,
+)
+from training.evaluation.text_table import say
+
+app = typer.Typer()
+
+Exposures = Annotated[
+    int,
+    typer.Option(min=0, help="how often each test film is exposed again; 0: pairs alone, sooner"),
+]
+
+
+@app.command("measure-null")
+def measure_null(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    pairs: Pairs,
+    bundle: BundleFolder = None,
+    out: Out,
+    device: Device = "auto",
+) -> None:
+    """Measure how far a bundle's probabilities differ without change, for `hilum add-null`."""
+    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.engine import Engine
+    from training.change.film_pairs import read_pairs
+    from training.change.null import measure_null as measure
+    from training.change.null import table
+    from training.data.film_list import Source
+
+    with errors_as_text():
+        records = Source(films, nih).records()
+        listed = read_pairs(pairs, records)
+        with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
+            null = measure(engine, records, listed, out)
+    say(table(null))
+
+
+@app.command("measure-change")
+def measure_change(
+    *,
+    films: Films = None,
+    nih: Nih = None,
+    pairs: Pairs,
+    bundle: BundleFolder = None,
+    exposures: Exposures = 4,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Measure how often a change is named where there is none, and told where there is one."""
+    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.engine import Engine
+    from training.bundle.parts import NoPart
+    from training.change.evaluate import as_json as plain
+    from training.change.evaluate import measure_change as measure
+    from training.change.evaluate import tables
+    from training.change.film_pairs import read_pairs
+    from training.data.film_list import Source
+
+    with errors_as_text():
+        records = Source(films, nih).records()
+        listed = read_pairs(pairs, records)
+        folder = bundle or default_bundle()
+        loaded = load_bundle(folder)
+        null = loaded.metadata.hilum.null
+        if null is None:
+            raise NoPart(f"{folder} has no null; put one in with `hilum add-null`")
+        with Engine(loaded, device=device) as engine:
+            measured = measure(engine, null, records, listed, exposures)
+    if as_json:
+        typer.echo(json.dumps(plain(measured), indent=2))
+    else:
+        for one in tables(measured):
+            say(one)

@@ -1,0 +1,60 @@
+"""What the commands of `training` share: their options, and how they say what is wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.errors import TrainingError
+from training.settings import SPLITS
+
+Films = Annotated[
+    Path | None, typer.Option(help="list of labelled films (films.csv); they lie beside it")
+]
+Nih = Annotated[
+    Path | None, typer.Option(help="folder with ChestX-ray14 in the layout in which NIH has it")
+]
+Out = Annotated[Path, typer.Option(help="folder of the run; an unfinished one goes on")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings", exists=True)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="one setting, as NAME=VALUE; may be repeated")
+]
+BundleFolder = Annotated[
+    Path | None, typer.Option(help="folder of a bundle; hilum's own when left out")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of tables")]
+Split = Annotated[str, typer.Option(help=f"one of {', '.join(SPLITS)}")]
+FilmsAtMost = Annotated[
+    int | None, typer.Option(min=1, help="the first so many of the split; all when left out")
+]
+Masks = Annotated[
+    Path, typer.Option(help="folder of films and of masks of their lungs: images/, masks/")
+]
+Pairs = Annotated[
+    list[Path],
+    typer.Option(
+        help="list of pairs of films of one patient: columns prior, current; may be repeated"
+    ),
+]
+Experts = Annotated[
+    Path | None,
+    typer.Option(help="radiologists' own labels, in place of the list's (expert_labels.csv)"),
+]
+CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
+LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+
+
+@contextmanager
+def errors_as_text() -> Iterator[None]:
+    """Say what is wrong in one line instead of a traceback."""
+    from inference.model.bundle import BundleError
+    from inference.model.engine import EngineError
+
+    try:
+        yield
+    except (BundleError, EngineError, TrainingError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,1 @@
+"""Labelled films: lists, pictures, augmentation."""

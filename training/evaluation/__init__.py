@@ -1,0 +1,1 @@
+"""How well findings are told apart and localised, with uncertainty."""

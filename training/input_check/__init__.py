@@ -1,0 +1,1 @@
+"""The input check: examples, training, evaluation."""

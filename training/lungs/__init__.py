@@ -1,0 +1,1 @@
+"""The lung segmenter: examples, training, evaluation."""
