@@ -21,24 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
 from pydicom import config
 from pydicom.uid import UID
 
+from scp.config.storage import ArchiveSettings
 from scp.errors import ArchiveFull, Unreadable
-
-
-class ArchiveSettings(BaseModel):
-    """How the disk is used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reserve_mb: int = Field(
-        1024,
-        ge=0,
-        description="megabytes kept free: below, films are refused with 0xA700 and the sender"
-        " keeps them. The reserve is what lets films already taken in be answered",
-    )
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,13 @@ def receive(
     """Run a receiver alone: films over DICOM into archive and queue."""
     with _errors_to_exit_code():
         settings = _load(config, "receive")
-        from scp.processes import runtime
+        from scp.processes import receive, runtime
         from scp.processes.sockets import listening_socket
 
         where = settings.receiver
         listening = listening_socket(where.host, where.port, "receiver", descriptor)
         stop = runtime.Stop(supervisor)
-        runtime.receive(settings, listening, name or runtime.default_name("receive"), stop)
+        receive.receive(settings, listening, name or runtime.default_name("receive"), stop)
 
 
 @app.command(rich_help_panel="Run")
@@ -84,9 +84,9 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
         name, start_id = name or runtime.default_name("work"), runtime.this_start()
         with runtime.open_ground(settings) as ground:
             runtime.begin_role(ground, name, "work", start_id)
-        from scp.processes import work as worker
+        from scp.processes.work import work as run
 
-        worker.work(settings, name, stop, start_id)
+        run(settings, name, stop, start_id)
 
 
 @app.command(rich_help_panel="Run")
@@ -99,13 +99,13 @@ def dashboard(
     """Run the dashboard alone: web page, health, metrics."""
     with _errors_to_exit_code():
         settings = _load(config, "dashboard")
-        from scp.processes import runtime
+        from scp.processes import runtime, web
         from scp.processes.sockets import listening_socket
 
         where = settings.dashboard
         listening = listening_socket(where.host, where.port, "dashboard", descriptor)
         stop = runtime.Stop(supervisor)
-        runtime.dashboard(settings, listening, name or runtime.default_name("dashboard"), stop)
+        web.dashboard(settings, listening, name or runtime.default_name("dashboard"), stop)
 
 
 @app.command(rich_help_panel="Use")
@@ -116,10 +116,10 @@ def send(
     json: Json = False,
 ) -> None:
     """Send DICOM files to any storage SCP, and say what it answered for each."""
-    from scp.commands import send as commands
+    from scp.commands.send import send_files
 
     with _errors_to_exit_code():
-        raise typer.Exit(commands.send_files(paths, to, calling, as_json=json))
+        raise typer.Exit(send_files(paths, to, calling, as_json=json))
 
 
 @app.command(rich_help_panel="Use")

@@ -18,18 +18,19 @@ from sqlalchemy.orm import Session
 from inference.image.acquisition import interval
 from inference.statements import NOT_VERIFIED
 from scp.archive import Archive
+from scp.commands.console import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
 from scp.commands.part10 import copy_as_part10
-from scp.commands.send import NOT_A_DEVICE, files_in, numbered, outcome_of, progress
 from scp.config.load import Settings
 from scp.dashboard.formatting import taken
 from scp.dashboard.images.png import is_picture, png_of
+from scp.dimse.request import Request
 from scp.errors import HilumError, Refused, ServiceError
 from scp.index.acquisition import acquired
 from scp.index.schema.tables import FilmState, Instance
 from scp.index.values import FilmRow, ResultFile
 from scp.index.worklist.film_rows import film_row, result_file
 from scp.pipeline.answer import Answerer
-from scp.pipeline.intake import Intake, Request, read_header
+from scp.pipeline.intake import Intake, read_header
 from scp.processes.runtime import Ground, now, open_ground
 from scp.processes.work import make_answerer, open_reader
 

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings, load_settings
-from scp.dimse.destination import DestinationSettings
 from scp.dimse.retrieve import see_services
 from scp.dimse.sender import Unreachable, echo, refused
 from scp.errors import HilumError, ServiceError

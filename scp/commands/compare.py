@@ -21,9 +21,9 @@ from inference.image.film import PICTURES
 from inference.image.gate import Refusal
 from inference.settings import DrawingSettings
 from inference.statements import NOT_VERIFIED, percent
+from scp.commands.console import NOT_A_DEVICE, progress
 from scp.commands.opened_pair import CannotCompare, captions_of, limits_between
 from scp.commands.part10 import copy_as_part10
-from scp.commands.send import NOT_A_DEVICE, progress
 from scp.config.load import Settings
 from scp.errors import ConfigError, Refused
 from scp.pipeline.intake import read_header

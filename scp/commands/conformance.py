@@ -15,10 +15,11 @@ from pynetdicom.sop_class import Verification
 
 from inference.findings import FINDINGS, PRIVATE_SCHEME
 from scp import errors
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
+from scp.config.network import Peer
 from scp.config.results import ResultSettings
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.peers import TRANSFER_SYNTAXES, Peer
+from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.query import FIND, KEYS
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.retrieve import GET, MOVE

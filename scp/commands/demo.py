@@ -26,9 +26,10 @@ from skimage.transform import SimilarityTransform, warp
 
 from inference.findings import NOT_ASSESSED, FloatArray
 from inference.statements import NOT_VERIFIED, percent, side_of_threshold
-from scp.commands.send import NOT_A_DEVICE, numbered, outcome_of, progress, send_files
+from scp.commands.console import NOT_A_DEVICE, numbered, outcome_of, progress
+from scp.commands.send import send_files
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
-from scp.dimse.destination import DestinationSettings
 from scp.dimse.sender import Unreachable, describe, send
 from scp.errors import HilumError, ServiceError
 from scp.index.schema.tables import FilmState

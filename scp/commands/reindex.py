@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from inference.image.acquisition import AcquisitionTime, acquisition_time
 from scp.archive import Archive
-from scp.commands.send import progress
+from scp.commands.console import progress
 from scp.config.load import Settings
 from scp.config.time_zone import SERVER_ZONE
 from scp.errors import Unreadable

@@ -1,11 +1,19 @@
 """How the web page is offered."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scp.dashboard.security.origins import is_loopback
-from scp.index.accounts.sessions import Limits
+from scp.config.network import is_loopback
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a session lasts: at most, and without an act of its person."""
+
+    whole: timedelta
+    idle: timedelta
 
 
 class DashboardSettings(BaseModel):

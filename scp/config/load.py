@@ -33,17 +33,16 @@ from pydantic_settings import (
 
 from inference.image.gate_settings import GateSettings
 from inference.settings import InferenceSettings
-from scp.archive import ArchiveSettings
 from scp.config.dashboard import DashboardSettings
+from scp.config.destinations import DestinationSettings
+from scp.config.network import ReceiverSettings
+from scp.config.patients import PatientsSettings
+from scp.config.priors import PriorsSettings
 from scp.config.results import ResultSettings
+from scp.config.storage import ArchiveSettings, DatabaseSettings
 from scp.config.time_zone import zone_of
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.priors import PriorsSettings
-from scp.dimse.receiver import ReceiverSettings
+from scp.config.worklist import WorklistSettings
 from scp.errors import ConfigError
-from scp.index.database import DatabaseSettings
-from scp.index.worklist.urgency import WorklistSettings
-from scp.matching.patient_ids import PatientsSettings
 
 _PREFIX = "HILUM_"
 _CONFIG_FILE = "HILUM_CONFIG"  # no key: which file it is (scp/commands/options.py)

@@ -16,7 +16,8 @@ from scp.dashboard.rendering import NO_FILM, NotHere
 from scp.index.counts import Counts, counts
 from scp.index.values import FilmRow
 from scp.index.worklist.film_rows import film_row
-from scp.monitoring import readiness as observe
+from scp.monitoring.metrics import metrics as current_metrics
+from scp.monitoring.readiness import readiness
 
 
 def router(site: Site) -> APIRouter:
@@ -31,15 +32,15 @@ def router(site: Site) -> APIRouter:
     @routes.get("/readyz", response_class=JSONResponse)
     def ready() -> JSONResponse:
         """Say whether films sent now will be taken and read: 200, or 503 with what is wrong."""
-        readiness = observe.readiness(site.engine, site.archive, site.clock())
-        checks = [asdict(check) for check in readiness.checks]
-        status = "ready" if readiness.ready else "not ready"
-        return JSONResponse({"status": status, "checks": checks}, 200 if readiness.ready else 503)
+        now = readiness(site.engine, site.archive, site.clock())
+        checks = [asdict(check) for check in now.checks]
+        status = "ready" if now.ready else "not ready"
+        return JSONResponse({"status": status, "checks": checks}, 200 if now.ready else 503)
 
     @routes.get("/metrics")
     def metrics() -> Response:
         """Return sums for Prometheus; no UID and no patient."""
-        text = observe.metrics(site.engine, site.archive, site.clock())
+        text = current_metrics(site.engine, site.archive, site.clock())
         return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @routes.get("/api/counts")

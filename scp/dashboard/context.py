@@ -14,13 +14,13 @@ from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.archive import Archive
 from scp.config.dashboard import DashboardSettings
 from scp.config.time_zone import SERVER_ZONE
+from scp.config.worklist import WorklistSettings
 from scp.dashboard import rendering
 from scp.dashboard.caches.changes import News
 from scp.dashboard.caches.counts import Watch
 from scp.dashboard.caches.images import Kept
 from scp.dashboard.guard import Person, Seen, looks_again, person_of
 from scp.dashboard.pages.configuration import About
-from scp.index.worklist.urgency import WorklistSettings
 from scp.monitoring import readiness
 from scp.monitoring.audit import Audit
 from scp.pipeline.queue import Jobs

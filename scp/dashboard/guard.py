@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scp.dashboard.security.origins import SAFE_METHODS, is_loopback, other_site, without_port
+from scp.config.network import is_loopback
+from scp.dashboard.security.origins import SAFE_METHODS, other_site, without_port
 from scp.index.accounts import sessions
 from scp.index.accounts.tables import Access
 from scp.monitoring.audit import AuditFailed

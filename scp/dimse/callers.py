@@ -10,7 +10,8 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from scp.dimse.peers import Peer, is_known, is_known_address
+from scp.config.network import Peer
+from scp.dimse.peers import is_known, is_known_address
 from scp.dimse.strangers import Strangers
 from scp.dimse.upper_layer import End, layer_of
 from scp.outcomes.associations import FailedAssociation, Reason

@@ -1,24 +1,12 @@
 """Whom we ask, and by when they must have answered everything."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 
+from scp.config.priors import Remote
 from scp.errors import DeadlinePassed
 
 GRACE_S = 0.5  # seconds that a peer has to end in good order
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Whom to ask."""
-
-    ae_title: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
 
 
 class Deadline:

@@ -3,9 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Sequence
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydicom.uid import (
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
@@ -23,6 +21,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from scp.config.network import Peer
 
 # PS3.5 Annex A; all that the decoders of inference.image.film read
 TRANSFER_SYNTAXES = [
@@ -42,24 +42,6 @@ TRANSFER_SYNTAXES = [
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
 ]
-
-
-# ASCII without control characters and backslash; spaces around it do not count (PS3.5 6.2)
-AETitle = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
-]
-
-
-class Peer(BaseModel):
-    """A system that may send."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ae_title: AETitle = Field(description="its AE title, as it calls itself")
-    host: str = Field(
-        description="its address or host name; a connection from elsewhere is refused"
-    )
 
 
 def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:

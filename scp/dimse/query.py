@@ -21,8 +21,9 @@ from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 from inference.image.acquisition import AcquisitionTime, acquisition_time, is_earlier
 from inference.image.gate import FILM_MODALITIES, PRODUCT_MANUFACTURER
 from inference.image.header import text, texts
+from scp.config.priors import PriorsSettings
 from scp.dimse.deadline import Deadline
-from scp.dimse.priors import Current, Dropped, Found, Image, Prior, PriorsSettings
+from scp.dimse.priors import Current, Dropped, Found, Image, Prior
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.requestor import Requested, associated, said
 from scp.errors import SUCCESS, QueryFailed

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
@@ -25,82 +24,62 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from scp.config.network import ReceiverSettings
 from scp.dimse.callers import Callers
-from scp.dimse.peers import TRANSFER_SYNTAXES, AETitle, Peer
+from scp.dimse.peers import TRANSFER_SYNTAXES
+from scp.dimse.request import Request, Take
 from scp.dimse.server import InheritedServer
 from scp.errors import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Refused
 from scp.outcomes.associations import FailedAssociation
-from scp.pipeline.intake import Intake, Request
 
 log = structlog.get_logger(__name__)
 
 _PDU_BYTES = 131072  # the largest that DCMTK uses; small ones cost a round of Python each
 
 
-class ReceiverSettings(BaseModel):
-    """How films come in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ae_title: AETitle = Field("HILUM", description="what the PACS calls us; checked")
-    host: str = Field(
-        "127.0.0.1",
-        description='address to listen on; "0.0.0.0" for all, once peers are named',
-    )
-    port: int = Field(
-        11112, ge=0, le=65535, description="the registered DICOM port; 0 takes a free one"
-    )
-    processes: int = Field(
-        1, ge=1, le=16, description="receiver processes on the one port; one takes some 20 films/s"
-    )
-    max_associations: int = Field(
-        50, ge=1, description="open associations per process; more are told to come back"
-    )
-    timeout_s: float = Field(
-        60, gt=0, description="seconds of silence after which an association is given up"
-    )
-    peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; connections queue from now on. Raises OSError.
-
-    "::" listens on all addresses of both families.
-    """
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    both = host == "::" and socket.has_dualstack_ipv6()
-    listening = socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
-    # its connections inherit it; asyncio sets it only on sockets of its own, and a page that is
-    # written in two parts would wait 40 ms for the browser's delayed acknowledgement
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
 class Receiver:
     """Answers C-ECHO and C-STORE on a listening socket until it is stopped.
 
-    ``moved_by`` is the PACS that sends here what hilum asks of it by C-MOVE; None when it is not
-    asked. ``tell`` is called for each association that came to nothing.
+    What becomes of an object is not known here: it is given to ``take``.
+
+    Parameters
+    ----------
+    settings
+        AE title, limits and peers.
+    take
+        Takes in what others send.
+    listening
+        A listening socket; other receivers may listen on it too.
+    incoming
+        Folder for files that are not whole yet.
+    secondary_captures
+        Whether Secondary Captures are accepted.
+    take_prior
+        Takes in what the PACS sends because hilum asked for it by C-MOVE; by default ``take``.
+    moved_by
+        AE title of the PACS that is asked by C-MOVE; None where none is.
+    tell
+        Called for each association that came to nothing.
     """
 
     def __init__(
         self,
         settings: ReceiverSettings,
-        intake: Intake,
+        take: Take,
         listening: socket.socket,
+        incoming: Path,
         *,
         secondary_captures: bool,
+        take_prior: Take | None = None,
         moved_by: str | None = None,
         tell: Callable[[FailedAssociation], None] = lambda _: None,
     ) -> None:
         self.settings = settings
-        self.intake = intake
+        self.take, self.take_prior = take, take_prior or take
         self.secondary_captures = secondary_captures
         self.moved_by = moved_by
         _config.STORE_RECV_CHUNKED_DATASET = True
-        tempfile.tempdir = str(intake.archive.incoming)  # where pynetdicom puts those files
+        tempfile.tempdir = str(incoming)  # where pynetdicom puts those files
         self.ae = self._entity()
         self.callers = Callers(settings.peers, settings.ae_title, tell)
         self._server: ThreadedAssociationServer = self.ae.make_server(
@@ -160,7 +139,7 @@ class Receiver:
         # not event.dataset_path alone: its file is still open and may hold bytes back
         event.request._dataset_file.close()
         try:
-            take = self.intake.take_prior if self._is_asked_for(event) else self.intake.take
+            take = self.take_prior if self._is_asked_for(event) else self.take
             take(event.dataset_path, request)
         except Refused as refusal:
             return refusal.status

@@ -21,7 +21,8 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import code_to_category
 
-from scp.dimse.deadline import GRACE_S, Deadline, Remote, too_late
+from scp.config.priors import Remote
+from scp.dimse.deadline import GRACE_S, Deadline, too_late
 from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import AssociationRejected, DeadlinePassed, NothingAccepted, PeerUnreachable
 

@@ -19,11 +19,13 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.status import QR_GET_SERVICE_CLASS_STATUS, QR_MOVE_SERVICE_CLASS_STATUS
 
+from scp.config.priors import PriorsSettings
 from scp.dimse.deadline import Deadline
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.priors import Current, Found, Image, PriorsSettings
+from scp.dimse.priors import Current, Found, Image
 from scp.dimse.query import FIND, find_priors
 from scp.dimse.receiver import accepted_sop_classes
+from scp.dimse.request import Take
 from scp.dimse.requestor import (
     Requested,
     associated,
@@ -31,7 +33,7 @@ from scp.dimse.requestor import (
     nothing_accepted,
     said,
 )
-from scp.dimse.suboperations import SubOperations, Take
+from scp.dimse.suboperations import SubOperations
 from scp.errors import SUCCESS, PriorsUnavailable, RetrieveFailed
 
 log = structlog.get_logger(__name__)

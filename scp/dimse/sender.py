@@ -14,8 +14,8 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
+from scp.config.destinations import DestinationSettings
 from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
-from scp.dimse.destination import DestinationSettings
 from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import SUCCESS, HilumError
 from scp.outcomes.delivery import Cause, Outcome

@@ -1,6 +1,6 @@
 """The storage SCP within C-GET: what the PACS stores on the association that we asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,6 +9,7 @@ from pynetdicom import evt
 
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Image
+from scp.dimse.request import Request, Take
 from scp.errors import (
     CANNOT_UNDERSTAND,
     NOT_AUTHORIZED,
@@ -16,12 +17,8 @@ from scp.errors import (
     SUCCESS,
     Refused,
 )
-from scp.pipeline.intake import Request
 
 log = structlog.get_logger(__name__)
-
-# takes a received Part 10 file in, or raises Refused: `Intake.take`
-Take = Callable[[Path, Request], object]
 
 
 class SubOperations:

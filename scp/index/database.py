@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from dbos import DBOS
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import event
 
 from scp.errors import ConfigError
@@ -23,23 +22,6 @@ _KNOWN = (
     "hilum knows sqlite:///FILE and postgresql+psycopg://user:password@host/name, where / @ : in"
     " a password are written %2F %40 %3A"
 )
-
-
-class DatabaseSettings(BaseModel):
-    """Where the index and the queue live, together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str = Field(
-        "",
-        description="empty: SQLite in data_dir, right for one machine;"
-        " postgresql+psycopg://user:password@host/name when several share the work."
-        " postgresql:// is the same. Write / @ : in a password as %2F %40 %3A",
-    )
-
-    def resolved(self, data_dir: Path) -> str:
-        """Return the URL that is meant: SQLite in ``data_dir`` when none was given."""
-        return self.url or f"sqlite:///{data_dir / 'hilum.sqlite'}"
 
 
 def open_database(url: str) -> sa.Engine:

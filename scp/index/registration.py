@@ -17,11 +17,12 @@ from inference.image.acquisition import AcquisitionTime, acquisition_time
 from inference.image.header import MALFORMED, text
 from inference.image.view import view_of
 from scp.archive import Stored, valid_uid
+from scp.config.patients import PLACEHOLDERS
 from scp.errors import Unreadable
 from scp.index.acquisition import keep
 from scp.index.schema.tables import Base, FilmState, Instance, Patient, Quarantined, Series, Study
 from scp.index.worklist.entries import set_words
-from scp.matching.patient_ids import PLACEHOLDERS, is_placeholder
+from scp.matching.patient_ids import is_placeholder
 from scp.matching.person import NOBODY, Person
 
 # three component groups of 64 characters (PS3.5 6.2), and as much again for careless senders

@@ -5,28 +5,19 @@ UID, no patient.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.index.counts import Counts, counts
 from scp.index.heartbeats import FRESH, STARTING
-from scp.index.last_day import seconds_of
-from scp.index.prior_fetches import Outcome
-from scp.index.schema.tables import FilmState, Heartbeat, Instance
-from scp.monitoring.peer_metrics import association_metric, delivery_metrics
+from scp.index.schema.tables import Heartbeat
 
 FORGOTTEN = timedelta(days=1)  # a role silent for longer was taken away, and did not just break
-RECENT_FILMS = 1000  # enough for a 95th percentile, few enough to read at every scrape
 
 _RECEIVE, _WORK = "receive", "work"
 
@@ -108,34 +99,6 @@ def readiness(engine: sa.Engine, archive: Archive, now: datetime) -> Readiness:
     )
 
 
-def metrics(engine: sa.Engine, archive: Archive, now: datetime) -> bytes:
-    """Return all metrics as Prometheus reads them (text format 0.0.4).
-
-    Raises
-    ------
-    sqlalchemy.exc.SQLAlchemyError
-        The database does not answer.
-    """
-    with Session(engine) as session:
-        numbers = counts(session)
-        running = roles(session, now)
-        seconds = answer_seconds(session, now)
-    registry = CollectorRegistry()
-    registry.register(_Collected(tuple(_families(numbers, running, seconds, archive, now))))
-    return generate_latest(registry)
-
-
-def answer_seconds(session: Session, now: datetime) -> list[float]:
-    """Return how long the last day's films took from received to answered, the latest 1000."""
-    rows = session.execute(
-        select(Instance.received_at, Instance.finished_at)
-        .where(Instance.state == FilmState.ANSWERED, Instance.received_at > now - timedelta(days=1))
-        .order_by(Instance.received_at.desc())
-        .limit(RECENT_FILMS)
-    )
-    return [(end - start).total_seconds() for start, end in rows if end is not None]
-
-
 def _receiver(running: list[RoleState], now: datetime) -> Check:
     """Check that somebody takes films."""
     up = [role for role in running if role.role == _RECEIVE and role.up]
@@ -198,86 +161,3 @@ def _disk(archive: Archive) -> Check:
         )
         return Check("disk", False, text)
     return Check("disk", True, f"{free // 1_000_000} MB are free.")
-
-
-class _Collected(Collector):
-    """Metrics that were gathered already."""
-
-    def __init__(self, families: tuple[Metric, ...]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-def _families(
-    numbers: Counts,
-    running: list[RoleState],
-    seconds: list[float],
-    archive: Archive,
-    now: datetime,
-) -> Iterator[Metric]:
-    """Return every metric with its samples."""
-    films = GaugeMetricFamily("hilum_films", "Received films by state.", labels=["state"])
-    for state, number in numbers.films.items():
-        films.add_metric([state.value], number)
-    yield films
-    skipped = CounterMetricFamily(
-        "hilum_not_analysed", "Films that were not analysed, by reason.", labels=["reason"]
-    )
-    for reason, number in numbers.not_analysed.items():
-        skipped.add_metric([reason], number)
-    yield skipped
-    yield from delivery_metrics(numbers)
-    yield CounterMetricFamily(
-        "hilum_quarantined", "Objects refused and kept aside.", value=numbers.quarantined
-    )
-    yield association_metric(numbers)
-    yield from _fetches(numbers)
-    oldest = numbers.oldest_unfinished_at
-    yield GaugeMetricFamily(
-        "hilum_oldest_unfinished_film_seconds",
-        "Age of the oldest film without an outcome; 0 without any.",
-        value=(now - oldest).total_seconds() if oldest else 0.0,
-    )
-    yield _answer_times(seconds)
-    up = GaugeMetricFamily("hilum_role_up", "1: heard of just now.", labels=["role", "name"])
-    for role in running:
-        up.add_metric([role.role, role.name], float(role.up))
-    yield up
-    free = shutil.disk_usage(archive.data_dir).free
-    yield GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", value=free)
-
-
-def _fetches(numbers: Counts) -> Iterator[Metric]:
-    """Return how asking the PACS for priors goes, with a zero for each outcome that none had."""
-    family = GaugeMetricFamily(
-        "hilum_prior_fetches",
-        "Films by how asking the PACS for their priors went last.",
-        labels=["outcome"],
-    )
-    for outcome in Outcome:
-        family.add_metric([outcome.value], numbers.fetches.get(outcome.value, 0))
-    yield family
-    yield CounterMetricFamily(
-        "hilum_prior_fetches_failed",
-        "Attempts to fetch priors that failed.",
-        value=numbers.failed_fetches,
-    )
-
-
-def _answer_times(seconds: list[float]) -> Metric:
-    """Return quantiles of recent films; absent without any.
-
-    No _count and _sum: those must never fall, and recent films go out of sight.
-    """
-    family = Metric(
-        "hilum_answer_seconds",
-        f"From received to answered, the last day's films, at most {RECENT_FILMS}.",
-        "summary",
-    )
-    took = seconds_of(seconds)
-    if took is not None:
-        for quantile, value in (("0.5", took.p50), ("0.95", took.p95), ("1", took.longest)):
-            family.add_sample("hilum_answer_seconds", {"quantile": quantile}, value)
-    return family

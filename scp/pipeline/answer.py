@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 from inference.image.gate import Refusal
 from inference.image.header import MALFORMED
 from scp.archive import Archive, Stored
+from scp.config.worklist import WorklistSettings
 from scp.errors import ServiceError
 from scp.index import films, prior_choices
 from scp.index.corrections import is_stale, require_uncorrected
 from scp.index.schema.tables import Analysis, FilmState, Instance
 from scp.index.values import Applied
-from scp.index.worklist.urgency import WorklistSettings
 from scp.matching.prior import Choice, choose, given_up
 from scp.outcomes.failures import SENTENCES, Cause
 from scp.pipeline.further_answer import Basis, Editions, Making, save

@@ -10,7 +10,7 @@ from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.dimse.destination import DestinationSettings
+from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import Object, Unreachable, describe, send
 from scp.index import deliveries
 from scp.index.deliveries import Outgoing

@@ -20,12 +20,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive, Stored
+from scp.config.patients import PatientsSettings
 from scp.config.time_zone import SERVER_ZONE
+from scp.config.worklist import WorklistSettings
+from scp.dimse.request import Request
 from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index import films, prior_choices
 from scp.index.registration import Identity, Recorded, claim, identify, record, record_refusal
-from scp.index.worklist.urgency import UNKNOWN, WorklistSettings
-from scp.matching.patient_ids import PatientsSettings
+from scp.index.worklist.urgency import UNKNOWN
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reanswer import ask_again
 from scp.pipeline.resent import Corrections, Resent
@@ -33,15 +35,6 @@ from scp.pipeline.resent import Corrections, Resent
 log = structlog.get_logger(__name__)
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the sender said of the object (PS3.7 9.1.1.1)."""
-
-    calling_ae_title: str
-    sop_class_uid: str
-    sop_instance_uid: str
 
 
 class Intake:

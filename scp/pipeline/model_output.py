@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from inference.findings import NetworkOutput
 from inference.image.gate import Refusal
 from scp.archive import Archive
+from scp.config.worklist import WorklistSettings
 from scp.index import films, outputs
 from scp.index.acquisition import acquired
 from scp.index.schema.tables import Analysis, Instance
 from scp.index.worklist.entries import place
-from scp.index.worklist.urgency import WorklistSettings
 from scp.pipeline.prior_candidates import as_filed
 from scp.pipeline.reader import Filed, Opened, Read, Reader
 

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
+from scp.config.patients import PatientsSettings
 from scp.config.time_zone import SERVER_ZONE
 from scp.errors import HilumError, Unreadable
 from scp.index import prior_choices
@@ -17,7 +18,7 @@ from scp.index.forgetting import forget_films
 from scp.index.registration import own_row, person_of, usable_patient
 from scp.index.schema.tables import Instance, Patient, Series, Study
 from scp.index.worklist.entries import set_words
-from scp.matching.patient_ids import PatientsSettings, differences, id_key
+from scp.matching.patient_ids import differences, id_key
 from scp.matching.person import Person
 from scp.monitoring.audit import Audit
 from scp.pipeline.intake import read_header

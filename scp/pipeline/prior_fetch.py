@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from inference.image.acquisition import AcquisitionTime
-from scp.dimse.priors import Current, Patient, PriorsSettings
+from scp.config.priors import PriorsSettings
+from scp.dimse.priors import Current, Patient
 from scp.dimse.retrieve import fetch_priors
 from scp.errors import (
     AssociationRejected,

@@ -11,13 +11,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive, Stored
+from scp.config.patients import PatientsSettings
 from scp.errors import Conflict
 from scp.index import films, prior_choices
 from scp.index.corrections import is_kept, remember
 from scp.index.locking import lock
 from scp.index.registration import Identity, Recorded, describe
 from scp.index.schema.tables import Instance
-from scp.matching.patient_ids import PatientsSettings
 from scp.matching.same_film import Compared, compare_files
 from scp.monitoring.audit import Audit
 from scp.pipeline.queue import Jobs

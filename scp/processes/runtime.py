@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from time import monotonic
 from uuid import uuid4
 
@@ -19,23 +19,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.config.dashboard import DashboardSettings
 from scp.config.load import Settings
 from scp.errors import ServiceError
-from scp.index.accounts import users
-from scp.index.associations import write_tally
 from scp.index.database import migrate, open_database
 from scp.index.heartbeats import BEAT_S, Role, beat, begin, leave
 from scp.index.similar_ids import mark_placeholders
-from scp.outcomes.associations import Tally
 from scp.pipeline.queue import Jobs
 
 log = structlog.get_logger(__name__)
 
 START_ID = "ROLE_START_ID"  # of the environment (not HILUM_: no setting): names a life
 DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
-_BEHIND = 10  # niceness of the dashboard: films are received before pages are made
-_LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
 
 
 def now() -> datetime:
@@ -176,124 +170,3 @@ def wait_until(done: Callable[[], bool], timeout_s: float = DRAIN_S) -> bool:
             return False
         tick.wait(0.05)
     return True
-
-
-def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
-    """Run a receiver on a listening socket."""
-    from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
-    from scp.pipeline.intake import Intake  # noqa: PLC0415
-
-    with open_ground(settings) as ground:
-        host, port = listening.getsockname()[:2]
-        priors = settings.priors
-        intake = Intake(
-            ground.engine,
-            ground.archive,
-            ground.jobs,
-            now,
-            priors.settle_s,
-            settings.worklist,
-            settings.patients,
-            settings.zone,
-        )
-        tally = Tally()
-        receiver = Receiver(
-            settings.receiver,
-            intake,
-            listening,
-            tell=tally.add,
-            secondary_captures=settings.gate.accept_secondary_capture,
-            moved_by=priors.ae_title if priors.retrieve == "move" else None,
-        )
-        start_id = this_start()
-        begin_role(ground, name, "receive", start_id)
-        thread = Thread(target=receiver.serve, name="receiver", daemon=True)
-        thread.start()
-        details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
-        log.info("receiving", **details)
-        role = Role(
-            name,
-            "receive",
-            os.getpid(),
-            details | {"associations": 0, "at_most": settings.receiver.max_associations},
-            start_id,
-        )
-
-        def every_beat() -> None:
-            role.details["associations"] = receiver.open_associations
-            _sweep(ground.archive)
-            write_tally(ground.engine, tally, now())
-
-        beat_until(stop, ground, role, every_beat=every_beat, works=thread.is_alive)
-        receiver.stop(wait_until)
-        log.info("stopped")
-
-
-def _sweep(archive: Archive) -> None:
-    """Delete what broken associations left behind: a temp folder must not fill up."""
-    gone = archive.discard_partial(_LEFTOVERS_S, now().timestamp())
-    if gone:
-        log.info("leftovers deleted", files=gone)
-
-
-def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
-    """Run the dashboard on a listening socket."""
-    import uvicorn  # noqa: PLC0415
-
-    from scp.dashboard.app import make_app  # noqa: PLC0415
-    from scp.dashboard.context import Site  # noqa: PLC0415
-    from scp.dashboard.images.overlays import warm  # noqa: PLC0415
-    from scp.dashboard.pages.configuration import about  # noqa: PLC0415
-
-    with open_ground(settings) as ground:
-        site = Site(
-            ground.engine,
-            ground.archive,
-            ground.jobs,
-            settings.dashboard,
-            destinations=tuple(settings.destinations_by_name()),
-            clock=now,
-            about=about(settings),
-            worklist=settings.worklist,
-            zone=settings.zone,
-            operating=settings.results.operating,
-        )
-        _say_who_may_log_in(site.settings, ground.engine)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(site),
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=int(DRAIN_S),
-            )
-        )
-        os.nice(_BEHIND)
-        Thread(target=warm, daemon=True).start()
-        start_id = this_start()
-        begin_role(ground, name, "dashboard", start_id)
-        # in a thread, uvicorn leaves the signals to us
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        host, port = listening.getsockname()[:2]
-        beat_until(
-            stop,
-            ground,
-            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}, start_id),
-            works=thread.is_alive,
-        )
-        site.stopping.set()
-        server.should_exit = True
-        thread.join(DRAIN_S + 1)
-        site.close()
-        log.info("stopped")
-
-
-def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
-    """Warn at the start of what keeps people out, or lets passwords be read."""
-    if not settings.asks_for_login:
-        return
-    with Session(engine) as session:
-        if users.how_many(session) == 0:
-            log.warning("no user yet", mend="hilum user add NAME --access operator")
-    if not settings.behind_https:
-        log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")

@@ -7,8 +7,6 @@ from scp.errors import ServiceError
 
 def open_socket(host: str, port: int, key: str) -> socket.socket:
     """Return a listening socket. Raises `ServiceError` naming the configuration's key."""
-    from scp.dimse.receiver import open_listener  # noqa: PLC0415
-
     try:
         return open_listener(host, port)
     except OSError as error:
@@ -23,3 +21,19 @@ def listening_socket(host: str, port: int, key: str, descriptor: int | None) -> 
     if descriptor is not None:
         return socket.socket(fileno=descriptor)
     return open_socket(host, port, key)
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket; connections queue from now on. Raises OSError.
+
+    "::" listens on all addresses of both families.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    both = host == "::" and socket.has_dualstack_ipv6()
+    listening = socket.create_server(address, family=family, backlog=128, dualstack_ipv6=both)
+    # its connections inherit it; asyncio sets it only on sockets of its own, and a page that is
+    # written in two parts would wait 40 ms for the browser's delayed acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

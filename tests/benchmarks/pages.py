@@ -41,8 +41,8 @@ from orthanc import DICOMWEB, Orthanc
 from service import FEWEST_RESULTS, Service
 
 from inference.model.bundle import default_bundle
+from scp.config.destinations import DestinationSettings
 from scp.dashboard.guard import AGAIN, LOOK
-from scp.dimse.destination import DestinationSettings
 from scp.dimse.sender import describe, send
 from tests.benchmarks.service import new_film
 

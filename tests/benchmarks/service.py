@@ -25,9 +25,9 @@ from pydicom.uid import generate_uid
 from inference.image.film import read_film
 from inference.model.bundle import default_bundle, load_bundle
 from inference.model.engine import Engine
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.receiver import open_listener
+from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import describe, send
+from scp.processes.sockets import open_listener
 
 FIRST_GOAL_S, MEDIAN_GOAL_S, RESIDENT_GOAL_GB = 10, 2, 2.5
 

@@ -34,14 +34,15 @@ from databases import new_database, postgresql, postgresql_folder
 from inference.findings import LABELS
 from scp.archive import Archive
 from scp.config.dashboard import DashboardSettings
+from scp.config.worklist import WorklistSettings
 from scp.dashboard.app import make_app
 from scp.dashboard.context import Site
-from scp.dimse.receiver import open_listener
 from scp.index.database import migrate, open_database
 from scp.index.schema.tables import Base
-from scp.index.worklist.urgency import WorklistSettings, urgency
+from scp.index.worklist.urgency import urgency
 from scp.matching.folding import film_words
 from scp.pipeline.queue import Jobs
+from scp.processes.sockets import open_listener
 
 GOAL_MS = 100
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

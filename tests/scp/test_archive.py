@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
-from scp.archive import Archive, ArchiveSettings, sha256_of, valid_uid
+from scp.archive import Archive, sha256_of, valid_uid
+from scp.config.storage import ArchiveSettings
 from scp.errors import OUT_OF_RESOURCES, ArchiveFull, Unreadable
 
 STUDY, SOP = UID("1.2.3"), UID("1.2.3.4")

@@ -6,12 +6,13 @@ from pydicom import dcmread
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.priors import PriorsSettings
+from scp.config.priors import PriorsSettings
+from scp.dimse.request import Request
 from scp.index.schema.tables import Result
 from scp.index.worklist.film_rows import film_row
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import again_of, fetch_of
 from scp.processes import work as worker_role

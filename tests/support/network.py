@@ -25,14 +25,18 @@ from service import wait_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, ArchiveSettings
+from scp.archive import Archive
+from scp.config.network import ReceiverSettings
+from scp.config.storage import ArchiveSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.receiver import Receiver, ReceiverSettings, open_listener
+from scp.dimse.receiver import Receiver
+from scp.dimse.request import Request
 from scp.index.database import migrate, open_database
 from scp.index.schema.tables import Base, Delivery, Instance, Quarantined
 from scp.outcomes.associations import FailedAssociation
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.queue import Jobs
+from scp.processes.sockets import open_listener
 
 DEADLINE_S = 60.0  # the machine may be busy; nothing below waits for it to pass
 ECHO = [(Verification, [ExplicitVRLittleEndian])]
@@ -156,11 +160,14 @@ def receiving(
 ) -> Iterator[Receiver]:
     """Run a receiver on a port of its own."""
     before = tempfile.tempdir, _config.STORE_RECV_CHUNKED_DATASET  # a receiver sets both
+    intake = intake or ground.intake
     listening = listening or open_listener("127.0.0.1", 0)
     receiver = Receiver(
         ReceiverSettings(**settings),
-        intake or ground.intake,
+        intake.take,
         listening,
+        intake.archive.incoming,
+        take_prior=intake.take_prior,
         secondary_captures=secondary_captures,
         moved_by=moved_by,
         tell=tell,

@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom import Dataset, FileDataset, dcmread
 from service import free_port, wait_for
 
-from scp.dimse.destination import DestinationSettings
+from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import describe, send
 from scp.results.objects import to_bytes
 

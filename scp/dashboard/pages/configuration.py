@@ -5,10 +5,10 @@ from pathlib import Path
 
 import inference
 from inference.settings import RegionSettings
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
+from scp.config.priors import PriorsSettings
 from scp.dashboard.pages.model_card import Card, read_card
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.priors import PriorsSettings
 
 _SHIPPED = Path(inference.__file__).parent / "bundles" / "chest14"
 

@@ -18,7 +18,8 @@ from scp.dashboard.rendering import NotHere
 from scp.index import last_day
 from scp.index.associations import latest_failed
 from scp.index.last_day import Hour
-from scp.monitoring import readiness
+from scp.monitoring import metrics
+from scp.monitoring.readiness import readiness
 from scp.outcomes.associations import ADVICE
 
 # what a fault is most often asked about
@@ -75,11 +76,11 @@ def router(site: Site) -> APIRouter:
                 "system.html",
                 versions=versions,
                 model=_model(site.about.bundle),
-                checks=readiness.readiness(site.engine, site.archive, now).checks,
+                checks=readiness(site.engine, site.archive, now).checks,
                 bars=_bars(hours),
                 most=max(hour.received for hour in hours),
                 drawing={"bar": _BAR, "height": _HEIGHT},
-                seconds=last_day.seconds_of(readiness.answer_seconds(session, now)),
+                seconds=last_day.seconds_of(metrics.answer_seconds(session, now)),
                 ended=last_day.ended(session, now),
                 space=last_day.space(session),
                 failed=[(row, ADVICE[row.failed.reason]) for row in latest_failed(session, _FEW)],

@@ -1,23 +1,11 @@
 """Where a request comes from, told by its headers alone."""
 
-import ipaddress
 import re
 
 from starlette.datastructures import Headers
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # they change nothing
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether an address, or a name in a URL, is this machine and no other."""
-    host = host.strip("[]").lower()
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def without_port(host: str) -> str:

@@ -6,23 +6,15 @@ which no server can end; sessions that end need a row.
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from scp.config.dashboard import Limits
 from scp.index.accounts.tables import Access, DashboardSession, DashboardUser
 
 _SEEN_EVERY = timedelta(minutes=1)  # not a write for each picture on a page
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a session lasts: at most, and without an act of its person."""
-
-    whole: timedelta
-    idle: timedelta
 
 
 def begin(session: Session, name: str, password_hash: str, now: datetime) -> str | None:

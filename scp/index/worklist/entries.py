@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from inference.findings import LABELS, Change, reaches
 from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
+from scp.config.worklist import WorklistSettings
 from scp.index import prior_choices
 from scp.index.outputs import SiteView, site_view
 from scp.index.schema.tables import (
@@ -20,7 +21,7 @@ from scp.index.schema.tables import (
     Patient,
     SearchWord,
 )
-from scp.index.worklist.urgency import WorklistSettings, urgency
+from scp.index.worklist.urgency import urgency
 from scp.matching.folding import film_words
 from scp.matching.person import Person
 

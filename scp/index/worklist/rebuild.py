@@ -7,11 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from inference.model.operating_points import OperatingSettings
+from scp.config.worklist import WorklistSettings
 from scp.index import prior_choices
 from scp.index.locking import lock
 from scp.index.schema.tables import Analysis, Instance
 from scp.index.worklist.entries import mark_of, place
-from scp.index.worklist.urgency import WorklistSettings
 
 # films in one transaction: how long a receiver may have to wait
 _BATCH = 50

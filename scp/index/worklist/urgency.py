@@ -7,10 +7,6 @@ Findings that they do not rank stand where clinical sense puts them (docs/design
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from inference.findings import LABELS, Change
 
@@ -36,52 +32,6 @@ _CHANGED = {Change.UNCHANGED: 0.5, Change.DECREASED: 0.4, Change.RESOLVED: 0.0}
 UNKNOWN = 0.5
 # a finding at its threshold counts half of what a certain one does
 _AT_THRESHOLD = 0.5
-
-
-class WorklistSettings(BaseModel):
-    """In which order a reader is shown what to look at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    longest_wait_min: int = Field(
-        default=60,
-        ge=1,
-        le=1440,
-        description="minutes: in the order of urgency, no film stands behind one that came so much"
-        " later, whatever was found",
-    )
-    urgent_h: int = Field(
-        default=24,
-        ge=1,
-        le=720,
-        description="hours: the order of urgency has the films received within them; an older one"
-        " was read elsewhere",
-    )
-    weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default={},
-        description="how urgent findings are, from 0 to 1, in place of our own (docs/design.md),"
-        " as in { Mass = 0.9 }",
-    )
-
-    @field_validator("weights")
-    @classmethod
-    def _are_findings(cls, weights: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(weights) - set(LABELS)):
-            raise ValueError(f"{unknown[0]} is no finding; they are {', '.join(LABELS)}")
-        return weights
-
-    @property
-    def longest_wait(self) -> timedelta:
-        """How long the least urgent film may wait."""
-        return timedelta(minutes=self.longest_wait_min)
-
-    def due_at(self, received_at: datetime, urgency: float) -> datetime:
-        """Return when a film should have been seen: the more urgent, the sooner after it came.
-
-        It stays as it is, so that an index sorts by it; and nothing starves: a film that came
-        ``longest_wait`` later is due later, were it the most urgent of all.
-        """
-        return received_at + self.longest_wait * (1 - urgency)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Stored
 from scp.commands import queue
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
-from scp.dimse.destination import DestinationSettings
+from scp.dimse.request import Request
 from scp.index import deliveries, films
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.queue import (
     NoSuchJob,
     again_job,

@@ -14,11 +14,11 @@ from inference.comparison.layers import Layers
 from inference.findings import Change
 from inference.image.film import read_film, read_greys
 from inference.image.presentation import read_presentation
+from scp.config.worklist import WorklistSettings
 from scp.dashboard.caches.images import Kept
 from scp.dashboard.images.pixels import annotated, coarser, laid, laid_presentation, pack
 from scp.index.schema.tables import Analysis, Comparison, FilmState, Instance
 from scp.index.worklist.entries import place
-from scp.index.worklist.urgency import WorklistSettings
 from scp.pipeline.queue import pair_job
 
 DAY_S = 86400

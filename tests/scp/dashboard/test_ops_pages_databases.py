@@ -5,7 +5,8 @@ from dashboard import served
 from invented_films import NOW, Invented
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, ArchiveSettings
+from scp.archive import Archive
+from scp.config.storage import ArchiveSettings
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Cause, Outcome
 

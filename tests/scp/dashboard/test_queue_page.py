@@ -10,14 +10,15 @@ from films import make_film_ds
 from invented_films import NOW, REPORT
 from sqlalchemy.orm import Session
 
+from scp.config.destinations import DestinationSettings
 from scp.dashboard import guard
 from scp.dashboard.pages.configuration import About
-from scp.dimse.destination import DestinationSettings
+from scp.dimse.request import Request
 from scp.index import deliveries, films, prior_fetches
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, PriorFetch
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.operator_actions import Mending, Retried
 from scp.pipeline.queue import again_job, delivery_job, film_job
 

@@ -10,10 +10,10 @@ from dashboard import served
 from invented_films import NOW
 from sqlalchemy.orm import Session
 
+from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings, load_settings
+from scp.config.priors import PriorsSettings
 from scp.dashboard.pages.configuration import About, about
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.priors import PriorsSettings
 from scp.errors import ConfigError
 from scp.index import last_day
 from scp.index.schema.tables import FilmState

@@ -27,10 +27,10 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from rawscu import RawScu
 from service import wait_for
 
-from scp.dimse.destination import DestinationSettings
-from scp.dimse.receiver import open_listener
+from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import echo as send_echo
 from scp.errors import SUCCESS
+from scp.processes.sockets import open_listener
 
 DX = DigitalXRayImageStorageForPresentation
 # pynetdicom's own, of a connection that it cannot go on with
@@ -265,10 +265,17 @@ RECEIVER_PROCESS = """
 import socket, sys
 from pathlib import Path
 from network import open_ground
-from scp.dimse.receiver import Receiver, ReceiverSettings
+from scp.config.network import ReceiverSettings
+from scp.dimse.receiver import Receiver
 with open_ground(Path(sys.argv[1])) as ground:
     listening = socket.socket(fileno=int(sys.argv[2]))
-    Receiver(ReceiverSettings(), ground.intake, listening, secondary_captures=False).serve()
+    Receiver(
+        ReceiverSettings(),
+        ground.intake.take,
+        listening,
+        ground.archive.incoming,
+        secondary_captures=False,
+    ).serve()
 """
 
 

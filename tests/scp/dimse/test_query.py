@@ -36,9 +36,10 @@ from service import free_port, wait_for
 from structlog.testing import capture_logs
 
 from inference.image.acquisition import AcquisitionTime, Precision
+from scp.config.priors import PriorsSettings
 from scp.dimse import query
 from scp.dimse.deadline import Deadline
-from scp.dimse.priors import Current, Dropped, Image, Patient, PriorsSettings
+from scp.dimse.priors import Current, Dropped, Image, Patient
 from scp.dimse.query import find_priors
 from scp.dimse.retrieve import fetch_priors, retrieve, see_services
 from scp.errors import (

@@ -36,9 +36,10 @@ from pydicom.uid import (
 from pynetdicom.sop_class import Verification
 from syntaxes import encoded
 
-from scp.archive import Archive, ArchiveSettings
-from scp.dimse.peers import TRANSFER_SYNTAXES, Peer, is_known
-from scp.dimse.receiver import ReceiverSettings
+from scp.archive import Archive
+from scp.config.network import Peer, ReceiverSettings
+from scp.config.storage import ArchiveSettings
+from scp.dimse.peers import TRANSFER_SYNTAXES, is_known
 from scp.errors import (
     CANNOT_UNDERSTAND,
     DOES_NOT_MATCH_SOP_CLASS,

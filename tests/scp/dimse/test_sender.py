@@ -22,8 +22,8 @@ from pydicom.uid import (
 )
 from service import StoreScp, free_port, wait_for
 
+from scp.config.destinations import DestinationSettings
 from scp.config.results import ResultKind
-from scp.dimse.destination import DestinationSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.sender import Object, Unreachable, describe, echo, refused, send
 from scp.outcomes.delivery import DELIVERED, Cause, Kind, Outcome

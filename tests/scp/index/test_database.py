@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from scp.config.storage import DatabaseSettings
 from scp.errors import ConfigError
 from scp.index.acquisition import acquired
-from scp.index.database import DatabaseSettings, migrate, migrations, open_database
+from scp.index.database import migrate, migrations, open_database
 from scp.index.schema.tables import (
     Base,
     Delivery,

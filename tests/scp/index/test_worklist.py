@@ -15,8 +15,11 @@ from pydicom import Dataset
 from sqlalchemy.orm import Session
 
 from inference.findings import LABELS, Change
-from scp.archive import Archive, ArchiveSettings, Stored
+from scp.archive import Archive, Stored
 from scp.commands.reindex import Reindexed, count, reindex
+from scp.config.storage import ArchiveSettings
+from scp.config.worklist import WorklistSettings
+from scp.dimse.request import Request
 from scp.index import films, registration
 from scp.index.registration import identify
 from scp.index.schema.tables import (
@@ -31,10 +34,10 @@ from scp.index.worklist import search
 from scp.index.worklist.entries import place, set_words
 from scp.index.worklist.query import Key, Order, Unclear, Wanted, typed
 from scp.index.worklist.search import worklist
-from scp.index.worklist.urgency import UNKNOWN, WEIGHTS, WorklistSettings, urgency
+from scp.index.worklist.urgency import UNKNOWN, WEIGHTS, urgency
 from scp.matching.folding import LONGEST_WORD, MOST_WORDS, film_words, fold, is_short, words
 from scp.matching.person import Person
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.queue import Jobs
 
 URGENT = Wanted(order=Order.URGENT)

@@ -5,10 +5,11 @@ from bench import open_bench
 from films import make_film_ds
 from sqlalchemy.orm import Session
 
+from scp.config.patients import PLACEHOLDERS
 from scp.index import films, prior_fetches
 from scp.index.schema.tables import Instance, Patient
 from scp.index.similar_ids import mark_placeholders
-from scp.matching.patient_ids import PLACEHOLDERS, differences, is_placeholder
+from scp.matching.patient_ids import differences, is_placeholder
 from scp.matching.person import Contradiction, Person, contradiction
 
 SEX, BIRTH, NAME = Contradiction.SEX, Contradiction.BIRTH_DATE, Contradiction.NAME

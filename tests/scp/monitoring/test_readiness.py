@@ -5,9 +5,11 @@ from invented_films import NOW, PATIENT_ID, Invented, open_index
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, ArchiveSettings
+from scp.archive import Archive
+from scp.config.storage import ArchiveSettings
 from scp.index.schema.tables import DeliveryState, FilmState
-from scp.monitoring.readiness import metrics, readiness
+from scp.monitoring.metrics import metrics
+from scp.monitoring.readiness import readiness
 
 
 @pytest.fixture

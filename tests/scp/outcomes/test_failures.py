@@ -13,6 +13,7 @@ from service import Service
 from sqlalchemy.exc import OperationalError
 
 from scp.config.load import load_settings
+from scp.dimse.request import Request
 from scp.errors import ServiceError
 from scp.outcomes.failures import (
     SENTENCES,
@@ -24,7 +25,7 @@ from scp.outcomes.failures import (
     job_failure,
     step_failure,
 )
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.processes.runtime import now, open_ground
 
 SECRET = "Rossi^Anna 19700101"

@@ -20,11 +20,11 @@ from pydicom.uid import (
 from sqlalchemy.orm import Session
 
 from scp.commands.reindex import answer_unfit_again
+from scp.config.patients import PatientsSettings
 from scp.errors import Conflict
 from scp.index import corrections, deliveries, films
 from scp.index.registration import Recorded
 from scp.index.schema.tables import DeliveryState, FilmState, Patient
-from scp.matching.patient_ids import PatientsSettings
 from scp.monitoring.audit import Audit
 from scp.outcomes.failures import Cause
 from scp.pipeline.intake import Intake

@@ -12,7 +12,7 @@ from service import free_port
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
-from scp.dimse.destination import DestinationSettings
+from scp.config.destinations import DestinationSettings
 from scp.index import deliveries, films
 from scp.index.deliveries import outcome_of
 from scp.index.schema.tables import DeliveryState

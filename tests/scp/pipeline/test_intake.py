@@ -19,7 +19,9 @@ from pydicom.uid import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, ArchiveSettings
+from scp.archive import Archive
+from scp.config.storage import ArchiveSettings
+from scp.dimse.request import Request
 from scp.errors import (
     CANNOT_UNDERSTAND,
     DOES_NOT_MATCH_SOP_CLASS,
@@ -33,7 +35,7 @@ from scp.errors import (
 )
 from scp.index.registration import Recorded
 from scp.index.schema.tables import FilmState
-from scp.pipeline.intake import Intake, Request
+from scp.pipeline.intake import Intake
 from scp.pipeline.queue import film_job
 
 

@@ -16,13 +16,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
+from scp.dimse.request import Request
 from scp.errors import ArchiveFull, Conflict
 from scp.index import films
 from scp.index.prior_fetches import Outcome
 from scp.index.schema.tables import Delivery, FilmState, Instance, PriorFetch, Result
 from scp.index.trend import trend
-from scp.monitoring.readiness import metrics
-from scp.pipeline.intake import Request
+from scp.monitoring.metrics import metrics
 from scp.pipeline.prior_fetch import not_fetched
 from scp.pipeline.queue import again_job, fetch_job, film_job
 from scp.processes.runtime import now

@@ -34,11 +34,12 @@ from inference.model.calibration import Discrimination, Reading
 from inference.model.engine import Engine
 from inference.model.operating_points import OperatingSettings
 from inference.settings import DrawingSettings
+from scp.config.worklist import WorklistSettings
 from scp.index import outputs
 from scp.index.schema.tables import Analysis, FilmFinding
 from scp.index.worklist.entries import place
 from scp.index.worklist.film_rows import film_row
-from scp.index.worklist.urgency import WorklistSettings, urgency
+from scp.index.worklist.urgency import urgency
 from training.bundle.judge import Verdicts, judged_bundle, unseen_films
 from training.bundle.prevalences import NIH_COUNTS, NIH_FILMS, at_prevalences, read_prevalences
 from training.cli import app

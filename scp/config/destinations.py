@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scp.config.network import AETitle
 from scp.config.results import ResultKind
-from scp.dimse.peers import AETitle
 
 
 class DestinationSettings(BaseModel):

@@ -1,0 +1,59 @@
+"""The DICOM receiver, and who may send to it."""
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# ASCII without control characters and backslash; spaces around it do not count (PS3.5 6.2)
+AETitle = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
+]
+
+
+class Peer(BaseModel):
+    """A system that may send."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: AETitle = Field(description="its AE title, as it calls itself")
+    host: str = Field(
+        description="its address or host name; a connection from elsewhere is refused"
+    )
+
+
+class ReceiverSettings(BaseModel):
+    """How films come in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: AETitle = Field("HILUM", description="what the PACS calls us; checked")
+    host: str = Field(
+        "127.0.0.1",
+        description='address to listen on; "0.0.0.0" for all, once peers are named',
+    )
+    port: int = Field(
+        11112, ge=0, le=65535, description="the registered DICOM port; 0 takes a free one"
+    )
+    processes: int = Field(
+        1, ge=1, le=16, description="receiver processes on the one port; one takes some 20 films/s"
+    )
+    max_associations: int = Field(
+        50, ge=1, description="open associations per process; more are told to come back"
+    )
+    timeout_s: float = Field(
+        60, gt=0, description="seconds of silence after which an association is given up"
+    )
+    peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address, or a name in a URL, is this machine and no other."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,86 @@
+"""The role `receive`: films in over DICOM."""
+
+import os
+import socket
+from threading import Thread
+
+import structlog
+
+from scp.archive import Archive
+from scp.config.load import Settings
+from scp.index.associations import write_tally
+from scp.index.heartbeats import Role
+from scp.outcomes.associations import Tally
+from scp.processes.runtime import (
+    Stop,
+    beat_until,
+    begin_role,
+    now,
+    open_ground,
+    this_start,
+    wait_until,
+)
+
+_LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
+
+log = structlog.get_logger(__name__)
+
+
+def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run a receiver on a listening socket."""
+    from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
+    from scp.pipeline.intake import Intake  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        host, port = listening.getsockname()[:2]
+        priors = settings.priors
+        intake = Intake(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            now,
+            priors.settle_s,
+            settings.worklist,
+            settings.patients,
+            settings.zone,
+        )
+        tally = Tally()
+        receiver = Receiver(
+            settings.receiver,
+            intake.take,
+            listening,
+            ground.archive.incoming,
+            take_prior=intake.take_prior,
+            tell=tally.add,
+            secondary_captures=settings.gate.accept_secondary_capture,
+            moved_by=priors.ae_title if priors.retrieve == "move" else None,
+        )
+        start_id = this_start()
+        begin_role(ground, name, "receive", start_id)
+        thread = Thread(target=receiver.serve, name="receiver", daemon=True)
+        thread.start()
+        details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
+        log.info("receiving", **details)
+        role = Role(
+            name,
+            "receive",
+            os.getpid(),
+            details | {"associations": 0, "at_most": settings.receiver.max_associations},
+            start_id,
+        )
+
+        def every_beat() -> None:
+            role.details["associations"] = receiver.open_associations
+            _sweep(ground.archive)
+            write_tally(ground.engine, tally, now())
+
+        beat_until(stop, ground, role, every_beat=every_beat, works=thread.is_alive)
+        receiver.stop(wait_until)
+        log.info("stopped")
+
+
+def _sweep(archive: Archive) -> None:
+    """Delete what broken associations left behind: a temp folder must not fill up."""
+    gone = archive.discard_partial(_LEFTOVERS_S, now().timestamp())
+    if gone:
+        log.info("leftovers deleted", files=gone)

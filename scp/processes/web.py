@@ -1,0 +1,90 @@
+"""The role `dashboard`: pages and health checks over HTTP."""
+
+import os
+import socket
+from threading import Thread
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from scp.config.dashboard import DashboardSettings
+from scp.config.load import Settings
+from scp.index.accounts import users
+from scp.index.heartbeats import Role
+from scp.processes.runtime import (
+    DRAIN_S,
+    Stop,
+    beat_until,
+    begin_role,
+    now,
+    open_ground,
+    this_start,
+)
+
+_BEHIND = 10  # niceness of the dashboard: films are received before pages are made
+
+log = structlog.get_logger(__name__)
+
+
+def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
+    """Run the dashboard on a listening socket."""
+    import uvicorn  # noqa: PLC0415
+
+    from scp.dashboard.app import make_app  # noqa: PLC0415
+    from scp.dashboard.context import Site  # noqa: PLC0415
+    from scp.dashboard.images.overlays import warm  # noqa: PLC0415
+    from scp.dashboard.pages.configuration import about  # noqa: PLC0415
+
+    with open_ground(settings) as ground:
+        site = Site(
+            ground.engine,
+            ground.archive,
+            ground.jobs,
+            settings.dashboard,
+            destinations=tuple(settings.destinations_by_name()),
+            clock=now,
+            about=about(settings),
+            worklist=settings.worklist,
+            zone=settings.zone,
+            operating=settings.results.operating,
+        )
+        _say_who_may_log_in(site.settings, ground.engine)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                make_app(site),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=int(DRAIN_S),
+            )
+        )
+        os.nice(_BEHIND)
+        Thread(target=warm, daemon=True).start()
+        start_id = this_start()
+        begin_role(ground, name, "dashboard", start_id)
+        # in a thread, uvicorn leaves the signals to us
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        host, port = listening.getsockname()[:2]
+        beat_until(
+            stop,
+            ground,
+            Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}, start_id),
+            works=thread.is_alive,
+        )
+        site.stopping.set()
+        server.should_exit = True
+        thread.join(DRAIN_S + 1)
+        site.close()
+        log.info("stopped")
+
+
+def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
+    """Warn at the start of what keeps people out, or lets passwords be read."""
+    if not settings.asks_for_login:
+        return
+    with Session(engine) as session:
+        if users.how_many(session) == 0:
+            log.warning("no user yet", mend="hilum user add NAME --access operator")
+    if not settings.behind_https:
+        log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")
