@@ -19,8 +19,9 @@ from scp.dashboard import rendering
 from scp.dashboard.caches.changes import News
 from scp.dashboard.caches.counts import Watch
 from scp.dashboard.caches.images import Kept
-from scp.dashboard.guard import Person, Seen, looks_again, person_of
+from scp.dashboard.caches.looks import Seen
 from scp.dashboard.pages.configuration import About
+from scp.dashboard.security.person import Person, looks_again, person_of
 from scp.monitoring import readiness
 from scp.monitoring.audit import Audit
 from scp.pipeline.queue import Jobs

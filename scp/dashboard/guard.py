@@ -1,13 +1,10 @@
-"""Who asks, and what they may do."""
+"""Which requests come in: sessions, other sites, forms; and the record of who looked at a film."""
 
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -17,85 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scp.config.network import is_loopback
 from scp.dashboard.security.origins import SAFE_METHODS, other_site, without_port
+from scp.dashboard.security.person import LOCAL, Person, by_itself, person_of
 from scp.index.accounts import sessions
-from scp.index.accounts.tables import Access
 from scp.monitoring.audit import AuditFailed
 
 if TYPE_CHECKING:
     from scp.dashboard.context import Site
 
-__all__ = [
-    "AGAIN", "LOCAL", "LOOK", "Access", "NotAllowed", "Operator", "Person", "Viewer",
-    "guard", "looks_again", "operator_of", "person_of", "viewed",
-]  # fmt: skip
-
 _LOG = logging.getLogger(__name__)
 
-# what static/live.js sends when a page looks again by itself: nobody does anything then
-LOOK, AGAIN = "X-Hilum-Look", "again"
 # no patient is in these: the way in, the page's looks, and what probes and Prometheus read
 OPEN = ("/login", "/healthz", "/readyz", "/metrics")
 OPEN_FOLDER = "/static/"
 _LONGEST_FORM = 1_000_000  # bytes
-_REMEMBERED = 10_000  # looks; then a page that is still open is one line more in the trail
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who asks. On loopback, where nobody logs in, everybody is ``LOCAL``."""
-
-    name: str
-    access: Access
-
-
-LOCAL = Person("local", Access.OPERATOR)
-
-
-class NotAllowed(Exception):
-    """A person asks for what they may not do; the text says who may."""
-
-
-def person_of(request: Request) -> Person:
-    """Return who asks."""
-    person: Person = request.state.person
-    return person
-
-
-def operator_of(request: Request) -> Person:
-    """Return who asks, an operator.
-
-    Raises
-    ------
-    NotAllowed
-        It is a viewer.
-    """
-    person = person_of(request)
-    if person.access is not Access.OPERATOR:
-        raise NotAllowed("Only an operator may do this. Ask one, or log in as one.")
-    return person
-
-
-# for routes: `def retry(operator: Operator) -> Response`
-Viewer = Annotated[Person, Depends(person_of)]
-Operator = Annotated[Person, Depends(operator_of)]
-
-
-class Seen:
-    """Remembers who has looked at what, for pages that look again by themselves."""
-
-    def __init__(self) -> None:
-        self._looks: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._lock = Lock()
-
-    def note(self, person: str, target: str) -> bool:
-        """Note a look, and return whether it is this person's first at it."""
-        with self._lock:
-            first = (person, target) not in self._looks
-            self._looks[person, target] = None
-            self._looks.move_to_end((person, target))
-            if len(self._looks) > _REMEMBERED:
-                self._looks.popitem(last=False)
-            return first
 
 
 def viewed(
@@ -117,22 +48,12 @@ def viewed(
     person = person_of(request)
     first = site.seen.note(person.name, uid)
     embedded = part or request.headers.get("sec-fetch-dest") == "image"
-    if not first and (_by_itself(request) or embedded):
+    if not first and (by_itself(request) or embedded):
         return
     try:
         site.audit.record(person.name, action, uid, **more)
     except AuditFailed:
         _LOG.exception("%s %s %s, and that is not in the audit trail", person.name, action, uid)
-
-
-def looks_again(request: Request) -> bool:
-    """Say whether an open page renews itself."""
-    return request.headers.get(LOOK) == AGAIN
-
-
-def _by_itself(request: Request) -> bool:
-    """Say whether a page asks, and not its person."""
-    return looks_again(request) or "text/event-stream" in request.headers.get("accept", "")
 
 
 def cookie_name(*, https: bool) -> str:
@@ -201,7 +122,7 @@ class Guard:
                     token,
                     site.clock(),
                     site.settings.limits,
-                    acts=not _by_itself(request),
+                    acts=not by_itself(request),
                 )
         except SQLAlchemyError as error:
             _LOG.error("the database did not tell who asks: %s", type(error).__name__)
@@ -243,7 +164,7 @@ def _bounded(receive: Receive) -> Receive:
 def _ask_for_login(request: Request) -> Response:
     """Send a reader to the login, and tell scripts and open pages that there must be one."""
     reads = "text/html" in request.headers.get("accept", "")
-    if not reads or _by_itself(request):
+    if not reads or by_itself(request):
         detail = "Log in at /login; the session is its cookie."
         return JSONResponse({"error": "Not logged in", "detail": detail}, 401)
     wanted = "/"

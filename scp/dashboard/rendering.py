@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.findings import reaches
 from scp.config.time_zone import SERVER_ZONE
 from scp.dashboard import formatting
-from scp.dashboard.guard import NotAllowed
 from scp.dashboard.images.png import is_picture
+from scp.dashboard.security.person import NotAllowed
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.index.worklist.query import Order, Unclear
 from scp.monitoring.audit import AuditFailed

@@ -4,13 +4,13 @@ No queue in here: `scp.pipeline.workflow` makes durable steps of it, `hilum anal
 parts.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from threading import Lock
 
+from cachetools import LRUCache
 from pydicom import Dataset, dcmread
 
 from inference.comparison import Comparison
@@ -112,7 +112,7 @@ class Reader:
         self.zone = zone
         measured = all(reading.unseen is not None for reading in engine.bundle.readings)
         self._limits = bundle_notes(checked=check is not None, measured=measured)
-        self._opened: OrderedDict[Path, Opened] = OrderedDict()
+        self._opened: LRUCache[Path, Opened] = LRUCache(_KEPT_FILMS)
         self._lock = Lock()
 
     def open(self, path: Path) -> Opened | Refusal:
@@ -126,8 +126,6 @@ class Reader:
             opened = replace(opened, notes=(*opened.notes, *self._limits))
             with self._lock:
                 self._opened[path] = opened
-                while len(self._opened) > _KEPT_FILMS:
-                    self._opened.popitem(last=False)
         return opened
 
     def read(self, path: Path) -> Read | Refusal:

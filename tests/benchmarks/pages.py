@@ -42,7 +42,7 @@ from service import FEWEST_RESULTS, Service
 
 from inference.model.bundle import default_bundle
 from scp.config.destinations import DestinationSettings
-from scp.dashboard.guard import AGAIN, LOOK
+from scp.dashboard.security.person import AGAIN, LOOK
 from scp.dimse.sender import describe, send
 from tests.benchmarks.service import new_film
 

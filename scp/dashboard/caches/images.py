@@ -1,16 +1,17 @@
 """What was made for one reader is kept a while for the next."""
 
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
+
+from cachetools import LRUCache
 
 
 class Kept:
     """Films and pictures asked for last, as sent, up to ``limit_bytes``. Safe from many threads."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: LRUCache[str, bytes] = LRUCache(limit_bytes, getsizeof=len)
         self._making: dict[str, Lock] = {}
         self._lock = Lock()
 
@@ -21,18 +22,12 @@ class Kept:
         with making:
             with self._lock:
                 if key in self._kept:
-                    self._kept.move_to_end(key)
                     return self._kept[key]
             try:
                 data = make()
-                self._keep(key, data)
+                with self._lock, suppress(ValueError):  # one that is larger than all is not kept
+                    self._kept[key] = data
             finally:
                 with self._lock:
                     self._making.pop(key, None)
             return data
-
-    def _keep(self, key: str, data: bytes) -> None:
-        with self._lock:
-            self._kept[key] = data
-            while sum(map(len, self._kept.values())) > self._limit:
-                self._kept.popitem(last=False)

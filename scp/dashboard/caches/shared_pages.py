@@ -1,18 +1,18 @@
 """Open pages that look again in the same moment are answered with one page."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from cachetools import LRUCache
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scp.dashboard.context import Site
-from scp.dashboard.guard import looks_again, person_of
 from scp.dashboard.rendering import PLACES
+from scp.dashboard.security.person import looks_again, person_of
 
 # the pages that many keep open, and on which nobody is named; who looks at a film is recorded
 _PATHS = frozenset(path for path, _ in PLACES)
@@ -34,7 +34,7 @@ class Shared:
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app, self._site = app, site
-        self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
+        self._pages: LRUCache[Hashable, _Page] = LRUCache(_MOST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a second look with what the first of its kind was answered."""
@@ -62,11 +62,7 @@ class Shared:
         )
 
     def _page(self, key: Hashable) -> _Page:
-        page = self._pages.setdefault(key, _Page())
-        self._pages.move_to_end(key)
-        if len(self._pages) > _MOST:
-            self._pages.popitem(last=False)
-        return page
+        return self._pages.setdefault(key, _Page())
 
 
 def _into(messages: list[Message]) -> Send:

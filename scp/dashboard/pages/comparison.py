@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 from inference.comparison.result import shows
 from inference.findings import LABELS
 from scp.dashboard.context import Site
-from scp.dashboard.guard import Viewer, viewed
+from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere
+from scp.dashboard.security.person import Viewer
 from scp.index.overlays import PairRow, earlier_rows, pair_row
 from scp.index.values import FindingRow
 from scp.index.worklist.film_rows import film_row

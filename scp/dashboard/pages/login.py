@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from scp.dashboard.context import Site
-from scp.dashboard.guard import cookie_name, person_of
+from scp.dashboard.guard import cookie_name
 from scp.dashboard.security import passwords
 from scp.dashboard.security.origins import local_path
+from scp.dashboard.security.person import person_of
 from scp.dashboard.security.throttle import Key, Slowed
 from scp.index.accounts import sessions, users
 from scp.monitoring.audit import AuditFailed

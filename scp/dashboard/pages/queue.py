@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from scp.dashboard.context import Site
-from scp.dashboard.guard import Operator, Person
 from scp.dashboard.pages import queue_rows
+from scp.dashboard.security.person import Operator, Person
 from scp.dashboard.troubleshooting import advice
 from scp.index import backlog
 from scp.index.counts import warnings

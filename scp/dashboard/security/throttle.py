@@ -1,9 +1,10 @@
 """Slow down those who guess passwords."""
 
-from collections import OrderedDict
 from datetime import datetime, timedelta
 from math import ceil
 from threading import Lock
+
+from cachetools import LRUCache
 
 FREE = {"name": 5, "address": 20}  # failures that cost no wait: people mistype, and share addresses
 LONGEST_S = 60  # or a stranger could keep a user out for long, by failing under their name
@@ -17,7 +18,7 @@ class Slowed:
     """Counts failures by user name and by address; each further one doubles the wait."""
 
     def __init__(self) -> None:
-        self._failures: OrderedDict[Key, tuple[int, datetime]] = OrderedDict()
+        self._failures: LRUCache[Key, tuple[int, datetime]] = LRUCache(_MOST)
         self._lock = Lock()
 
     def wait_s(self, keys: tuple[Key, ...], now: datetime) -> int:
@@ -30,9 +31,6 @@ class Slowed:
         with self._lock:
             for key in keys:
                 self._failures[key] = (self._count(key, now) + 1, now)
-                self._failures.move_to_end(key)
-            while len(self._failures) > _MOST:
-                self._failures.popitem(last=False)
 
     def forget(self, key: Key) -> None:
         """Begin anew with somebody who knew the password."""

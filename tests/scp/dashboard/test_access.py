@@ -14,9 +14,10 @@ from fastapi.responses import StreamingResponse
 from invented_films import NOW, PATIENT_ID, REPORT, open_index
 from sqlalchemy.orm import Session
 
-from scp.dashboard.guard import Operator, Viewer, viewed
+from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import STATIC
 from scp.dashboard.security import passwords
+from scp.dashboard.security.person import Operator, Viewer
 from scp.index.accounts import users
 from scp.index.accounts.tables import Access, DashboardSession
 
