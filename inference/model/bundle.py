@@ -25,53 +25,32 @@ MONAI Bundle Specification.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from inference.comparison.change_null import Null
 from inference.findings import LABELS, ModelIdentity
 from inference.model.calibration import Reading
-from inference.model.input_check import CheckNetwork, CheckSpec, InputCheck
-from inference.model.lung_fields import LungFields, LungSpec, lung_network
+from inference.model.input_check import CheckNetwork, InputCheck
+from inference.model.lung_fields import LungFields, lung_network
+from inference.model.metadata import (
+    CARD,
+    CHECK,
+    CONFIG,
+    LUNGS,
+    METADATA,
+    WEIGHTS,
+    BundleError,
+    BundleMalformed,
+    Metadata,
+    read_metadata,
+    require,
+)
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
-from inference.settings import Architecture, Pooling
-
-METADATA = Path("configs/metadata.json")
-CONFIG = Path("configs/inference.json")
-WEIGHTS = Path("models/model.safetensors")
-CHECK = Path("models/input_check.safetensors")
-LUNGS = Path("models/lung_fields.safetensors")
-CARD = Path("docs/README.md")
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-
-
-class BundleError(ValueError):
-    """The folder is not a bundle that hilum can use; the text says why."""
-
-
-class BundleIncomplete(BundleError):
-    """A file of the bundle is missing."""
-
-
-class BundleMalformed(BundleError):
-    """A file of the bundle does not say what it must."""
-
-
-class OtherLabels(BundleError):
-    """The bundle was made for other findings, or for another order of them."""
 
 
 class OtherWeights(BundleError):
@@ -80,65 +59,6 @@ class OtherWeights(BundleError):
 
 class PickledWeights(BundleError):
     """The bundle holds a pickle, which may run any code when it is loaded."""
-
-
-class Hilum(BaseModel):
-    """The part of a bundle's metadata that is hilum's own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    architecture: Architecture
-    pooling: Pooling = Field(default="mean", description="of a map's cells into the logit")
-    size_px: int = Field(ge=32, le=2048, description="side of the network's square input")
-    mean: float
-    std: float = Field(gt=0)
-    readings: dict[str, Reading] = Field(description="by label, in the order of the outputs")
-    weights_sha256: str
-    training_data: str = Field(description="what the network was trained on")
-    input_check: CheckSpec | None = Field(
-        default=None, description="how to use the input check; a bundle may have none"
-    )
-    null: Null | None = Field(
-        default=None,
-        description="how far probabilities differ without change; without it no change is named",
-    )
-    lung_fields: LungSpec | None = Field(
-        default=None, description="how to find the lungs; a bundle may not be able to"
-    )
-
-    @field_validator("null", mode="before")
-    @classmethod
-    def _of_pairs(cls, null: Any) -> Any:
-        """Drop what earlier releases measured: of each finding alone, which bounds no pair."""
-        return None if isinstance(null, dict) and "conditions" not in null else null
-
-    @property
-    def weights(self) -> dict[Path, str]:
-        """The SHA-256 of each file of weights that this was written for."""
-        parts = ((CHECK, self.input_check), (LUNGS, self.lung_fields))
-        return {WEIGHTS: self.weights_sha256} | {file: one.sha256 for file, one in parts if one}
-
-
-class Metadata(BaseModel):
-    """A bundle's ``metadata.json``: the keys of MONAI that hilum reads, and its own."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")  # MONAI knows more keys
-
-    name: str
-    version: str
-    monai_version: str
-    network_data_format: dict[Literal["inputs", "outputs"], dict[str, dict[str, Any]]]
-    hilum: Hilum
-
-    @model_validator(mode="after")
-    def _input_size_is_stated_once(self) -> Self:
-        stated = self.network_data_format.get("inputs", {}).get("image", {}).get("spatial_shape")
-        if stated != [self.hilum.size_px] * 2:
-            raise ValueError(
-                f"network_data_format says the input is {stated}, "
-                f"hilum.size_px says {self.hilum.size_px}"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -223,11 +143,6 @@ class Bundle:
         network.eval().requires_grad_(False)
 
 
-def default_bundle() -> Path:
-    """Return the folder of the bundle that comes with hilum."""
-    return Path(__file__).parents[1] / "bundles" / "chest14"
-
-
 def load_bundle(folder: Path) -> Bundle:
     """Check a bundle and return it; the weights are read only to be hashed.
 
@@ -237,10 +152,10 @@ def load_bundle(folder: Path) -> Bundle:
         The folder is no bundle for hilum; the text names the file and the reason.
     """
     _refuse_pickles(folder)
-    _require(folder, METADATA, CONFIG, WEIGHTS, CARD)
-    metadata = _read_metadata(folder / METADATA)
+    require(folder, METADATA, CONFIG, WEIGHTS, CARD)
+    metadata = read_metadata(folder)
     stated = metadata.hilum.weights
-    _require(folder, *stated)
+    require(folder, *stated)
     sums = {name: file_sha256(folder / name) for name in (METADATA, CONFIG, *stated)}
     for name, sha256 in stated.items():
         if sums[name] != sha256:
@@ -259,12 +174,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require(folder: Path, *names: Path) -> None:
-    for name in names:
-        if not (folder / name).is_file():
-            raise BundleIncomplete(f"{folder}: {name} is missing")
-
-
 def _refuse_pickles(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLES:
@@ -272,19 +181,3 @@ def _refuse_pickles(folder: Path) -> None:
                 f"{path} is in a format that may run code when loaded; hilum reads safetensors "
                 "only: convert it with `hilum export`, and remove it"
             )
-
-
-def _read_metadata(path: Path) -> Metadata:
-    try:
-        metadata = Metadata.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise BundleMalformed(f"{path}: {where}: {first['msg']}") from error
-    labels = tuple(metadata.hilum.readings)
-    if labels != LABELS:
-        raise OtherLabels(
-            f"{path} is for {', '.join(labels) or 'no label'}; "
-            f"hilum needs, in this order, {', '.join(LABELS)}"
-        )
-    return metadata

@@ -27,7 +27,7 @@ class MapEvidence(_Frozen):
     """How often a finding's map points into radiologists' boxes, beside three controls.
 
     All figures are shares of the same boxes, on films that did not teach the network
-    (`training.map_verdicts`).
+    (`training.evaluation.pointing`).
     """
 
     boxes: int = Field(ge=0, description="on films that did not teach")

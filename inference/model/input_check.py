@@ -5,56 +5,16 @@ that reads findings, which has only ever seen upright frontal films and would an
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
 from inference.image.film import Film
 from inference.image.gate import Reason, Refusal
+from inference.model.metadata import LOOKS, CheckSpec, Look
 from inference.model.preprocessing import Preprocessing
 
 MIRRORED = "looks mirrored left to right: situs inversus, or a film stored the wrong way round"
-
-
-class Look(StrEnum):
-    """What a picture looks like, in the order of the network's outputs.
-
-    A turned film is named by where the head points. Mirrored or not is another output: a film
-    turned upside down by a flip is UPSIDE_DOWN and mirrored.
-    """
-
-    UPRIGHT = "upright"
-    HEAD_RIGHT = "head_right"
-    UPSIDE_DOWN = "upside_down"
-    HEAD_LEFT = "head_left"
-    INVERTED = "inverted"
-    NOT_FRONTAL_CHEST = "not_frontal_chest"
-
-
-LOOKS = tuple(Look)
-
-
-class CheckSpec(BaseModel):
-    """What a bundle says of its input check."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size_px: int = Field(
-        ge=32, le=512, multiple_of=16, description="side of the network's square input"
-    )
-    looks: tuple[Look, ...] = Field(description="in the order of the outputs")
-    upright: float = Field(gt=0, lt=1, description="probability below which a film is refused")
-    mirrored: float = Field(gt=0, lt=1, description="probability from which it looks mirrored")
-    sha256: str = Field(description="of the weights' file")
-
-    @field_validator("looks")
-    @classmethod
-    def _are_ours(cls, looks: tuple[Look, ...]) -> tuple[Look, ...]:
-        if looks != LOOKS:
-            raise ValueError(f"hilum needs, in this order, {', '.join(LOOKS)}")
-        return looks
 
 
 class CheckNetwork(nn.Module):

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from monai.networks.nets import UNet
-from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import label
 from torch import nn
 
 from inference.findings import FloatArray
 from inference.image.film import Film
+from inference.model.metadata import LungSpec
 from inference.model.preprocessing import Preprocessing
 
 BoolArray = npt.NDArray[np.bool_]
@@ -21,18 +21,6 @@ BoolArray = npt.NDArray[np.bool_]
 ISLAND = 0.01  # of the film: a smaller part is no lung, not even a collapsed one
 HOLE = 0.04  # of the film: a smaller hole is filled; the mediastinum between two lungs is larger
 FLAT = 1e-3  # range of greys below which there is nothing to see
-
-
-class LungSpec(BaseModel):
-    """What a bundle says of its lung fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size_px: int = Field(
-        ge=64, le=512, multiple_of=32, description="side of the network's square input"
-    )
-    threshold: float = Field(gt=0, lt=1, description="probability from which a cell is lung")
-    sha256: str = Field(description="of the weights' file")
 
 
 def lung_network() -> nn.Module:

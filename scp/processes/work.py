@@ -12,10 +12,11 @@ from dbos import DBOS, DBOSConfig
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from inference.model.bundle import Bundle, BundleError, default_bundle, load_bundle
+from inference.model.bundle import Bundle, load_bundle
 from inference.model.engine import Engine, EngineError
 from inference.model.input_check import InputCheck
 from inference.model.lung_fields import LungFields
+from inference.model.metadata import BundleError, default_bundle
 from inference.model.operating_points import BadOperatingPoint
 from scp.config.load import Settings
 from scp.errors import CANNOT_START, ServiceError

@@ -26,7 +26,8 @@ from inference.comparison.heatmap_differences import compare_heatmaps
 from inference.comparison.one_thread import one_thread
 from inference.findings import ModelIdentity, Prediction
 from inference.image.film import Film
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import default_bundle
 from tests.benchmarks.opacities import still_pairs
 from training.data.film_set import read_picture
 

@@ -33,7 +33,8 @@ from inference.comparison.compare import FindsLungs, lung_fields
 from inference.comparison.difference import SMOOTH_SHARE, AlignedPair, difference
 from inference.comparison.filters import blur, tensor
 from inference.comparison.result import MARK
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import default_bundle
 from tests.benchmarks.warps import Picture
 from training.change.film_pairs import FilmPair, read_pairs
 from training.data.film_list import Source

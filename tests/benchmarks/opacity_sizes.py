@@ -25,7 +25,8 @@ from inference.comparison.compare import FindsLungs, compare
 from inference.comparison.posture import POSTURE
 from inference.comparison.result import MARK
 from inference.image.film import Film
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import default_bundle
 from tests.benchmarks.comparison import prediction
 from tests.benchmarks.opacities import Mask, opacity, somewhere, still_pairs, whiter
 from training.change.film_pairs import FilmPair

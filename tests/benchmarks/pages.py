@@ -40,7 +40,7 @@ from films import philips_cr
 from orthanc import DICOMWEB, Orthanc
 from service import FEWEST_RESULTS, Service
 
-from inference.model.bundle import default_bundle
+from inference.model.metadata import default_bundle
 from scp.config.destinations import DestinationSettings
 from scp.dashboard.security.person import AGAIN, LOOK
 from scp.dimse.sender import describe, send

@@ -23,8 +23,9 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from inference.image.film import read_film
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
+from inference.model.metadata import default_bundle
 from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import describe, send
 from scp.processes.sockets import open_listener

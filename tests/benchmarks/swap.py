@@ -19,7 +19,8 @@ from rich.table import Table
 from inference.comparison import Comparison
 from inference.comparison.compare import FindsLungs, compare
 from inference.image.film import Film
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import default_bundle
 from tests.benchmarks.comparison import prediction
 from training.change.film_pairs import FilmPair, read_pairs
 from training.data.film_list import Source

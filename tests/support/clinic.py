@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 from service import FEWEST_RESULTS, Service, StoreScp, destination
 
-from inference.model.bundle import default_bundle
+from inference.model.metadata import default_bundle
 from scp.commands.demo import simulated_prior
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"

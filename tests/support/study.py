@@ -13,7 +13,8 @@ from inference.comparison.compare import compare
 from inference.drawing.outlines import outlines
 from inference.image.acquisition import acquisition_time
 from inference.image.film import read_film
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import default_bundle
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product

@@ -9,18 +9,10 @@ from typing import Any
 import torch
 
 from inference.findings import LABELS
-from inference.model.bundle import (
-    CARD,
-    CONFIG,
-    METADATA,
-    WEIGHTS,
-    Bundle,
-    Hilum,
-    file_sha256,
-    load_bundle,
-)
+from inference.model.bundle import Bundle, file_sha256, load_bundle
 from inference.model.calibration import Reading
 from inference.model.engine import Engine, find_device
+from inference.model.metadata import CARD, CONFIG, METADATA, WEIGHTS, Hilum
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.bundle.judge import judge, unseen_films

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from inference.findings import LABELS
-from inference.model.bundle import METADATA, Bundle, load_bundle
+from inference.model.bundle import Bundle, load_bundle
 from inference.model.calibration import Discrimination, MapEvidence, Reading
+from inference.model.metadata import METADATA
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.bundle.model_card import renew_card

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.model.bundle import CARD, Hilum
 from inference.model.calibration import Reading
+from inference.model.metadata import CARD, Hilum
 from inference.settings import Architecture
 from training.evaluation.classification import COLUMNS, Evaluation, summary
 from training.evaluation.subsets import ALL, QUOTED

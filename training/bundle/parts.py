@@ -13,9 +13,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from inference.comparison.change_null import Null
-from inference.model.bundle import CHECK, LUNGS, METADATA, Bundle, load_bundle
-from inference.model.input_check import CheckSpec
-from inference.model.lung_fields import LungSpec
+from inference.model.bundle import Bundle, load_bundle
+from inference.model.metadata import CHECK, LUNGS, METADATA, CheckSpec, LungSpec
 from training.errors import TrainingError
 
 

@@ -36,8 +36,9 @@ def measure_null(
     device: Device = "auto",
 ) -> None:
     """Measure how far a bundle's probabilities differ without change, for `hilum add-null`."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
+    from inference.model.metadata import default_bundle
     from training.change.film_pairs import read_pairs
     from training.change.null import measure_null as measure
     from training.change.null import table
@@ -63,8 +64,9 @@ def measure_change(
     device: Device = "auto",
 ) -> None:
     """Measure how often a change is named where there is none, and told where there is one."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
+    from inference.model.metadata import default_bundle
     from training.bundle.parts import NoPart
     from training.change.evaluate import as_json as plain
     from training.change.evaluate import measure_change as measure

@@ -81,7 +81,8 @@ def judge(
     device: Device = "auto",
 ) -> None:
     """Judge findings and maps on films that did not teach, and put the verdicts into a copy."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
+    from inference.model.metadata import default_bundle
     from training.bundle.judge import judge as judged
     from training.bundle.judge import judged_bundle, unseen_films
     from training.bundle.prevalences import read_prevalences

@@ -83,8 +83,9 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure a bundle on labelled films, with 95 % intervals, and by group of films."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
+    from inference.model.metadata import default_bundle
     from training.data.expert_labels import expert_films
     from training.data.film_list import Source, of_split
     from training.evaluation.classification import read_all
@@ -134,7 +135,8 @@ def localise(
 
     The list must be the one whose train split the bundle was trained on.
     """
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
+    from inference.model.metadata import default_bundle
     from training.data.boxes import read_boxes
     from training.data.film_list import Source
     from training.evaluation.localisation_report import localise as measure
@@ -170,7 +172,8 @@ def evaluate_check(
     as_json: AsJson = False,
 ) -> None:
     """Measure which share of real films, and of what is none, a bundle's input check refuses."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
+    from inference.model.metadata import default_bundle
     from training.bundle.parts import NoPart
     from training.data.film_list import Source, of_split
     from training.input_check.evaluate import as_json as plain
@@ -199,7 +202,8 @@ def measure_lungs(
     as_json: AsJson = False,
 ) -> None:
     """Measure how well a bundle, or a run, finds lungs on films that never taught it."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
+    from inference.model.metadata import default_bundle
     from training.bundle.parts import NoPart
     from training.lungs.evaluate import as_json as plain
     from training.lungs.evaluate import measure_lungs as measure
@@ -232,8 +236,9 @@ def invariance(
     device: Device = "auto",
 ) -> None:
     """Measure how far probabilities move when the same film comes with another window, turned..."""
-    from inference.model.bundle import default_bundle, load_bundle
+    from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
+    from inference.model.metadata import default_bundle
     from training.data.film_list import Source, of_split
     from training.evaluation.invariance import as_json as plain
     from training.evaluation.invariance import measure_invariance, table

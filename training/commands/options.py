@@ -50,8 +50,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 @contextmanager
 def errors_as_text() -> Iterator[None]:
     """Say what is wrong in one line instead of a traceback."""
-    from inference.model.bundle import BundleError
     from inference.model.engine import EngineError
+    from inference.model.metadata import BundleError
 
     try:
         yield

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from inference.model.input_check import LOOKS, Look
+from inference.model.metadata import LOOKS, Look
 from training.input_check.counterexamples import OF_FILMS, OF_NOTHING, Greys, photograph_part
 
 # how often each look is shown; upright most, for a good film refused is a film not read

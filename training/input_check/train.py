@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from inference.model.bundle import file_sha256
-from inference.model.input_check import LOOKS, CheckNetwork, CheckSpec, Look
+from inference.model.input_check import CheckNetwork
+from inference.model.metadata import LOOKS, CheckSpec, Look
 from inference.model.preprocessing import Preprocessing
 from training.bundle.parts import CHECK_SPEC, CHECK_WEIGHTS
 from training.bundle.rounding import rounded, store

@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from inference.model.bundle import file_sha256
-from inference.model.lung_fields import LungFields, LungSpec, lung_network
+from inference.model.lung_fields import LungFields, lung_network
+from inference.model.metadata import LungSpec
 from inference.model.preprocessing import Preprocessing
 from training.bundle.parts import LUNG_FIELDS, LUNG_SPEC, LUNG_WEIGHTS, read_spec
 from training.bundle.rounding import rounded, store

@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import inference
+from inference.model.metadata import CARD, default_bundle
 from inference.settings import RegionSettings
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
 from scp.config.priors import PriorsSettings
 from scp.dashboard.pages.model_card import Card, read_card
-
-_SHIPPED = Path(inference.__file__).parent / "bundles" / "chest14"
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,7 @@ class About:
     ae_title: str = "HILUM"
     destinations: tuple[DestinationSettings, ...] = ()
     priors: PriorsSettings = field(default_factory=PriorsSettings)
-    bundle: Path = _SHIPPED
-
+    bundle: Path = field(default_factory=default_bundle)
     card: Card | None = None
     regions: RegionSettings = field(default_factory=RegionSettings)
     time_zone: str = ""
@@ -32,12 +29,12 @@ class About:
     @property
     def model_card(self) -> Path:
         """What the makers of the model say of it (`inference.model.bundle` has the layout)."""
-        return self.bundle / "docs" / "README.md"
+        return self.bundle / CARD
 
 
 def about(settings: Settings) -> About:
     """Take what pages show out of the settings."""
-    bundle = Path(settings.inference.bundle) if settings.inference.bundle else _SHIPPED
+    bundle = Path(settings.inference.bundle) if settings.inference.bundle else default_bundle()
     return About(
         settings.receiver.ae_title,
         settings.destinations,

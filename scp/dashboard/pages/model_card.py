@@ -1,20 +1,13 @@
-"""What a model's bundle says of itself, read without loading the network."""
+"""What a model's bundle says of itself, for pages."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-METADATA = Path("configs/metadata.json")  # as `inference.model.bundle` has it, which needs torch
+from inference.model.calibration import ReliabilityBin
+from inference.model.metadata import BundleError, read_metadata
 
-
-@dataclass(frozen=True)
-class Bin:
-    """Validation films of like probability: what was said of them, and what held, in [0, 1]."""
-
-    probability: float
-    frequency: float
-    films: int
+# MONAI's keys of metadata.json that a page shows
+_SHOWN = ("name", "version", "task", "intended_use", "data_source")
 
 
 @dataclass(frozen=True)
@@ -25,37 +18,34 @@ class Card:
     version: str
     intended_use: str
     training_data: str
-    reliability: dict[str, tuple[Bin, ...]] = field(default_factory=dict)
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = field(default_factory=dict)
+    statements: dict[str, str] = field(default_factory=dict)
 
     def is_of(self, model: str) -> bool:
         """Say whether this is the card of a model called "name version"."""
         return model == f"{self.name} {self.version}"
 
-    def held(self, label: str, probability: float) -> Bin | None:
+    def held(self, label: str, probability: float) -> ReliabilityBin | None:
         """Return the validation films that were given the likest probability."""
         known = self.reliability.get(label, ())
         return min(known, key=lambda one: abs(one.probability - probability), default=None)
 
 
-def read_card(bundle: Path) -> Card | None:
-    """Return the card in a bundle's folder; None if it has none.
+def read_card(folder: Path) -> Card | None:
+    """Return the card of the bundle in a folder; None if there is none.
 
     A worker that cannot load its bundle says so by itself, and better.
     """
     try:
-        said = json.loads((bundle / METADATA).read_text("utf-8"))
-        ours = said["hilum"]
-        readings = ours["readings"].items()
-        return Card(
-            said["name"],
-            said["version"],
-            said["intended_use"],
-            ours["training_data"],
-            {label: _bins(reading) for label, reading in readings},
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        metadata = read_metadata(folder)
+    except (BundleError, OSError):
         return None
-
-
-def _bins(reading: dict[str, Any]) -> tuple[Bin, ...]:
-    return tuple(Bin(**one) for one in reading.get("reliability", ()))
+    said = metadata.model_dump()
+    return Card(
+        metadata.name,
+        metadata.version,
+        str(said.get("intended_use", "")),
+        metadata.hilum.training_data,
+        {label: reading.reliability for label, reading in metadata.hilum.readings.items()},
+        {key: str(said[key]) for key in _SHOWN if key in said},
+    )

@@ -1,6 +1,5 @@
 """The system: what runs, on what, how full the disk is, and how fast films are answered."""
 
-import json
 import platform
 import shutil
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ def router(site: Site) -> APIRouter:
                 session,
                 "system.html",
                 versions=versions,
-                model=_model(site.about.bundle),
+                model=site.about.card.statements if site.about.card else {},
                 checks=readiness(site.engine, site.archive, now).checks,
                 bars=_bars(hours),
                 most=max(hour.received for hour in hours),
@@ -112,16 +111,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _model(bundle: Path) -> dict[str, Any]:
-    """Return what the metadata of the configured model says; nothing when they cannot be read."""
-    try:
-        content = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    keys = ("name", "version", "task", "intended_use", "data_source")
-    return {key: str(content[key]) for key in keys if key in content}
 
 
 def _bars(hours: list[Hour]) -> list[Bar]:

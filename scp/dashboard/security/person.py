@@ -9,8 +9,6 @@ from scp.index.accounts.tables import Access
 
 # what static/live.js sends when a page looks again by itself: nobody does anything then
 LOOK = "X-Hilum-Look"
-
-
 AGAIN = "again"
 
 

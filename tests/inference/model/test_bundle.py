@@ -6,7 +6,9 @@ import torch
 from monai.bundle import ConfigParser
 from safetensors.torch import load_file, save_file
 
-from inference.model.bundle import (
+from inference.model.bundle import OtherWeights, PickledWeights, file_sha256, load_bundle
+from inference.model.calibration import Reading
+from inference.model.metadata import (
     CARD,
     CONFIG,
     METADATA,
@@ -15,13 +17,8 @@ from inference.model.bundle import (
     BundleIncomplete,
     BundleMalformed,
     OtherLabels,
-    OtherWeights,
-    PickledWeights,
     default_bundle,
-    file_sha256,
-    load_bundle,
 )
-from inference.model.calibration import Reading
 from inference.model.network import calibrated
 
 

@@ -5,7 +5,8 @@ import torch
 from monai.bundle import ConfigParser
 
 from inference.findings import LABELS
-from inference.model.bundle import CARD, CONFIG, WEIGHTS, load_bundle
+from inference.model.bundle import load_bundle
+from inference.model.metadata import CARD, CONFIG, WEIGHTS
 from training.bundle.export import NoRun, export_run
 from training.bundle.parts import BundleExists
 from training.classifier.train import source_of

@@ -29,9 +29,10 @@ from inference.drawing.summary import Caption
 from inference.findings import FINDINGS, LABELS, NOT_ASSESSED, PLACE_NOT_VERIFIED, Change
 from inference.image.film import Film
 from inference.image.limitations import NO_INPUT_CHECK, NOT_MEASURED
-from inference.model.bundle import CARD, METADATA, load_bundle
+from inference.model.bundle import load_bundle
 from inference.model.calibration import Discrimination, Reading
 from inference.model.engine import Engine
+from inference.model.metadata import CARD, METADATA
 from inference.model.operating_points import OperatingSettings
 from inference.settings import DrawingSettings
 from scp.config.worklist import WorklistSettings

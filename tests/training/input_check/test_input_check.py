@@ -17,23 +17,17 @@ from typer.testing import CliRunner
 from inference.image.film import Film, read_film
 from inference.image.gate import Reason
 from inference.image.gate_settings import GateSettings
-from inference.model.bundle import (
+from inference.model.bundle import OtherWeights, load_bundle
+from inference.model.input_check import MIRRORED, CheckNetwork, InputCheck, appearance
+from inference.model.metadata import (
     CHECK,
+    LOOKS,
     METADATA,
     BundleIncomplete,
     BundleMalformed,
-    OtherWeights,
-    default_bundle,
-    load_bundle,
-)
-from inference.model.input_check import (
-    LOOKS,
-    MIRRORED,
-    CheckNetwork,
     CheckSpec,
-    InputCheck,
     Look,
-    appearance,
+    default_bundle,
 )
 from scp.commands.check import check_all
 from scp.config.load import Settings

@@ -14,16 +14,16 @@ from safetensors.torch import load_file, save_file
 from scipy.ndimage import label
 from typer.testing import CliRunner
 
-from inference.model.bundle import (
+from inference.model.bundle import OtherWeights, load_bundle
+from inference.model.lung_fields import LungFields, lung_network, two_parts
+from inference.model.metadata import (
     CARD,
     LUNGS,
     METADATA,
     BundleIncomplete,
     BundleMalformed,
-    OtherWeights,
-    load_bundle,
+    LungSpec,
 )
-from inference.model.lung_fields import LungFields, LungSpec, lung_network, two_parts
 from training.bundle.export import export_run
 from training.bundle.parts import (
     LUNG_FIELDS,
