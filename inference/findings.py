@@ -144,7 +144,7 @@ class Prediction:
         (14,), operating points on the same scale; at or above is positive.
     heatmaps
         (14, h, w) in [0, 1]; 1 marks what spoke most *for* the finding. The grid spans the whole
-        film, edge to edge, at the network's own resolution. All zero where a map is withheld.
+        film, edge to edge, at the network's own resolution.
     model
         Which weights spoke.
     assessed
@@ -152,6 +152,8 @@ class Prediction:
         said of it, it is neither positive nor absent.
     verified
         (14,), False where the finding's maps were not shown to point at it.
+    drawn
+        (14,), False where the site's settings keep the finding's map from being drawn.
     """
 
     probabilities: FloatArray
@@ -160,6 +162,7 @@ class Prediction:
     model: ModelIdentity
     assessed: npt.NDArray[np.bool_] = field(default_factory=_all_true)
     verified: npt.NDArray[np.bool_] = field(default_factory=_all_true)
+    drawn: npt.NDArray[np.bool_] = field(default_factory=_all_true)
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
@@ -171,13 +174,8 @@ class Prediction:
 
     @property
     def withheld(self) -> npt.NDArray[np.bool_]:
-        """(14,), True where a positive finding has no map, for its place is not verified.
-
-        The maps tell: a film at a finding's threshold always shows something
-        (`inference.model.operating_points.heatmaps`), so an all-zero map of a positive finding is a
-        withheld one.
-        """
-        withheld: npt.NDArray[np.bool_] = self.positive & ~self.heatmaps.any(axis=(1, 2))
+        """(14,), True where a positive finding has a map that is not drawn."""
+        withheld: npt.NDArray[np.bool_] = self.positive & ~self.drawn
         return withheld
 
     @property

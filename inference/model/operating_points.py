@@ -101,6 +101,7 @@ class OperatingPoints:
             said.model,
             self.assessed,
             self.verified,
+            ~self.withheld,
         )
 
 

@@ -17,7 +17,7 @@ from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import film_failure, job_failure
 from scp.pipeline.operator_actions import Mending
-from scp.pipeline.queue import STATE_WORDS, NoSuchJob, changed_at, film_in
+from scp.pipeline.queue import STATE_WORDS, NoSuchJob, changed_at, delivery_job, film_in
 from scp.processes.runtime import Ground, now, open_ground
 
 
@@ -107,7 +107,7 @@ def _dead_letters(session: Session) -> list[dict[str, Any]]:
         select(
             Instance.uid,
             Delivery.destination,
-            sa.func.max(Delivery.attempts).label("attempts"),
+            sa.func.max(Delivery.job).label("number"),
             sa.func.max(Delivery.last_attempt_at).label("at"),
             *deliveries.OUTCOME,
         )
@@ -118,7 +118,7 @@ def _dead_letters(session: Session) -> list[dict[str, Any]]:
     )
     return [
         {
-            "job": f"delivery:{row.uid}:{row.destination}:{row.attempts}",
+            "job": delivery_job(row.uid, row.destination, row.number),
             "state": "dead letter",
             "since": row.at.isoformat(timespec="seconds") if row.at else "",
             "why": str(deliveries.outcome_of(row) or ""),
@@ -131,10 +131,10 @@ def _warned(session: Session) -> list[dict[str, Any]]:
     """Return what destinations took with a warning: one row a destination and status."""
     return [
         {
-            "job": f"deliveries:{count.destination}",
+            "job": "",  # they are done: there is nothing to take up again
             "state": "delivered with a warning",
             "since": count.last_at.isoformat(timespec="seconds") if count.last_at else "",
-            "why": f"{count.results} x {Outcome.of_status(count.status)}",
+            "why": f"{count.destination}: {count.results} x {Outcome.of_status(count.status)}",
         }
         for count in warnings(session)
     ]

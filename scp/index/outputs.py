@@ -77,7 +77,7 @@ class SiteView:
         if points is None:
             return Prediction(probabilities, thresholds, kept, model)
         kept[points.withheld] = 0
-        verdicts = (points.assessed, points.verified)
+        verdicts = (points.assessed, points.verified, ~points.withheld)
         return Prediction(probabilities, thresholds, kept, model, *verdicts)
 
     def changes(self, row: Comparison) -> dict[str, ChangeNow]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -95,8 +96,15 @@ def _families(
     for role in running:
         up.add_metric([role.role, role.name], float(role.up))
     yield up
-    free = shutil.disk_usage(archive.data_dir).free
-    yield GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", value=free)
+    yield _disk(archive)
+
+
+def _disk(archive: Archive) -> Metric:
+    """Return the space that is left; without a sample while the disk cannot be reached."""
+    family = GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", labels=[])
+    with suppress(OSError):
+        family.add_metric([], shutil.disk_usage(archive.data_dir).free)
+    return family
 
 
 def _fetches(numbers: Counts) -> Iterator[Metric]:

@@ -24,8 +24,8 @@ from torch import nn
 
 from inference.model.network import FindingNetwork
 from training.classifier.train import task
-from training.data.film_list import Record
 from training.data.film_set import MARGIN, FilmSet
+from training.data.record import Record
 from training.loop import Task, fit, loader, start
 from training.settings import TrainSettings
 

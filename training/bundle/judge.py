@@ -24,7 +24,8 @@ from training.bundle.model_card import renew_card
 from training.bundle.parts import BundleExists, renumber
 from training.bundle.prevalences import Prevalences, at_prevalences
 from training.data.boxes import Box
-from training.data.film_list import BadFilmList, Record
+from training.data.film_list import BadFilmList
+from training.data.record import Record
 from training.evaluation.discrimination import discrimination, is_sharp
 from training.evaluation.maps import film_maps
 from training.evaluation.pointing import evidence, pointed

@@ -18,7 +18,7 @@ from inference.findings import FINDINGS, LABELS
 from inference.model.engine import Engine
 from training.change.film_pairs import FilmPair, is_large
 from training.change.null import SaidOfPair, differences_of, said_of_exposures, said_of_pairs
-from training.data.film_list import Record
+from training.data.record import Record
 from training.evaluation.statistics import (
     Doubles,
     Estimate,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from inference.comparison.change_null import Condition
-from training.data.film_list import Record
+from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.statistics import Doubles
 

@@ -22,8 +22,9 @@ from inference.findings import FINDINGS, LABELS, FloatArray, Prediction
 from inference.model.engine import Engine
 from training.bundle.parts import NULL
 from training.change.film_pairs import FilmPair, is_large
-from training.data.film_list import BadFilmList, Record
+from training.data.film_list import BadFilmList
 from training.data.film_set import read_picture
+from training.data.record import Record
 from training.data.reexposure import exposed_again
 from training.evaluation.statistics import Doubles
 

@@ -26,8 +26,9 @@ from inference.model.calibration import Discrimination
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.classifier.train import FILMS, hash_of, learn, logits_of
-from training.data.film_list import BadFilmList, Record
+from training.data.film_list import BadFilmList
 from training.data.film_set import load_films
+from training.data.record import Record
 from training.evaluation.discrimination import discrimination, is_sharp, macro
 from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import Sheet

@@ -24,8 +24,9 @@ from inference.image.film import Film
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.classifier.train import MIN_POSITIVES, begin, task
-from training.data.film_list import BadFilmList, Record, Source
+from training.data.film_list import BadFilmList, Source
 from training.data.film_set import MARGIN, FilmSet, film_set, read_picture
+from training.data.record import Record
 from training.evaluation.statistics import aucs
 from training.loop import CHECKPOINT, fit
 from training.settings import TrainSettings

@@ -21,8 +21,9 @@ from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.classifier.teacher import COMPONENTS, SIDE_PX, targets
 from training.data.augmentation import exposure
-from training.data.film_list import BadFilmList, Record, Source
+from training.data.film_list import BadFilmList, Source
 from training.data.film_set import FilmSet, film_set
+from training.data.record import Record
 from training.loop import OtherRun, Task, fit
 from training.settings import PretrainSettings
 

@@ -24,8 +24,9 @@ from inference.model.preprocessing import Preprocessing
 from training.classifier.initial_weights import initialise
 from training.classifier.losses import objective
 from training.data.augmentation import Augmentation
-from training.data.film_list import BadFilmList, Record, Source
+from training.data.film_list import BadFilmList, Source
 from training.data.film_set import MARGIN, FilmSet, load_films
+from training.data.record import Record
 from training.evaluation.statistics import aucs
 from training.loop import OtherRun, Task, fit
 from training.settings import LoopSettings, TrainSettings

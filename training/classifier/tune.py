@@ -26,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from training.classifier.train import begin, decoded, labels_of, refuse_too_few, task
 from training.classifier.tune_report import write_results
-from training.data.film_list import Record, Source
+from training.data.film_list import Source
 from training.data.film_set import FilmSet
+from training.data.record import Record
 from training.loop import OtherRun, fit
 from training.settings import BadSetting, TrainSettings, settings_of
 

@@ -14,13 +14,10 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 from inference.findings import LABELS
+from training.data.record import Record
 from training.errors import BadFilmList
-
-if TYPE_CHECKING:
-    from training.data.film_list import Record
 
 FILM = "image_index"
 
@@ -49,7 +46,7 @@ def read_expert_labels(path: Path) -> dict[str, tuple[int, ...]]:
     return known
 
 
-def expert_films(records: Sequence["Record"], path: Path) -> list["Record"]:
+def expert_films(records: Sequence[Record], path: Path) -> list[Record]:
     """Return the films that radiologists labelled, with their labels.
 
     Raises
@@ -64,7 +61,7 @@ def expert_films(records: Sequence["Record"], path: Path) -> list["Record"]:
     return labelled
 
 
-def with_expert_labels(records: Sequence["Record"], path: Path | None) -> list["Record"]:
+def with_expert_labels(records: Sequence[Record], path: Path | None) -> list[Record]:
     """Return the films with the radiologists' labels where there are some; all as they are: None.
 
     Raises

@@ -14,6 +14,7 @@ from typing import cast
 
 from inference.findings import LABELS
 from training.data.expert_labels import with_expert_labels
+from training.data.record import Record
 from training.errors import BadFilmList as BadFilmList  # noqa: PLC0414 -- what reading raises
 from training.settings import SPLITS
 
@@ -22,46 +23,6 @@ SPLIT_COLUMNS = ("split", "chexnet_7_1_2_split")
 
 # NIH publishes no validation films: this share of its train_val patients becomes them
 NIH_VAL_SHARE = 1 / 8
-
-
-@dataclass(frozen=True)
-class Record:
-    """One labelled film of a list.
-
-    Attributes
-    ----------
-    path
-        A PNG, a JPEG or a DICOM file.
-    patient
-        Who it shows, as the list names them.
-    split
-        train, val or test.
-    labels
-        0 or 1, in the order of `FINDINGS`.
-    source_px
-        Longer side of the picture that the file was made from; None where not stated.
-    age
-        Years; None where not stated.
-    sex, view
-        As the list says (F, M; PA, AP); empty where not stated.
-    source
-        Which collection the film comes from; empty where not stated.
-    """
-
-    path: Path
-    patient: str
-    split: str
-    labels: tuple[int, ...]
-    source_px: int | None = None
-    age: int | None = None
-    sex: str = ""
-    view: str = ""
-    source: str = ""
-
-    @property
-    def name(self) -> str:
-        """The film's name without folder and suffix, as in NIH's ``Image Index``."""
-        return self.path.stem
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pydicom.errors import InvalidDicomError
 
 from inference.image.film import PICTURES, Film, NotAFilm, film_from_picture, read_film
 from inference.model.preprocessing import Preprocessing
-from training.data.film_list import BadFilmList, Record
+from training.data.film_list import BadFilmList
+from training.data.record import Record
 
 # films decoded and kept; beyond, they are read again each epoch. 50,000 of 147 px are 1.1 GB
 CACHED_FILMS = 50_000

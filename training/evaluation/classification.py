@@ -10,8 +10,8 @@ from rich.table import Table
 
 from inference.findings import LABELS, Prediction
 from inference.model.engine import Engine
-from training.data.film_list import Record
 from training.data.film_set import read_picture
+from training.data.record import Record
 from training.evaluation.sample import Sample, sample_of
 from training.evaluation.statistics import (
     Doubles,

@@ -11,7 +11,7 @@ import numpy as np
 
 from inference.findings import LABELS
 from inference.model.calibration import Discrimination
-from training.data.film_list import Record
+from training.data.record import Record
 from training.evaluation.statistics import (
     Doubles,
     Flags,

@@ -11,9 +11,9 @@ from rich.table import Table
 from inference.findings import LABELS
 from inference.image.film import Film
 from inference.model.engine import Engine
-from training.data.film_list import Record
 from training.data.film_set import read_picture
 from training.data.perturbations import PERTURBATIONS, Perturbation
+from training.data.record import Record
 from training.evaluation.statistics import Doubles
 
 GOAL = 0.03  # mean absolute change of probability

@@ -14,7 +14,7 @@ from rich.table import Table
 from inference.model.bundle import Bundle
 from inference.model.preprocessing import Preprocessing
 from training.data.boxes import Box
-from training.data.film_list import Record
+from training.data.record import Record
 from training.evaluation.localisation import (
     OVERLAPS,
     FindingLocalisation,

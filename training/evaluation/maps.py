@@ -23,8 +23,8 @@ from inference.model.engine import find_device
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.data.boxes import BadBoxList, Box
-from training.data.film_list import Record
 from training.data.film_set import read_picture
+from training.data.record import Record
 from training.evaluation.localisation import Score, score
 
 Variant = Callable[[FindingNetwork, torch.Tensor], torch.Tensor]  # films -> (b, labels, h, w)

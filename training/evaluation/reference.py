@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from inference.findings import LABELS
-from training.data.film_list import Record
+from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.classification import without_nan
 from training.evaluation.sample import Sample

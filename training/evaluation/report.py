@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Group, RenderableType
 
 from inference.findings import ModelIdentity, Prediction
-from training.data.film_list import Record
+from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.classification import (
     COLUMNS,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.findings import Prediction
-from training.data.film_list import Record
+from training.data.record import Record
 from training.evaluation.statistics import Doubles, Flags, Indices
 
 

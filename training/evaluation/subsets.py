@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from training.data.film_list import Record
+from training.data.record import Record
 
 # fewer films are too few for a figure: the interval would span nearly everything
 MIN_FILMS = 20

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from inference.image.film import Film
 from inference.model.input_check import Appearance, InputCheck
-from training.data.film_list import Record
 from training.data.film_set import read_picture
+from training.data.record import Record
 from training.input_check.counterexamples import (
     HELD_PHOTOGRAPHS,
     OF_FILMS,

@@ -45,11 +45,12 @@ class Shared:
         async with page.turn:
             news = await run_in_threadpool(self._site.news.newest)
             if news != page.news or monotonic() - page.made_at > self._site.settings.refresh_s / 2:
-                page.messages, page.news, page.made_at = [], news, monotonic()
-                await self._app(scope, receive, _into(page.messages))
+                made: list[Message] = []
+                await self._app(scope, receive, _into(made))  # an error is this reader's alone
+                good = made[0]["status"] == 200
+                page.messages, page.news = made, news
+                page.made_at = monotonic() if good else float("-inf")
             messages = page.messages
-            if messages[0]["status"] != 200:
-                page.made_at = float("-inf")
         for message in messages:
             await send(_copied(message))
 

@@ -46,7 +46,8 @@ from training.bundle.prevalences import NIH_COUNTS, NIH_FILMS, at_prevalences, r
 from training.cli import app
 from training.data.boxes import Box
 from training.data.expert_labels import with_expert_labels
-from training.data.film_list import BadFilmList, Record
+from training.data.film_list import BadFilmList
+from training.data.record import Record
 from training.evaluation.discrimination import discrimination, macro, within_source
 from training.evaluation.pointing import FEWEST, Pointed, _anywhere, evidence, pointed
 from training.settings import BadSetting

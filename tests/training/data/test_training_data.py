@@ -9,8 +9,9 @@ from pydicom import dcmread
 from inference.image.film import film_from_pixels, read_film
 from inference.model.preprocessing import Preprocessing
 from training.data.augmentation import Augmentation, RandFrame
-from training.data.film_list import BadFilmList, Record, read_film_list
+from training.data.film_list import BadFilmList, read_film_list
 from training.data.film_set import film_set, load_films, read_picture
+from training.data.record import Record
 
 PREPROCESSING = Preprocessing(48)
 STEP = 0.51 / 255  # half a grey: films are kept in 8 bits

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from inference.findings import LABELS, ModelIdentity, Prediction
 from training.bundle.model_card import _measured
 from training.cli import app
-from training.data.film_list import Record, read_film_list
+from training.data.film_list import read_film_list
+from training.data.record import Record
 from training.evaluation.classification import evaluate, evaluate_sample, operating_point
 from training.evaluation.origin import PRECISION, beside_origin
 from training.evaluation.reference import BadReference, compare_all, read_reference, scores_for

@@ -22,7 +22,7 @@ from inference.settings import DrawingSettings
 from inference.statements import outcome, outcome_on_film
 from training.cli import app
 from training.data.boxes import BadBoxList, Box, read_boxes
-from training.data.film_list import Record
+from training.data.record import Record
 from training.evaluation import maps
 from training.evaluation.localisation import (
     detections,
