@@ -244,12 +244,6 @@ def _read(
     yield AcquisitionTime(datetime.combine(taken, at, zone), precision, source, offset is not None)
 
 
-def parse_day(said: str) -> date | None:
-    """Read a date, also as ACR-NEMA wrote it; None for what is none."""
-    match = _DA.fullmatch(said)
-    return None if match is None else _date(match)
-
-
 def _date(said: re.Match[str]) -> date | None:
     try:
         return date(*(int(said[part]) for part in ("year", "month", "day")))

@@ -67,8 +67,8 @@ def stored_pixels(ds: Dataset) -> tuple[StoredPixels, str]:
         When it has no pixels, several frames, true colour, or cannot be decoded.
     """
     photometric = _check_layout(ds)
-    frame = _one_frame(ds, photometric)
-    pixels, stream = _decode(frame)
+    frame, coded = _one_frame(ds, photometric)
+    pixels, stream = _decode(frame, coded)
     if pixels.ndim == 3:
         return _grey_of_colour(pixels), "MONOCHROME2"
     exact = stream is None or stream.lossless
@@ -111,8 +111,11 @@ def _photometric(ds: Dataset) -> str:
     raise NotAFilm(f"The photometric interpretation {stated[:16]!r} is not grey, or not known.")
 
 
-def _one_frame(ds: Dataset, photometric: str) -> Dataset:
-    """Return what a decoder needs of an object, in the Standard's terms, with one frame."""
+def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
+    """Return what a decoder needs of an object, in the Standard's terms, with one frame.
+
+    And the frame's codestream; b"" where the pixels are not encapsulated.
+    """
     syntax = uid.UID(text(getattr(ds, "file_meta", Dataset()), "TransferSyntaxUID"))
     try:
         get_decoder(syntax)
@@ -126,17 +129,17 @@ def _one_frame(ds: Dataset, photometric: str) -> Dataset:
     frame.PhotometricInterpretation = photometric
     frame.file_meta = FileMetaDataset()
     frame.file_meta.TransferSyntaxUID = syntax
-    data = ds.PixelData
+    data, coded = ds.PixelData, b""
     if syntax.is_encapsulated:
-        joined = _joined(data, syntax)
+        coded = _joined(data, syntax)
         if syntax in (uid.JPEGLossless, uid.JPEGLosslessSV1):
-            joined = without_remarks(joined)
-        data = encapsulate([joined], has_bot=False)
+            coded = without_remarks(coded)
+        data = encapsulate([coded], has_bot=False)
     else:
         _check_length(frame, len(data))
     frame.add_new("PixelData", ds["PixelData"].VR, data)
     frame["PixelData"].is_undefined_length = syntax.is_encapsulated
-    return frame
+    return frame, coded
 
 
 def _joined(data: bytes, syntax: uid.UID) -> bytes:
@@ -162,7 +165,7 @@ def _check_length(frame: Dataset, length: int) -> None:
         )
 
 
-def _decode(frame: Dataset) -> tuple[StoredPixels, Codestream | None]:
+def _decode(frame: Dataset, coded: bytes) -> tuple[StoredPixels, Codestream | None]:
     """Decode with the first of `DECODERS` that can; return what the stream declares, too.
 
     The broad ``except`` is meant: six third-party decoders in C++, Rust and Python read bytes from
@@ -171,7 +174,7 @@ def _decode(frame: Dataset) -> tuple[StoredPixels, Codestream | None]:
     """
     syntax = frame.file_meta.TransferSyntaxUID
     decoder = get_decoder(syntax)
-    stream = declared(frame_of(frame.PixelData), syntax) if syntax.is_encapsulated else None
+    stream = declared(coded, syntax) if coded else None
     _check_stream(frame, stream, decoder)
     for plugin in _installed(decoder, syntax):
         try:

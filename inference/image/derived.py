@@ -36,11 +36,13 @@ def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
     """
     words = words or vocabulary()
     kind = words.read(*texts(ds, "ImageType"))
-    if Concept.DERIVED in kind or Concept.DERIVED_TYPE in kind:
+    if kind.concepts & {Concept.DERIVED, Concept.DERIVED_SERIES, Concept.DERIVED_TYPE}:
         return "ImageType"
-    for keyword in ("SeriesDescription", "DerivationDescription"):
-        if Concept.DERIVED in words.read(*texts(ds, keyword)):
-            return keyword
+    series = words.read(*texts(ds, "SeriesDescription"))
+    if series.concepts & {Concept.DERIVED, Concept.DERIVED_SERIES}:
+        return "SeriesDescription"
+    if Concept.DERIVED in words.read(*texts(ds, "DerivationDescription")):
+        return "DerivationDescription"
     for item in items(ds, "DerivationCodeSequence"):
         said = words.read(text(item, "CodeMeaning"))
         if text(item, "CodeValue") in DERIVATION_CODES or Concept.DERIVED in said:

@@ -16,6 +16,8 @@ _READERS_OWN = (
     Concept.COUNT,
     Concept.SIDE,
     Concept.OTHER_PART_ALONE,
+    Concept.LETTER,
+    Concept.DERIVED_SERIES,
     Concept.DERIVED_TYPE,
 )
 TAUGHT = tuple(concept.value for concept in Concept if concept not in _READERS_OWN)

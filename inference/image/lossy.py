@@ -28,20 +28,22 @@ def state_lossy(ds: Dataset) -> None:
     """State in a header that the pixel data have lost something, where they say so and it does not.
 
     The header is changed in memory: what answers the film then carries the statement. Ratio and
-    method are added where the header has none.
+    method are added where the header has none and this stream is the one that lost it.
     """
     if "PixelData" not in ds:
         return
     syntax = uid.UID(text(getattr(ds, "file_meta", Dataset()), "TransferSyntaxUID"))
-    encapsulated = syntax.is_transfer_syntax and syntax.is_encapsulated
-    frame = frame_of(ds.PixelData) if encapsulated else b""
+    frame = frame_of(ds.PixelData) if syntax in _METHODS else b""  # the others lose nothing
     ratio = _ratio(ds, frame)
-    if not (_stated(ds) or (frame and _lost(frame, syntax, ratio))):
+    lost = bool(frame) and _lost(frame, syntax, ratio)
+    if not (lost or _stated(ds)):
         return
     ds.LossyImageCompression = "01"
-    if frame and syntax in _METHODS and not text(ds, "LossyImageCompressionMethod"):
+    if not lost:  # earlier, and this stream tells nothing of it
+        return
+    if not text(ds, "LossyImageCompressionMethod"):
         ds.LossyImageCompressionMethod = _METHODS[syntax]
-    if frame and not numbers(ds, "LossyImageCompressionRatio"):
+    if not numbers(ds, "LossyImageCompressionRatio"):
         ds.LossyImageCompressionRatio = f"{ratio:.2f}"
 
 
@@ -58,8 +60,6 @@ def _stated(ds: Dataset) -> bool:
 
 def _lost(frame: bytes, syntax: uid.UID, ratio: float) -> bool:
     """Say whether a frame was coded with loss: by its coding, else by its syntax and its size."""
-    if syntax not in _METHODS:
-        return False
     stream = declared(frame, syntax)
     return stream is None or not stream.lossless or ratio > _HIGHEST_LOSSLESS_RATIO
 

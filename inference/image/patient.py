@@ -5,9 +5,10 @@ from datetime import date
 
 from pydicom.dataset import Dataset
 
+from inference.image.folding import fold
 from inference.image.header import items, text, texts
 from inference.image.view import IMAGE_TEXTS, STUDY_TEXTS
-from inference.image.vocabulary import Concept, Vocabulary, fold, vocabulary
+from inference.image.vocabulary import Concept, Vocabulary, vocabulary
 
 # units of an age in days, each with how its names begin; the first that fits counts
 _UNITS = (
@@ -78,7 +79,9 @@ def _age_by_birth(ds: Dataset) -> float | None:
 def _last_day(value: str) -> date | None:
     """Read a date as programs write it: "19400305", "1940-03-05", "5 Mar 1940", "1940".
 
-    Where only its year can be told it is the last day of that: nobody is made older by it.
+    Where only its year can be told it is the last day of that: nobody is made older by it. When a
+    film was taken is read more strictly (`inference.image.acquisition`): there a guess may change which
+    of two films is the earlier.
     """
     numbers = re.findall(r"\d+", value)
     if numbers and len(numbers[0]) in (6, 8, 12, 14):  # the longer ones have a time

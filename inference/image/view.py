@@ -216,6 +216,8 @@ def _view_in(said: Said) -> StatedView:
         return StatedView(View.AP if frontal else View.DECUBITUS)
     if Concept.SEVERAL in said:
         return several
+    if Concept.LETTER in said and not (frontal or Concept.SUPINE in said or Concept.PRONE in said):
+        return StatedView(doubt=Doubt.NOT_UNDERSTOOD)
     return StatedView(_frontal_in(said))
 
 

@@ -14,12 +14,21 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
+from inference.image.folding import fold
+
 # words that are run together are taken apart only when one of them is this long: "chestlat" is
 # two words, "lap" is one
 _LONG = 4
 # letters by which an inflected word may be longer than its stem
 _ENDING = 4
-_EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff"
+# "THORAX S", "Chest L": last, and behind a chest, a letter may name a view (seitlich, left, perfil)
+_VIEW_LETTERS = frozenset("slrp")
+# what is drawn in a line of text: a ray from side to side, an oblique of three quarters
+_DRAWN = (
+    (re.compile(r"([lr])\s*(?:[\u2192\u21d2]|-+>)\s*([lr])", re.IGNORECASE), r"\1\2"),
+    (re.compile(r"(?<![\d/])3\s*[/\u2044]\s*4(?![\d/])"), " threequarter "),
+)
+_EAST_ASIAN = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff"  # without the dot between words
 
 
 class Concept(StrEnum):
@@ -40,10 +49,12 @@ class Concept(StrEnum):
     COUNT = "count"
     SEVERAL = "several"
     SIDE = "side"
+    LETTER = "letter"
     CHEST = "chest"
     OTHER_PART = "other_part"
     OTHER_PART_ALONE = "other_part_alone"
     DERIVED = "derived"
+    DERIVED_SERIES = "derived_series"
     DERIVED_TYPE = "derived_type"
     CHILD = "child"
     ADULT = "adult"
@@ -75,15 +86,12 @@ class Said:
         return concept in self.concepts
 
 
-def fold(text: str) -> str:
-    """Return a text without case, accents and width: "Schräg" and "ＳＣＨＲＡＧ" are one word."""
-    bare = (one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
-    return "".join(bare).casefold().translate({ord("ı"): "i", ord("ł"): "l", ord("ø"): "o"})
-
-
 def words_of(text: str) -> Words:
     """Take a text apart: at separators, before a capital inside, between letters and digits."""
-    text = _with_capitals_apart(unicodedata.normalize("NFKC", text))
+    text = unicodedata.normalize("NFKC", text)
+    for drawn, word in _DRAWN:
+        text = drawn.sub(word, text)
+    text = _with_capitals_apart(text)
     runs = rf"\d+|[{_EAST_ASIAN}]+|[^\W\d_{_EAST_ASIAN}]+"
     return tuple(re.findall(runs, fold(text)))
 
@@ -148,10 +156,14 @@ class Vocabulary:
     def _meanings(self, words: Words) -> Iterator[tuple[Words, Concepts]]:
         """Yield the words from left to right, the longest known phrase first."""
         counted = False  # the word before says how many
+        before = _NONE
         while words:
             taken, meaning = self._first(words)
             if counted and Concept.VIEWS in meaning:
                 meaning = meaning | {Concept.SEVERAL}
+            if Concept.CHEST in before and taken == words and words[0] in _VIEW_LETTERS:
+                meaning = meaning | {Concept.LETTER}
+            before = meaning
             yield taken, meaning
             counted = Concept.COUNT in meaning or taken[0] in tuple("23456789")
             words = words[len(taken) :]

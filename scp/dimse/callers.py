@@ -29,6 +29,9 @@ _REASONS = {
 }
 # Result of a presentation context in an A-ASSOCIATE-AC (PS3.8 Table 9-18)
 _NOT_TAKEN = {0x03: "not taken", 0x04: "in none of its transfer syntaxes"}
+# AE titles are compared as they stand: only spaces around them do not count (PS3.5 6.2). So does
+# DCMTK, and Orthanc where its StrictAetComparison is set
+_ONLY_CASE = "; {} differs in upper and lower case only"
 
 
 class Callers:
@@ -94,9 +97,13 @@ class Callers:
             known = False
         if not known:
             detail = "a peer has this address, under another AE title"
+            entered = (peer.ae_title for peer in self.peers if _only_case(peer.ae_title, calling))
+            detail += next(map(_ONLY_CASE.format, entered), "")
             self._reject(association, Reason.UNKNOWN_CALLER, detail, _UNKNOWN_CALLER)
         elif called.strip() != self.ae_title:
             detail = f"we are {self.ae_title}"
+            if _only_case(self.ae_title, called):
+                detail += _ONLY_CASE.format(self.ae_title)
             self._reject(association, Reason.WRONG_CALLED_TITLE, detail, _WRONG_CALLED_TITLE)
         elif oddities := layer_of(association).negotiation.oddities:
             where = association.requestor.address
@@ -155,6 +162,10 @@ class Callers:
             detail=failed.detail,
         )
         self._tell(failed)
+
+
+def _only_case(ours: str, theirs: str) -> bool:
+    return ours != theirs.strip() and ours.casefold() == theirs.strip().casefold()
 
 
 def _names(association: Association, address: str) -> dict[str, str]:

@@ -7,38 +7,17 @@ same folding, so a change here asks for `hilum reindex`.
 import unicodedata
 from collections.abc import Iterable
 
-# letters that have no decomposition, yet are typed as another where the keyboard lacks them
-_LIKE = str.maketrans(
-    {"ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ł": "l", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"}
-)
-# scripts whose marks are accents or vowel points that writers leave out. Elsewhere a mark makes
-# another letter: dakuten in kana, the vowel signs of Devanagari, the tones of Thai
-_ACCENTED = ("LATIN", "GREEK", "CYRILLIC", "HEBREW", "ARABIC")
+from inference.image.folding import fold as fold  # noqa: PLC0414 -- the index's own
+from inference.image.folding import script_of
+
 # scripts that write no space between family and given name
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI")
-_KATAKANA = range(0x30A1, 0x30F7)
-_TO_HIRAGANA = 0x60
 # inside a word: O'Neil is found as oneil; the last lengthens an Arabic word, and says nothing
 _SILENT = "'\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{ARABIC TATWEEL}"
 
 # a PN component has 64 characters (PS3.5 6.2), and no header makes a film cost more rows than this
 LONGEST_WORD = 64
 MOST_WORDS = 64
-
-
-def fold(text: str) -> str:
-    """Return text as it is compared: one width, one case, without accents, kana as hiragana."""
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_LIKE)
-    kept = []
-    base = ""
-    for char in unicodedata.normalize("NFKD", plain):
-        if unicodedata.category(char) == "Mn":
-            if _script(base).startswith(_ACCENTED):
-                continue
-        else:
-            base = char
-        kept.append(chr(ord(char) - _TO_HIRAGANA) if ord(char) in _KATAKANA else char)
-    return unicodedata.normalize("NFKC", "".join(kept))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -56,7 +35,7 @@ def name_words(name: str) -> tuple[str, ...]:
     for group in name.split("="):
         parts = words(group)
         found += parts
-        if parts and all(_script(part[0]).startswith(_UNSPACED) for part in parts):
+        if parts and all(script_of(part[0]).startswith(_UNSPACED) for part in parts):
             found.append("".join(parts)[:LONGEST_WORD])
     return tuple(found)
 
@@ -75,18 +54,13 @@ def film_words(name: str, numbers: Iterable[str]) -> tuple[str, ...]:
 
 def is_short(word: str) -> bool:
     """Say whether a word tells too little: one letter of an alphabet, or one digit."""
-    return len(word) < 2 and not _script(word).startswith(_UNSPACED)
+    return len(word) < 2 and not script_of(word).startswith(_UNSPACED)
 
 
 def after(prefix: str) -> str:
     """Return the first text, by code point, after all that begin with this prefix."""
     following = ord(prefix[-1]) + 1
     return prefix[:-1] + chr(0xE000 if 0xD800 <= following < 0xE000 else following)
-
-
-def _script(char: str) -> str:
-    """Return the name of a character, which begins with its script."""
-    return unicodedata.name(char, "") if char else ""
 
 
 def _or_space(char: str) -> str:

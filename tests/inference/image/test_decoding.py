@@ -205,6 +205,27 @@ def test_a_reversible_stream_under_the_lossy_syntax_is_not_called_lossy(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("syntax", "stated"),
+    [
+        (JPEGLosslessSV1, JPEGLosslessSV1),
+        (JPEGLSLossless, JPEGLSNearLossless),
+        (JPEG2000Lossless, JPEG2000Lossless),
+        (JPEG2000Lossless, JPEG2000),
+        (RLELossless, RLELossless),
+    ],
+    ids=lambda one: one.keyword,
+)
+def test_a_lossless_stream_of_a_film_that_was_lossy_earlier_adds_no_ratio(syntax, stated, tmp_path):
+    ds = dcmread(encoded(tmp_path, syntax))
+    ds.file_meta.TransferSyntaxUID = stated
+    ds.DerivationCodeSequence = [coded("113040", "DCM", "Lossy Compression")]
+    assert lossy_by(ds)
+    assert ds.LossyImageCompression == "01"
+    assert "LossyImageCompressionRatio" not in ds
+    assert "LossyImageCompressionMethod" not in ds
+
+
+@pytest.mark.parametrize(
     "said",
     [
         {"LossyImageCompression": "1"},

@@ -192,6 +192,19 @@ def test_a_known_title_at_another_address_is_told_where_it_is_entered(ground):
     assert failed.detail == "no peer has this address; XRAY2 is entered with host 192.0.2.7"
 
 
+def test_titles_that_differ_in_case_only_are_rejected_and_the_reason_says_so(ground):
+    tally = Tally()
+    with receiving(ground, tell=tally.add, peers=[PEER]) as receiver:
+        assert echo(port_of(receiver), called="hilum") is None
+        assert echo(port_of(receiver), calling="xray1") is None
+    told = {failed.reason: failed.detail for failed in tally.take()}
+    assert told == {
+        Reason.WRONG_CALLED_TITLE: "we are HILUM; HILUM differs in upper and lower case only",
+        Reason.UNKNOWN_CALLER: "a peer has this address, under another AE title; XRAY1 differs in "
+        "upper and lower case only",
+    }
+
+
 def test_callers_from_strange_addresses_hold_no_slot_that_a_sender_needs(ground):
     tally = Tally()
     with receiving(ground, tell=tally.add, peers=[PEER], max_associations=1) as receiver:

@@ -1,0 +1,105 @@
+"""What consoles, technicians and gateways write, in twelve languages, and what hilum makes of it.
+
+`spellings.csv` beside this file is the table: one row a spelling, its outcome first. PA, AP and
+frontal: the view that is read; read: a film that is not refused; else the reason of the refusal.
+"""
+
+import csv
+from pathlib import Path
+
+import pytest
+from films import make_film_ds
+from pydicom.uid import ComputedRadiographyImageStorage
+from test_views import DEFAULT, SILENT, header, outcome
+
+from inference.image.gate import Reason, check_header
+
+TABLE = Path(__file__).with_name("spellings.csv")
+REFUSED = frozenset(Reason)
+TEXTS = ("SeriesDescription", "ProtocolName", "ViewPosition")
+
+
+def written(*outcomes):
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [(row["outcome"], row["written"]) for row in rows if row["outcome"] in outcomes]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    ds = make_film_ds(rows=16, columns=16, sop_class=ComputedRadiographyImageStorage, **SILENT)
+    del ds.PixelData
+    return ds
+
+
+def read(plain, **values):
+    return outcome(header(plain, SpecificCharacterSet="ISO_IR 192", **values))
+
+
+def test_the_table_has_a_hundred_spellings_of_views_and_parts_and_derived_pictures():
+    assert len(written("PA", "AP", "frontal", "read")) > 200
+    assert len(written("not_frontal", "view_unknown", "view_not_understood")) > 200
+    assert len(written("derived")) > 100
+    assert len(written("chest", "not_a_chest")) > 80
+
+
+@pytest.mark.parametrize("keyword", TEXTS)
+@pytest.mark.parametrize(
+    "expected", ["PA", "AP", "frontal", "not_frontal", "view_unknown", "view_not_understood"]
+)
+def test_a_view_is_read_as_it_is_written_in_any_language(expected, keyword, plain):
+    said = {text: read(plain, **{keyword: text}) for _, text in written(expected)}
+    assert {text: found for text, found in said.items() if found != expected} == {}
+
+
+def test_no_lateral_becomes_frontal_beside_a_console_that_writes_pa_by_default(plain):
+    for _, text in written("not_frontal"):
+        for keyword in ("SeriesDescription", "ProtocolName", "BodyPartExamined"):
+            found = read(plain, ViewPosition="PA", **{keyword: text})
+            assert found in REFUSED, (keyword, text)
+
+
+def test_a_picture_made_of_a_film_is_told_by_its_series_in_any_language(plain):
+    for _, text in written("derived"):
+        assert read(plain, SeriesDescription=text, ViewPosition="PA") == "derived", text
+
+
+def test_a_film_in_usual_words_is_not_refused(plain):
+    for _, text in written("read", "PA", "AP", "frontal"):
+        assert read(plain, SeriesDescription=text) not in REFUSED, text
+        assert read(plain, SeriesDescription=text, ViewPosition="AP") not in REFUSED, text
+
+
+def test_a_chest_is_a_chest_and_another_part_is_another_in_any_language(plain):
+    for expected, text in written("chest", "not_a_chest"):
+        view = "PA" if expected == "not_a_chest" else ""
+        ds = header(plain, SpecificCharacterSet="ISO_IR 192", BodyPartExamined=text)
+        ds.ViewPosition = view
+        refusal = check_header(ds, DEFAULT)
+        part = (Reason.NOT_A_CHEST, Reason.BODY_PART_UNKNOWN, Reason.BODY_PART_NOT_UNDERSTOOD)
+        found = refusal.reason if refusal else None
+        assert (found is Reason.NOT_A_CHEST) is (expected == "not_a_chest"), text
+        assert found not in part[1:], text
+
+
+@pytest.mark.parametrize(
+    "kind", ["BS", "COMPANION", "INVERTED", "EDGE_ENHANCED", "BONE_SUPPRESSED"]
+)
+def test_a_derived_picture_is_told_by_its_image_type(kind, plain):
+    assert read(plain, ImageType=f"DERIVED\\PRIMARY\\{kind}", ViewPosition="PA") == "derived"
+
+
+def test_how_a_film_was_processed_makes_it_no_derived_picture(plain):
+    for text in ("Edge enhanced", "Kantenanhebung", "LUT inverted", "Rehaussement des contours"):
+        assert read(plain, DerivationDescription=text, ViewPosition="PA") == "PA", text
+
+
+def test_a_letter_behind_the_chest_is_no_view_but_what_stands_elsewhere_counts(plain):
+    assert read(plain, BodyPartExamined="THORAX S") == "view_not_understood"
+    assert read(plain, BodyPartExamined="THORAX S", ViewPosition="PA") == "PA"
+    assert read(plain, BodyPartExamined="THORAX S", ViewPosition="LAT") == "not_frontal"
+
+
+def test_a_number_of_images_is_no_three_quarter_view(plain):
+    for text in ("Chest PA 3 of 4", "Chest PA 3.4", "Chest PA 13/4", "Chest PA 3/4/2024"):
+        assert read(plain, SeriesDescription=text) == "PA", text
