@@ -80,8 +80,8 @@ def _last_day(value: str) -> date | None:
     """Read a date as programs write it: "19400305", "1940-03-05", "5 Mar 1940", "1940".
 
     Where only its year can be told it is the last day of that: nobody is made older by it. When a
-    film was taken is read more strictly (`inference.image.acquisition`): there a guess may change which
-    of two films is the earlier.
+    film was taken is read more strictly (`inference.image.acquisition`): there a guess may change
+    which of two films is the earlier.
     """
     numbers = re.findall(r"\d+", value)
     if numbers and len(numbers[0]) in (6, 8, 12, 14):  # the longer ones have a time

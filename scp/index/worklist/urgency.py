@@ -8,7 +8,7 @@ Findings that they do not rank stand where clinical sense puts them (docs/design
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from inference.findings import LABELS, Change
+from inference.findings import LABELS, Change, reaches
 
 WEIGHTS: Mapping[str, float] = {
     "Pneumothorax": 1.0,
@@ -66,7 +66,7 @@ def urgency(
     found = [
         Urgency(_weight(label, weights) * _strength(p, t) * factors.get(label, 1.0), label)
         for label, p, t in zip(LABELS, probabilities, thresholds, strict=True)
-        if p >= t and label not in not_assessed
+        if reaches(p, t) and label not in not_assessed
     ]
     return max(found, key=lambda one: one.value, default=Urgency(0))
 

@@ -415,6 +415,42 @@ def test_the_order_of_findings_is_that_of_the_paper_and_new_comes_before_known()
     assert len(set(by_change)) == 3
 
 
+@pytest.mark.parametrize(
+    ("label", "probability", "change", "expected"),
+    [
+        # thresholds are 0.5: a finding counts half at its threshold, all of it where it is certain
+        ("Pneumothorax", 1.0, None, 1.0),
+        ("Pneumothorax", 0.5, None, 0.5),
+        ("Pneumothorax", 0.75, None, 0.75),
+        ("Pneumothorax", 0.499, None, 0.0),
+        ("Effusion", 1.0, Change.NEW, 0.85),
+        ("Effusion", 1.0, Change.INCREASED, 0.85),
+        ("Effusion", 1.0, Change.UNCHANGED, 0.425),
+        ("Effusion", 1.0, Change.DECREASED, 0.34),
+        ("Effusion", 1.0, Change.RESOLVED, 0.0),
+        ("Consolidation", 1.0, None, 0.8),
+        ("Pneumonia", 1.0, None, 0.8),
+        ("Infiltration", 1.0, None, 0.75),
+        ("Edema", 1.0, None, 0.7),
+        ("Atelectasis", 1.0, None, 0.55),
+        ("Cardiomegaly", 1.0, None, 0.45),
+        ("Mass", 1.0, None, 0.4),
+        ("Nodule", 1.0, None, 0.35),
+        ("Hernia", 1.0, None, 0.2),
+        ("Pleural_Thickening", 1.0, None, 0.15),
+        ("Fibrosis", 1.0, None, 0.15),
+        ("Emphysema", 0.5, None, 0.075),
+    ],
+)
+def test_the_clinical_order_in_numbers(label, probability, change, expected):
+    changes = {} if change is None else {label: change}
+    assert urgency(*only(label, probability), changes, {}).value == pytest.approx(expected)
+
+
+def test_a_film_without_a_result_is_neither_first_nor_last():
+    assert UNKNOWN == 0.5
+
+
 def test_a_site_may_weigh_a_finding_otherwise():
     assert urgency(*only("Mass", 1.0), {}, {"Mass": 1.0}).value == 1
     assert urgency(*only("Mass", 1.0), {}, {"Mass": 0.0}).value == 0
