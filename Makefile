@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup serve demo test test-gpu train-gpu test-docker ohif axe check format lock clean
+.PHONY: help setup config serve demo test test-gpu train-gpu test-docker ohif axe check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ format: $(STAMP)  ## make the format right
 
 # what the service is made of, and with it what it is developed, trained and shown with
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url pyproject.toml
+config: $(STAMP)  ## renew config.toml from the settings' own texts and defaults
+	$(BIN)/hilum config > config.toml.part && mv config.toml.part config.toml
+
 lock: $(STAMP)  ## renew both locks from pyproject.toml
 	$(BIN)/$(COMPILE) -o requirements.lock
 	$(BIN)/$(COMPILE) -c requirements.lock --extra dev --extra training --extra demo -o requirements-dev.lock

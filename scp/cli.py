@@ -189,6 +189,14 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
     raise typer.Exit(check_all(config, as_json=json))
 
 
+@app.command("config", rich_help_panel="Operate")
+def print_config() -> None:
+    """Print config.toml with every setting, its default and what it is for."""
+    from scp.config.reference import reference
+
+    typer.echo(reference(), nl=False)
+
+
 @app.command(rich_help_panel="Operate")
 def conformance(
     config: Config = CONFIG,

@@ -20,11 +20,13 @@ from scp.archive import Archive
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings, load_settings
 from scp.dimse.retrieve import see_services
-from scp.dimse.sender import Unreachable, echo, refused
+from scp.dimse.sender import echo
 from scp.errors import HilumError, ServiceError
 from scp.index.accounts import users
 from scp.index.accounts.tables import DashboardUser
 from scp.index.database import open_database
+from scp.outcomes.sending import Unreachable
+from scp.pipeline.destinations import destination_of
 from scp.processes.sockets import open_socket
 from scp.results.kinds import Kind, class_name, kinds_made
 
@@ -182,8 +184,9 @@ def _destination(settings: Settings, destination: DestinationSettings) -> str:
     kinds = [k for k in kinds_made(settings.results) if not wanted or k.name in wanted]
     sent = sorted({(str(kind.sop_class), str(kind.transfer_syntax)) for kind in kinds})
     try:
-        echo(destination, ourselves)
-        not_taken = refused(destination, ourselves, sent)
+        there = destination_of(destination, ourselves)
+        there.echo()
+        not_taken = there.refused(sent)
     except Unreachable as error:
         raise ServiceError(f"{error}: is it running, and does it know {ourselves}?") from error
     if not_taken:

@@ -30,10 +30,11 @@ from scp.commands.console import NOT_A_DEVICE, numbered, outcome_of, progress
 from scp.commands.send import send_files
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
-from scp.dimse.sender import Unreachable, describe, send
+from scp.dimse.sender import send
 from scp.errors import HilumError, ServiceError
 from scp.index.schema.tables import FilmState
 from scp.index.values import FilmRow, FindingRow
+from scp.outcomes.sending import Unreachable, describe
 from scp.results.identity import derive_uid
 
 _LABEL = "SIMULATED EARLIER FILM"

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from scp.commands.console import files_in, progress
 from scp.config.destinations import DestinationSettings
-from scp.dimse.sender import Object, Sent, Unreachable, describe, send
+from scp.dimse.sender import send
 from scp.errors import ConfigError
 from scp.outcomes.delivery import Kind, Outcome
+from scp.outcomes.sending import Object, Sent, Unreachable, describe
 
 _DELIVERED = "delivered"
 _ADDRESS = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")

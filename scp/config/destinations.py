@@ -1,5 +1,7 @@
 """Where results go, and what a site can set about it."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from scp.config.network import AETitle
@@ -11,10 +13,15 @@ class DestinationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="what logs and pages call it")
-    ae_title: AETitle = Field(description="its AE title")
-    host: str = Field(description="its address or host name")
-    port: int = Field(ge=1, le=65535, description="its DICOM port")
+    type: Literal["dimse"] = Field("dimse", description="how it is spoken to: by C-STORE")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{1,40}$",
+        description="what logs and pages call it",
+        examples=["pacs"],
+    )
+    ae_title: AETitle = Field(description="its AE title", examples=["PACS"])
+    host: str = Field(description="its address or host name", examples=["127.0.0.1"])
+    port: int = Field(ge=1, le=65535, description="its DICOM port", examples=[11113])
     kinds: tuple[ResultKind, ...] = Field(
         (),
         description='which kinds of object it gets, as ["report", "summary-capture"]; empty: '

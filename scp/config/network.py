@@ -17,9 +17,10 @@ class Peer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ae_title: AETitle = Field(description="its AE title, as it calls itself")
+    ae_title: AETitle = Field(description="its AE title, as it calls itself", examples=["PACS"])
     host: str = Field(
-        description="its address or host name; a connection from elsewhere is refused"
+        description="its address or host name; a connection from elsewhere is refused",
+        examples=["127.0.0.1"],
     )
 
 

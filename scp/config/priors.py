@@ -21,7 +21,10 @@ class Remote:
 
 
 class PriorsSettings(BaseModel):
-    """Where priors that hilum does not have are fetched, and how long one that comes is awaited."""
+    """Where priors that hilum does not have are fetched, and how long one that comes is awaited.
+
+    They are asked for when a film was read, before it is answered.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
@@ -15,80 +12,17 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
 from scp.config.destinations import DestinationSettings
-from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
+from scp.dimse.conversion import NotConverted, converted
 from scp.dimse.upper_layer import End, RequestingAE, layer_of
-from scp.errors import SUCCESS, HilumError
+from scp.errors import SUCCESS
 from scp.outcomes.delivery import Cause, Outcome
+from scp.outcomes.sending import Object, Sent, Unreachable
 
 # files go out byte for byte as they are, in pieces: never decoded, never whole in memory
 _config.STORE_SEND_CHUNKED_DATASET = True
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers up to 255
 # associations in one attempt that ended at an object: a destination that hangs costs its timeout
 _MOST_BREAKS = 3
-
-
-class Unreachable(HilumError):
-    """The destination could not be spoken to at all; ``outcome`` says how it went."""
-
-    def __init__(self, destination: DestinationSettings, outcome: Outcome) -> None:
-        super().__init__(
-            f"{destination.ae_title} at {destination.host}:{destination.port}: {outcome}"
-        )
-        self.outcome = outcome
-
-
-@dataclass(frozen=True)
-class Object:
-    """A Part 10 file to send."""
-
-    path: Path
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-
-    @property
-    def contexts(self) -> list[tuple[str, str]]:
-        """The pairs of SOP class and transfer syntax that are proposed for it.
-
-        Its own syntax, and what hilum can convert it to: Implicit VR Little Endian is the one that
-        everybody takes and that has to be proposed (PS3.5 10.1).
-        """
-        own = self.transfer_syntax_uid
-        return [(self.sop_class_uid, s) for s in dict.fromkeys((own, *CONVERTIBLE_TO))]
-
-
-@dataclass(frozen=True)
-class Sent:
-    """How it went with one object."""
-
-    sop_instance_uid: str
-    outcome: Outcome
-
-
-def describe(path: Path) -> Object:
-    """Return what a file is.
-
-    Raises
-    ------
-    InvalidDicomError
-        It is no Part 10 file, or does not say what it holds.
-    OSError
-        It cannot be read.
-    """
-    try:
-        meta = read_file_meta_info(path)
-        return Object(
-            path,
-            str(meta.MediaStorageSOPClassUID),
-            str(meta.MediaStorageSOPInstanceUID),
-            str(meta.TransferSyntaxUID),
-        )
-    except (InvalidDicomError, OSError):
-        raise
-    except Exception as error:  # a parser's answer to odd bytes may be anything
-        raise InvalidDicomError(
-            f"its file meta information cannot be used ({type(error).__name__})"
-        ) from error
 
 
 def send(

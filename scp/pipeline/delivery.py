@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from scp.archive import Archive
 from scp.config.destinations import DestinationSettings
-from scp.dimse.sender import Object, Unreachable, describe, send
 from scp.index import deliveries
 from scp.index.deliveries import Outgoing
 from scp.outcomes.delivery import Cause, Kind, Outcome
+from scp.outcomes.sending import Object, Unreachable, describe
+from scp.pipeline.destinations.base import Destination
 from scp.pipeline.queue import Jobs
 
 log = structlog.get_logger(__name__)
@@ -28,15 +29,13 @@ class Deliverer:
         engine: sa.Engine,
         archive: Archive,
         jobs: Jobs,
-        destinations: Mapping[str, DestinationSettings],
-        calling_ae_title: str,
+        destinations: Mapping[str, Destination],
         now: Callable[[], datetime],
     ) -> None:
         self.engine = engine
         self.archive = archive
         self.jobs = jobs
         self.destinations = destinations
-        self.calling_ae_title = calling_ae_title
         self.now = now
 
     def attempt(self, film_uid: str, name: str, job: int | None = None) -> None:
@@ -67,18 +66,16 @@ class Deliverer:
         if failed:
             self._fail(failed, film_uid, name, destination)
 
-    def _send(
-        self, destination: DestinationSettings, waiting: list[Outgoing]
-    ) -> dict[Outgoing, Outcome]:
+    def _send(self, destination: Destination, waiting: list[Outgoing]) -> dict[Outgoing, Outcome]:
         """Return what was not delivered, and how it went."""
         left, failed = self._readable(waiting)
-        answers = send(destination, self.calling_ae_title, list(left.values()))
+        answers = destination.send(list(left.values()))
         try:
             for item in list(left):
                 outcome = next(answers).outcome
                 del left[item]
                 if outcome.delivered:
-                    self._deliver(item, destination.name, outcome)
+                    self._deliver(item, destination.settings.name, outcome)
                 else:
                     failed[item] = outcome
         except Unreachable as error:
@@ -114,7 +111,7 @@ class Deliverer:
         failed: Mapping[Outgoing, Outcome],
         film_uid: str,
         name: str,
-        destination: DestinationSettings | None,
+        destination: Destination | None,
     ) -> None:
         """Write failures down and ask for the next attempt, in one transaction.
 
@@ -124,7 +121,9 @@ class Deliverer:
         wait = None
         if destination is not None:
             attempts = 1 + max(item.attempts for item in failed)
-            wait = wait_s(destination, attempts, now - min(item.created_at for item in failed))
+            wait = wait_s(
+                destination.settings, attempts, now - min(item.created_at for item in failed)
+            )
         next_at = None if wait is None else now + timedelta(seconds=wait)
         with Session(self.engine) as session, session.begin():
             pending = [

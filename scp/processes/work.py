@@ -29,6 +29,7 @@ from scp.monitoring import logs
 from scp.outcomes.failures import Cause
 from scp.pipeline.answer import Answerer
 from scp.pipeline.delivery import Deliverer
+from scp.pipeline.destinations import destination_of
 from scp.pipeline.intake import Intake
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import (
@@ -178,8 +179,10 @@ def make_deliverer(ground: Ground) -> Deliverer:
         ground.engine,
         ground.archive,
         ground.jobs,
-        settings.destinations_by_name(),
-        settings.receiver.ae_title,
+        {
+            one.name: destination_of(one, settings.receiver.ae_title)
+            for one in settings.destinations
+        },
         now,
     )
 

@@ -43,7 +43,8 @@ from service import FEWEST_RESULTS, Service
 from inference.model.metadata import default_bundle
 from scp.config.destinations import DestinationSettings
 from scp.dashboard.security.person import AGAIN, LOOK
-from scp.dimse.sender import describe, send
+from scp.dimse.sender import send
+from scp.outcomes.sending import describe
 from tests.benchmarks.service import new_film
 
 SCREEN_GOAL_MS, SLOWER_GOAL = 300, 1.05

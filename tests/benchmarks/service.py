@@ -27,7 +27,8 @@ from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
 from inference.model.metadata import default_bundle
 from scp.config.destinations import DestinationSettings
-from scp.dimse.sender import describe, send
+from scp.dimse.sender import send
+from scp.outcomes.sending import describe
 from scp.processes.sockets import open_listener
 
 FIRST_GOAL_S, MEDIAN_GOAL_S, RESIDENT_GOAL_GB = 10, 2, 2.5

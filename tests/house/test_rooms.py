@@ -32,7 +32,7 @@ APART = {
     "scp.config": {"scp.config", "scp.errors"},
     "scp.dimse": {"scp.dimse", "scp.config", "scp.errors", "scp.outcomes"},
     "scp.matching": {"scp.matching", "scp.errors"},
-    "scp.outcomes": {"scp.outcomes", "scp.errors"},
+    "scp.outcomes": {"scp.outcomes", "scp.config", "scp.errors"},
 }
 
 

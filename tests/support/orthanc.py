@@ -16,7 +16,8 @@ from pydicom import Dataset, FileDataset, dcmread
 from service import free_port, wait_for
 
 from scp.config.destinations import DestinationSettings
-from scp.dimse.sender import describe, send
+from scp.dimse.sender import send
+from scp.outcomes.sending import describe
 from scp.results.objects import to_bytes
 
 PATIENCE_S = 60

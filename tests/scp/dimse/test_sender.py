@@ -25,8 +25,9 @@ from service import StoreScp, free_port, wait_for
 from scp.config.destinations import DestinationSettings
 from scp.config.results import ResultKind
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.sender import Object, Unreachable, describe, echo, refused, send
+from scp.dimse.sender import echo, refused, send
 from scp.outcomes.delivery import DELIVERED, Cause, Kind, Outcome
+from scp.outcomes.sending import Object, Unreachable, describe
 from scp.results.kinds import KINDS
 
 

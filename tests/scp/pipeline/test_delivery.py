@@ -19,6 +19,7 @@ from scp.index.schema.tables import DeliveryState
 from scp.outcomes import delivery
 from scp.outcomes.delivery import Cause, Kind, Outcome
 from scp.pipeline.delivery import Deliverer, wait_s
+from scp.pipeline.destinations import destination_of
 from scp.pipeline.queue import delivery_job
 
 CAPTURE, SR = SecondaryCaptureImageStorage, Comprehensive3DSRStorage
@@ -82,8 +83,7 @@ class Answer:
             ground.engine,
             ground.archive,
             jobs or ground.jobs,
-            self.destinations,
-            "HILUM",
+            {name: destination_of(one, "HILUM") for name, one in self.destinations.items()},
             ground.clock,
         )
 
