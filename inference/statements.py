@@ -1,4 +1,4 @@
-"""What is said of findings, in words: one function for each sentence, used wherever it stands.
+"""The sentences on findings: one function for each, used everywhere.
 
 A reader acts on these words, so three rules hold in pictures, reports, pages and JSON alike. No
 word says that a finding is there or absent: a finding is above or below the site's threshold. A

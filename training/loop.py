@@ -1,4 +1,4 @@
-"""One loop for all that is learnt: readable, resumable after a kill, on one device or several.
+"""The training loop of every network: resumable after a kill, on one device or several.
 
 A task says what is learnt (network, films, loss, score); the loop knows nothing of films.
 Everything random follows from the seed and the epoch, so a run that was killed goes on as if it

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar with the time that is left, a line an epoch, TensorBoard."""
+"""What a person sees of a run: a bar with the time left, a line per epoch, TensorBoard."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lays the prior film onto the current one.
+"""Register the prior film to the current one.
 
 All likely turns, sizes and shifts are tried on small pictures (`search`); from the best, an affine
 transform and then a smooth deformation are improved on finer and finer ones (`refine`). The film

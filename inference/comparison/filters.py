@@ -1,4 +1,4 @@
-"""Films as structure against its surroundings, which exposure and window leave as it is."""
+"""Local normalisation: structure against its surroundings, whatever the exposure and window."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where a finding speaks more, or less, than on the prior film, and whether at the same place."""
+"""Where a finding's heat map differs from that of the prior, and whether at the same place."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Where the prior film might lie: every likely turn and size is tried, every shift at once."""
+"""The initial transform: every likely rotation and scale is tried, every shift at once."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an encoded frame says of itself, read from its markers without decoding it.
+"""What an encoded frame's markers state, read without decoding it.
 
 References
 ----------

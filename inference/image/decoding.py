@@ -19,9 +19,10 @@ class NotAFilm(ValueError):
     """The object cannot be decoded to one grey image; the text says why, naming no patient."""
 
 
-# decoders in the order in which they are tried: by speed at 2048x2500 (docs/design.md, "pixel
-# decoders"). gdcm ends the whole process on a damaged JPEG Baseline stream, so it stands only
-# where it is the fastest or the only one. A syntax that is not here has pydicom's own decoder
+# decoders in the order in which they are tried: by speed at 2048x2500
+# (docs/decisions/009-pixel-decoders.md). A damaged JPEG Baseline stream makes gdcm end the whole
+# process, so gdcm is used only where it is the fastest or the only one. pydicom's own decoder
+# decodes every other syntax
 DECODERS: dict[str, tuple[str, ...]] = {
     uid.RLELossless: ("pylibjpeg", "pydicom"),
     uid.JPEGBaseline8Bit: ("pillow",),

@@ -1,4 +1,4 @@
-"""Reads header values as they come: absent, empty, multi-valued or of the wrong type.
+"""Read header values as they come: absent, empty, multi-valued or of the wrong type.
 
 Films arrive from every vendor, and pydicom converts an element when it is first touched, so a
 malformed value raises there. A value that cannot be read is a value that is not there.

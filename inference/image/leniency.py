@@ -1,4 +1,4 @@
-"""Has pydicom read elements as DCMTK does where a sender wrote an impossible VR or length.
+"""Make pydicom read elements as DCMTK does where a sender wrote an impossible VR or length.
 
 Imported by `inference.image.header` for its effect: it holds for the whole process. Without it one
 such element costs the film: an unknown VR is taken for implicit VR, and its length for one that

@@ -1,4 +1,4 @@
-"""What lets a film pass the gate but limits what may be read from it."""
+"""Limitations of a film that passes the gate."""
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID

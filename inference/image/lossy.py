@@ -1,4 +1,4 @@
-"""Whether a film was compressed with loss, whatever its header says of that.
+"""Whether a film was compressed with loss, whatever its header says about it.
 
 References
 ----------

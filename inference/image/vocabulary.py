@@ -1,4 +1,4 @@
-"""Reads the words by which senders say what a picture shows.
+"""Understand the words by which senders say what a picture shows.
 
 Consoles, technicians and gateways write one thing in a hundred ways: "LEFT LATERAL", "LLAT",
 "ChestLat", "Thorax seitl.", "胸部側面". One reader takes them apart; `vocabulary.toml` beside it

@@ -1,4 +1,4 @@
-"""How an output of the network becomes a probability, and a finding positive.
+"""From an output of the network to a probability, and when a finding is positive.
 
 References
 ----------

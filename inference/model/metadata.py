@@ -1,4 +1,4 @@
-"""What a bundle's metadata.json says of its network. Light: reading it loads no torch."""
+"""A bundle's metadata.json. Light: reading it loads no torch."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -22,11 +22,11 @@ class FindingNetwork(nn.Module):
     """A torchvision network with one output per finding and its class activation map.
 
     The linear head is a 1x1 convolution in front of the pooling: a map is what each cell says, and
-    the logit is their mean. With ``pooling="mean"`` every cell counts alike (then the head may as
-    well stand behind the pooling: the network is torchvision's own). It teaches a network to say
-    "yes" in as many cells as possible, and the map of something small becomes a ring around it.
-    With ``"probability"`` a cell counts as much as it is sure (Ye et al.): one is enough, and maps
-    point at what they are about.
+    the logit is their mean. ``pooling="mean"`` weights all cells alike (the head could then as well
+    follow the pooling: the network is torchvision's own). It rewards as many positive cells as
+    possible, and the map of something small becomes a ring around it. ``"probability"`` weights
+    cells by their probability (PCAM pooling, Ye et al.): one confident cell is enough, and maps
+    peak at the finding.
 
     The stem takes one channel: a film is grey, and three equal channels only add a sum. (Weights
     made for three come over exactly by adding their stem over the channels.) The last stage of a

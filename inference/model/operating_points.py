@@ -1,4 +1,4 @@
-"""What a site makes of a network's output: its prevalences and thresholds, applied in one place.
+"""Apply a site's prevalences and thresholds to a network's output, in one place.
 
 The output is stored as the network gave it. Whatever answers, compares, lists or shows applies the
 settings of now by `OperatingPoints`, so that a changed setting holds for every film at once.

@@ -1,4 +1,4 @@
-"""`hilum check`: what would keep the service from working, and how to mend it."""
+"""`hilum check`: what would keep the service from working, and how to repair it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Files that hold a data set and are no DICOM files: no preamble, or no file meta information.
+"""Files with a data set that are not DICOM files: no preamble, or no file meta information.
 
 Scanners' disks and old archives have them. `hilum analyse` and `hilum compare` read them; over the
 network a data set comes with its transfer syntax.

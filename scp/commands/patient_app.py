@@ -1,4 +1,4 @@
-"""`hilum patient`: what the index holds of a patient, and what is mended by telephone."""
+"""`hilum patient`: show, merge, move and forget what the index has of a patient."""
 
 from typing import Annotated
 

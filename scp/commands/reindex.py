@@ -1,4 +1,4 @@
-"""`hilum reindex`: what films' headers say, where the index did not keep it yet.
+"""`hilum reindex`: read from the archived headers what the index does not have yet.
 
 Of the patient, the accession number, and when films were taken (`inference.image.acquisition`).
 

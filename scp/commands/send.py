@@ -1,4 +1,4 @@
-"""`hilum send`: DICOM files to any storage SCP, and what it answered for each."""
+"""`hilum send`: send DICOM files to any storage SCP, and show its answer for each."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""The settings of the service, one file a group; below everything else."""
+"""The settings of the service, one file per group; below everything else."""

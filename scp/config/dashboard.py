@@ -1,4 +1,4 @@
-"""How the web page is offered."""
+"""Settings of the dashboard."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Where results go, and what a site can set about it."""
+"""Settings of a destination of results."""
 
 from typing import Literal
 

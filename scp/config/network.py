@@ -1,4 +1,4 @@
-"""The DICOM receiver, and who may send to it."""
+"""Settings of the DICOM receiver and its peers."""
 
 import ipaddress
 from typing import Annotated

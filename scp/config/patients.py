@@ -1,4 +1,4 @@
-"""Who is a patient, and what becomes of corrections."""
+"""Settings of patients: IDs that name nobody, and what happens to corrections."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Where priors are fetched that were not sent here."""
+"""Settings of fetching priors from the PACS."""
 
 from dataclasses import dataclass
 from typing import Literal

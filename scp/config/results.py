@@ -1,4 +1,4 @@
-"""Which objects are made, and how they look."""
+"""Settings of the result objects: which are made, and how they look."""
 
 from enum import StrEnum
 

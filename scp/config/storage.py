@@ -1,4 +1,4 @@
-"""Where objects and the index are kept."""
+"""Settings of the archive and the database."""
 
 from pathlib import Path
 

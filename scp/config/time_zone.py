@@ -1,4 +1,4 @@
-"""The site's time zone: in it times are read and written where an object states no offset."""
+"""The site's time zone, for times of objects that state no offset."""
 
 import difflib
 from datetime import UTC, datetime, timedelta, tzinfo

@@ -1,4 +1,4 @@
-"""The order of the worklist."""
+"""Settings of the order of the worklist."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -29,8 +29,8 @@ class WorklistSettings(BaseModel):
     )
     weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default={},
-        description="how urgent findings are, from 0 to 1, in place of our own (docs/design.md),"
-        " as in { Mass = 0.9 }",
+        description="how urgent findings are, from 0 to 1, in place of our own"
+        " (docs/decisions/039-most-urgent-first.md), as in { Mass = 0.9 }",
     )
 
     @field_validator("weights")

@@ -1,4 +1,4 @@
-"""What machines ask: is it alive, is it ready, how much, and the films as JSON."""
+"""Endpoints for programs: health, readiness, metrics, counts, and films as JSON."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What every page stands on."""
+"""What every page needs: settings, index, archive, templates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Pages that are open are told when there is something new (server-sent events)."""
+"""Tell open pages when there is something new (server-sent events)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Which requests come in: sessions, other sites, forms; and the record of who looked at a film."""
+"""Which requests are allowed: sessions, other sites, forms; and the record of who viewed a film."""
 
 import logging
 from typing import TYPE_CHECKING

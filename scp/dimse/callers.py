@@ -1,4 +1,4 @@
-"""Who may associate with us, and what is told of associations that come to nothing."""
+"""Which callers may associate, and the record of associations that failed."""
 
 import socket
 from collections.abc import Callable, Sequence

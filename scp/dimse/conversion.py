@@ -1,4 +1,4 @@
-"""An object in another transfer syntax than its file's, where that is accepted (PS3.5 10.1)."""
+"""Convert an object to another transfer syntax, where the peer accepts that (PS3.5 10.1)."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whom we ask, and by when they must have answered everything."""
+"""A remote AE, and the time by which it must have answered everything."""
 
 from collections.abc import Callable
 from time import monotonic

@@ -1,4 +1,4 @@
-"""Who may associate with us, and which transfer syntaxes everybody may use."""
+"""Which peers may associate, and which transfer syntaxes hilum accepts."""
 
 import ipaddress
 import socket

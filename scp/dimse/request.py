@@ -1,4 +1,4 @@
-"""A C-STORE request, and who takes its object in."""
+"""A C-STORE request, and the type of the function that takes its object in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

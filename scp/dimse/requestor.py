@@ -1,4 +1,4 @@
-"""An association that we ask for and that ends by a deadline, whatever the peer does.
+"""An association that hilum requests and that ends by a deadline, whatever the peer does.
 
 ::
 

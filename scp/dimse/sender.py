@@ -1,4 +1,4 @@
-"""The storage SCU: bring objects to a destination, and report what it said of each."""
+"""The storage SCU: send objects to a destination, and report its status for each."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager

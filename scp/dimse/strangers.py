@@ -1,4 +1,4 @@
-"""Callers from addresses that no peer has: told so, and never given one of the associations."""
+"""Reject callers from addresses that no peer has, before they take an association."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""pynetdicom's upper layer (PS3.8), kind to odd peers and at an end at once with broken ones.
+"""pynetdicom's upper layer (PS3.8), tolerant of odd peers, quick to abort broken requests.
 
 ::
 

@@ -1,1 +1,1 @@
-"""What hilum remembers of every film."""
+"""The index: what hilum knows of every film."""

@@ -1,4 +1,4 @@
-"""When a film was taken, as the index keeps it: what the film says, free of the site's zone."""
+"""When a film was taken, as the index stores it: as the film states it, without the site's zone."""
 
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Associations that came to nothing: counted by who, from where and why."""
+"""Failed associations, counted by caller, address and reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What waits, what failed and what is dead, for the page of the queue; no patient is in it.
+"""What waits, what failed and the dead letters, for the queue page; no patient is in it.
 
 Everything but the dead letters' own list has a fixed number of statements and rows.
 """

@@ -1,4 +1,4 @@
-"""Whether anything has changed that a page shows, without looking at it all."""
+"""A token that differs when anything that a page shows has changed."""
 
 from collections.abc import Hashable
 

@@ -1,4 +1,4 @@
-"""What the index said of a film before, and what is withdrawn because it said so."""
+"""Earlier patient data of corrected films, and the results withdrawn because of them."""
 
 from datetime import UTC, datetime, tzinfo
 

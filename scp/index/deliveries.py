@@ -1,4 +1,4 @@
-"""Which result is to go where, and how it went."""
+"""Which result goes to which destination, and how each delivery ended."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

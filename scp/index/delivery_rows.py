@@ -1,4 +1,4 @@
-"""How a film's results fare at its destinations, as pages and scripts read it."""
+"""The deliveries of a film's results, as pages and scripts read them."""
 
 from collections.abc import Sequence
 from itertools import groupby

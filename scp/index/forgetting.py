@@ -1,4 +1,4 @@
-"""Delete films and all that the index says of them."""
+"""Delete films and all their rows."""
 
 from collections.abc import Sequence
 

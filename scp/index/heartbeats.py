@@ -1,4 +1,4 @@
-"""Which roles run, and when each last said so."""
+"""Which roles run, and when each last wrote a heartbeat."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Turns at one row: whoever comes second waits for the first one's commit."""
+"""Row locks: the second transaction waits for the first one's commit."""
 
 from typing import Any
 

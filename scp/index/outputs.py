@@ -1,4 +1,4 @@
-"""What networks said of films, and what the site makes of it now: applied in this place alone.
+"""Stored network outputs, and the only place that applies the site's settings to them.
 
 Stored is the network's own output. A `SiteView` applies the site's prevalences and thresholds when
 a film is answered, compared, listed or shown, so that a changed setting holds for all films.

@@ -1,4 +1,4 @@
-"""How asking the PACS for priors went, film by film."""
+"""The outcome of fetching priors from the PACS, film by film."""
 
 from datetime import datetime
 from enum import StrEnum

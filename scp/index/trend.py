@@ -1,4 +1,4 @@
-"""How a finding went over all films of a patient."""
+"""The trend of each finding over all films of a patient."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A film and all that became of it, as values for a page, a script or a command."""
+"""A film with its outcome, results and deliveries, for a page, a script or a command."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

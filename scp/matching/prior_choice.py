@@ -1,4 +1,4 @@
-"""What the rule of the prior is given, and what it says (`scp.matching.prior`)."""
+"""The input and the outcome of the rule that chooses the prior (`scp.matching.prior`)."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Whether two films are one examination, a repeat, and how that is said."""
+"""Whether two films are one examination, a repeat, and the sentence for it."""
 
 from datetime import timedelta
 

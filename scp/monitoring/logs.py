@@ -1,4 +1,4 @@
-"""Structured logs on stderr: one line a film and stage. Never a name, birth date or patient ID.
+"""Structured logs on stderr: one line per film and stage. Never a name, birth date or patient ID.
 
 Messages of exceptions that are not our own may quote the data set, so only their types and places
 are written. Libraries that quote values (pydicom's warnings) are silenced.

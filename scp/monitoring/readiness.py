@@ -1,4 +1,4 @@
-"""Is hilum working, and how well: readiness, the running roles, and metrics.
+"""Is hilum ready to receive and read films? And which roles run.
 
 Everything is read from the database and the disk, so any process can tell. Only sums leave: no
 UID, no patient.

@@ -1,4 +1,4 @@
-"""Associations that others asked of the receiver and that came to nothing, and what to do about it.
+"""Why associations with the receiver failed, and what to do about it.
 
 A receiver tells of each by a line in the log, and keeps count of them here until its next
 heartbeat writes the numbers to the index (`scp.index.associations`): a stranger who knocks a

@@ -1,4 +1,4 @@
-"""How an attempt to deliver one object ended: what is stored of it, and whether it is repeated.
+"""How an attempt to deliver one object ended: what is stored of it, and whether it is retried.
 
 An outcome is codes and the peer's own words. Sentences are made where they are shown
 (`scp.dashboard.troubleshooting`), so none is ever read again.

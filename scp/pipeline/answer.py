@@ -1,4 +1,4 @@
-"""Answer one film: gate, read, compare, write. Each method may be killed and done again.
+"""Answer one film: gate, read, compare, write. Each method can be repeated after a kill.
 
 `scp.pipeline.workflow` makes durable steps of them; `hilum analyse` calls them by hand.
 """

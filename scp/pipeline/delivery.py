@@ -1,4 +1,4 @@
-"""Bring a film's answer to one destination: one attempt, and what follows from it."""
+"""Deliver a film's answer to one destination: one attempt, and what follows from it."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""A further answer to a film: what of it is new, and how it is told from the one before."""
+"""A further answer to a film: what is new in it, and how it differs from the one before."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What our network says of a film: asked once, kept free of settings, applied at each use."""
+"""The network's output for a film: computed once, stored free of settings, applied at each use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What an operator asks of the queue: again, at once, not at all. One way for command and page."""
+"""Operator actions on the queue: retry, cancel, discard. One way for command and page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

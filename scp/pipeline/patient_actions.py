@@ -1,4 +1,4 @@
-"""Whose films are whose, changed by an operator: merge, move, forget."""
+"""Operator actions on patients: merge, move, forget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is known of a film and its patient's others when its prior is chosen."""
+"""What the rule is given when a film's prior is chosen."""
 
 from copy import copy
 from dataclasses import dataclass

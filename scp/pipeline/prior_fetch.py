@@ -1,4 +1,4 @@
-"""Fetch a film's priors from the PACS before it is answered, or later; never at its expense.
+"""Fetch a film's priors from the PACS before it is answered, or later.
 
 Whatever goes wrong is written down, stated in the answer and tried again by a job of its own. The
 film is answered with what is here by then.

@@ -1,4 +1,4 @@
-"""The durable queue: what is asked of the workers, in the same database as the index.
+"""The durable queue: jobs for the workers, in the same database as the index.
 
 DBOS keeps it. A job is enqueued in the transaction that writes the index rows, so there is never
 a film without a job nor a job without a film. `scp.pipeline.workflow` does the work.

@@ -1,4 +1,4 @@
-"""Two films that a reader wants to see side by side, whichever the film was answered with."""
+"""Compare two films that a reader chose, whichever prior the film was answered with."""
 
 import structlog
 from sqlalchemy.orm import Session

@@ -1,4 +1,4 @@
-"""Which answered films are answered once more: for a better prior, or after a correction."""
+"""Which answered films get a new answer: for a better prior, or after a correction."""
 
 from datetime import tzinfo
 

@@ -1,4 +1,4 @@
-"""Listening sockets: of our own, or opened by the supervisor."""
+"""Listening sockets: opened here, or by the supervisor."""
 
 import socket
 

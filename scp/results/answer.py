@@ -1,4 +1,4 @@
-"""What is to be said of one film, and one object that says it."""
+"""What a film's answer states, and one object that states it."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How a presentation state shows its film: proportions, shutter and overlays as the film has them.
+"""How a presentation state shows its film: the film's own proportions, shutter and overlays.
 
 A presentation state takes the place of the film's own shutter, and of its own choice of overlays
 (PS3.4 N.2.3.1): what it does not repeat is not shown.

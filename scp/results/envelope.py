@@ -1,4 +1,4 @@
-"""What all result objects share: identity, dates, equipment, references to the films."""
+"""What all result objects have in common: identity, dates, equipment, references to the films."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is said of all 14 findings, in codes and in words: the container Qualitative Evaluations.
+"""All 14 findings in codes and in words: the container Qualitative Evaluations.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Who is meant, and who speaks: the patient and study as the source names them, and our UIDs."""
+"""Patient and study as the source names them, and hilum's own UIDs."""
 
 import hashlib
 from collections.abc import Callable

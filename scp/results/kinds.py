@@ -1,4 +1,4 @@
-"""The kinds of objects that answer a film: what each is, and where it stands in the study."""
+"""The kinds of objects that answer a film: what each is, and its series in the study."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which film of a study, and which answer to it, a series belongs to: so that they are told apart.
+"""Which film of a study, and which answer to it, a series belongs to.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Identifiers by which a finding is followed from film to film.
+"""Tracking identifiers of a finding from film to film.
 
 A finding keeps the Tracking UID that it has on the prior, where the heat maps of both films point
 at one place; else it gets one of its own, derived from the film. So do its outline in the

@@ -1,4 +1,4 @@
-"""Our objects' UIDs, derived from their contents: other bytes are another object, always.
+"""The UIDs of results, derived from their contents: other bytes are another object, always.
 
 What the bytes depend on (films and their headers, network, settings, what was applied, notes,
 moment, product and installation) need not be listed here, and nothing can be forgotten.

@@ -33,7 +33,9 @@ LOCKS = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in ("requirements.lock", "requirements-dev.lock")
 }
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# a decision keeps the names of its day
+OF_NOW = [page for page in PAGES if page.parent.name != "decisions"]
 
 
 def name_of(path):
@@ -192,18 +194,51 @@ def test_the_service_is_shipped_without_what_only_we_need():
 
 @pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"]])
 def test_each_dependency_is_explained(line):
-    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\| `{re.escape(Requirement(line).name)}` \| \S", design, flags=re.M)
+    explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{re.escape(Requirement(line).name)}` \| \S", explained, flags=re.M)
+
+
+def anchors(page):
+    """Return what GitHub calls the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_of_a_page_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+TESTS_BY_FILE = {
+    path.name: re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for path in (ROOT / "tests").rglob("test_*.py")
+}
+
+
+@pytest.mark.parametrize("page", OF_NOW, ids=name_of)
+def test_tests_named_on_a_page_exist(page):
+    text = page.read_text(encoding="utf-8")
+    functions = {name for found in TESTS_BY_FILE.values() for name in found}
+    assert set(re.findall(r"`(test_\w+)`", text)) <= functions
+
+
+@pytest.mark.parametrize("page", OF_NOW, ids=name_of)
+def test_files_named_on_a_page_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:docker|docs|inference|scp|tests|training)/[\w./-]*)`", text)
+    made = {"docker/.env"}  # by the site
+    assert [path for path in named if path not in made and not (ROOT / path).exists()] == []
+    modules = re.findall(r"python -m ((?:tests|training)[\w.]*)", text)
+    files = [ROOT / Path(*module.split(".")).with_suffix(".py") for module in modules]
+    assert [file for file in files if not file.exists()] == []
+
+
+@pytest.mark.parametrize("page", OF_NOW, ids=name_of)
 def test_commands_on_a_page_exist(page):
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
@@ -229,12 +264,6 @@ GUARANTEES = [
     for line in (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not re.match(r"\| guaranteed \| (shown by|test) \|", line)
 ]
-
-
-TESTS_BY_FILE = {
-    path.name: re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    for path in (ROOT / "tests").rglob("test_*.py")
-}
 
 
 def missing(row):

@@ -1,4 +1,4 @@
-"""The model card: what a bundle says of itself to people."""
+"""The model card: what a bundle states about itself, for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What training makes small, by name.
+"""Loss functions, by name.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""`hilum tune`: settings are searched for, and what was tried is told in one table.
+"""`hilum tune`: search for settings, and list all trials in one table.
 
 The study is an SQLite file in the folder, and each try a run of `hilum train`: killed at any
 moment, the search goes on, and so does the run that was under way.

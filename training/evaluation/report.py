@@ -1,4 +1,4 @@
-"""Everything that was measured of a bundle: for a terminal, for machines, and to be read.
+"""All measurements of a bundle: for a terminal, for machines, and to be read.
 
 ``report.html`` is one file with its pictures inside: it can be mailed, and needs no network.
 """

@@ -1,4 +1,4 @@
-"""What was said of films beside what is true of them, as arrays."""
+"""Predictions beside the truth, as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

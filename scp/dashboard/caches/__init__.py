@@ -1,1 +1,1 @@
-"""What is made once and kept a while for the next reader."""
+"""Caches: what is made once for several readers."""

@@ -1,4 +1,4 @@
-"""Whether there is anything new, for all pages that are open."""
+"""One check for news on behalf of all open pages."""
 
 from collections.abc import Hashable
 from threading import Lock

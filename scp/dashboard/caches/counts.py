@@ -1,4 +1,4 @@
-"""The counts that stand on every page, without counting for every page."""
+"""The counts that every page shows, without counting for every page."""
 
 import logging
 from collections.abc import Callable

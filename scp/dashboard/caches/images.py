@@ -1,4 +1,4 @@
-"""What was made for one reader is kept a while for the next."""
+"""A cache of images: what one reader's page made serves the next reader."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Who has looked at what, for pages that look again by themselves."""
+"""Who has viewed which film, for pages that refresh themselves."""
 
 from threading import Lock
 

@@ -1,4 +1,4 @@
-"""Open pages that look again in the same moment are answered with one page."""
+"""One rendered page answers all open pages that refresh at the same moment."""
 
 import asyncio
 from collections.abc import Hashable

@@ -1,4 +1,4 @@
-"""What the configuration says that pages show; no password and no database URL is in it."""
+"""The part of the configuration that pages show; without passwords and database URL."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One film and all that became of it."""
+"""The page of one film."""
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session

@@ -1,4 +1,4 @@
-"""What a model's bundle says of itself, for pages."""
+"""The model card of a bundle, for pages."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

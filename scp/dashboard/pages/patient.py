@@ -1,4 +1,4 @@
-"""One patient: all films on a time line, and how each finding went."""
+"""One patient: all films on a time line, and the trend of each finding."""
 
 from itertools import pairwise
 

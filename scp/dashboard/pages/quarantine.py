@@ -1,4 +1,4 @@
-"""What was refused."""
+"""The page of refused objects."""
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session

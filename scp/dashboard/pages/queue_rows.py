@@ -1,4 +1,4 @@
-"""Where jobs and destinations stand, in words that ops can act on."""
+"""The state of jobs and destinations, in words that ops can act on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an address asks of the worklist, for pages and scripts: a search, and a place in it."""
+"""A query of the worklist as an address states it: a search, and a place in the list."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo

@@ -1,4 +1,4 @@
-"""Where a request comes from, told by its headers alone."""
+"""Where a request comes from, judged by its headers."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The index: what hilum remembers of every film, as tables.
+"""The index: what hilum knows of every film, as tables.
 
 Patients' names are kept, for readers search by them; sex and birth date, for they tell when two
 films of one Patient ID are of two people (`scp.matching.person`). None of it goes to a log or a

@@ -1,4 +1,4 @@
-"""Moments in the database: one zone, whatever the database."""
+"""Times in the database: one zone, whatever the database."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Where a film stands on the worklist: the words it is found by, its findings, and its due time."""
+"""A film's entry on the worklist: the words it is found by, its findings, and its due time."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What is said of each finding of a film, and of the prior, as rows."""
+"""Each finding of a film, and of its prior, as rows."""
 
 from inference.findings import CALLED, FINDINGS, NOT_ASSESSED
 from inference.statements import against_threshold, more_than_by_chance

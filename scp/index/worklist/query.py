@@ -1,4 +1,4 @@
-"""What a reader wants to see of the worklist, and the place where a page of it ends."""
+"""A query of the worklist, and the key at which a page of it ends."""
 
 import base64
 import binascii

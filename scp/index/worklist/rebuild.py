@@ -1,4 +1,4 @@
-"""After a changed setting: findings in lists and due times of all films, made by the new one."""
+"""After a changed setting: rebuild the findings in lists and the due times of all films."""
 
 from collections.abc import Callable
 

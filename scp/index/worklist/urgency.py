@@ -2,7 +2,8 @@
 
 The order of the default weights, and a longest wait, are after Baltruschat et al., "Smart chest
 X-ray worklist prioritization using artificial intelligence", European Radiology 31 (2021), 3837.
-Findings that they do not rank stand where clinical sense puts them (docs/design.md).
+They do not rank the other findings; docs/decisions/039-most-urgent-first.md gives our weights
+for those.
 """
 
 from collections.abc import Mapping, Sequence
