@@ -44,11 +44,21 @@ def send(
         while left:
             if breaks >= _MOST_BREAKS:
                 raise Unreachable(destination, Outcome.of(Cause.NOT_REACHED))
-            proposed = sorted({context for item in left for context in item.contexts})
+            proposed = sorted({context for item in left for context in _contexts(item)})
             with _association(destination, calling_ae_title, proposed) as association:
                 while left and (association is None or association.is_established):
                     yield _store(association, left.pop(0))
             breaks += association is not None and not association.is_released
+
+
+def _contexts(item: Object) -> list[tuple[str, str]]:
+    """Return the pairs of SOP class and transfer syntax that are proposed for an object.
+
+    Its own syntax, and what hilum can convert it to: Implicit VR Little Endian is the one that
+    everybody takes and that has to be proposed (PS3.5 10.1).
+    """
+    own = item.transfer_syntax_uid
+    return [(item.sop_class_uid, s) for s in dict.fromkeys((own, *CONVERTIBLE_TO))]
 
 
 def _batches(objects: Sequence[Object]) -> Iterator[list[Object]]:
@@ -56,11 +66,11 @@ def _batches(objects: Sequence[Object]) -> Iterator[list[Object]]:
     batch: list[Object] = []
     contexts: set[tuple[str, str]] = set()
     for item in objects:
-        if len(contexts.union(item.contexts)) > _MOST_CONTEXTS:
+        if len(contexts.union(_contexts(item))) > _MOST_CONTEXTS:
             yield batch
             batch, contexts = [], set()
         batch.append(item)
-        contexts.update(item.contexts)
+        contexts.update(_contexts(item))
     if batch:
         yield batch
 
@@ -89,7 +99,7 @@ def refused(
         No association.
     """
     objects = [Object(Path(), sop_class, "", syntax) for sop_class, syntax in contexts]
-    proposed = sorted({context for item in objects for context in item.contexts})
+    proposed = sorted({context for item in objects for context in _contexts(item)})
     with _association(destination, calling_ae_title, proposed) as association:
         return [
             (item.sop_class_uid, item.transfer_syntax_uid)
@@ -180,7 +190,9 @@ def _accepted(association: Association, item: Object) -> str | None:
         for context in association.accepted_contexts
         for syntax in context.transfer_syntax
     }
-    return next((syntax for pair in item.contexts if pair in accepted for syntax in pair[1:]), None)
+    return next(
+        (syntax for pair in _contexts(item) if pair in accepted for syntax in pair[1:]), None
+    )
 
 
 def _store(association: Association | None, item: Object) -> Sent:

@@ -7,7 +7,6 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from scp.config.destinations import DestinationSettings
-from scp.dimse.conversion import CONVERTIBLE_TO
 from scp.errors import HilumError
 from scp.outcomes.delivery import Outcome
 
@@ -30,16 +29,6 @@ class Object:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-
-    @property
-    def contexts(self) -> list[tuple[str, str]]:
-        """The pairs of SOP class and transfer syntax that are proposed for it.
-
-        Its own syntax, and what hilum can convert it to: Implicit VR Little Endian is the one that
-        everybody takes and that has to be proposed (PS3.5 10.1).
-        """
-        own = self.transfer_syntax_uid
-        return [(self.sop_class_uid, s) for s in dict.fromkeys((own, *CONVERTIBLE_TO))]
 
 
 @dataclass(frozen=True)
