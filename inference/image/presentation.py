@@ -7,7 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from inference.image.header import numbers, text, texts
-from inference.image.overlays import BoolArray, Overlays, read_overlays
+from inference.image.overlays import BoolArray, Overlays, read_overlays, shrunk
 from inference.image.shutter import Shutter, read_shutter
 
 MOST_UNEVEN = 5.0
@@ -59,6 +59,14 @@ class Presentation:
     def graphics(self) -> BoolArray | None:
         """(rows, columns), True where an overlay is drawn; None without any."""
         return None if self.overlays is None else self.overlays.graphics
+
+    def reduced_to(self, shape: tuple[int, int]) -> "Presentation":
+        """Return it for the film at a smaller size (rows, columns); the overlays keep theirs."""
+        shutter = self.shutter
+        if shutter is None or shutter.occluded.shape == shape:
+            return self
+        occluded = shrunk(shutter.occluded, *shape, 0.5)
+        return replace(self, shutter=replace(shutter, occluded=occluded))
 
     def mirrored(self) -> "Presentation":
         """Return what belongs to the film when it is turned left to right.

@@ -12,7 +12,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
 from scp.config.destinations import DestinationSettings
-from scp.dimse.conversion import NotConverted, converted
+from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
 from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import SUCCESS
 from scp.outcomes.delivery import Cause, Outcome

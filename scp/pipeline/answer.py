@@ -251,7 +251,7 @@ class Answerer:
     def _if_readable(self, film_uid: str) -> Analysed | None:
         """Return an earlier film with what is said of it; None when it cannot be read now."""
         try:
-            prior = self.analyser.analysed(film_uid)
+            prior = self.analyser.compared(film_uid)
         except OSError as error:  # its file is gone: that is no fault of the current film
             log.warning("prior cannot be read", prior=film_uid, error=error.strerror)
             return None
@@ -274,9 +274,11 @@ class Answerer:
             report = films.newest_result(session, instance, REPORT.name)
             to_come = instance.state in (FilmState.RECEIVED, FilmState.ANALYSED)
         if report is None:
-            zone = self.reader.zone
-            known = consider(self.engine, self.archive, prior.film_uid, zone)
-            return tracking_uids(self._answer(prior, *self._prior(known))) if to_come else {}
+            whole = self.analyser.analysed(prior.film_uid) if to_come else None
+            if not isinstance(whole, Analysed):
+                return {}
+            known = consider(self.engine, self.archive, prior.film_uid, self.reader.zone)
+            return tracking_uids(self._answer(whole, *self._prior(known)))
         try:
             return tracked(dcmread(self.archive.path(report.path)))
         except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydicom import dcmread
 from sqlalchemy.orm import Session
 
+from inference.comparison.alignment import COMPARED_PX
 from inference.findings import NetworkOutput
 from inference.image.gate import Refusal
 from scp.archive import Archive
@@ -53,14 +54,27 @@ class Analyser:
     def analysed(self, film_uid: str) -> Analysed | Refusal:
         """Return a film with what is said of it; the network is asked only for what is not kept."""
         opened = self.reader.open(self.path(film_uid))
-        if isinstance(opened, Refusal):
-            return opened
+        return opened if isinstance(opened, Refusal) else self._with_output(film_uid, opened)
+
+    def compared(self, film_uid: str) -> Analysed | Refusal:
+        """Return an earlier film as it is compared: at a part of its size where that is enough.
+
+        What the network says of it is what it says of the whole film: what is stored of a film does
+        not depend on why it was opened first.
+        """
+        opened = self.reader.open(self.path(film_uid), COMPARED_PX)
+        return opened if isinstance(opened, Refusal) else self._with_output(film_uid, opened)
+
+    def _with_output(self, film_uid: str, opened: Opened) -> Analysed | Refusal:
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             row = outputs.analysis(session, instance, self.reader.engine.bundle.identity)
             if row is None or not outputs.is_complete(row):
-                said = self.reader.engine.output(opened.film)
-                row = self.remember(session, instance, opened, said)
+                whole = self.reader.open(self.path(film_uid))
+                if isinstance(whole, Refusal):
+                    return whole
+                said = self.reader.engine.output(whole.film)
+                row = self.remember(session, instance, whole, said)
             session.flush()
             filed = replace(opened, header=as_filed(session, instance, opened.header))
             read = Read(filed, self.view.prediction(row))

@@ -24,6 +24,7 @@ from inference.image.gate import Reason, Refusal, check_header, check_pixels
 from inference.image.gate_settings import GateSettings
 from inference.image.limitations import OF_THE_MODEL, bundle_notes, notes_of
 from inference.image.lossy import state_lossy
+from inference.image.reduced import SYNTAXES as REDUCIBLE
 from inference.model.engine import Engine
 from inference.model.input_check import MIRRORED, InputCheck
 from inference.model.lung_fields import LungFields
@@ -62,6 +63,11 @@ class Opened:
     film: Film
     notes: tuple[str, ...]
     looks: Side = Side.UNCLEAR
+
+    @property
+    def reducible(self) -> bool:
+        """Whether its transfer syntax holds the film at several sizes."""
+        return self.header.file_meta.TransferSyntaxUID in REDUCIBLE
 
     @property
     def taken(self) -> Acquisition:
@@ -112,21 +118,34 @@ class Reader:
         self.zone = zone
         measured = all(reading.unseen is not None for reading in engine.bundle.readings)
         self._limits = bundle_notes(checked=check is not None, measured=measured)
-        self._opened: LRUCache[Path, Opened] = LRUCache(_KEPT_FILMS)
+        self._opened: LRUCache[tuple[Path, int], Opened] = LRUCache(_KEPT_FILMS)
         self._lock = Lock()
 
-    def open(self, path: Path) -> Opened | Refusal:
-        """Decode a film, or say why it may not be read."""
+    def open(self, path: Path, at_least: int = 0) -> Opened | Refusal:
+        """Decode a film, or say why it may not be read.
+
+        Parameters
+        ----------
+        at_least
+            Pixels that its long edge must have, where it is only compared: it may then be decoded
+            at a part of its size, and is so whether or not it is in memory at all of it. 0: as it
+            is stored.
+        """
         with self._lock:
-            known = self._opened.get(path)
+            known = self._opened.get((path, at_least)) or self._whole(path)
         if known is not None:
             return known
-        opened = open_film(path, self.gate, self.check)
+        opened = open_film(path, self.gate, self.check, at_least)
         if isinstance(opened, Opened):
             opened = replace(opened, notes=(*opened.notes, *self._limits))
             with self._lock:
-                self._opened[path] = opened
+                self._opened[path, at_least] = opened
         return opened
+
+    def _whole(self, path: Path) -> Opened | None:
+        """Return a film that is in memory, if it is never decoded at a part of its size."""
+        known = self._opened.get((path, 0))
+        return None if known is None or known.reducible else known
 
     def read(self, path: Path) -> Read | Refusal:
         """Open a film and ask the network."""
@@ -216,14 +235,19 @@ def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
     return tuple(reason.sentence for reason in told if reason.code in _TOLD_WITHOUT)
 
 
-def open_film(path: Path, gate: GateSettings, check: InputCheck | None = None) -> Opened | Refusal:
-    """Check a header, decode the pixels, check them, and look at what they show."""
+def open_film(
+    path: Path, gate: GateSettings, check: InputCheck | None = None, at_least: int = 0
+) -> Opened | Refusal:
+    """Check a header, decode the pixels, check them, and look at what they show.
+
+    ``at_least`` as in `inference.image.film.read_film`.
+    """
     try:
         ds = dcmread(path)
         refusal = check_header(ds, gate)
         if refusal is not None:
             return refusal
-        film = read_film(ds, gate.vocabulary)
+        film = read_film(ds, gate.vocabulary, at_least)
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
     state_lossy(ds)

@@ -27,7 +27,7 @@ def compare_pair(answerer: Answerer, film_uid: str, prior_uid: str) -> None:
         )
     if current.patient is None or current.patient != prior.patient:
         raise ServiceError("the films are not known to be of one patient")
-    now, before = answerer.analyser.analysed(film_uid), answerer.analyser.analysed(prior_uid)
+    now, before = answerer.analyser.analysed(film_uid), answerer.analyser.compared(prior_uid)
     if isinstance(now, Refusal) or isinstance(before, Refusal):
         raise ServiceError("one of the films can no longer be read")
     limits = [limit.sentence for limit in limits_of(current, prior)]

@@ -4,15 +4,18 @@
     python tests/benchmarks/reading.py --full     # 2048 x 2500
 
 Prints, for each transfer syntax, milliseconds of the bare decoding and of `read_film`, and their
-ratio within this run. Times depend on the machine and its load; compare ratios.
+ratio within this run. Then, of JPEG 2000, what part of the whole film's time one takes that is only
+compared and so decoded at a part of its size. Times depend on the machine and its load; compare
+ratios.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydicom import Dataset
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -23,6 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from inference.comparison.alignment import COMPARED_PX
 from inference.image.decoding import stored_pixels
 from inference.image.film import read_film
 
@@ -48,11 +52,19 @@ def best_ms(work: Callable[[], object], repeats: int) -> float:
     return 1000 * min(times)
 
 
-def main() -> None:
+def share_when_compared(ds: Dataset, repeats: int) -> tuple[int, float]:
+    """Return how often a compared film is halved, and its part of the time of the whole film."""
+    whole = best_ms(lambda: stored_pixels(ds), repeats)
+    part = best_ms(lambda: stored_pixels(ds, COMPARED_PX), repeats)
+    (rows, _), (fewer, _) = (stored_pixels(ds, n)[0].shape for n in (0, COMPARED_PX))
+    return (rows // fewer).bit_length() - 1, part / whole
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="2048 x 2500 instead of 512 x 640")
     parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rows, columns = (2500, 2048) if options.full else (640, 512)
     print(f"{rows} x {columns}, best of {options.repeats}")
     print(f"{'syntax':32s} bits  pydicom  chosen decoder  read_film  read_film / pydicom")
@@ -67,6 +79,12 @@ def main() -> None:
                 f"{syntax.keyword:32s} {bits:4d} {bare:8.1f} {decoder:15.1f} {read:10.1f}"
                 f" {read / bare:9.2f}"
             )
+    for rows, columns in [(2500, 2048), (4000, 3300)] if options.full else [(1600, 1400)]:
+        ds = make_film_ds(rows=rows, columns=columns, transfer_syntax=JPEG2000Lossless)
+        halved, share = share_when_compared(ds, options.repeats)
+        print(
+            f"compared, {rows} x {columns}, halved {halved} times: {share:.2f} of the whole film's"
+        )
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ import csv
 
 import pytest
 from film_lists import write_film_list
+from films import make_film_ds
+from pydicom.uid import JPEG2000Lossless
 
 from tests.benchmarks import (
     alignment,
     comparison,
     opacities,
     opacity_sizes,
+    reading,
     results,
     swap,
     worklist,
@@ -89,3 +92,17 @@ def test_the_first_page_is_timed_for_each_search(capsys, monkeypatch, tmp_path):
     assert "sqlite: 300 films" in printed
     for search in worklist.searches():
         assert f"  {search}" in printed
+
+
+def test_reading_is_timed_by_syntax_and_a_compared_film_takes_a_part_of_it(capsys):
+    reading.main(["--repeats", "1"])
+    printed = capsys.readouterr().out
+    for syntax in reading.SYNTAXES:
+        assert f"{syntax.keyword} " in printed
+    assert "compared, 1600 x 1400, halved 1 times: 0." in printed
+
+
+def test_how_often_a_compared_film_is_halved_is_told():
+    for side, halved in ((700, 0), (1600, 1), (3200, 2)):
+        film = make_film_ds(rows=side, columns=64, transfer_syntax=JPEG2000Lossless)
+        assert reading.share_when_compared(film, 1)[0] == halved

@@ -106,6 +106,8 @@ def test_real_dicom_films_get_a_stated_outcome(service, pacs, shared_data):
         "nih_dx_secondary_capture": ("not analysed", "body_part_unknown"),
         "konica_cr_monochrome1_jpeg_no_tags": ("not analysed", "body_part_unknown"),
         "animal_lateral_dx": ("not analysed", None),
+        "fuji_9000_cr_chest_mono1_10bit": ("answered", ""),
+        "canon_dx_chest_j2kr_966_fixed": ("answered", ""),
     }
     for name, outcome in expected.items():
         path = shared_data / "dicom" / f"{name}.dcm"

@@ -326,7 +326,7 @@ def test_a_film_of_uneven_pixels_is_drawn_and_judged_in_its_proportions():
 
 def test_films_of_even_and_uneven_pixels_are_laid_onto_each_other():
     even, uneven = read_film(make_film_ds(chest(256, 224))), read_film(make_film_ds(**UNEVEN))
-    shapes = [at_working_size(f.pixels, f.presentation.aspect) for f in (even, uneven)]
+    shapes = [at_working_size(f.pixels, f.proportions) for f in (even, uneven)]
     assert shapes[0].shape == shapes[1].shape
     alignment = align(*shapes, pixel_ratio(even, uneven))
     assert alignment.scale == pytest.approx(1, abs=0.03)

@@ -1,0 +1,92 @@
+"""A film at a half, a quarter, ... of its size, straight from its JPEG 2000 or HTJ2K codestream.
+
+A wavelet codestream holds the picture at each of these sizes, and decoding may stop at any. Which
+film is decoded so, and how far, follows from its header and codestream alone: the same on every
+machine, whatever its load.
+
+References
+----------
+ITU-T T.800 F.2 (a reduced resolution has ceil(side / 2^n) pixels), A.6.1 (decomposition levels).
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydicom import uid
+from pydicom.dataset import Dataset
+
+from inference.image.codestream import JPEG_2000, Codestream
+from inference.image.header import number
+
+_JPEG_2000_SYNTAXES = frozenset({uid.JPEG2000Lossless, uid.JPEG2000})
+_HIGH_THROUGHPUT = frozenset({uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL})
+SYNTAXES = _JPEG_2000_SYNTAXES | _HIGH_THROUGHPUT
+
+
+def levels_to_leave(
+    ds: Dataset, frame: Dataset, coded: bytes, stream: Codestream | None, at_least: int
+) -> int:
+    """Return how often the size can be halved and the long edge still have so many pixels.
+
+    0, for the whole film, also where halving would change what the values mean: signed ones, bits
+    of overlays above Bits Stored, padding, whose value must be met exactly.
+    """
+    if stream is None or frame.file_meta.TransferSyntaxUID not in SYNTAXES:
+        return 0
+    plain = frame.SamplesPerPixel == 1 and frame.PixelRepresentation == 0 and not stream.signed
+    within = stream.bits <= frame.BitsStored and stream.bits <= 8 * _bytes_of(stream)
+    if frame.file_meta.TransferSyntaxUID in _HIGH_THROUGHPUT:
+        within &= stream.bits < 8 * _bytes_of(stream) and stream.lossless  # else whites wrap round
+    padded = number(ds, "PixelPaddingValue") is not None
+    if not (plain and within and coded.startswith(JPEG_2000)) or padded:
+        return 0
+    sides = (stream.rows, stream.columns)
+    possible = range(stream.levels, 0, -1)
+    fits = (n for n in possible if max(sides) >> n >= at_least and _rounds_alike(sides, n))
+    return next(fits, 0)
+
+
+def _rounds_alike(sides: tuple[int, int], levels: int) -> bool:
+    """Say whether Pillow, which rounds to the nearest, expects as many pixels as there are."""
+    return all(_halved(side, levels) == (side + 2**levels // 2) >> levels for side in sides)
+
+
+def _halved(side: int, levels: int) -> int:
+    return -(-side >> levels)
+
+
+def decode_reduced(
+    frame: Dataset, coded: bytes, stream: Codestream, levels: int
+) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Decode a frame of `levels_to_leave`; values may lie a little beyond Bits Stored.
+
+    Raises
+    ------
+    ValueError
+        The picture has another shape than the codestream says.
+    OSError, RuntimeError
+        The decoder cannot read it.
+    """
+    if frame.file_meta.TransferSyntaxUID in _HIGH_THROUGHPUT:
+        import imagecodecs  # noqa: PLC0415 -- few films need it
+
+        pixels = imagecodecs.htj2k_decode(coded, skipres=levels)
+        # undershoot below black has wrapped round to values that no film of these bits has
+        pixels = np.maximum(pixels.view(f"i{pixels.dtype.itemsize}"), 0)
+    else:
+        with Image.open(io.BytesIO(coded)) as picture:
+            picture.reduce = levels  # type: ignore[method-assign, assignment]
+            pixels = np.asarray(picture)
+        pixels = pixels >> (8 * pixels.dtype.itemsize - stream.bits)  # Pillow fills its type
+    if pixels.shape != (_halved(stream.rows, levels), _halved(stream.columns, levels)):
+        raise ValueError(f"the reduced picture is {pixels.shape}")
+    whole: npt.NDArray[np.unsignedinteger[Any]] = pixels.astype(f"u{frame.BitsAllocated // 8}")
+    return whole
+
+
+def _bytes_of(stream: Codestream) -> int:
+    """Return the bytes of a decoded sample."""
+    return 1 if stream.bits <= 8 else 2
