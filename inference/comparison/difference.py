@@ -4,6 +4,7 @@ Two exposures of one chest differ in brightness and contrast, over the whole fil
 to place. What counts is therefore what the surroundings on the other film do not explain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,40 +95,46 @@ def difference(pair: AlignedPair, inside: npt.NDArray[np.bool_] | None = None) -
 
 
 def _signed(pair: AlignedPair, where: npt.NDArray[np.bool_], share: float) -> FloatArray:
-    """Return (h, w) what one film shows and the other does not explain within a window."""
-    weight = tensor(pair.overlap)
-    now, before = tensor(pair.current), tensor(pair.prior)
-    grown = _unexplained(now, before, weight, share)
-    gone = _unexplained(before, now, weight, share)
-    shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
-    return np.asarray(np.where(where, shown, np.float32(0)))
+    """Return (h, w) what one film shows and the other does not explain within a window.
 
-
-def _unexplained(
-    film: torch.Tensor, other: torch.Tensor, weight: torch.Tensor, share: float
-) -> torch.Tensor:
-    """Return what is left of a film when the other is fitted to it around each place.
-
-    A linear fit in a Gaussian window: another exposure, window or gamma is explained; a structure
-    that only one film has is not.
+    A linear fit of each film to the other in a Gaussian window: another exposure, window or gamma
+    is explained; a structure that only one film has is not.
 
     References
     ----------
     He, Sun, Tang, Guided image filtering, IEEE Trans. PAMI 35(6), 2013.
     """
-    edge = max(film.shape)
+    weight = tensor(pair.overlap)
+    edge = max(pair.overlap.shape)
     covered = blur(weight, share * edge).clamp_min(1e-3)
 
     def mean(maps: torch.Tensor) -> torch.Tensor:
         return blur(maps * weight, share * edge) / covered
 
-    here, there = mean(film), mean(other)
-    spread = (mean(film**2) - here**2).clamp_min(0).sqrt()
-    common = mean(film * other) - here * there
-    gain = (common / ((mean(other**2) - there**2).clamp_min(0) + STEADY**2)).clamp(0, MOST_GAIN)
-    left = (film - here - gain * (other - there)) / (spread + FLAT)
+    now, before = (_Window(film, mean) for film in map(tensor, (pair.current, pair.prior)))
+    common = mean(now.film * before.film) - now.middle * before.middle
     smooth = SMOOTH_SHARE * edge
-    return blur(left * weight, smooth) / blur(weight, smooth).clamp_min(1e-3)
+    reached = blur(weight, smooth).clamp_min(1e-3)
+    grown, gone = (
+        blur(one.unexplained_by(other, common) * weight, smooth) / reached
+        for one, other in ((now, before), (before, now))
+    )
+    shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
+    return np.asarray(np.where(where, shown, np.float32(0)))
+
+
+class _Window:
+    """A film (1, 1, h, w), with its mean and variance around each place."""
+
+    def __init__(self, film: torch.Tensor, mean: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.film, self.middle = film, mean(film)
+        self.variance = (mean(film**2) - self.middle**2).clamp_min(0)
+
+    def unexplained_by(self, other: "_Window", common: torch.Tensor) -> torch.Tensor:
+        """Return what is left when the other is fitted, in local standard deviations."""
+        gain = (common / (other.variance + STEADY**2)).clamp(0, MOST_GAIN)
+        left = self.film - self.middle - gain * (other.film - other.middle)
+        return left / (self.variance.sqrt() + FLAT)
 
 
 def _standard(values: FloatArray) -> FloatArray:

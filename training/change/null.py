@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +37,32 @@ CERTAIN = 0.95  # confidence with which a bound holds for the share of pairs tha
 SMALLEST = 1e-3  # log odds: a finding that never differs is measured by this
 
 
-def measure_null(
-    engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair], out: Path
-) -> Null:
-    """Measure the null distribution of a bundle, and write it to ``out``.
+@dataclass(frozen=True, eq=False)
+class Unchanged:
+    """What a network says of chests that did not change.
 
-    Val films are exposed again; pairs of train and val patients whose labels are the same before
-    and after are read as they are. Of both, the wider is taken: a change must be larger than what
-    positioning makes, and than what the same patient's films differ by on another day.
+    Attributes
+    ----------
+    pairs
+        Pairs of real films without change of labels, of all patients.
+    said
+        What it says of them.
+    exposed
+        (exposures, 14): differences in log odds of val films that were exposed again.
+    patients
+        Of whom the exposures are.
+    """
+
+    pairs: tuple[FilmPair, ...]
+    said: tuple[SaidOfPair, ...]
+    exposed: Doubles
+    patients: tuple[str, ...]
+
+
+def read_unchanged(
+    engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair]
+) -> Unchanged:
+    """Read val films exposed again, and pairs without change of labels as they are.
 
     Raises
     ------
@@ -53,11 +72,46 @@ def measure_null(
     held = [record for record in records if record.split == "val" and is_large(record)]
     if not held:
         raise BadFilmList("no film of split 'val' is large enough to be exposed again")
-    still = [pair for pair in pairs if pair.split != "test" and pair.still and pair.condition]
-    exposed = differences_of(said_of_exposures(engine, held, EXPOSURES))
-    between = differences_of(said_of_pairs(engine, still)).reshape(-1, len(LABELS))
+    still = tuple(pair for pair in pairs if pair.still and pair.condition)
+    return Unchanged(
+        still,
+        tuple(said_of_pairs(engine, still)),
+        differences_of(said_of_exposures(engine, held, EXPOSURES)),
+        tuple(record.patient for record in held for _ in range(EXPOSURES)),
+    )
+
+
+def measure_null(
+    engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair], out: Path
+) -> Null:
+    """Measure the null distribution of a bundle, and write it to ``out``; see `null_of`."""
+    null = null_of(read_unchanged(engine, records, pairs))
+    write(null, out)
+    return null
+
+
+def write(null: Null, out: Path) -> None:
+    """Write the null for `hilum add-null`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / NULL.spec).write_text(json.dumps(null.model_dump(mode="json"), indent=2) + "\n")
+
+
+def null_of(measured: Unchanged, without: str | None = None) -> Null:
+    """Return the null distribution of the train and val patients, one of them left out if asked.
+
+    Of exposures and pairs the wider is taken: a change must be larger than what positioning makes,
+    and than what the same patient's films differ by on another day.
+    """
+    taught = [
+        place
+        for place, pair in enumerate(measured.pairs)
+        if pair.split != "test" and pair.current.patient != without
+    ]
+    still = [measured.pairs[place] for place in taught]
+    between = differences_of([measured.said[place] for place in taught])
+    exposed = measured.exposed[[patient != without for patient in measured.patients]]
     spread = _spread(exposed, between)
-    null = Null(
+    return Null(
         shares=SHARES,
         spread=dict(zip(LABELS, spread, strict=True)),
         conditions={
@@ -65,9 +119,6 @@ def measure_null(
         },
         exposures=len(exposed),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / NULL.spec).write_text(json.dumps(null.model_dump(mode="json"), indent=2) + "\n")
-    return null
 
 
 def _spread(*measured: Doubles) -> list[float]:

@@ -39,17 +39,20 @@ def measure_null(
     from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
     from inference.model.metadata import default_bundle
+    from training.change.crossfit import table as false_changes
     from training.change.film_pairs import read_pairs
-    from training.change.null import measure_null as measure
-    from training.change.null import table
+    from training.change.null import null_of, read_unchanged, table, write
     from training.data.film_list import Source
 
     with errors_as_text():
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
         with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
-            null = measure(engine, records, listed, out)
+            measured = read_unchanged(engine, records, listed)
+        null = null_of(measured)
+        write(null, out)
     say(table(null))
+    say(false_changes(measured))
 
 
 @app.command("measure-change")

@@ -25,6 +25,8 @@ from inference.comparison.conditions import (
     mirroring,
 )
 from inference.comparison.difference import AlignedPair, difference
+from inference.comparison.exposure import unexplained
+from inference.comparison.extent import POOR_FIT, whole
 from inference.comparison.finding_changes import changes
 from inference.comparison.posture import posture
 from inference.comparison.result import BARE, SHOWN, shows
@@ -696,6 +698,72 @@ def test_an_opacity_of_any_size_is_marked_whole(size, sign):
     assert (sign * found.structural[where] >= 0.6).mean() > 0.8
     assert (sign * found.structural[where] <= -0.6).mean() == 0
     assert (np.abs(found.structural[found.lungs & ~place]) >= 0.6).mean() < 0.15
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_wide_opacity_without_a_sharp_rim_is_marked_whole_and_with_one_sign(sign):
+    picture = chest(512, 448)
+    y, x = np.mgrid[0:512, 0:448]
+    soft = np.clip((1 - np.hypot(y - 240, x - 125) / (0.5 * 448 / 2)) / 0.4, 0, 1)
+    white = np.clip(picture + 0.2 * soft**2 * (3 - 2 * soft), 0, 1).astype(np.float32)
+    films = (film(white), film(picture)) if sign > 0 else (film(picture), film(white))
+    found = compare(*films, prediction(), prediction(), null=null(), lungs=TwoLungs())
+    where = (soft >= 0.5) & found.lungs
+    assert (sign * found.structural[where] >= 0.6).mean() > 0.8
+    assert (sign * found.structural <= -0.6).sum() == 0
+
+
+def lungs_that_changed(by, elsewhere=0.0):
+    """Return two films and their lungs: one lung changed by so many grey levels."""
+    prior = chest(512, 448)
+    lungs = two_lungs(prior.shape)
+    left = lungs & (np.arange(448) < 224)
+    changed = np.where(left, by, np.where(lungs, elsewhere, 0)).astype(np.float32)
+    return prior + changed, prior, lungs
+
+
+def marks_of(current, prior, lungs):
+    nothing = np.zeros(prior.shape, np.float32)
+    return whole(nothing, current, prior, np.ones_like(lungs), lungs)
+
+
+def test_a_lung_that_turned_white_without_any_edge_is_marked_and_the_other_is_not():
+    current, prior, lungs = lungs_that_changed(0.2)
+    made = marks_of(current, prior, lungs)
+    assert (made[:, :224][lungs[:, :224]] >= 0.6).mean() > 0.9
+    assert not made[:, 224:].any()
+    assert np.allclose(made, -marks_of(prior, current, lungs))
+
+
+def test_what_changed_in_both_lungs_alike_is_breath_or_exposure_and_not_marked():
+    assert not marks_of(*lungs_that_changed(0.1, elsewhere=0.1)).any()
+
+
+def test_where_exposure_does_not_explain_the_films_nothing_wide_is_marked():
+    current, prior, lungs = lungs_that_changed(0.2)
+    y, x = np.mgrid[0:512, 0:448]
+    uneven = current + 0.25 * np.sin(y / 25) * np.sin(x / 25)
+    assert unexplained(uneven, prior, np.ones_like(lungs)).scale > POOR_FIT
+    assert not marks_of(uneven.astype(np.float32), prior, lungs).any()
+
+
+def test_marks_of_the_other_sign_inside_a_white_lung_are_painted_over_and_specks_go():
+    current, prior, lungs = lungs_that_changed(0.2)
+    marked = np.zeros(prior.shape, np.float32)
+    marked[230:260, 110:140] = -0.9  # in the white lung
+    marked[230:233, 320:323] = 0.9  # a speck in the other
+    made = whole(marked, current, prior, np.ones_like(lungs), lungs)
+    assert (made[230:260, 110:140] >= 0.6).all()
+    assert made[:, 224:].max() < 0.6
+
+
+def test_another_tone_curve_and_a_slope_across_the_film_are_exposure():
+    prior = chest(512, 448)
+    across = np.linspace(0, 0.1, 448, dtype=np.float32)
+    current = (0.1 + 0.7 * prior**1.4 + across).astype(np.float32)
+    left = unexplained(current, prior, np.ones(prior.shape, bool))
+    assert np.quantile(np.abs(left.grey), 0.95) < 0.01
+    assert left.scale < 0.01
 
 
 def test_marks_on_apices_diaphragm_and_edges_alone_are_put_down_to_posture():

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,17 +21,20 @@ from inference.image.film import Film, View
 from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
 from training.bundle.parts import NULL, BundleExists, NoPart, with_part
+from training.change.crossfit import crossfitted, judged
 from training.change.evaluate import false_changes, measure_change, tables, told
 from training.change.film_pairs import BadPairList, FilmPair, read_pairs
 from training.change.null import (
+    Unchanged,
     bounded,
     differences_of,
     measure_null,
+    null_of,
     said_of_exposures,
     said_of_pairs,
 )
 from training.cli import app
-from training.data.film_list import BadFilmList, Source
+from training.data.film_list import BadFilmList, Record, Source
 from training.data.reexposure import exposed_again
 
 
@@ -156,6 +160,38 @@ def test_a_condition_is_measured_by_pairs_of_its_own(tiny_bundle, records, tmp_p
     # no pair that was measured gets a change named
     critical = [made.critical(label, Condition.PA) for label in LABELS]
     assert (difference <= np.array(critical) + 1e-3).all()
+
+
+def test_a_pair_is_judged_by_a_null_that_did_not_see_its_patient():
+    """One of 60 patients differs from all others: its own null would have hidden that."""
+    sure = np.full(14, 0.5, np.float32)
+    model = ModelIdentity("seeded", "1", "0" * 64)
+
+    def said(probability):
+        return Prediction(
+            np.full(14, probability, np.float32), sure, np.zeros((14, 4, 4), np.float32), model
+        )
+
+    pairs = []
+    for number in range(61):
+        record = Record(
+            Path("film.png"),
+            str(number),
+            "test" if number == 60 else "train",
+            (0,) * 14,
+            source_px=1024,
+            view="PA",
+        )
+        pairs.append(FilmPair(record, record))
+    words = [(said(0.4), said(0.42))] * 59 + [(said(0.1), said(0.9))] + [(said(0.4), said(0.42))]
+    measured = Unchanged(
+        tuple(pairs), tuple(words), np.full((4, 14), 0.1), tuple(map(str, range(4)))
+    )
+    assert not judged(words[59], null_of(measured), Condition.PA)[1]
+    rows = {one.films: one for one in crossfitted(measured)}
+    assert (rows["train"].pairs, rows["train"].named, rows["train"].beyond) == (60, 1, 1)
+    assert (rows["test"].pairs, rows["test"].patients, rows["test"].beyond) == (1, 1, 0)
+    assert rows["all"].beyond == 1
 
 
 def test_a_bound_holds_for_a_share_with_95_percent_confidence():
