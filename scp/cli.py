@@ -82,7 +82,7 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
 
         stop = runtime.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
         name, start_id = name or runtime.default_name("work"), runtime.this_start()
-        with runtime.open_ground(settings) as ground:
+        with runtime.open_context(settings) as ground:
             runtime.begin_role(ground, name, "work", start_id)
         from scp.processes.work import work as run
 

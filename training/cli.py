@@ -36,7 +36,7 @@ from training.settings import (
 )
 
 if TYPE_CHECKING:
-    from training.bundle.parts import Part
+    from training.bundle.parts import BundleComponent
 
 OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
 NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
@@ -245,7 +245,7 @@ def add_null(
     _add(NULL, bundle, null, out, version)
 
 
-def _add(part: "Part", bundle: Path, run: Path, out: Path, version: str | None) -> None:
+def _add(part: "BundleComponent", bundle: Path, run: Path, out: Path, version: str | None) -> None:
     from inference.model.bundle import load_bundle
     from training.bundle.parts import with_part
 

@@ -15,7 +15,7 @@ import torch
 from inference.comparison.difference import AlignedPair, quality
 from inference.comparison.filters import field, resized, tensor, working_shape
 from inference.comparison.initial_search import search
-from inference.comparison.pyramid import Level, level
+from inference.comparison.pyramid import PyramidLevel, level
 from inference.comparison.registration import bent, refined, unbent
 from inference.comparison.transform import Alignment
 from inference.findings import FloatArray
@@ -117,7 +117,7 @@ def _registered(
     return Registered(alignment, pair, quality(pair))
 
 
-class _Levels(dict[tuple[int, float], Level]):
+class _Levels(dict[tuple[int, float], PyramidLevel]):
     """A pair at each resolution, made when it is first asked for."""
 
     def __init__(
@@ -128,7 +128,7 @@ class _Levels(dict[tuple[int, float], Level]):
         super().__init__()
         self._films, self._fields = films, fields
 
-    def __missing__(self, at: tuple[int, float]) -> Level:
+    def __missing__(self, at: tuple[int, float]) -> PyramidLevel:
         self[at] = level(self._films, self._fields, *at)
         return self[at]
 

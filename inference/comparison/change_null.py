@@ -67,7 +67,7 @@ class ConditionNull(BaseModel):
         return self
 
 
-class Null(BaseModel):
+class ChangeNullDistribution(BaseModel):
     """The null distribution of a bundle.
 
     Differences are of log odds, ``log(p / (1 - p))``: near 0 a probability hardly moves even when

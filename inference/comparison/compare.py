@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.comparison.alignment import Registered, at_working_size, pixel_ratio, register
-from inference.comparison.change_null import Condition, Null
+from inference.comparison.change_null import ChangeNullDistribution, Condition
 from inference.comparison.conditions import Acquisition, Mirroring, condition_of, mirroring
 from inference.comparison.difference import AlignedPair, difference, similarity
 from inference.comparison.finding_changes import at_any_threshold, changes, unknown
@@ -78,7 +78,7 @@ def compare(
     current_prediction: Prediction,
     prior_prediction: Prediction,
     *,
-    null: Null | None = None,
+    null: ChangeNullDistribution | None = None,
     lungs: FindsLungs | None = None,
     limits: Sequence[str] = (),
     taken: tuple[Acquisition, Acquisition] = (STATED, STATED),
@@ -241,7 +241,7 @@ def _names_nothing(
     now: _Half,
     before: _Half,
     found: Registered,
-    null: Null | None,
+    null: ChangeNullDistribution | None,
     condition: Condition | None,
     flip: Mirroring,
 ) -> str:

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from inference.comparison.change_null import Condition, Null, differences
+from inference.comparison.change_null import ChangeNullDistribution, Condition, differences
 from inference.comparison.result import FindingChange
 from inference.findings import FINDINGS, Change, Prediction
 
@@ -18,7 +18,10 @@ LASTING = frozenset({"Emphysema", "Fibrosis", "Hernia"})
 
 
 def changes(
-    current: Prediction, prior: Prediction, null: Null | None, condition: Condition | None
+    current: Prediction,
+    prior: Prediction,
+    null: ChangeNullDistribution | None,
+    condition: Condition | None,
 ) -> tuple[FindingChange, ...]:
     """Return one change per finding, in the order of `FINDINGS`.
 

@@ -17,7 +17,7 @@ LEAST_OVERLAP = 0.4  # of the current film
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class InitialTransform:
     """A first transform.
 
     Attributes
@@ -32,7 +32,7 @@ class Guess:
     inverted: bool
 
 
-def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> Guess:
+def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> InitialTransform:
     """Lay the prior onto the current film, (1, 1, h, w) each, in all likely ways; take the best.
 
     Normalised cross-correlation of the part that both share, by Fourier transform for all shifts
@@ -58,7 +58,7 @@ def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> Gu
     )
     matrix = matrices[which].clone()
     matrix[:, 2] = matrix[:, :2] @ (shift / LONG_EDGE)
-    return Guess(matrix, inverted)
+    return InitialTransform(matrix, inverted)
 
 
 def _tried(pixel_ratio: float) -> torch.Tensor:

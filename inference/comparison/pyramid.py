@@ -15,7 +15,7 @@ ROBUST = 0.4  # local standard deviations; a larger difference is rather disease
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class PyramidLevel:
     """A pair of films at one resolution, locally normalised.
 
     Attributes
@@ -38,7 +38,7 @@ class Level:
 
 
 @dataclass(frozen=True, eq=False)
-class Slope:
+class Gradient:
     """How a pair differs, (h, w), and what moving the prior along x and y would change."""
 
     residual: torch.Tensor
@@ -52,7 +52,7 @@ def level(
     fields: tuple[torch.Tensor, torch.Tensor],
     long_edge: int,
     share: float,
-) -> Level:
+) -> PyramidLevel:
     """Bring two films (1, 1, h, w) to a resolution; ``share`` of the long edge is the window."""
     current, prior = (
         _normalised(film, where, long_edge, share)
@@ -61,7 +61,7 @@ def level(
     across = functional.pad(prior[None, :1], (1, 1, 1, 1), mode="replicate")[0, 0]
     along_x = (across[1:-1, 2:] - across[1:-1, :-2]) * (long_edge / 2)
     along_y = (across[2:, 1:-1] - across[:-2, 1:-1]) * (long_edge / 2)
-    return Level(current, torch.cat([prior, along_x[None], along_y[None]]), long_edge)
+    return PyramidLevel(current, torch.cat([prior, along_x[None], along_y[None]]), long_edge)
 
 
 def points(shape: tuple[int, int]) -> torch.Tensor:
@@ -90,7 +90,7 @@ def spanned(places: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return (places / half[:, None, None]).permute(1, 2, 0)[None]
 
 
-def slope(pair: Level, places: torch.Tensor) -> Slope:
+def slope(pair: PyramidLevel, places: torch.Tensor) -> Gradient:
     """Compare the current film with the prior at ``places``, one for each of its pixels."""
     grid = spanned(places, pair.prior.shape)
     seen = functional.grid_sample(
@@ -99,7 +99,7 @@ def slope(pair: Level, places: torch.Tensor) -> Slope:
     inside = (grid[0].abs() <= 1).all(-1)
     residual = pair.current[0] - seen[0]
     weight = pair.current[1] * seen[1] * inside / (1 + (residual / ROBUST) ** 2)
-    return Slope(residual, seen[2], seen[3], weight)
+    return Gradient(residual, seen[2], seen[3], weight)
 
 
 def _normalised(

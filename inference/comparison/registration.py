@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from inference.comparison.pyramid import Level, Slope, moved, slope
+from inference.comparison.pyramid import Gradient, PyramidLevel, moved, slope
 
 AFFINE_STEPS = 10
 AFFINE_ENOUGH = 2e-4  # long edges: a twentieth of a pixel at 256
@@ -21,7 +21,7 @@ STIFFNESS = (
 MOST_BENT = 40 / 512  # long edges, some 3 cm: what a deep breath moves; no point is moved further
 
 
-def refined(pair: Level, matrix: torch.Tensor, *, similarity: bool) -> torch.Tensor:
+def refined(pair: PyramidLevel, matrix: torch.Tensor, *, similarity: bool) -> torch.Tensor:
     """Improve a transform (2, 3) by Gauss-Newton; turn, size and shift alone if ``similarity``."""
     places = pair.points()
     x, y = places
@@ -36,12 +36,12 @@ def refined(pair: Level, matrix: torch.Tensor, *, similarity: bool) -> torch.Ten
     return matrix
 
 
-def _affine(at: Slope, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _affine(at: Gradient, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     along = (at.along_x, at.along_y)
     return torch.stack([part for one in along for part in (one * x, one * y, one)])
 
 
-def _similarity(at: Slope, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _similarity(at: Gradient, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     grows = at.along_x * x + at.along_y * y
     turns = at.along_y * x - at.along_x * y
     return torch.stack([grows, turns, at.along_x, at.along_y])
@@ -54,7 +54,7 @@ def _as_matrix(step: torch.Tensor, *, similarity: bool) -> torch.Tensor:
     return torch.stack([grows, -turns, right, turns, grows, down]).view(2, 3)
 
 
-def _solved(basis: torch.Tensor, at: Slope) -> torch.Tensor:
+def _solved(basis: torch.Tensor, at: Gradient) -> torch.Tensor:
     """Return the step (k,) that would take most of the difference away; ``basis`` is (k, h w)."""
     weighted = basis * at.weight.flatten()
     normal = weighted @ basis.T  # (k, k)
@@ -65,7 +65,7 @@ def _solved(basis: torch.Tensor, at: Slope) -> torch.Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Bend:
+class BSplineDeformation:
     """A smooth displacement: cubic B-splines on a lattice over the current film.
 
     Attributes
@@ -85,14 +85,14 @@ class Bend:
         return free / (length / MOST_BENT).clamp_min(1)
 
 
-def unbent(pair: Level) -> Bend:
+def unbent(pair: PyramidLevel) -> BSplineDeformation:
     """Return a deformation that moves nothing, on the lattice for this pair."""
     height, width = pair.current.shape[1:]
     rows, columns = (max(2, round(CELLS * side / max(height, width))) for side in (height, width))
-    return Bend(torch.zeros(2, rows + 3, columns + 3))
+    return BSplineDeformation(torch.zeros(2, rows + 3, columns + 3))
 
 
-def bent(pair: Level, matrix: torch.Tensor, bend: Bend) -> Bend:
+def bent(pair: PyramidLevel, matrix: torch.Tensor, bend: BSplineDeformation) -> BSplineDeformation:
     """Improve a deformation that comes on top of a transform, by Gauss-Newton.
 
     Thin plates bend like this: second derivatives cost, an affine transform is free
@@ -109,7 +109,7 @@ def bent(pair: Level, matrix: torch.Tensor, bend: Bend) -> Bend:
         knots = knots + change
         if float(change.abs().max()) < BEND_ENOUGH:
             break
-    return Bend(knots)
+    return BSplineDeformation(knots)
 
 
 class _Lattice:
@@ -121,7 +121,7 @@ class _Lattice:
         self._across2 = (across[:, :, None] * across[:, None]).flatten(1)
         self._bending = _bending(down.shape[1], across.shape[1])
 
-    def step(self, at: Slope, knots: torch.Tensor) -> torch.Tensor:
+    def step(self, at: Gradient, knots: torch.Tensor) -> torch.Tensor:
         """Return the change of the knots that Gauss-Newton asks for, (2, rows, columns)."""
         pull = at.weight * at.residual
         xx = self._products(at.weight * at.along_x**2)

@@ -20,7 +20,7 @@ from inference.drawing.layers import (
     sided,
 )
 from inference.drawing.outlines import rectangle
-from inference.drawing.panels import Panel, heat_legend
+from inference.drawing.panels import TextColumn, heat_legend
 from inference.drawing.summary import Caption, since
 from inference.findings import FINDINGS, NOT_VERIFIED, FloatArray, Prediction
 from inference.image.film import Film
@@ -83,7 +83,7 @@ def draw_closeup(
     place = prediction.mapped.index(finding) if finding in prediction.mapped else 0
     _draw_pictures(page, film, prediction.heatmaps[finding], ring, place)
     top = page.px(HEADER + WORDS + BODY)
-    panel = Panel(page, 0, top, page.px(WIDTH), top + page.px(LEGEND))
+    panel = TextColumn(page, 0, top, page.px(WIDTH), top + page.px(LEGEND))
     panel.closing(NOT_VERIFIED)
     panel.notes(notes)
     heat_legend(panel, {} if ring is None else {finding: STROKES[place]})

@@ -32,7 +32,7 @@ CHANGE_COLUMNS: tuple[tuple[float, float, Align], ...] = (
 )
 
 
-class Panel:
+class TextColumn:
     """Writes downwards in a column; nothing passes its right edge or its bottom."""
 
     def __init__(self, page: Canvas, left: int, top: int, columns: int, bottom: int) -> None:
@@ -128,7 +128,7 @@ class Panel:
 
 
 def findings_table(
-    panel: Panel,
+    panel: TextColumn,
     prediction: Prediction,
     order: Sequence[int],
     strokes: Mapping[int, Stroke],
@@ -175,7 +175,7 @@ _HEAT = (
 _LINE = "Line: half of the map's greatest value, largest part."
 
 
-def heat_legend(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
+def heat_legend(panel: TextColumn, strokes: Mapping[int, Stroke]) -> None:
     """Say what the colours and lines of the heat map mean, where there is room for it.
 
     ``strokes`` are the lines of the outlines that are drawn, by finding.
@@ -187,7 +187,7 @@ def heat_legend(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
         _named_strokes(panel, strokes)
 
 
-def _named_strokes(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
+def _named_strokes(panel: TextColumn, strokes: Mapping[int, Stroke]) -> None:
     """Name the outlines."""
     width = panel.width / panel.page.unit / _IN_A_ROW
     named = list(strokes.items())
@@ -201,7 +201,7 @@ def _named_strokes(panel: Panel, strokes: Mapping[int, Stroke]) -> None:
         panel.row(names, GREY, _SMALL)
 
 
-def changes_table(panel: Panel, comparison: Comparison) -> None:
+def changes_table(panel: TextColumn, comparison: Comparison) -> None:
     """Write prior and current probability and the change of all findings."""
     panel.row(_change_cells(("Finding", "Prior", "Current", "Change")), GREY, 16)
     panel.rule()
@@ -225,7 +225,7 @@ _DIFFERENCE = (
 )
 
 
-def difference_legend(panel: Panel) -> None:
+def difference_legend(panel: TextColumn) -> None:
     """Say what the colours of the differences mean, where there is room for it."""
     if panel.holds(_DIFFERENCE, _SMALL, panel.page.px(BAR + 32)):
         panel.bar(difference_table(), ("less", "no difference", "more"), _DIFFERENCE)

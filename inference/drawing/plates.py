@@ -26,7 +26,7 @@ STRIP, FOOT, MARGIN, NARROWEST = 88, 28, 12, 720
 
 
 @dataclass(frozen=True, eq=False)
-class Plate:
+class Figure:
     """A picture (h, w, 3), the words that stand beside it, and the sides of the patient."""
 
     title: str
@@ -41,7 +41,7 @@ class Plate:
 
 def film_plates(
     film: Film, comparison: Comparison, current: str, prior: str, columns: int, rows: int
-) -> tuple[Plate, Plate, Plate]:
+) -> tuple[Figure, Figure, Figure]:
     """Fit the current film, the aligned prior and their difference into a box each.
 
     Only of films that are comparable. All three have the current film's shape.
@@ -54,9 +54,9 @@ def film_plates(
     structural = difference_over(plain, comparison.structural, comparison.overlap)
     sides = film.presentation.sides
     return (
-        Plate(f"Current: {current}", plain, sides=sides),
-        Plate(f"Prior, aligned: {prior}", aligned, sides=comparison.prior_sides),
-        Plate(
+        Figure(f"Current: {current}", plain, sides=sides),
+        Figure(f"Prior, aligned: {prior}", aligned, sides=comparison.prior_sides),
+        Figure(
             "Structural difference",
             finished(structural, film),
             "Orange is more opaque than on the prior film, blue is less.",
@@ -67,7 +67,7 @@ def film_plates(
 
 def heat_plates(
     film: Film, comparison: Comparison, columns: int, rows: int, most: int
-) -> list[Plate]:
+) -> list[Figure]:
     """Lay the heat-map differences of the most changed findings over the film, one a plate.
 
     A finding whose map does not show its change has none (`inference.comparison.result.shows`).
@@ -77,7 +77,7 @@ def heat_plates(
     mapped = [i for i in changed(comparison) if shows(changes[i].change, differences[i])]
     strongest = sorted(mapped, key=lambda i: -abs(changes[i].current - changes[i].prior))
     return [
-        Plate(
+        Figure(
             f"Heat-map difference: {FINDINGS[i].name} ({changes[i].change}){_place(changes[i])}",
             finished(difference_over(plain, differences[i], comparison.overlap), film),
             "Orange spoke more for the finding than on the prior film, blue less.",
@@ -96,7 +96,7 @@ def changed(comparison: Comparison) -> list[int]:
     return [i for i, change in enumerate(comparison.changes) if change.called]
 
 
-def draw_plates(plates: Sequence[Plate], settings: DrawingSettings) -> Rgb:
+def draw_plates(plates: Sequence[Figure], settings: DrawingSettings) -> Rgb:
     """Draw plates of one size in a row, each below its words: (rows, columns, 3).
 
     Of one size and alone, they lie at the same place of their pages: a viewer can flip between

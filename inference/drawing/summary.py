@@ -16,13 +16,13 @@ from inference.drawing.colours import Rgb
 from inference.drawing.layers import SIDE, STROKES, dimmed, heat_over, shown, sided
 from inference.drawing.outlines import Outlines
 from inference.drawing.panels import (
-    Panel,
+    TextColumn,
     changes_table,
     difference_legend,
     findings_table,
     heat_legend,
 )
-from inference.drawing.plates import Plate, changed, film_plates, heat_plates
+from inference.drawing.plates import Figure, changed, film_plates, heat_plates
 from inference.findings import (
     FINDINGS,
     NOT_VERIFIED,
@@ -161,7 +161,7 @@ def draw_comparison(
     return page.done()
 
 
-def _page(settings: DrawingSettings, software: str) -> tuple[Canvas, Panel]:
+def _page(settings: DrawingSettings, software: str) -> tuple[Canvas, TextColumn]:
     """Return an empty page with its header, and its panel."""
     unit = settings.long_edge_px / PAGE_WIDTH
     page = Canvas(settings.long_edge_px, round((HEADER + BODY) * unit), unit)
@@ -169,7 +169,7 @@ def _page(settings: DrawingSettings, software: str) -> tuple[Canvas, Panel]:
     page.text(edge, page.px(13), settings.label, 26, YELLOW, width=room - 2 * edge)
     page.text(room, page.px(17), software, 19, GREY, width=width - edge, align="right")
     page.box(room, page.px(HEADER), width, page.px(BODY), PANEL)
-    return page, Panel(page, room, page.px(HEADER), width, page.px(HEADER + BODY))
+    return page, TextColumn(page, room, page.px(HEADER), width, page.px(HEADER + BODY))
 
 
 def _room(page: Canvas) -> int:
@@ -223,7 +223,7 @@ def since(current: Caption, prior: Caption) -> str:
     return f", {apart}" if apart else ""
 
 
-def _comparison_panel(panel: Panel, comparison: Comparison, notes: tuple[str, ...]) -> None:
+def _comparison_panel(panel: TextColumn, comparison: Comparison, notes: tuple[str, ...]) -> None:
     panel.line(f"Alignment: correlation {comparison.quality:.2f}, SSIM {comparison.ssim:.2f}", 19)
     panel.gap(6)
     changes_table(panel, comparison)
@@ -250,8 +250,8 @@ def _draw_quarters(
         page.paste(picture, x + (room - picture.shape[1]) // 2, y + page.px(TITLE))
 
 
-def _no_heat(film: Plate, comparison: Comparison) -> Plate:
+def _no_heat(film: Figure, comparison: Comparison) -> Figure:
     """Say why there is no heat-map difference, over the current film."""
     names = ", ".join(FINDINGS[i].name for i in changed(comparison))
     why = f"no map shows the change of {names}" if names else "no change of a finding is named"
-    return Plate(f"Heat-map difference: {why}", dimmed(film.picture), sides=film.sides)
+    return Figure(f"Heat-map difference: {why}", dimmed(film.picture), sides=film.sides)

@@ -31,7 +31,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from inference.findings import LABELS, ModelIdentity
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.input_check import CheckNetwork, InputCheck
 from inference.model.lung_fields import LungFields, lung_network
 from inference.model.metadata import (
@@ -87,7 +87,7 @@ class Bundle:
         return Preprocessing(hilum.size_px, hilum.mean, hilum.std)
 
     @property
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[OutputCalibration, ...]:
         """How to read each output, in the order of `FINDINGS`."""
         return tuple(self.metadata.hilum.readings.values())
 

@@ -58,7 +58,7 @@ class Discrimination(_Frozen):
         return self.low is not None and self.low > 0.5
 
 
-class Reading(_Frozen):
+class OutputCalibration(_Frozen):
     """How one output of the network is to be read.
 
     The probability is ``1 / (1 + exp(-(slope * logit + intercept)))``, for films among which the

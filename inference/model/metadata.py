@@ -13,9 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from inference.comparison.change_null import Null
+from inference.comparison.change_null import ChangeNullDistribution
 from inference.findings import LABELS
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.settings import Architecture, Pooling
 
 METADATA = Path("configs/metadata.json")
@@ -103,13 +103,15 @@ class Hilum(BaseModel):
     size_px: int = Field(ge=32, le=2048, description="side of the network's square input")
     mean: float
     std: float = Field(gt=0)
-    readings: dict[str, Reading] = Field(description="by label, in the order of the outputs")
+    readings: dict[str, OutputCalibration] = Field(
+        description="by label, in the order of the outputs"
+    )
     weights_sha256: str
     training_data: str = Field(description="what the network was trained on")
     input_check: CheckSpec | None = Field(
         default=None, description="how to use the input check; a bundle may have none"
     )
-    null: Null | None = Field(
+    null: ChangeNullDistribution | None = Field(
         default=None,
         description="how far probabilities differ without change; without it no change is named",
     )

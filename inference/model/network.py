@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torchvision.models import DenseNet, ResNet, densenet121, resnet18, resnet50
 
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.settings import Architecture, Pooling
 
 
@@ -100,7 +100,7 @@ def _densenet_trunk(densenet: DenseNet) -> tuple[nn.Sequential, int]:
     return nn.Sequential(trunk), densenet.classifier.in_features
 
 
-def calibrated(outputs: torch.Tensor, readings: tuple[Reading, ...]) -> torch.Tensor:
+def calibrated(outputs: torch.Tensor, readings: tuple[OutputCalibration, ...]) -> torch.Tensor:
     """Turn logits (b, labels) or their maps (b, labels, h, w) into log odds of the same shape."""
     shape = (len(readings), *[1] * (outputs.dim() - 2))
     slopes = torch.tensor([reading.slope for reading in readings]).reshape(shape)

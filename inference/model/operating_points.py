@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.findings import LABELS, FloatArray, NetworkOutput, Prediction
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.settings import ShownMaps
 
 
@@ -63,7 +63,7 @@ class OperatingPoints:
         (14,), probabilities at the site's prevalences; at or above is positive.
     assessed
         (14,), False where nothing is said of the finding
-        (`inference.model.calibration.Reading.assessed`).
+        (`inference.model.calibration.OutputCalibration.assessed`).
     verified
         (14,), False where the maps were not shown to point at the finding.
     shown
@@ -106,7 +106,7 @@ class OperatingPoints:
 
 
 def operating_points(
-    readings: Sequence[Reading], settings: OperatingSettings = BUNDLES_OWN
+    readings: Sequence[OutputCalibration], settings: OperatingSettings = BUNDLES_OWN
 ) -> OperatingPoints:
     """Return how a network's outputs are read at a site; ``readings`` are its bundle's.
 
@@ -154,8 +154,10 @@ def heatmaps(
 
 
 def site_readings(
-    readings: Sequence[Reading], thresholds: Mapping[str, float], prevalences: Mapping[str, float]
-) -> tuple[Reading, ...]:
+    readings: Sequence[OutputCalibration],
+    thresholds: Mapping[str, float],
+    prevalences: Mapping[str, float],
+) -> tuple[OutputCalibration, ...]:
     """Return how to read each output at this site, in the order of `FINDINGS`.
 
     A prevalence moves probability and threshold alike: it changes what is said, not which films
@@ -176,7 +178,7 @@ def site_readings(
     return tuple(read)
 
 
-def at_prevalence(reading: Reading, prevalence: float) -> Reading:
+def at_prevalence(reading: OutputCalibration, prevalence: float) -> OutputCalibration:
     """Return the same reading where the finding is as frequent as ``prevalence``, in (0, 1).
 
     What films of the finding look like stays; only the odds before looking change.

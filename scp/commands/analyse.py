@@ -31,7 +31,7 @@ from scp.index.values import FilmRow, ResultFile
 from scp.index.worklist.film_rows import film_row, result_file
 from scp.pipeline.answer import Answerer
 from scp.pipeline.intake import Intake, read_header
-from scp.processes.runtime import Ground, now, open_ground
+from scp.processes.runtime import ServiceContext, now, open_context
 from scp.processes.work import make_answerer, open_reader
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
         alone = _without_network(settings, Path(folder))
-        with open_ground(alone) as ground, open_reader(alone) as reader, progress() as bar:
+        with open_context(alone) as ground, open_reader(alone) as reader, progress() as bar:
             task = bar.add_task("reading", total=len(files))
             answerer = make_answerer(ground, reader)
             sources, analysed = _take_all(ground, files)
@@ -96,7 +96,9 @@ def _without_network(settings: Settings, folder: Path) -> Settings:
     )
 
 
-def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], list[Analysed]]:
+def _take_all(
+    ground: ServiceContext, files: Iterable[Path]
+) -> tuple[dict[str, Path], list[Analysed]]:
     """Take copies of the files in; return them by SOP Instance UID, and what was refused."""
     settings = ground.settings
     intake = Intake(
@@ -114,7 +116,7 @@ def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], l
             copy_as_part10(path, copy)
             header = read_header(copy)
             uid = str(header.get("SOPInstanceUID", ""))
-            intake.take(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
+            intake.ingest(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
             sources[uid] = path
         except Refused as refusal:
             refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
@@ -124,7 +126,7 @@ def _take_all(ground: Ground, files: Iterable[Path]) -> tuple[dict[str, Path], l
     return sources, refused
 
 
-def _oldest_first(ground: Ground, uids: Iterable[str]) -> list[str]:
+def _oldest_first(ground: ServiceContext, uids: Iterable[str]) -> list[str]:
     """Return the films in the order in which they were taken: priors come first."""
     zone, never = ground.settings.zone, datetime.max.replace(tzinfo=UTC)
     with Session(ground.engine) as session:
@@ -135,7 +137,7 @@ def _oldest_first(ground: Ground, uids: Iterable[str]) -> list[str]:
 
 
 def _answer_or_say(
-    answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path
+    answerer: Answerer, ground: ServiceContext, uid: str, source: Path, out: Path
 ) -> Analysed:
     """Answer a film; one that breaks has that for its outcome, and the others go on."""
     try:
@@ -150,7 +152,9 @@ def _broke(error: Exception) -> str:
     return f"{FilmState.FAILED}: {said}"
 
 
-def _answer(answerer: Answerer, ground: Ground, uid: str, source: Path, out: Path) -> Analysed:
+def _answer(
+    answerer: Answerer, ground: ServiceContext, uid: str, source: Path, out: Path
+) -> Analysed:
     """Do the service's own steps, and copy what they made."""
     if answerer.read(uid):
         answerer.write(uid)

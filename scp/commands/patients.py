@@ -17,12 +17,12 @@ from scp.index.schema.tables import Instance, Patient
 from scp.matching.patient_ids import differences
 from scp.monitoring.audit import Audit
 from scp.pipeline.patient_actions import KEPT, NoSuchPatient, PatientFiles, Scope
-from scp.processes.runtime import Ground, now, open_ground
+from scp.processes.runtime import ServiceContext, now, open_context
 
 
 def show(settings: Settings, patient_id: str, issuer: str | None, *, as_json: bool) -> None:
     """Print what the index holds of a Patient ID."""
-    with open_ground(settings) as ground, Session(ground.engine) as session:
+    with open_context(settings) as ground, Session(ground.engine) as session:
         scope = Scope(session)
         patients = scope.patients(patient_id, issuer)
         near = scope.near(patient_id, issuer or "")
@@ -54,7 +54,7 @@ def merge(
     settings: Settings, wrong: tuple[str, str | None], right: tuple[str, str], *, yes: bool
 ) -> None:
     """Make a patient's films another's."""
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         files = _files(ground)
         with Session(ground.engine) as session:
             scope = Scope(session)
@@ -70,7 +70,7 @@ def merge(
 
 def move(settings: Settings, uid: str, right: tuple[str, str], *, yes: bool) -> None:
     """Make a film, or a study's films, another patient's."""
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         files = _files(ground)
         with Session(ground.engine) as session:
             uids = [film.uid for film in Scope(session).named(uid)]
@@ -81,7 +81,7 @@ def move(settings: Settings, uid: str, right: tuple[str, str], *, yes: bool) -> 
 
 def forget(settings: Settings, who: tuple[str, str | None], *, yes: bool) -> None:
     """Delete what is here of a patient."""
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         files = _files(ground)
         with Session(ground.engine) as session:
             scope = Scope(session)
@@ -181,11 +181,11 @@ def _person() -> str:
     return f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
-def _audit(ground: Ground) -> Audit:
+def _audit(ground: ServiceContext) -> Audit:
     return Audit(ground.archive.data_dir, now)
 
 
-def _files(ground: Ground) -> PatientFiles:
+def _files(ground: ServiceContext) -> PatientFiles:
     return PatientFiles(
         ground.engine,
         ground.archive,

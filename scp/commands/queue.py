@@ -16,14 +16,14 @@ from scp.index.counts import warnings
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import film_failure, job_failure
-from scp.pipeline.operator_actions import Mending
+from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.queue import STATE_WORDS, NoSuchJob, changed_at, delivery_job, film_in
-from scp.processes.runtime import Ground, now, open_ground
+from scp.processes.runtime import ServiceContext, now, open_context
 
 
 def list_jobs(settings: Settings, *, as_json: bool) -> None:
     """Print what waits, runs, or stopped without success; dead letters too."""
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         rows = [_row(job) for job in ground.jobs.unfinished()]
         with Session(ground.engine) as session:
             rows += [*_dead_letters(session), *_warned(session)]
@@ -41,7 +41,7 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
 
 def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         job = _require(ground, job_id)
         film_uid = film_in(job_id)
         with Session(ground.engine) as session:
@@ -66,15 +66,15 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
 def retry_job(settings: Settings, job_id: str) -> None:
     """Do a failed, cancelled or given-up job again, and a waiting one at once."""
-    with open_ground(settings) as ground:
-        Mending(ground.engine, ground.jobs, now).retry(job_id)
+    with open_context(settings) as ground:
+        JobControl(ground.engine, ground.jobs, now).retry(job_id)
     Console().print(f"{job_id} is in the queue again")
 
 
 def cancel_job(settings: Settings, job_id: str) -> None:
     """Take a job out of the queue, and say so where people look."""
-    with open_ground(settings) as ground:
-        Mending(ground.engine, ground.jobs, now).cancel(job_id)
+    with open_context(settings) as ground:
+        JobControl(ground.engine, ground.jobs, now).cancel(job_id)
     Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
 
 
@@ -85,7 +85,7 @@ def film_reason(instance: Instance) -> str:
     return instance.detail or instance.reason
 
 
-def _require(ground: Ground, job_id: str) -> WorkflowStatus:
+def _require(ground: ServiceContext, job_id: str) -> WorkflowStatus:
     job = ground.jobs.status(job_id)
     if job is None:
         raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")

@@ -29,7 +29,7 @@ from scp.index.schema.tables import Instance
 from scp.index.worklist.entries import set_words
 from scp.matching.person import Person
 from scp.pipeline.intake import read_header
-from scp.processes.runtime import Ground, open_ground
+from scp.processes.runtime import ServiceContext, open_context
 
 # films in one transaction: what a stop loses, and how long a receiver may have to wait
 _BATCH = 100
@@ -59,7 +59,7 @@ def _said(ds: Dataset, zone: tzinfo, received_at: datetime) -> _Said:
 
 def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     """Read the headers of films from before, and print how it went; return the exit code."""
-    with open_ground(settings) as ground, progress() as bar:
+    with open_context(settings) as ground, progress() as bar:
         task = bar.add_task("headers", total=count(ground.engine, everything=everything))
         done = Reindexed()
         zone = settings.zone
@@ -76,7 +76,7 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     return 1 if done.unreadable else 0
 
 
-def answer_unfit_again(ground: Ground) -> int:
+def answer_unfit_again(ground: ServiceContext) -> int:
     """Ask anew for the answers that the rule of the prior would give otherwise now.
 
     Those that rest on a film of another person, or on one that is not known to be earlier, are

@@ -16,14 +16,14 @@ from scp.dashboard.security import passwords
 from scp.index.accounts import users
 from scp.index.accounts.tables import Access
 from scp.monitoring.audit import Audit
-from scp.processes.runtime import Ground, now, open_ground
+from scp.processes.runtime import ServiceContext, now, open_context
 
 
 def add(settings: Settings, name: str, access: Access, *, stdin: bool) -> None:
     """Add a user, once a good password was given."""
     users.require_name(name)
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_ground(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
         users.add(session, name, password_hash, access, now())
         _record(ground, "user added", name, access=access.value)
     Console().print(f"{name} may log in, as {access.value}")
@@ -31,7 +31,7 @@ def add(settings: Settings, name: str, access: Access, *, stdin: bool) -> None:
 
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print users, and what each may do."""
-    with open_ground(settings) as ground, Session(ground.engine) as session:
+    with open_context(settings) as ground, Session(ground.engine) as session:
         rows = [
             {
                 "name": user.name,
@@ -54,7 +54,7 @@ def show(settings: Settings, *, as_json: bool) -> None:
 def set_password(settings: Settings, name: str, *, stdin: bool) -> None:
     """Give a user a new password; they are logged out everywhere."""
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_ground(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
         users.set_password(session, name, password_hash)
         _record(ground, "password changed", name)
     Console().print(f"{name} has a new password, and is logged out everywhere")
@@ -62,7 +62,7 @@ def set_password(settings: Settings, name: str, *, stdin: bool) -> None:
 
 def remove(settings: Settings, name: str) -> None:
     """Remove a user; they are logged out everywhere."""
-    with open_ground(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
         users.remove(session, name)
         _record(ground, "user removed", name)
     Console().print(f"{name} may no longer log in")
@@ -78,7 +78,7 @@ def print_audit(
         print(json.dumps(line))
 
 
-def _record(ground: Ground, action: str, name: str, **details: str) -> None:
+def _record(ground: ServiceContext, action: str, name: str, **details: str) -> None:
     """Record before the transaction ends: what cannot be recorded is not done."""
     person = f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
     Audit(ground.archive.data_dir, now).record(person, action, name, **details)

@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.pages.worklist import found
-from scp.dashboard.pages.worklist_query import Asked
+from scp.dashboard.pages.worklist_query import WorklistParams
 from scp.dashboard.rendering import NO_FILM, NotHere
 from scp.index.counts import Counts, counts
 from scp.index.values import FilmRow
@@ -20,7 +20,7 @@ from scp.monitoring.metrics import metrics as current_metrics
 from scp.monitoring.readiness import readiness
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses that probes, Prometheus and scripts read."""
     routes = APIRouter()
 
@@ -52,7 +52,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/api/films")
     def films(
         response: Response,
-        asked: Annotated[Asked, Depends()],
+        asked: Annotated[WorklistParams, Depends()],
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> list[FilmRow]:
         """Return films as the page has them; the header Link leads to the next ones."""

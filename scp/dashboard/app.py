@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from scp.dashboard import api, events, guard, rendering
 from scp.dashboard.caches import shared_pages
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.images import overlays, pixels, results
 from scp.dashboard.pages import (
     comparison,
@@ -34,11 +34,11 @@ PARTS = (
 )
 
 
-def make_app(site: Site) -> FastAPI:
+def make_app(site: AppContext) -> FastAPI:
     """Return the dashboard as an ASGI application."""
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     # the last that is added is asked first: headers, guard, shared pages
-    app.add_middleware(shared_pages.Shared, site=site)
+    app.add_middleware(shared_pages.RequestCoalescing, site=site)
     guard.guard(app, site)
     rendering.prepare(app, site.pages, https=site.settings.behind_https)
     for part in PARTS:

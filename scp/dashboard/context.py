@@ -16,10 +16,10 @@ from scp.config.dashboard import DashboardSettings
 from scp.config.time_zone import SERVER_ZONE
 from scp.config.worklist import WorklistSettings
 from scp.dashboard import rendering
-from scp.dashboard.caches.changes import News
-from scp.dashboard.caches.counts import Watch
-from scp.dashboard.caches.images import Kept
-from scp.dashboard.caches.looks import Seen
+from scp.dashboard.caches.changes import ChangeDetector
+from scp.dashboard.caches.counts import CountsCache
+from scp.dashboard.caches.images import ImageCache
+from scp.dashboard.caches.looks import ViewLog
 from scp.dashboard.pages.configuration import About
 from scp.dashboard.security.person import Person, looks_again, person_of
 from scp.monitoring import readiness
@@ -28,7 +28,7 @@ from scp.pipeline.queue import Jobs
 
 
 @dataclass(frozen=True)
-class Site:
+class AppContext:
     """One dashboard.
 
     Attributes
@@ -72,20 +72,20 @@ class Site:
     operating: OperatingSettings = BUNDLES_OWN
     counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
-    seen: Seen = field(init=False, default_factory=Seen)
-    kept: Kept = field(init=False)
-    news: News = field(init=False)
+    seen: ViewLog = field(init=False, default_factory=ViewLog)
+    kept: ImageCache = field(init=False)
+    news: ChangeDetector = field(init=False)
     pages: Jinja2Templates = field(init=False)
-    watch: Watch = field(init=False)
+    watch: CountsCache = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
-        object.__setattr__(self, "news", News(self.engine))
-        object.__setattr__(self, "kept", Kept(1_000_000 * self.settings.cache_mb))
+        object.__setattr__(self, "news", ChangeDetector(self.engine))
+        object.__setattr__(self, "kept", ImageCache(1_000_000 * self.settings.cache_mb))
         object.__setattr__(self, "pages", rendering.templates(self.zone))
         age_s = self.counts_max_age_s
         age_s = self.settings.refresh_s / 2 if age_s is None else age_s
-        object.__setattr__(self, "watch", Watch(self.engine, age_s))
+        object.__setattr__(self, "watch", CountsCache(self.engine, age_s))
         self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
 
     def close(self) -> None:

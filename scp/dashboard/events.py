@@ -9,12 +9,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from scp.dashboard.caches.changes import LOOK_S
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 
 _TICK_S = 0.2
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the address that open pages listen to."""
     routes = APIRouter(include_in_schema=False)
 

@@ -19,7 +19,7 @@ from scp.index.accounts import sessions
 from scp.monitoring.audit import AuditFailed
 
 if TYPE_CHECKING:
-    from scp.dashboard.context import Site
+    from scp.dashboard.context import AppContext
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _LONGEST_FORM = 1_000_000  # bytes
 
 
 def viewed(
-    site: "Site",
+    site: "AppContext",
     request: Request,
     uid: str,
     action: str = "viewed",
@@ -61,15 +61,15 @@ def cookie_name(*, https: bool) -> str:
     return "__Host-hilum" if https else "hilum"
 
 
-def guard(app: FastAPI, site: "Site") -> None:
+def guard(app: FastAPI, site: "AppContext") -> None:
     """Let no request in but those that may come, and let it know who asks."""
-    app.add_middleware(Guard, site=site)
+    app.add_middleware(AuthMiddleware, site=site)
 
 
-class Guard:
+class AuthMiddleware:
     """ASGI middleware. It holds no answer back, so that events may stream through it."""
 
-    def __init__(self, app: ASGIApp, site: "Site") -> None:
+    def __init__(self, app: ASGIApp, site: "AppContext") -> None:
         self._app, self._site = app, site
         self._cookie = cookie_name(https=site.settings.behind_https)
 

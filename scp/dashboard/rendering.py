@@ -25,7 +25,7 @@ from scp.dashboard import formatting
 from scp.dashboard.images.png import is_picture
 from scp.dashboard.security.person import NotAllowed
 from scp.index.schema.tables import DeliveryState, FilmState
-from scp.index.worklist.query import Order, Unclear
+from scp.index.worklist.query import InvalidQuery, Order
 from scp.monitoring.audit import AuditFailed
 from scp.outcomes.failures import film_failure
 
@@ -151,7 +151,7 @@ class _Static(StaticFiles):
         return response
 
 
-class Safe:
+class SecurityHeadersMiddleware:
     """ASGI middleware: every answer gets its safety headers. It holds no answer back."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
@@ -183,7 +183,7 @@ def problem(
 def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     """Give every answer its safety headers, and every failure its page."""
     app.mount(STATIC, _Static(directory=_HERE / "static"), name="static")
-    app.add_middleware(Safe, headers=HEADERS | (HTTPS_ONLY if https else {}))
+    app.add_middleware(SecurityHeadersMiddleware, headers=HEADERS | (HTTPS_ONLY if https else {}))
     problem_page = partial(problem, pages)
 
     @app.exception_handler(NotHere)
@@ -211,8 +211,8 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
         told = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
         return problem_page(request, 422, "The address is not understood", told)
 
-    @app.exception_handler(Unclear)
-    def unclear(request: Request, error: Unclear) -> Response:
+    @app.exception_handler(InvalidQuery)
+    def unclear(request: Request, error: InvalidQuery) -> Response:
         return problem_page(request, 422, "The search is not understood", f"{error}.")
 
     @app.exception_handler(sa.exc.SQLAlchemyError)

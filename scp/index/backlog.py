@@ -32,7 +32,7 @@ _MOST_KINDS = 500
 
 
 @dataclass(frozen=True)
-class FilmStands:
+class FilmStatus:
     """A film, where it stands and why."""
 
     uid: str
@@ -45,7 +45,7 @@ class FilmStands:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class FailureGroup:
     """Results that stand in one state at one destination for one reason.
 
     ``like`` is one of them: it stands for the outcome in an address.
@@ -75,7 +75,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class Happened:
+class ErrorEvent:
     """An error: at what, when, and why. ``film_uid`` is empty for what was refused.
 
     ``outcome`` says why a delivery failed, ``why`` and ``detail`` say it of the others.
@@ -90,19 +90,19 @@ class Happened:
     outcome: Outcome | None = None
 
 
-def unfinished_films(session: Session, limit: int) -> list[FilmStands]:
+def unfinished_films(session: Session, limit: int) -> list[FilmStatus]:
     """Return films that have no outcome yet, the last recorded first."""
     found = _stands().where(Instance.state.in_(UNFINISHED)).order_by(Instance.id.desc())
-    return [FilmStands(*row) for row in session.execute(found.limit(limit))]
+    return [FilmStatus(*row) for row in session.execute(found.limit(limit))]
 
 
-def films_by_uid(session: Session, uids: Sequence[str]) -> dict[str, FilmStands]:
+def films_by_uid(session: Session, uids: Sequence[str]) -> dict[str, FilmStatus]:
     """Return films by their UIDs."""
     found = session.execute(_stands().where(Instance.uid.in_(uids)))
-    return {row[0]: FilmStands(*row) for row in found}
+    return {row[0]: FilmStatus(*row) for row in found}
 
 
-def troubles(session: Session) -> list[Trouble]:
+def troubles(session: Session) -> list[FailureGroup]:
     """Return what is open at the destinations, by reason: the most first."""
     number = func.count().label("number")
     found = session.execute(
@@ -122,7 +122,7 @@ def troubles(session: Session) -> list[Trouble]:
         .limit(_MOST_KINDS)
     )
     return [
-        Trouble(
+        FailureGroup(
             row.destination,
             row.state,
             row.number,
@@ -179,7 +179,7 @@ def dead_letters(
     return [letter for group in groups[:limit] for letter in _letters(group)]
 
 
-def latest_errors(session: Session, limit: int) -> list[Happened]:
+def latest_errors(session: Session, limit: int) -> list[ErrorEvent]:
     """Return the latest errors of deliveries, films, fetches and senders, the newest first."""
     found = [
         *_failed_deliveries(session, limit),
@@ -224,7 +224,7 @@ def _letters(rows: Sequence[Any]) -> list[DeadLetter]:
     ]
 
 
-def _failed_deliveries(session: Session, limit: int) -> list[Happened]:
+def _failed_deliveries(session: Session, limit: int) -> list[ErrorEvent]:
     found = session.execute(
         select(Instance.uid, Delivery.destination, Delivery.last_attempt_at, *OUTCOME)
         .join(Delivery.result)
@@ -238,7 +238,7 @@ def _failed_deliveries(session: Session, limit: int) -> list[Happened]:
         .limit(10 * limit)  # an answer of many results fails as one
     )
     errors = dict.fromkeys(
-        Happened(
+        ErrorEvent(
             "delivery",
             row.last_attempt_at,
             film_uid=row.uid,
@@ -251,7 +251,7 @@ def _failed_deliveries(session: Session, limit: int) -> list[Happened]:
     return list(errors)[:limit]
 
 
-def _failed_films(session: Session, limit: int) -> list[Happened]:
+def _failed_films(session: Session, limit: int) -> list[ErrorEvent]:
     found = session.execute(
         select(Instance.finished_at, Instance.reason, Instance.detail, Instance.uid)
         .where(Instance.state == FilmState.FAILED, Instance.finished_at.is_not(None))
@@ -259,13 +259,13 @@ def _failed_films(session: Session, limit: int) -> list[Happened]:
         .limit(limit)
     )
     return [
-        Happened("film", at, reason, detail, uid)
+        ErrorEvent("film", at, reason, detail, uid)
         for at, reason, detail, uid in found
         if at is not None
     ]
 
 
-def _failed_fetches(session: Session, limit: int) -> list[Happened]:
+def _failed_fetches(session: Session, limit: int) -> list[ErrorEvent]:
     found = session.execute(
         select(PriorFetch.asked_at, PriorFetch.outcome, Instance.uid)
         .join(Instance, PriorFetch.instance_id == Instance.id)
@@ -273,13 +273,13 @@ def _failed_fetches(session: Session, limit: int) -> list[Happened]:
         .order_by(PriorFetch.asked_at.desc())
         .limit(limit)
     )
-    return [Happened("fetch", at, outcome, film_uid=uid) for at, outcome, uid in found]
+    return [ErrorEvent("fetch", at, outcome, film_uid=uid) for at, outcome, uid in found]
 
 
-def _refused(session: Session, limit: int) -> list[Happened]:
+def _refused(session: Session, limit: int) -> list[ErrorEvent]:
     found = session.execute(
         select(Quarantined.received_at, Quarantined.reason, Quarantined.calling_ae_title)
         .order_by(Quarantined.received_at.desc())
         .limit(limit)
     )
-    return [Happened("refusal", at, why, detail=sender) for at, why, sender in found]
+    return [ErrorEvent("refusal", at, why, detail=sender) for at, why, sender in found]

@@ -79,16 +79,16 @@ def withdraw(session: Session, changed: Instance) -> list[Instance]:
     that rest on these.
     """
     session.flush()
-    own = prior_choices.candidate(session, changed, UTC)  # whose they are has no zone
+    own = prior_choices.prior_candidate(session, changed, UTC)  # whose they are has no zone
     for comparison, other in _compared(session, changed):
-        if not same_person(own, prior_choices.candidate(session, other, UTC)):
+        if not same_person(own, prior_choices.prior_candidate(session, other, UTC)):
             comparison.withdrawn = PAIR
     again = []
     if changed.state in _STATED and changed.reason != Cause.CANCELLED:
         _withdraw_results(session, changed, OWN)
         again.append(changed)
     for film in _answered_with(session, changed):
-        if not same_person(prior_choices.candidate(session, film, UTC), own):
+        if not same_person(prior_choices.prior_candidate(session, film, UTC), own):
             _withdraw_results(session, film, PAIR)
         again.append(film)
     return again
@@ -145,7 +145,7 @@ def _unfit(session: Session, film: Instance, prior: Instance | None, zone: tzinf
     """Return why a film's prior can be none; "" where it can."""
     if prior is None:
         return ""
-    pair = [prior_choices.candidate(session, one, zone) for one in (film, prior)]
+    pair = [prior_choices.prior_candidate(session, one, zone) for one in (film, prior)]
     if not same_person(*pair):
         return PAIR
     return "" if prior_choices.is_allowed(*pair) else NOT_EARLIER
@@ -155,7 +155,9 @@ def _strangers(session: Session, chosen: PriorChoice) -> bool:
     """Say whether a film and its prior are not taken for one person's."""
     film = session.get_one(Instance, chosen.instance_id)
     prior = chosen.prior
-    pair = [prior_choices.candidate(session, one, UTC) for one in (film, prior) if one is not None]
+    pair = [
+        prior_choices.prior_candidate(session, one, UTC) for one in (film, prior) if one is not None
+    ]
     return not same_person(*pair)
 
 

@@ -57,7 +57,7 @@ def beat(session: Session, role: Role, now: datetime) -> bool:
     return True
 
 
-def leave(session: Session, name: str, start_id: str = "") -> None:
+def deregister(session: Session, name: str, start_id: str = "") -> None:
     """Say that this life of a role has stopped; another one's word stays."""
     session.execute(delete(Heartbeat).where(Heartbeat.name == name, Heartbeat.start_id == start_id))
 

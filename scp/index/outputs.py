@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from inference.comparison.change_null import log_odds
 from inference.findings import Change, FloatArray, ModelIdentity, NetworkOutput, Prediction, reaches
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.operating_points import (
     BUNDLES_OWN,
     OperatingPoints,
@@ -117,13 +117,17 @@ def site_view(session: Session, settings: OperatingSettings = BUNDLES_OWN) -> Si
     rows = session.execute(select(Model.sha256, Model.readings))
     return SiteView(
         {
-            sha256: operating_points([Reading.model_validate(one) for one in readings], settings)
+            sha256: operating_points(
+                [OutputCalibration.model_validate(one) for one in readings], settings
+            )
             for sha256, readings in rows
         }
     )
 
 
-def remember_model(session: Session, model: ModelIdentity, readings: Sequence[Reading]) -> None:
+def remember_model(
+    session: Session, model: ModelIdentity, readings: Sequence[OutputCalibration]
+) -> None:
     """Remember how a network's outputs are read, for all that have not its bundle."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     kept = [reading.model_dump(mode="json", exclude={"reliability"}) for reading in readings]

@@ -117,7 +117,7 @@ def _layers(view: SiteView, row: Comparison) -> Layers | None:
 def earlier_rows(session: Session, uid: str, zone: tzinfo) -> list[EarlierRow]:
     """Return the films that a film may be compared with, the best by the rule first."""
     instance = session.scalars(select(Instance).where(Instance.uid == uid)).one()
-    current = prior_choices.candidate(session, instance, zone)
+    current = prior_choices.prior_candidate(session, instance, zone)
     chosen = prior_choices.rows(session, [instance.id]).get(instance.id)
     compared = _compared_with(session, instance)
     return [
@@ -128,7 +128,7 @@ def earlier_rows(session: Session, uid: str, zone: tzinfo) -> list[EarlierRow]:
             other.uid in compared,
             **columns_of(other.acquired),
         )
-        for other in rank(current, prior_choices.candidates(session, instance, zone))
+        for other in rank(current, prior_choices.prior_candidates(session, instance, zone))
     ]
 
 

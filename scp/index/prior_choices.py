@@ -51,7 +51,7 @@ class _Answered:
     unreadable: frozenset[str]
 
 
-def hold(session: Session, instance: Instance) -> None:
+def lock_patient(session: Session, instance: Instance) -> None:
     """Let nobody else state an outcome of this patient's films until the commit.
 
     An older film that becomes readable while a newer one is being answered: whichever commits
@@ -60,12 +60,12 @@ def hold(session: Session, instance: Instance) -> None:
     lock(session, Patient, id=instance.patient_id)
 
 
-def candidate(session: Session, instance: Instance, zone: tzinfo) -> Candidate:
+def prior_candidate(session: Session, instance: Instance, zone: tzinfo) -> Candidate:
     """Return what the rule looks at of one film; ``zone`` is the site's."""
     return _candidate(session.execute(_films().where(Instance.id == instance.id)).one(), zone)
 
 
-def candidates(session: Session, instance: Instance, zone: tzinfo) -> list[Candidate]:
+def prior_candidates(session: Session, instance: Instance, zone: tzinfo) -> list[Candidate]:
     """Return all films of a film's patient, the last recorded first; without a patient, none."""
     return [film for film, _ in _known(session, instance.patient_id, zone)]
 
@@ -169,8 +169,8 @@ def is_outdated(session: Session, instance: Instance, zone: tzinfo) -> bool:
     answered = _answered(session, instance.patient_id).get(instance.uid)
     if answered is None:
         return False
-    films = candidates(session, instance, zone)
-    best = _best(candidate(session, instance, zone), films, answered)
+    films = prior_candidates(session, instance, zone)
+    best = _best(prior_candidate(session, instance, zone), films, answered)
     return (best.uid if best else None) != answered.prior_uid
 
 
@@ -180,7 +180,7 @@ def is_answerable(session: Session, instance: Instance, zone: tzinfo) -> bool:
     if answered is None:
         return False
     known = _known(session, instance.patient_id, zone)
-    own = candidate(session, instance, zone)
+    own = prior_candidate(session, instance, zone)
     best = _best(own, [film for film, _ in known], answered)
     states = {film.uid: state for film, state in known}
     if best is None:

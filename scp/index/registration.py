@@ -108,7 +108,7 @@ def usable_patient(ds: Dataset) -> tuple[str, str] | None:
     return (text, by) if text and "\0" not in text + by else None
 
 
-def record(
+def register(
     session: Session,
     identity: Identity,
     stored: Stored,
@@ -181,7 +181,7 @@ def own_row(session: Session, patient: tuple[str, str], placeholders: Collection
     return _id_of(session, Patient, key, {"placeholder": nobody})
 
 
-def claim(
+def promote_fetched(
     session: Session,
     uid: str,
     calling_ae_title: str,

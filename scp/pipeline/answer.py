@@ -30,7 +30,7 @@ from scp.pipeline.model_output import Analysed, Analyser
 from scp.pipeline.prior_candidates import Known, consider
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reader import Reader
-from scp.pipeline.reanswer import ask_again
+from scp.pipeline.reanswer import enqueue_reanswers
 from scp.results.answer import Answer, ResultObject
 from scp.results.kinds import REPORT
 from scp.results.objects import to_bytes
@@ -83,11 +83,11 @@ class Answerer:
         said = self.reader.engine.output(opened.film)
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             if not films.set_outcome(instance, FilmState.ANALYSED, self.now()):
                 return _cancelled(film_uid)
             self.analyser.remember(session, instance, opened, said)
-            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+            enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
 
@@ -111,7 +111,7 @@ class Answerer:
         stored = [self._keep(made) for made in making.new]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             require_uncorrected(session, known.current, choice.prior)
             if not films.set_outcome(instance, FilmState.ANSWERED, self.now()):
                 _cancelled(film_uid)
@@ -125,7 +125,7 @@ class Answerer:
             row = session.get_one(Analysis, current.analysis_id)
             row.notes = list(current.read.opened.notes)  # the gate may say else than it did
             self.analyser.place(session, instance, row)
-            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+            enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info(
             "answered",
             film=film_uid,
@@ -222,13 +222,13 @@ class Answerer:
         stored = [self._keep(made) for made in making.new]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             # what was answered meanwhile has not failed
             old = films.WAITING if state is FilmState.FAILED else tuple(FilmState)
             if not films.set_outcome(instance, state, self.now(), reason, detail, old):
                 return
             self._save_results(session, instance, making, stored)
-            ask_again(session, self.jobs, instance, self.settle_s, self.reader.zone)
+            enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
 
     def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""

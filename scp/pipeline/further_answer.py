@@ -87,7 +87,7 @@ class Editions:
         drafts = [replace(one, content=str(one.ds.SOPInstanceUID)) for one in make(first)]
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             before = further_answers.results(session, instance)
             known = _known(before, drafts)
             changed = _changed(known, drafts)

@@ -26,10 +26,17 @@ from scp.config.worklist import WorklistSettings
 from scp.dimse.request import Request
 from scp.errors import ArchiveFull, ClassMismatch, Conflict, Refused, Unreadable
 from scp.index import films, prior_choices
-from scp.index.registration import Identity, Recorded, claim, identify, record, record_refusal
+from scp.index.registration import (
+    Identity,
+    Recorded,
+    identify,
+    promote_fetched,
+    record_refusal,
+    register,
+)
 from scp.index.worklist.urgency import UNKNOWN
 from scp.pipeline.queue import Jobs
-from scp.pipeline.reanswer import ask_again
+from scp.pipeline.reanswer import enqueue_reanswers
 from scp.pipeline.resent import Corrections, Resent
 
 log = structlog.get_logger(__name__)
@@ -60,7 +67,7 @@ class Intake:
         self.patients = patients or PatientsSettings()
         self.zone = zone
 
-    def take(self, received: Path, request: Request) -> Recorded:
+    def ingest(self, received: Path, request: Request) -> Recorded:
         """Take a received Part 10 file in; when this returns, it is durable and enqueued.
 
         Raises
@@ -70,7 +77,7 @@ class Intake:
         """
         return self._take_or_keep(received, request, fetched=False)
 
-    def take_prior(self, received: Path, request: Request) -> Recorded:
+    def ingest_prior(self, received: Path, request: Request) -> Recorded:
         """Take a prior in that hilum itself asked for: durable, but nobody waits for its answer.
 
         Answered films that are to be compared with it are answered again ``settle_s`` later.
@@ -104,11 +111,11 @@ class Intake:
         )
 
         def claimed(session: Session) -> bool:  # with other bytes too: those here are answered
-            return claim(session, identity.sop_uid, request.calling_ae_title, now, due_at)
+            return promote_fetched(session, identity.sop_uid, request.calling_ae_title, now, due_at)
 
         def write() -> Recorded:
             with Session(self.engine) as session, session.begin():
-                recorded = record(
+                recorded = register(
                     session,
                     identity,
                     stored,
@@ -166,8 +173,8 @@ class Intake:
     def _compare_with(self, session: Session, film_uid: str) -> None:
         """Ask for the films that are to be compared with a fetched one."""
         instance = films.film(session, film_uid)
-        prior_choices.hold(session, instance)
-        ask_again(session, self.jobs, instance, self.settle_s, self.zone)
+        prior_choices.lock_patient(session, instance)
+        enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.zone)
 
     def _quarantine(self, received: Path, request: Request, refusal: Refused) -> None:
         stored = self.archive.quarantine(received)

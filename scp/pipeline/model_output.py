@@ -17,7 +17,7 @@ from scp.config.worklist import WorklistSettings
 from scp.index import films, outputs
 from scp.index.acquisition import acquired
 from scp.index.schema.tables import Analysis, Instance
-from scp.index.worklist.entries import place
+from scp.index.worklist.entries import update_entry
 from scp.pipeline.prior_candidates import as_filed
 from scp.pipeline.reader import Filed, Opened, Read, Reader
 
@@ -94,7 +94,7 @@ class Analyser:
 
     def place(self, session: Session, instance: Instance, row: Analysis) -> None:
         """Set a film's findings and due time; commit is the caller's."""
-        place(session, instance, row, self.worklist, self.reader.engine.settings)
+        update_entry(session, instance, row, self.worklist, self.reader.engine.settings)
 
     def filed(self, film_uid: str) -> Filed:
         """Return a film's header as the index files it; the network need not be able to read it."""

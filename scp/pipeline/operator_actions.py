@@ -11,7 +11,7 @@ from scp.index import deliveries, films
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause
-from scp.pipeline.queue import ACTIVE, FILMS, Jobs, NoSuchJob, beside_of, delivery_of, film_of
+from scp.pipeline.queue import ACTIVE, FILMS, Jobs, NoSuchJob, auxiliary_job, delivery_of, film_of
 
 _DEAD, _PENDING, _CANCELLED = (
     DeliveryState.DEAD,
@@ -33,7 +33,7 @@ class Retried:
 
 
 @dataclass(frozen=True)
-class Mending:
+class JobControl:
     """Changes the fate of jobs, and says so where people look."""
 
     engine: sa.Engine
@@ -48,7 +48,7 @@ class Mending:
         NoSuchJob
             There is none of this id, or nothing of a delivery is outstanding.
         """
-        film_uid, beside = film_of(job_id), beside_of(job_id)
+        film_uid, beside = film_of(job_id), auxiliary_job(job_id)
         if beside is not None:
             self._require(job_id)
             self.jobs.retry(job_id, beside[1])
@@ -73,7 +73,7 @@ class Mending:
         film_uid = film_of(job_id)
         if film_uid is not None:
             self._cancel_film(film_uid)
-        elif beside_of(job_id) is None:  # otherwise its first answer stands
+        elif auxiliary_job(job_id) is None:  # otherwise its first answer stands
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
 
@@ -124,7 +124,7 @@ class Mending:
         if not waiting:
             raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
         numbers = {item.job for item in waiting} - {revived}
-        over = {n for n in numbers if not self.jobs.hasten(film_uid, destination, n)}
+        over = {n for n in numbers if not self.jobs.run_now(film_uid, destination, n)}
         left = [item.delivery_id for item in waiting if item.job in over]
         if left:
             with Session(self.engine) as session, session.begin():

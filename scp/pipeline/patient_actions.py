@@ -189,13 +189,13 @@ class PatientFiles:
         """
         known, right = _person_of(session, into), session.get_one(Patient, into)
         for film in films:
-            prior_choices.hold(session, film)
+            prior_choices.lock_patient(session, film)
             remember(session, film, kind, self.person, self.now())
             film.patient_id = into
             person = self._own_person(film, right) or known or film.person
             set_words(session, film, person, film.accession_number or "")
         for film in films:
-            prior_choices.hold(session, film)
+            prior_choices.lock_patient(session, film)
             answer_corrected(session, self.jobs, film, self.settle_s, self.zone)
 
     def _own_person(self, film: Instance, patient: Patient) -> Person | None:

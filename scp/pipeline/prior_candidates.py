@@ -48,8 +48,8 @@ def consider(engine: sa.Engine, archive: Archive, film_uid: str, zone: tzinfo) -
     with Session(engine) as session:
         instance = films.film(session, film_uid)
         return Known(
-            prior_choices.candidate(session, instance, zone),
-            prior_choices.candidates(session, instance, zone),
+            prior_choices.prior_candidate(session, instance, zone),
+            prior_choices.prior_candidates(session, instance, zone),
             nearly(session, instance, zone),
             (
                 *_withdrawn(session, instance),

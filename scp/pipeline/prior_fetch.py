@@ -151,7 +151,7 @@ class Fetcher:
                 self.settings,
                 self.calling_ae_title,
                 Current(Patient(*film.patient), film.study_uid, film.taken),
-                self.intake.take_prior,
+                self.intake.ingest_prior,
                 self.intake.archive.incoming,
                 secondary_captures=self.secondary_captures,
                 held=self._is_held,

@@ -94,7 +94,7 @@ def pair_of(job_id: str) -> str | None:
     return rest.partition(":")[0] if kind == "pair" else None
 
 
-def beside_of(job_id: str) -> tuple[str, str] | None:
+def auxiliary_job(job_id: str) -> tuple[str, str] | None:
     """Return the film and the queue of a job after which its first answer stands, whatever comes.
 
     None for the answer itself and for a delivery.
@@ -105,7 +105,7 @@ def beside_of(job_id: str) -> tuple[str, str] | None:
 
 def film_in(job_id: str) -> str:
     """Return which film any kind of job is about. Raises `NoSuchJob` when it is no job's id."""
-    beside = beside_of(job_id)
+    beside = auxiliary_job(job_id)
     return film_of(job_id) or (beside[0] if beside else delivery_of(job_id)[0])
 
 
@@ -206,7 +206,7 @@ class Jobs:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid, destination, number)
 
-    def hasten(self, film_uid: str, destination: str, number: int) -> bool:
+    def run_now(self, film_uid: str, destination: str, number: int) -> bool:
         """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
         job_id = delivery_job(film_uid, destination, number)
         job = self.status(job_id)

@@ -22,7 +22,7 @@ def compare_pair(answerer: Answerer, film_uid: str, prior_uid: str) -> None:
     """
     with Session(answerer.engine) as session:
         current, prior = (
-            prior_choices.candidate(session, films.film(session, uid), answerer.reader.zone)
+            prior_choices.prior_candidate(session, films.film(session, uid), answerer.reader.zone)
             for uid in (film_uid, prior_uid)
         )
     if current.patient is None or current.patient != prior.patient:

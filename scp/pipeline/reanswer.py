@@ -11,7 +11,7 @@ from scp.index.schema.tables import Instance
 from scp.pipeline.queue import Jobs
 
 
-def ask_again(
+def enqueue_reanswers(
     session: Session, jobs: Jobs, changed: Instance, settle_s: float, zone: tzinfo
 ) -> None:
     """Ask for the films whose best prior is another, now that ``changed`` can be one or cannot.
@@ -32,12 +32,12 @@ def answer_corrected(
     Of the film itself, of those that were answered with it, and of those that now should be. In the
     transaction of the correction.
     """
-    own = prior_choices.candidate(session, changed, zone)
+    own = prior_choices.prior_candidate(session, changed, zone)
     for film in withdraw(session, changed):
-        told = prior_choices.revisions(prior_choices.candidate(session, film, zone), own)
+        told = prior_choices.revisions(prior_choices.prior_candidate(session, film, zone), own)
         if film.state in WITHOUT_ANSWER:
             reopen(film)
             jobs.answer_anew(session, film.uid, told)
         else:
             jobs.answer_again(session, film.uid, changed.uid, settle_s, told)
-    ask_again(session, jobs, changed, settle_s, zone)
+    enqueue_reanswers(session, jobs, changed, settle_s, zone)

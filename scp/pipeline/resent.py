@@ -95,13 +95,13 @@ class Corrections:
             instance = films.film(session, uid)
             if instance.path != kept:
                 return False
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             remember(session, instance, "resent", film.sender, self.now())
             describe(session, instance, film.identity, self.settings.placeholders)
             instance.path, instance.sha256 = film.stored.path, film.stored.sha256
             instance.size_bytes = film.stored.size_bytes
             instance.transfer_syntax_uid = film.transfer_syntax_uid
-            prior_choices.hold(session, instance)
+            prior_choices.lock_patient(session, instance)
             answer_corrected(session, self.jobs, instance, self.settle_s, self.zone)
             Audit(self.archive.data_dir, self.now).record(
                 film.sender, "corrected", uid, how="sent again"

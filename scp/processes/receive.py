@@ -16,7 +16,7 @@ from scp.processes.runtime import (
     beat_until,
     begin_role,
     now,
-    open_ground,
+    open_context,
     this_start,
     wait_until,
 )
@@ -31,7 +31,7 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
     from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
     from scp.pipeline.intake import Intake  # noqa: PLC0415
 
-    with open_ground(settings) as ground:
+    with open_context(settings) as ground:
         host, port = listening.getsockname()[:2]
         priors = settings.priors
         intake = Intake(
@@ -47,10 +47,10 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
         tally = Tally()
         receiver = Receiver(
             settings.receiver,
-            intake.take,
+            intake.ingest,
             listening,
             ground.archive.incoming,
-            take_prior=intake.take_prior,
+            take_prior=intake.ingest_prior,
             tell=tally.add,
             secondary_captures=settings.gate.accept_secondary_capture,
             moved_by=priors.ae_title if priors.retrieve == "move" else None,

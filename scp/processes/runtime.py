@@ -22,7 +22,7 @@ from scp.archive import Archive
 from scp.config.load import Settings
 from scp.errors import ServiceError
 from scp.index.database import migrate, open_database
-from scp.index.heartbeats import BEAT_S, Role, beat, begin, leave
+from scp.index.heartbeats import BEAT_S, Role, beat, begin, deregister
 from scp.index.similar_ids import mark_placeholders
 from scp.pipeline.queue import Jobs
 
@@ -38,7 +38,7 @@ def now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ServiceContext:
     """What every role stands on."""
 
     settings: Settings
@@ -48,7 +48,7 @@ class Ground:
 
 
 @contextmanager
-def open_ground(settings: Settings) -> Iterator[Ground]:
+def open_context(settings: Settings) -> Iterator[ServiceContext]:
     """Open archive, database and queue, and bring the tables up to date."""
     archive = Archive(settings.data_dir, settings.archive)
     engine = open_database(settings.database_url)
@@ -57,7 +57,7 @@ def open_ground(settings: Settings) -> Iterator[Ground]:
         mark_placeholders(session, settings.patients.placeholders)
     jobs = Jobs(engine)
     try:
-        yield Ground(settings, engine, archive, jobs)
+        yield ServiceContext(settings, engine, archive, jobs)
     finally:
         jobs.close()
         engine.dispose()
@@ -109,7 +109,7 @@ def this_start() -> str:
     return os.environ.get(START_ID) or uuid4().hex
 
 
-def begin_role(ground: Ground, name: str, role: str, start_id: str) -> None:
+def begin_role(ground: ServiceContext, name: str, role: str, start_id: str) -> None:
     """Say that a role starts: what an earlier life of it said no longer counts."""
     beat_file(ground.archive, name).unlink(missing_ok=True)
     with Session(ground.engine) as session, session.begin():
@@ -118,7 +118,7 @@ def begin_role(ground: Ground, name: str, role: str, start_id: str) -> None:
 
 def beat_until(
     stop: Stop,
-    ground: Ground,
+    ground: ServiceContext,
     role: Role,
     *,
     every_beat: Callable[[], None] = lambda: None,
@@ -154,7 +154,7 @@ def beat_until(
     ended = not works()
     file.unlink(missing_ok=True)
     with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
-        leave(session, role.name, role.start_id)
+        deregister(session, role.name, role.start_id)
     if ended:
         raise ServiceError(
             f"{role.name}: the thread that does its work has ended; the log before this says why."

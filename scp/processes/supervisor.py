@@ -20,15 +20,15 @@ from sqlalchemy.orm import Session
 
 from scp.config.load import Settings
 from scp.errors import CANNOT_START, ServiceError
-from scp.index.heartbeats import Role, alive, leave
+from scp.index.heartbeats import Role, alive, deregister
 from scp.processes.runtime import (
     START_ID,
-    Ground,
+    ServiceContext,
     Stop,
     begin_role,
     default_name,
     now,
-    open_ground,
+    open_context,
 )
 from scp.processes.sockets import open_socket
 
@@ -52,7 +52,7 @@ class _Child:
     started_at: float = field(default_factory=monotonic)
     start_id: str = ""
 
-    def start(self, ground: Ground) -> None:
+    def start(self, ground: ServiceContext) -> None:
         """Start the process, in a session of its own: Ctrl-C reaches it through us alone."""
         self.started_at, self.start_id = monotonic(), uuid4().hex
         with suppress(SQLAlchemyError):  # the role says so itself when the database is back
@@ -64,12 +64,12 @@ class _Child:
             env=os.environ | {START_ID: self.start_id},
         )
 
-    def revive(self, ground: Ground) -> None:
+    def revive(self, ground: ServiceContext) -> None:
         """Start the process again if it is dead and its pause is over."""
         if self.process is not None and self.process.poll() is not None:
             code, self.process = self.process.returncode, None
             with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
-                leave(session, self.name, self.start_id)
+                deregister(session, self.name, self.start_id)
             if monotonic() - self.started_at > 60:
                 self.pause_s = 1.0
             self.restart_at = monotonic() + self.pause_s
@@ -91,7 +91,7 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
     with (
         open_socket(receiver.host, receiver.port, "receiver") as dicom,
         open_socket(web.host, web.port, "dashboard") as http,
-        open_ground(settings) as ground,
+        open_context(settings) as ground,
     ):
         stop = Stop()
         children = _children(settings, config, dicom, http)
@@ -129,7 +129,7 @@ def _children(
     ]
 
 
-def _await_ready(ground: Ground, children: list[_Child], stop: Stop) -> list[Role] | None:
+def _await_ready(ground: ServiceContext, children: list[_Child], stop: Stop) -> list[Role] | None:
     """Wait until each role says that it is alive; None when told to stop before."""
     deadline = monotonic() + _READY_WITHIN_S
     while not stop.wait(0.1):

@@ -18,7 +18,7 @@ from scp.processes.runtime import (
     beat_until,
     begin_role,
     now,
-    open_ground,
+    open_context,
     this_start,
 )
 
@@ -32,12 +32,12 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     import uvicorn  # noqa: PLC0415
 
     from scp.dashboard.app import make_app  # noqa: PLC0415
-    from scp.dashboard.context import Site  # noqa: PLC0415
+    from scp.dashboard.context import AppContext  # noqa: PLC0415
     from scp.dashboard.images.overlays import warm  # noqa: PLC0415
     from scp.dashboard.pages.configuration import about  # noqa: PLC0415
 
-    with open_ground(settings) as ground:
-        site = Site(
+    with open_context(settings) as ground:
+        site = AppContext(
             ground.engine,
             ground.archive,
             ground.jobs,

@@ -24,7 +24,7 @@ from scp.index import films
 from scp.index.heartbeats import Role
 from scp.index.outputs import remember_model
 from scp.index.schema.tables import FilmState
-from scp.index.worklist.rebuild import place_again
+from scp.index.worklist.rebuild import update_entries
 from scp.monitoring import logs
 from scp.outcomes.failures import Cause
 from scp.pipeline.answer import Answerer
@@ -44,7 +44,15 @@ from scp.pipeline.queue import (
 )
 from scp.pipeline.reader import Reader
 from scp.pipeline.workflow import Worker
-from scp.processes.runtime import DRAIN_S, Ground, Stop, beat_until, now, only_one, open_ground
+from scp.processes.runtime import (
+    DRAIN_S,
+    ServiceContext,
+    Stop,
+    beat_until,
+    now,
+    only_one,
+    open_context,
+)
 from scp.results.identity import Product
 
 log = structlog.get_logger(__name__)
@@ -98,7 +106,7 @@ def _open_engine(settings: Settings) -> Engine:
 def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
     """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
     with (
-        open_ground(settings) as ground,
+        open_context(settings) as ground,
         only_one(ground.archive, name),
         open_reader(settings) as reader,
     ):
@@ -131,7 +139,7 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
     os._exit(0)
 
 
-def make_answerer(ground: Ground, reader: Reader) -> Answerer:
+def make_answerer(ground: ServiceContext, reader: Reader) -> Answerer:
     """Put together what answers films."""
     destinations = {d.name: d.kinds for d in ground.settings.destinations}
     settle_s = ground.settings.priors.settle_s
@@ -150,7 +158,7 @@ def make_answerer(ground: Ground, reader: Reader) -> Answerer:
     )
 
 
-def make_fetcher(ground: Ground) -> Fetcher:
+def make_fetcher(ground: ServiceContext) -> Fetcher:
     """Put together what fetches priors."""
     settings = ground.settings
     settle_s = settings.priors.settle_s
@@ -172,7 +180,7 @@ def make_fetcher(ground: Ground) -> Fetcher:
     )
 
 
-def make_deliverer(ground: Ground) -> Deliverer:
+def make_deliverer(ground: ServiceContext) -> Deliverer:
     """Put together what delivers answers."""
     settings = ground.settings
     return Deliverer(
@@ -187,7 +195,7 @@ def make_deliverer(ground: Ground) -> Deliverer:
     )
 
 
-def _launch(ground: Ground, name: str) -> None:
+def _launch(ground: ServiceContext, name: str) -> None:
     """Start taking jobs; those that an earlier process of this name left are taken up first."""
     config = DBOSConfig(
         name=APPLICATION,
@@ -224,11 +232,11 @@ def _launch(ground: Ground, name: str) -> None:
         )
 
 
-def obey_settings(ground: Ground, stop: Stop) -> None:
+def obey_settings(ground: ServiceContext, stop: Stop) -> None:
     """Make lists and due times of films by the settings of now, where others have made them."""
     settings = ground.settings
     try:
-        done = place_again(
+        done = update_entries(
             ground.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
         )
     except SQLAlchemyError:  # the edge of the thread; the next start goes on
@@ -238,7 +246,7 @@ def obey_settings(ground: Ground, stop: Stop) -> None:
             log.info("lists follow the settings", films=done)
 
 
-def state_given_up(ground: Ground, answerer: Answerer) -> None:
+def state_given_up(ground: ServiceContext, answerer: Answerer) -> None:
     """State the outcome of films at which workers died again and again."""
     for job in ground.jobs.given_up():
         film_uid = film_of(job)

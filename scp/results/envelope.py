@@ -136,7 +136,7 @@ class Envelope:
             ds.StudiesContainingOtherReferencedInstancesSequence = [study]
 
 
-def stand_in(film: Dataset) -> Dataset:
+def minimal_reference(film: Dataset) -> Dataset:
     """Return what highdicom needs of a film, without the patient.
 
     highdicom judges names and dates and prints them into warnings; `Envelope.seal` writes the

@@ -40,7 +40,7 @@ from scp.results.codes import (
     container,
     text,
 )
-from scp.results.envelope import Envelope, stand_in
+from scp.results.envelope import Envelope, minimal_reference
 from scp.results.identity import derive_uid
 from scp.results.tracking import tracking_identifier, tracking_uid
 
@@ -108,7 +108,7 @@ def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
     return sr.CoordinatesForMeasurement(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
         graphic_data=ring,
-        source_image=sr.SourceImageForRegion.from_source_image(stand_in(film)),
+        source_image=sr.SourceImageForRegion.from_source_image(minimal_reference(film)),
     )
 
 

@@ -20,7 +20,7 @@ from inference.image.header import items, number, text
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.display import overlay_layers, show_as_film
-from scp.results.envelope import Envelope, stand_in
+from scp.results.envelope import Envelope, minimal_reference
 from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
 from scp.results.tracking import tracking_identifier, tracking_uid
@@ -44,7 +44,7 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     if not answer.outlined:
         raise ValueError("a presentation state needs an outline")
     envelope = Envelope(answer, PRESENTATION_STATE, settings)
-    film = stand_in(envelope.current)
+    film = minimal_reference(envelope.current)
     layer = pr.GraphicLayer(
         layer_name=_LAYER, order=1, description="AI findings", display_color=_YELLOW
     )

@@ -21,7 +21,7 @@ from inference.findings import PRIVATE_SCHEME
 from scp.config.results import ReportClass, ResultSettings
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE, NOT_LOOKED_FOR
-from scp.results.envelope import Envelope, stand_in
+from scp.results.envelope import Envelope, minimal_reference
 from scp.results.evaluations import evaluations, not_analysed_evaluations
 from scp.results.identity import Product, derive_uid
 from scp.results.kinds import NOT_ANALYSED, REPORT
@@ -65,7 +65,7 @@ def _document(envelope: Envelope) -> Dataset:
     """
     before = envelope.statement.edition.predecessor
     ds: Dataset = _CLASSES[envelope.settings.report_class](
-        evidence=[stand_in(film) for film in envelope.films],
+        evidence=[minimal_reference(film) for film in envelope.films],
         content=_frame(envelope),
         is_complete=True,
         is_final=False,
@@ -101,7 +101,7 @@ def _frame(envelope: Envelope) -> Dataset:
     content.append(
         sr.CodeContentItem(codes.DCM.ProcedureReported, CHEST_XRAY, Relation.HAS_CONCEPT_MOD)
     )
-    content.extend(_image_library(stand_in(envelope.current)))
+    content.extend(_image_library(minimal_reference(envelope.current)))
     root.ContentSequence = content
     return root
 

@@ -28,7 +28,7 @@ from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import hand_on_loss, orientation
 from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
-from scp.results.envelope import Envelope, stand_in
+from scp.results.envelope import Envelope, minimal_reference
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
 from scp.results.tracking import tracking_identifier, tracking_uid
 from scp.results.uids import UNNAMED, named
@@ -107,7 +107,7 @@ def _made(
     **kind: Any,
 ) -> Dataset:
     """Make a segmentation of one film; ``pixels`` (1, rows, columns[, segments])."""
-    film = stand_in(envelope.current)
+    film = minimal_reference(envelope.current)
     film.Rows, film.Columns = pixels.shape[1:3]
     ds: Dataset = seg.Segmentation(
         source_images=[film],

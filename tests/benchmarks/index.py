@@ -30,7 +30,7 @@ from databases import new_database, postgresql, postgresql_folder
 
 from scp.archive import Stored
 from scp.index.database import migrate, open_database
-from scp.index.registration import Recorded, identify, record
+from scp.index.registration import Recorded, identify, register
 from scp.pipeline.queue import Jobs
 
 # a film with its job is some 8 statements; below this share of bare rows something is amiss
@@ -129,7 +129,7 @@ def film(engine: sa.Engine, jobs: Jobs, number: int) -> None:
     identity = identify(header, UTC, NOW)
     stored = Stored(f"archive/ab/{identity.sop_uid}.dcm", "0" * 64, 10_000_000)
     with Session(engine) as session, session.begin():
-        recorded = record(
+        recorded = register(
             session,
             identity,
             stored,

@@ -36,7 +36,7 @@ from scp.archive import Archive
 from scp.config.dashboard import DashboardSettings
 from scp.config.worklist import WorklistSettings
 from scp.dashboard.app import make_app
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.index.database import migrate, open_database
 from scp.index.schema.tables import Base
 from scp.index.worklist.urgency import urgency
@@ -157,7 +157,7 @@ def served(engine: sa.Engine, folder: Path) -> Iterator[httpx.Client]:
     """Serve the real dashboard on a free port of loopback."""
     jobs = Jobs(engine)
     settings = DashboardSettings(films_per_page=50)
-    site = Site(engine, Archive(folder), jobs, settings, ("PACS_A",), lambda: NOW)
+    site = AppContext(engine, Archive(folder), jobs, settings, ("PACS_A",), lambda: NOW)
     server = uvicorn.Server(
         uvicorn.Config(make_app(site), ws="none", lifespan="off", log_config=None)
     )

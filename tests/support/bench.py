@@ -16,7 +16,7 @@ from scp.pipeline.intake import Intake
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import again_of, fetch_of
 from scp.processes import work as worker_role
-from scp.processes.runtime import now, open_ground
+from scp.processes.runtime import now, open_context
 
 
 class Bench:
@@ -35,7 +35,7 @@ class Bench:
     def take(self, ds) -> str:
         path = self.ground.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
-        self.intake.take(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
+        self.intake.ingest(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
         return ds.SOPInstanceUID
 
     def answer(self, uid):
@@ -101,5 +101,5 @@ def open_bench(folder, bundle, **results):
         },
         destinations=(DestinationSettings(name="pacs", ae_title="PACS", host="::1", port=1),),
     )
-    with open_ground(settings) as ground, worker_role.open_reader(settings) as reader:
+    with open_context(settings) as ground, worker_role.open_reader(settings) as reader:
         yield Bench(ground, worker_role.make_answerer(ground, reader))

@@ -33,7 +33,7 @@ class Site:
     engine: sa.Engine
     archive: Archive
     browser: httpx.Client
-    own: dashboard.Site
+    own: dashboard.AppContext
     app: FastAPI
 
     @property
@@ -71,7 +71,7 @@ def served(
 ):
     """``add`` puts further routes into the application."""
     jobs = Jobs(engine)
-    site = dashboard.Site(
+    site = dashboard.AppContext(
         engine,
         archive,
         jobs,

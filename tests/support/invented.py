@@ -4,7 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.comparison import Comparison, FindingChange
-from inference.comparison.change_null import SHARES, Condition, ConditionNull, Null
+from inference.comparison.change_null import (
+    SHARES,
+    ChangeNullDistribution,
+    Condition,
+    ConditionNull,
+)
 from inference.drawing.outlines import outlines
 from inference.drawing.summary import draw_findings
 from inference.findings import (
@@ -15,7 +20,7 @@ from inference.findings import (
     NetworkOutput,
     Prediction,
 )
-from inference.model.calibration import Discrimination, MapEvidence, Reading
+from inference.model.calibration import Discrimination, MapEvidence, OutputCalibration
 
 MODEL = ModelIdentity("invented-net", "1.2.0", "ab12" * 16)
 
@@ -26,7 +31,9 @@ VERIFIED = MapEvidence(
 TOLD_APART = Discrimination(films=500, positives=50, auc=0.8, low=0.75, high=0.85)
 
 READINGS = (
-    Reading(slope=1, intercept=0, threshold=0.3, prevalence=0.1, maps=VERIFIED, unseen=TOLD_APART),
+    OutputCalibration(
+        slope=1, intercept=0, threshold=0.3, prevalence=0.1, maps=VERIFIED, unseen=TOLD_APART
+    ),
 ) * 14
 
 # finding: probability, centre x, centre y and width of its blob as fractions of the film
@@ -114,10 +121,10 @@ def drawn(film, found, **words):
     return draw_findings(film, found, outlines(found, film.pixels.shape), **words)
 
 
-def invented_null(band: float) -> Null:
+def invented_null(band: float) -> ChangeNullDistribution:
     """Make a null whose critical value is ``band`` for each finding, for PA and for AP pairs."""
     row = tuple(share / 0.95 for share in SHARES)
-    return Null(
+    return ChangeNullDistribution(
         shares=SHARES,
         spread=dict.fromkeys(LABELS, band),
         conditions={

@@ -164,10 +164,10 @@ def receiving(
     listening = listening or open_listener("127.0.0.1", 0)
     receiver = Receiver(
         ReceiverSettings(**settings),
-        intake.take,
+        intake.ingest,
         listening,
         intake.archive.incoming,
-        take_prior=intake.take_prior,
+        take_prior=intake.ingest_prior,
         secondary_captures=secondary_captures,
         moved_by=moved_by,
         tell=tell,

@@ -7,7 +7,7 @@ from invented import TOLD_APART, VERIFIED
 from torch import nn
 
 from inference.findings import LABELS
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.bundle.export import Description, write_bundle
@@ -20,7 +20,7 @@ def make_tiny_bundle(folder: Path) -> Path:
     with torch.no_grad():  # in training mode: gives the batch normalisations some statistics
         network(torch.randn(8, 1, 64, 64))
     readings = {
-        label: Reading(
+        label: OutputCalibration(
             slope=1.0,
             intercept=0.0,
             threshold=0.5,

@@ -10,7 +10,7 @@ import torch
 
 from inference.findings import LABELS
 from inference.model.bundle import Bundle, file_sha256, load_bundle
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.engine import Engine, find_device
 from inference.model.metadata import CARD, CONFIG, METADATA, WEIGHTS, Hilum
 from inference.model.network import FindingNetwork
@@ -124,7 +124,7 @@ def write_bundle(
     folder: Path,
     network: FindingNetwork,
     preprocessing: Preprocessing,
-    readings: Mapping[str, Reading],
+    readings: Mapping[str, OutputCalibration],
     description: Description,
 ) -> Bundle:
     """Write a bundle, its card without figures, and read it back.

@@ -1,8 +1,8 @@
 """Judge a network on films that did not teach it: which findings it tells apart, which maps point.
 
 The verdicts go into the bundle, and the service obeys them:
-`inference.model.calibration.Reading.assessed` and `map_verified`. No film that taught is asked, and
-no test film: those only measure.
+`inference.model.calibration.OutputCalibration.assessed` and `map_verified`. No film that taught is
+asked, and no test film: those only measure.
 """
 
 import json
@@ -16,7 +16,7 @@ import torch
 
 from inference.findings import LABELS
 from inference.model.bundle import Bundle, load_bundle
-from inference.model.calibration import Discrimination, MapEvidence, Reading
+from inference.model.calibration import Discrimination, MapEvidence, OutputCalibration
 from inference.model.metadata import METADATA
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
@@ -39,7 +39,7 @@ class Verdicts:
     maps: Mapping[str, MapEvidence]
     unseen: Mapping[str, Discrimination]
 
-    def on(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    def on(self, readings: Mapping[str, OutputCalibration]) -> dict[str, OutputCalibration]:
         """Return the readings with these verdicts in place of their own."""
         return {
             label: reading.model_copy(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.metadata import CARD, Hilum
 from inference.settings import Architecture
 from training.evaluation.classification import COLUMNS, Evaluation, summary
@@ -120,7 +120,7 @@ def _readings(hilum: Hilum) -> list[str]:
     ]
 
 
-def _told_apart(reading: Reading) -> str:
+def _told_apart(reading: OutputCalibration) -> str:
     found = reading.unseen
     if found is None:
         return "not measured"
@@ -130,7 +130,7 @@ def _told_apart(reading: Reading) -> str:
     return said if found.assessed else f"{said}: not assessed"
 
 
-def _pointing(reading: Reading) -> str:
+def _pointing(reading: OutputCalibration) -> str:
     found = reading.maps
     if found is None:
         return "not measured: not shown"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from inference.comparison.change_null import Null
+from inference.comparison.change_null import ChangeNullDistribution
 from inference.model.bundle import Bundle, load_bundle
 from inference.model.metadata import CHECK, LUNGS, METADATA, CheckSpec, LungSpec
 from training.errors import TrainingError
@@ -27,7 +27,7 @@ class NoPart(TrainingError, FileNotFoundError):
 
 
 @dataclass(frozen=True)
-class Part:
+class BundleComponent:
     """What a bundle may have.
 
     Attributes
@@ -54,12 +54,16 @@ class Part:
 CHECK_SPEC, CHECK_WEIGHTS = "input_check.json", "input_check.safetensors"
 LUNG_SPEC, LUNG_WEIGHTS = "lung_fields.json", "lung_fields.safetensors"
 
-INPUT_CHECK = Part("input_check", CheckSpec, CHECK_SPEC, "train-check", {CHECK_WEIGHTS: CHECK})
-LUNG_FIELDS = Part("lung_fields", LungSpec, LUNG_SPEC, "train-lungs", {LUNG_WEIGHTS: LUNGS})
-NULL = Part("null", Null, "null.json", "measure-null")
+INPUT_CHECK = BundleComponent(
+    "input_check", CheckSpec, CHECK_SPEC, "train-check", {CHECK_WEIGHTS: CHECK}
+)
+LUNG_FIELDS = BundleComponent(
+    "lung_fields", LungSpec, LUNG_SPEC, "train-lungs", {LUNG_WEIGHTS: LUNGS}
+)
+NULL = BundleComponent("null", ChangeNullDistribution, "null.json", "measure-null")
 
 
-def add_part(bundle: Bundle, part: Part, run: Path) -> Bundle:
+def add_part(bundle: Bundle, part: BundleComponent, run: Path) -> Bundle:
     """Put a part out of a run into a bundle, in place; return it anew.
 
     Its identity becomes another: a part is some of what a bundle answers.
@@ -79,7 +83,7 @@ def add_part(bundle: Bundle, part: Part, run: Path) -> Bundle:
 
 
 def with_part(
-    bundle: Bundle, part: Part, run: Path, out: Path, version: str | None = None
+    bundle: Bundle, part: BundleComponent, run: Path, out: Path, version: str | None = None
 ) -> Bundle:
     """Copy a bundle to ``out``, and put a part out of a run into the copy.
 
@@ -110,7 +114,7 @@ def renumber(folder: Path, version: str, what: str) -> None:
     (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
 
 
-def read_spec(part: Part, run: Path) -> BaseModel:
+def read_spec(part: BundleComponent, run: Path) -> BaseModel:
     """Read how to use the part that a run made, and see that its weights are there.
 
     Raises

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Literal, cast, get_args
 
 from inference.findings import LABELS
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.operating_points import at_prevalence
 from training.settings import BadSetting
 
@@ -50,7 +50,9 @@ def read_prevalences(name: str) -> Prevalences:
     return cast(Prevalences, name)
 
 
-def at_prevalences(readings: Mapping[str, Reading], chosen: Prevalences) -> dict[str, Reading]:
+def at_prevalences(
+    readings: Mapping[str, OutputCalibration], chosen: Prevalences
+) -> dict[str, OutputCalibration]:
     """Return readings for films among which findings are as frequent as chosen.
 
     "nih": as in the whole of ChestX-ray14; "films": as in those that the readings were fitted on.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from inference.comparison.change_null import Condition, Null, differences
+from inference.comparison.change_null import ChangeNullDistribution, Condition, differences
 from inference.comparison.finding_changes import changes
 from inference.findings import LABELS
 from training.change.evaluate import upper_bound
@@ -62,7 +62,9 @@ def crossfitted(measured: Unchanged) -> Iterator[CrossFitted]:
                 yield CrossFitted(condition, films, len(pairs), people, sum(named), sum(beyond))
 
 
-def judged(said: SaidOfPair, null: Null, condition: Condition | None) -> tuple[bool, bool]:
+def judged(
+    said: SaidOfPair, null: ChangeNullDistribution, condition: Condition | None
+) -> tuple[bool, bool]:
     """Say whether a change is named, and whether one would be by some threshold."""
     if condition is None:
         return False, False

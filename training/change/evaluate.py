@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 from scipy.stats import beta
 
-from inference.comparison.change_null import Condition, Null, greatest
+from inference.comparison.change_null import ChangeNullDistribution, Condition, greatest
 from inference.comparison.finding_changes import changes
 from inference.findings import FINDINGS, LABELS
 from inference.model.engine import Engine
@@ -89,7 +89,7 @@ class ChangeMeasured:
 
 def measure_change(
     engine: Engine,
-    null: Null,
+    null: ChangeNullDistribution,
     records: Sequence[Record],
     pairs: Sequence[FilmPair],
     exposures: int = EXPOSURES,
@@ -131,7 +131,7 @@ def measure_change(
 
 
 def false_changes(
-    what: str, null: Null, pairs: Sequence[FilmPair], said: Sequence[SaidOfPair]
+    what: str, null: ChangeNullDistribution, pairs: Sequence[FilmPair], said: Sequence[SaidOfPair]
 ) -> Iterator[FalseChanges]:
     """Count, under each condition, the pairs without change of which a change is named."""
     for condition in Condition:
@@ -157,7 +157,9 @@ def upper_bound(count: int, of: int) -> float:
     return 1.0 if count >= of else float(beta.ppf(0.95, count + 1, of - count))
 
 
-def told(pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: Null) -> tuple[Told, ...]:
+def told(
+    pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: ChangeNullDistribution
+) -> tuple[Told, ...]:
     """Measure how well pairs with a change are told: of any label, and of each separately."""
     change = np.stack([pair.labels for pair in pairs])  # (pairs, 14)
     ours = differences_of(said)

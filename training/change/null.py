@@ -13,9 +13,9 @@ from scipy.stats import binom
 from inference.comparison.change_null import (
     BAND,
     SHARES,
+    ChangeNullDistribution,
     Condition,
     ConditionNull,
-    Null,
     differences,
     greatest,
 )
@@ -83,20 +83,20 @@ def read_unchanged(
 
 def measure_null(
     engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair], out: Path
-) -> Null:
+) -> ChangeNullDistribution:
     """Measure the null distribution of a bundle, and write it to ``out``; see `null_of`."""
     null = null_of(read_unchanged(engine, records, pairs))
     write(null, out)
     return null
 
 
-def write(null: Null, out: Path) -> None:
+def write(null: ChangeNullDistribution, out: Path) -> None:
     """Write the null for `hilum add-null`."""
     out.mkdir(parents=True, exist_ok=True)
     (out / NULL.spec).write_text(json.dumps(null.model_dump(mode="json"), indent=2) + "\n")
 
 
-def null_of(measured: Unchanged, without: str | None = None) -> Null:
+def null_of(measured: Unchanged, without: str | None = None) -> ChangeNullDistribution:
     """Return the null distribution of the train and val patients, one of them left out if asked.
 
     Of exposures and pairs the wider is taken: a change must be larger than what positioning makes,
@@ -111,7 +111,7 @@ def null_of(measured: Unchanged, without: str | None = None) -> Null:
     between = differences_of([measured.said[place] for place in taught])
     exposed = measured.exposed[[patient != without for patient in measured.patients]]
     spread = _spread(exposed, between)
-    return Null(
+    return ChangeNullDistribution(
         shares=SHARES,
         spread=dict(zip(LABELS, spread, strict=True)),
         conditions={
@@ -197,7 +197,7 @@ def differences_of(said: Sequence[SaidOfPair]) -> Doubles:
     return np.stack([differences(now.probabilities, then.probabilities) for then, now in said])
 
 
-def table(null: Null) -> Table:
+def table(null: ChangeNullDistribution) -> Table:
     """Return a table for a terminal: what is needed to name a change."""
     conditions = list(null.conditions)
     made = Table(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from inference.findings import LABELS
-from inference.model.calibration import Reading, ReliabilityBin
+from inference.model.calibration import OutputCalibration, ReliabilityBin
 from training.data.film_list import BadFilmList
 from training.evaluation.statistics import Doubles
 
@@ -20,7 +20,7 @@ PULL = 10.0
 BINS = 5
 
 
-def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
+def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, OutputCalibration]:
     """Fit one reading per finding, in the order of `FINDINGS`.
 
     Platt's logistic with his smoothed targets, which keep a finding without positives finite.
@@ -49,7 +49,7 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, Reading]:
     slopes, intercepts = fit(logits, labels)
     probabilities = 1 / (1 + np.exp(-(slopes * logits + intercepts)))
     return {
-        label: Reading(
+        label: OutputCalibration(
             slope=slopes[k],
             intercept=intercepts[k],
             threshold=operating_point(probabilities[labels[:, k] < 0.5, k]),

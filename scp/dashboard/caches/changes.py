@@ -12,7 +12,7 @@ from scp.index.change_token import newest
 LOOK_S = 2.0  # between two looks at the index, however many pages are open
 
 
-class News:
+class ChangeDetector:
     """Looks at the index at most once in `LOOK_S`, for all who ask. Safe from many threads."""
 
     def __init__(self, engine: sa.Engine) -> None:

@@ -14,7 +14,7 @@ from scp.index.counts import Counts, counts
 _LOG = logging.getLogger(__name__)
 
 
-class Watch:
+class CountsCache:
     """Counts the index when asked, at most every ``max_age_s``; safe from many threads.
 
     Counting a million films takes longer than a page may. So only the first who asks waits; later

@@ -7,7 +7,7 @@ from threading import Lock
 from cachetools import LRUCache
 
 
-class Kept:
+class ImageCache:
     """Films and pictures asked for last, as sent, up to ``limit_bytes``. Safe from many threads."""
 
     def __init__(self, limit_bytes: int) -> None:

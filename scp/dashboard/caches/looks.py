@@ -7,7 +7,7 @@ from cachetools import LRUCache
 _REMEMBERED = 10_000  # looks; then a page that is still open is one line more in the trail
 
 
-class Seen:
+class ViewLog:
     """Remembers who has looked at what, for pages that look again by themselves."""
 
     def __init__(self) -> None:

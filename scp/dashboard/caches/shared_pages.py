@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.rendering import PLACES
 from scp.dashboard.security.person import looks_again, person_of
 
@@ -29,10 +29,10 @@ class _Page:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Shared:
+class RequestCoalescing:
     """ASGI middleware, behind the guard: of twenty open worklists one is made."""
 
-    def __init__(self, app: ASGIApp, site: Site) -> None:
+    def __init__(self, app: ASGIApp, site: AppContext) -> None:
         self._app, self._site = app, site
         self._pages: LRUCache[Hashable, _Page] = LRUCache(_MOST)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
 from inference.image.presentation import Presentation, read_presentation
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.images.pixels import find
 from scp.dashboard.rendering import NotHere, file_gone
@@ -26,7 +26,7 @@ from scp.index.overlays import newest_prediction, pair_row
 _ASK_AGAIN = "private, no-cache"
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of what lies over films."""
     routes = APIRouter(include_in_schema=False)
 
@@ -77,7 +77,7 @@ def warm() -> None:
     inference.drawing.colours.difference_table()
 
 
-def outlined(site: Site, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
+def outlined(site: AppContext, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
     """Return findings with their outlines, in pixels of the film, by the rule of the results."""
     from inference.drawing.layers import STROKES  # noqa: PLC0415
     from inference.drawing.outlines import outlines  # noqa: PLC0415
@@ -103,12 +103,12 @@ def _index(label: str) -> int:
     return LABELS.index(label)
 
 
-def _prediction(site: Site, uid: str) -> Prediction | None:
+def _prediction(site: AppContext, uid: str) -> Prediction | None:
     with Session(site.engine) as session:
         return newest_prediction(session, uid, site.operating)
 
 
-def _layers(site: Site, uid: str, prior_uid: str) -> Layers:
+def _layers(site: AppContext, uid: str, prior_uid: str) -> Layers:
     with Session(site.engine) as session:
         pair = pair_row(session, uid, prior_uid, site.operating)
     if pair is None or pair.layers is None:
@@ -119,7 +119,7 @@ def _layers(site: Site, uid: str, prior_uid: str) -> Layers:
     return pair.layers
 
 
-def _shown(site: Site, uid: str) -> tuple[tuple[int, int], Presentation]:
+def _shown(site: AppContext, uid: str) -> tuple[tuple[int, int], Presentation]:
     """Return the rows and columns of a film, and how it is to be shown."""
     path = site.archive.path(find(site, uid).path)
     try:

@@ -22,7 +22,7 @@ from inference.image.film import NotAFilm, read_greys
 from inference.image.grayscale import Greys
 from inference.image.overlays import BoolArray, rim, shrunk
 from inference.image.presentation import Presentation, read_presentation
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere, file_gone
 from scp.index.overlays import FilmFile, film_file, pair_row
@@ -62,7 +62,7 @@ def coarser(data: bytes) -> bytes:
     return b"".join((header, shown, coarse.tobytes()))
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of films' values."""
     routes = APIRouter(include_in_schema=False)
 
@@ -113,7 +113,7 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def read(site: Site, file: FilmFile) -> tuple[Greys, Presentation]:
+def read(site: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
     """Decode a film from the archive, and read how it is to be shown.
 
     Raises
@@ -192,7 +192,7 @@ def _picture(rgba: npt.NDArray[np.uint8]) -> Response:
     return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": KEPT})
 
 
-def find(site: Site, uid: str) -> FilmFile:
+def find(site: AppContext, uid: str) -> FilmFile:
     """Return where a film lies. Raises `NotHere` when it was never received."""
     with Session(site.engine) as session:
         file = film_file(session, uid)
@@ -202,7 +202,7 @@ def find(site: Site, uid: str) -> FilmFile:
 
 
 def _answer(
-    site: Site, request: Request, key: str, make: Callable[[], bytes], *, coarse: bool
+    site: AppContext, request: Request, key: str, make: Callable[[], bytes], *, coarse: bool
 ) -> Response:
     """Answer with a packed film, which is made once for all who look."""
     headers = {"ETag": f'"{key}{"-coarse" if coarse else ""}"', "Cache-Control": KEPT}

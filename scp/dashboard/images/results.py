@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from scp.archive import valid_uid
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.images.png import MAX_WIDTH, MIN_WIDTH, NoPicture, is_picture, png_of
 from scp.dashboard.rendering import NotHere, file_gone
@@ -23,7 +23,7 @@ _ASKED = "private, no-cache"
 _THUMBNAIL = 256  # pixels; the worklist is full of them, and they tell little
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of results. No part of an address ever becomes part of a path."""
     routes = APIRouter(include_in_schema=False)
     kept = _ASKED if site.settings.asks_for_login else _KEPT
@@ -63,7 +63,7 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _png(site: Site, result: ResultFile, width: int | None) -> bytes:
+def _png(site: AppContext, result: ResultFile, width: int | None) -> bytes:
     """Return a picture; small ones are made once, for a page is full of them."""
     path = site.archive.path(result.path)
     if width is None or width > _THUMBNAIL:

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from inference.comparison.result import shows
 from inference.findings import LABELS
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere
 from scp.dashboard.security.person import Viewer
@@ -18,7 +18,7 @@ from scp.pipeline.queue import pair_job
 SEE_OTHER = 303
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of comparisons."""
     routes = APIRouter(include_in_schema=False)
 

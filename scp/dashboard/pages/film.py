@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere
 from scp.index.overlays import newest_prediction
 from scp.index.worklist.film_rows import film_row, study_rows
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of one film."""
     routes = APIRouter(include_in_schema=False)
 

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import cookie_name
 from scp.dashboard.security import passwords
 from scp.dashboard.security.origins import local_path
 from scp.dashboard.security.person import person_of
-from scp.dashboard.security.throttle import Key, Slowed
+from scp.dashboard.security.throttle import Key, LoginThrottle
 from scp.index.accounts import sessions, users
 from scp.monitoring.audit import AuditFailed
 
@@ -26,10 +26,10 @@ _NOBODY = "-"  # who fails to log in is nobody, and what they typed as a name ma
 WRONG = "That name and password do not go together."
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses by which people come and go."""
     routes = APIRouter(include_in_schema=False)
-    door = Door(site)
+    door = LoginService(site)
     limiter = CapacityLimiter(_CHECKED_AT_ONCE)
 
     @routes.get("/login")
@@ -53,12 +53,12 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-class Door:
+class LoginService:
     """Lets people in who know their password, and out again."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: AppContext) -> None:
         self._site = site
-        self._slowed = Slowed()
+        self._slowed = LoginThrottle()
         self._https = site.settings.behind_https
         self._cookie = cookie_name(https=self._https)
 

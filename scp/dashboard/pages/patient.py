@@ -5,7 +5,7 @@ from itertools import pairwise
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.pages import charts
 from scp.dashboard.rendering import NotHere
@@ -15,7 +15,7 @@ from scp.index.patients import PatientFilms, patient_films
 _MOST = 200
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the address of a patient: a number of our own, for addresses get logged."""
     routes = APIRouter(include_in_schema=False)
 

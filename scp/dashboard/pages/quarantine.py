@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.index.counts import quarantined
 
 _SHOWN = 500
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the address of the quarantine."""
     routes = APIRouter(include_in_schema=False)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.pages import queue_rows
 from scp.dashboard.security.person import Operator, Person
 from scp.dashboard.troubleshooting import advice
@@ -16,7 +16,7 @@ from scp.index import backlog
 from scp.index.counts import warnings
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
-from scp.pipeline.operator_actions import AT_ONCE, Mending
+from scp.pipeline.operator_actions import AT_ONCE, JobControl
 from scp.pipeline.queue import COMPARISONS, FETCHES, NoSuchJob, delivery_of, delivery_queue, film_of
 
 _FEW = 20
@@ -30,7 +30,7 @@ Like = Annotated[int | None, Query(ge=1)]
 Key = Annotated[int | None, Query(ge=1)]
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of the queue."""
     routes = APIRouter(include_in_schema=False)
     site.pages.env.globals |= {
@@ -43,7 +43,7 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _looks(routes: APIRouter, site: Site) -> None:
+def _looks(routes: APIRouter, site: AppContext) -> None:
     """Add what is only looked at."""
 
     @routes.get("/queue")
@@ -59,7 +59,7 @@ def _looks(routes: APIRouter, site: Site) -> None:
                 request,
                 session,
                 "queue.html",
-                said=queue_rows.said(done, n, left),
+                said=queue_rows.message(done, n, left),
                 films=backlog.unfinished_films(session, _FEW),
                 in_hand={film_of(job) for job in running},
                 again=len(site.jobs.waiting(COMPARISONS, _COUNTED)),
@@ -90,9 +90,9 @@ def _looks(routes: APIRouter, site: Site) -> None:
             )
 
 
-def _one(routes: APIRouter, site: Site) -> None:
+def _one(routes: APIRouter, site: AppContext) -> None:
     """Add what is done to one job."""
-    mending = Mending(site.engine, site.jobs, site.clock)
+    mending = JobControl(site.engine, site.jobs, site.clock)
 
     def do(act: Callable[[], object], done: str, operator: Person, job: str) -> Response:
         try:
@@ -127,9 +127,9 @@ def _one(routes: APIRouter, site: Site) -> None:
         return do(give_up, "discarded", operator, job)
 
 
-def _many(routes: APIRouter, site: Site) -> None:
+def _many(routes: APIRouter, site: AppContext) -> None:
     """Add what is done to the dead letters of a destination together."""
-    mending = Mending(site.engine, site.jobs, site.clock)
+    mending = JobControl(site.engine, site.jobs, site.clock)
 
     @routes.post("/queue/retry-all")
     def retry_all(operator: Operator, destination: str, like: Like = None) -> Response:
@@ -152,13 +152,13 @@ def _many(routes: APIRouter, site: Site) -> None:
         return _back("discarded-all", n=number)
 
 
-def _failed(site: Site, film_uid: str) -> bool:
+def _failed(site: AppContext, film_uid: str) -> bool:
     with Session(site.engine) as session:
         film = backlog.films_by_uid(session, [film_uid]).get(film_uid)
     return film is not None and film.state is FilmState.FAILED
 
 
-def _unknown(site: Site, job: str) -> bool:
+def _unknown(site: AppContext, job: str) -> bool:
     """Say whether a delivery is to a destination that is not configured."""
     try:
         return delivery_of(job)[1] not in site.destinations

@@ -8,7 +8,7 @@ from dbos import WorkflowStatus
 
 from scp.dashboard.pages.configuration import About
 from scp.dashboard.troubleshooting import FETCHES, Parties, advice
-from scp.index.backlog import FilmStands, Happened, Trouble
+from scp.index.backlog import ErrorEvent, FailureGroup, FilmStatus
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause, film_failure, job_failure
@@ -16,7 +16,7 @@ from scp.pipeline.queue import (
     STATE_WORDS,
     NoSuchJob,
     again_of,
-    beside_of,
+    auxiliary_job,
     changed_at,
     fetch_of,
     film_in,
@@ -38,7 +38,7 @@ _DONE = {
 
 
 @dataclass(frozen=True)
-class DestinationStands:
+class DestinationStatus:
     """A destination: what it took last, what waits for it, and what went wrong last."""
 
     name: str
@@ -53,7 +53,7 @@ class DestinationStands:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedJob:
     """A job that has stopped without success, or may be done again."""
 
     job: str
@@ -64,7 +64,7 @@ class Stopped:
     why: str
 
 
-def said(done: str, number: int, left: int) -> str:
+def message(done: str, number: int, left: int) -> str:
     """Return what was done, in words; "" for anything unknown."""
     if done == "retried-all":
         rest = f" {left} dead letters are left: press again for the next." if left else ""
@@ -82,11 +82,11 @@ def film_of_any(job_id: str) -> str:
         return ""
 
 
-def stopped(job: WorkflowStatus, films: Mapping[str, FilmStands]) -> Stopped:
+def stopped(job: WorkflowStatus, films: Mapping[str, FilmStatus]) -> StoppedJob:
     """Say of a job what it was to do, and why it did not."""
     job_id = job.workflow_id
     film = films.get(film_of_any(job_id))
-    return Stopped(
+    return StoppedJob(
         job=job_id,
         what=_what(job_id),
         state=STATE_WORDS.get(job.status, job.status.lower()),
@@ -108,7 +108,7 @@ def _what(job_id: str) -> str:
     return f"deliver to {job_id.split(':')[2]}" if job_id.count(":") > 1 else job_id
 
 
-def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
+def _why(job: WorkflowStatus, film: FilmStatus | None) -> str:
     if job.status == "CANCELLED":
         return SENTENCES[Cause.CANCELLED]
     if film and film_of(job.workflow_id) and film.state is FilmState.FAILED:
@@ -116,10 +116,12 @@ def _why(job: WorkflowStatus, film: FilmStands | None) -> str:
     if job.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
         return SENTENCES[Cause.WORKER_DIED]
     failure = job_failure(job.error) or SENTENCES[Cause.FAULT]
-    return f"{failure} The film's first answer stands." if beside_of(job.workflow_id) else failure
+    return (
+        f"{failure} The film's first answer stands." if auxiliary_job(job.workflow_id) else failure
+    )
 
 
-def why(error: Happened, about: About) -> str:
+def why(error: ErrorEvent, about: About) -> str:
     """Say why something went wrong."""
     if error.outcome is not None:
         return advice(error.outcome, parties(error.destination, about))
@@ -141,9 +143,9 @@ def parties(destination: str, about: About) -> Parties:
 def destinations(
     configured: Iterable[str],
     about: About,
-    troubles: Iterable[Trouble],
+    troubles: Iterable[FailureGroup],
     delivered: Mapping[str, datetime],
-) -> list[DestinationStands]:
+) -> list[DestinationStatus]:
     """Say how each destination fares: those configured first, then those that only have results."""
     open_ = list(troubles)
     names = dict.fromkeys([*configured, *sorted(delivered), *sorted(t.destination for t in open_)])
@@ -158,9 +160,9 @@ def _destination(
     name: str,
     configured: bool,
     where: str,
-    troubles: list[Trouble],
+    troubles: list[FailureGroup],
     delivered: Mapping[str, datetime],
-) -> DestinationStands:
+) -> DestinationStatus:
     own = [trouble for trouble in troubles if trouble.destination == name]
     failed = [(trouble.last_at, trouble.outcome) for trouble in own if trouble.last_at]
     failed_at, outcome = max(failed, key=lambda last: last[0], default=(None, None))
@@ -168,7 +170,7 @@ def _destination(
     def number(state: DeliveryState) -> int:
         return sum(trouble.results for trouble in own if trouble.state is state)
 
-    return DestinationStands(
+    return DestinationStatus(
         name=name,
         configured=configured,
         where=where,

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.dashboard.rendering import NotHere
 from scp.index import last_day
 from scp.index.associations import latest_failed
@@ -59,7 +59,7 @@ class Database:
     size_bytes: int | None
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the addresses of the system."""
     routes = APIRouter(include_in_schema=False)
     versions = _versions()

@@ -7,23 +7,23 @@ from sqlalchemy.orm import Session
 
 from inference.findings import FINDINGS, Change
 from scp.dashboard import formatting
-from scp.dashboard.context import Site
-from scp.dashboard.pages.worklist_query import Asked
-from scp.index.worklist.query import Unclear
+from scp.dashboard.context import AppContext
+from scp.dashboard.pages.worklist_query import WorklistParams
+from scp.index.worklist.query import InvalidQuery
 from scp.index.worklist.search import Page, worklist
 
 
-def router(site: Site) -> APIRouter:
+def router(site: AppContext) -> APIRouter:
     """Return the address of the worklist."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
-    def films(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+    def films(request: Request, asked: Annotated[WorklistParams, Depends()]) -> Response:
         unclear = ""
         with Session(site.engine) as session:
             try:
                 page = found(site, session, asked, site.settings.films_per_page)
-            except Unclear as error:
+            except InvalidQuery as error:
                 page, unclear = Page([], None), f"{error}."
             return site.page(
                 request,
@@ -42,7 +42,7 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def found(site: Site, session: Session, asked: Asked, limit: int) -> Page:
+def found(site: AppContext, session: Session, asked: WorklistParams, limit: int) -> Page:
     """Return a page of the films that are asked for.
 
     Raises

@@ -9,16 +9,16 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from inference.findings import LABELS, Change
-from scp.dashboard.context import Site
+from scp.dashboard.context import AppContext
 from scp.index.schema.tables import FilmState
-from scp.index.worklist.query import Key, Order, Unclear, Wanted, typed
+from scp.index.worklist.query import InvalidQuery, Key, Order, WorklistQuery, parse_terms
 
 # a form sends its empty fields too
 _EMPTY = BeforeValidator(lambda value: None if value == "" else value)
 
 
 @dataclass(frozen=True)
-class Asked:
+class WorklistParams:
     """A search as it stands in the address."""
 
     q: Annotated[str, Query(max_length=200, description="beginnings of words")] = ""
@@ -31,7 +31,7 @@ class Asked:
     order: Order = Order.NEWEST
     after: str = ""
 
-    def wanted(self, site: Site) -> Wanted:
+    def wanted(self, site: AppContext) -> WorklistQuery:
         """Return what is wanted; days are those of the site's time zone.
 
         Raises
@@ -40,15 +40,15 @@ class Asked:
             It cannot be looked for.
         """
         if self.finding and self.finding not in LABELS:
-            raise Unclear(f"finding: {self.finding} is none; they are {', '.join(LABELS)}")
+            raise InvalidQuery(f"finding: {self.finding} is none; they are {', '.join(LABELS)}")
         if self.received_from and self.received_to and self.received_from > self.received_to:
-            raise Unclear("The dates are the wrong way round: the first is after the last")
+            raise InvalidQuery("The dates are the wrong way round: the first is after the last")
         since = _midnight(self.received_from, site.zone)
         if self.order is Order.URGENT:
             newest = site.clock() - timedelta(hours=site.worklist.urgent_h)
             since = newest if since is None else max(since, newest)
-        return Wanted(
-            words=typed(self.q),
+        return WorklistQuery(
+            words=parse_terms(self.q),
             received_from=since,
             received_before=_midnight(self.received_to, site.zone, 1),
             finding=self.finding,
@@ -94,4 +94,4 @@ def _midnight(day: date | None, zone: tzinfo | None, days_later: int = 0) -> dat
         began = datetime.combine(day + timedelta(days=days_later), time())
         return began.replace(tzinfo=zone) if zone else began.astimezone()
     except (OverflowError, ValueError):
-        raise Unclear(f"The year {day.year} is not in this list") from None
+        raise InvalidQuery(f"The year {day.year} is not in this list") from None

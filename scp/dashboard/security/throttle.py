@@ -14,7 +14,7 @@ _MOST = 10_000  # names and addresses kept in mind
 Key = tuple[str, str]  # "name" or "address", and which
 
 
-class Slowed:
+class LoginThrottle:
     """Counts failures by user name and by address; each further one doubles the wait."""
 
     def __init__(self) -> None:

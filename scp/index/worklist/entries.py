@@ -49,7 +49,7 @@ def mark_of(settings: WorklistSettings, operating: OperatingSettings) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def place(
+def update_entry(
     session: Session,
     instance: Instance,
     analysis: Analysis,

@@ -18,7 +18,7 @@ _LARGEST_ID = 2**31 - 1
 _MOST_WORDS = 8
 
 
-class Unclear(ValueError):
+class InvalidQuery(ValueError):
     """What is wanted cannot be looked for; the text says why, and what can."""
 
 
@@ -30,13 +30,13 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WorklistQuery:
     """Which films, and in which order. Every condition must hold.
 
     Attributes
     ----------
     words
-        Folded beginnings of words of name, Patient ID or accession number: `typed`.
+        Folded beginnings of words of name, Patient ID or accession number: `parse_terms`.
     received_from, received_before
         When films came. Not when they were taken: the list is in the order of arrival, so that
         this cuts a part out of it, and a sender's clock may be wrong.
@@ -76,7 +76,7 @@ class Key:
         Unclear
             hilum never made it, or for another order.
         """
-        unclear = Unclear("after: not a place in this list. Begin with its first page")
+        unclear = InvalidQuery("after: not a place in this list. Begin with its first page")
         try:
             text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
             match = _TOKEN.fullmatch(text)
@@ -91,7 +91,7 @@ class Key:
         return cls(order, at, film_id)
 
 
-def typed(text: str) -> tuple[str, ...]:
+def parse_terms(text: str) -> tuple[str, ...]:
     """Return the folded words of what a reader typed.
 
     Raises
@@ -101,11 +101,11 @@ def typed(text: str) -> tuple[str, ...]:
     """
     found = tuple(dict.fromkeys(words(text)))
     if text.strip() and not found:
-        raise Unclear(
+        raise InvalidQuery(
             "The search has neither a letter nor a digit: type a part of a name or number"
         )
     if len(found) == 1 and is_short(found[0]):
-        raise Unclear("One letter or digit is too little to search by: type at least two")
+        raise InvalidQuery("One letter or digit is too little to search by: type at least two")
     if len(found) > _MOST_WORDS:
-        raise Unclear(f"The search has more than {_MOST_WORDS} words: type fewer")
+        raise InvalidQuery(f"The search has more than {_MOST_WORDS} words: type fewer")
     return found

@@ -11,13 +11,13 @@ from scp.config.worklist import WorklistSettings
 from scp.index import prior_choices
 from scp.index.locking import lock
 from scp.index.schema.tables import Analysis, Instance
-from scp.index.worklist.entries import mark_of, place
+from scp.index.worklist.entries import mark_of, update_entry
 
 # films in one transaction: how long a receiver may have to wait
 _BATCH = 50
 
 
-def place_again(
+def update_entries(
     engine: sa.Engine,
     settings: WorklistSettings,
     operating: OperatingSettings,
@@ -33,7 +33,7 @@ def place_again(
             batch = session.scalars(_outdated(mark, last)).all()
             for instance in batch:
                 _hold(session, instance)
-                place(session, instance, _newest(session, instance), settings, operating)
+                update_entry(session, instance, _newest(session, instance), settings, operating)
             if not batch:
                 return done
             done, last = done + len(batch), batch[-1].id
@@ -48,7 +48,7 @@ def _outdated(mark: str, last: int | None) -> sa.Select[Instance]:
 
 def _hold(session: Session, instance: Instance) -> None:
     """Take turns with whoever answers this film, or places it too."""
-    prior_choices.hold(session, instance)
+    prior_choices.lock_patient(session, instance)
     lock(session, Instance, id=instance.id)
     session.refresh(instance)
 

@@ -25,7 +25,7 @@ from scp.index.schema.tables import (
 from scp.index.schema.utc_datetime import UtcDateTime
 from scp.index.values import FilmRow
 from scp.index.worklist.film_rows import film_rows
-from scp.index.worklist.query import Key, Order, Wanted
+from scp.index.worklist.query import Key, Order, WorklistQuery
 from scp.matching.folding import after as past
 
 # so many films are looked at one by one within some 10 ms; of a million films, a condition that
@@ -64,7 +64,7 @@ class _Condition:
 
 def worklist(
     session: Session,
-    wanted: Wanted,
+    wanted: WorklistQuery,
     limit: int,
     after: Key | None = None,
     settings: OperatingSettings = BUNDLES_OWN,
@@ -82,7 +82,7 @@ def worklist(
 
 
 def statement(
-    session: Session, wanted: Wanted, limit: int, after: Key | None
+    session: Session, wanted: WorklistQuery, limit: int, after: Key | None
 ) -> Select[int, datetime | None]:
     """Return the statement for id and place of one film more than a page has."""
     conditions = _conditions(wanted)
@@ -103,7 +103,7 @@ def statement(
     return chosen.order_by(at.desc(), by_id.desc()).limit(limit + 1)
 
 
-def _plain(film: type[Instance], wanted: Wanted) -> list[ColumnElement[bool]]:
+def _plain(film: type[Instance], wanted: WorklistQuery) -> list[ColumnElement[bool]]:
     """Return the conditions on the film's own row."""
     plain: list[ColumnElement[bool]] = []
     if wanted.state is not None:
@@ -119,7 +119,7 @@ def _plain(film: type[Instance], wanted: Wanted) -> list[ColumnElement[bool]]:
     return plain
 
 
-def _conditions(wanted: Wanted) -> list[_Condition]:
+def _conditions(wanted: WorklistQuery) -> list[_Condition]:
     """Return the conditions on what belongs to a film."""
     found = [_has_word(word) for word in wanted.words]
     if wanted.finding or wanted.change is not None:
@@ -138,7 +138,7 @@ def _has_word(word: str) -> _Condition:
     return _Condition(ids, SearchWord.instance_id)
 
 
-def _has_finding(wanted: Wanted) -> _Condition:
+def _has_finding(wanted: WorklistQuery) -> _Condition:
     ids = select(FilmFinding.instance_id)
     if wanted.finding:
         ids = ids.where(FilmFinding.label == wanted.finding)

@@ -9,7 +9,13 @@ from skimage.transform import SimilarityTransform, resize, warp
 
 from inference.comparison import Comparison
 from inference.comparison.alignment import align, pixel_ratio, register
-from inference.comparison.change_null import BAND, SHARES, Condition, ConditionNull, Null
+from inference.comparison.change_null import (
+    BAND,
+    SHARES,
+    ChangeNullDistribution,
+    Condition,
+    ConditionNull,
+)
 from inference.comparison.compare import (
     INVERTED,
     NAMED_OF_NO_MIRRORED,
@@ -59,10 +65,10 @@ def film(pixels, view=View.PA, spacing_mm=None) -> Film:
     return Film(np.asarray(pixels, dtype=np.float32), view, spacing_mm)
 
 
-def null(band=1.0, conditions=tuple(Condition)) -> Null:
+def null(band=1.0, conditions=tuple(Condition)) -> ChangeNullDistribution:
     """Make a null whose critical value is ``band`` for each finding."""
     row = tuple(share / BAND for share in SHARES)
-    return Null(
+    return ChangeNullDistribution(
         shares=SHARES,
         spread=dict.fromkeys(LABELS, band),
         conditions={
@@ -441,7 +447,7 @@ def test_the_confidence_is_the_share_of_pairs_without_change_in_which_no_finding
 )
 def test_a_null_that_does_not_fit_together_is_refused(spoilt):
     with pytest.raises(ValueError, match=r"share|spread|differences|in this order"):
-        Null.model_validate(null().model_dump() | spoilt)
+        ChangeNullDistribution.model_validate(null().model_dump() | spoilt)
 
 
 @settings(max_examples=200, deadline=None)

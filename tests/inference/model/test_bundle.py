@@ -7,7 +7,7 @@ from monai.bundle import ConfigParser
 from safetensors.torch import load_file, save_file
 
 from inference.model.bundle import OtherWeights, PickledWeights, file_sha256, load_bundle
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.metadata import (
     CARD,
     CONFIG,
@@ -174,6 +174,6 @@ def test_monai_builds_the_same_network_from_the_configuration(tiny_bundle):
 
 
 def test_the_decision_logit_is_where_the_probability_reaches_the_threshold():
-    reading = Reading(slope=0.7, intercept=-1.2, threshold=0.13, prevalence=0.1)
+    reading = OutputCalibration(slope=0.7, intercept=-1.2, threshold=0.13, prevalence=0.1)
     logits = torch.full((1, 14), reading.decision)
     assert torch.allclose(calibrated(logits, (reading,) * 14).sigmoid(), torch.tensor(0.13))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from inference.findings import LABELS, ModelIdentity, NetworkOutput
 from inference.image.film import Film
 from inference.model.bundle import load_bundle
-from inference.model.calibration import Reading
+from inference.model.calibration import OutputCalibration
 from inference.model.engine import Engine
 from inference.model.operating_points import (
     BadOperatingPoint,
@@ -16,7 +16,7 @@ from inference.model.operating_points import (
     site_readings,
 )
 
-READING = Reading(slope=1.2, intercept=-0.4, threshold=0.3, prevalence=0.2)
+READING = OutputCalibration(slope=1.2, intercept=-0.4, threshold=0.3, prevalence=0.2)
 MASS = LABELS.index("Mass")
 
 
@@ -111,7 +111,7 @@ def test_a_finding_is_positive_exactly_where_its_map_reaches_the_decision(
     reading = (
         READING
         if kind == "slope"
-        else Reading(slope=1, intercept=0, threshold=0.5, prevalence=0.01)
+        else OutputCalibration(slope=1, intercept=0, threshold=0.5, prevalence=0.01)
     )
     settings = OperatingSettings({"Mass": threshold}, {"Mass": prevalence}, maps="all")
     points = operating_points((reading,) * 14, settings)

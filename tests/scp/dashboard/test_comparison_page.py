@@ -15,10 +15,10 @@ from inference.findings import Change
 from inference.image.film import read_film, read_greys
 from inference.image.presentation import read_presentation
 from scp.config.worklist import WorklistSettings
-from scp.dashboard.caches.images import Kept
+from scp.dashboard.caches.images import ImageCache
 from scp.dashboard.images.pixels import annotated, coarser, laid, laid_presentation, pack
 from scp.index.schema.tables import Analysis, Comparison, FilmState, Instance
-from scp.index.worklist.entries import place
+from scp.index.worklist.entries import update_entry
 from scp.pipeline.queue import pair_job
 
 DAY_S = 86400
@@ -204,8 +204,8 @@ def test_the_maps_and_outlines_of_a_film_are_those_of_its_results(site, pair):
     assert site.browser.get(f"/films/{prior}/overlay").json() == []
     difference = picture(site, f"/films/{uid}/compare/{prior}/heatmaps/Nodule.png")
     y, x = np.unravel_index(difference[..., 3].argmax(), difference.shape[:2])
-    place = blob(*difference.shape[:2], 0.75, 0.35, 0.06)
-    assert place[y, x] > 0.6
+    update_entry = blob(*difference.shape[:2], 0.75, 0.35, 0.06)
+    assert update_entry[y, x] > 0.6
 
 
 def picture(site, path):
@@ -275,7 +275,7 @@ def test_a_film_whose_file_is_gone_or_holds_no_film_says_so(site):
 
 
 def test_what_was_made_last_is_kept_within_its_limit_and_made_once():
-    kept, made = Kept(10), []
+    kept, made = ImageCache(10), []
 
     def make(name):
         made.append(name)
@@ -308,7 +308,7 @@ def test_a_readers_comparison_changes_neither_the_worklist_nor_what_is_searched(
             for one in (uid, oldest)
         )
         invented.comparison(film, other, {"Nodule": (0.9, Change.UNCHANGED)})
-        place(invented.session, film.instance, film, WorklistSettings())
+        update_entry(invented.session, film.instance, film, WorklistSettings())
     (finding,) = site.browser.get("/api/films", params={"q": "", "change": "new"}).json()
     assert finding["uid"] == uid
     assert 'Nodule <b class="change-new">new</b>' in site.page()

@@ -14,7 +14,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from inference.findings import Change
-from scp.dashboard.caches.counts import Watch
+from scp.dashboard.caches.counts import CountsCache
 from scp.dashboard.rendering import STATIC
 from scp.index.schema.tables import DeliveryState, FilmState, Result
 from scp.index.worklist.entries import set_words
@@ -525,7 +525,7 @@ class Clock:
 def test_the_counts_are_made_beside_the_pages_and_no_oftener_than_asked(index):
     engine, archive = index
     clock = Clock()
-    watch = Watch(engine, 5, clock)
+    watch = CountsCache(engine, 5, clock)
     assert watch.counts().waiting == 0
     with Session(engine) as session:
         Invented(session, archive).film(state=FilmState.RECEIVED)
@@ -543,7 +543,7 @@ def test_the_counts_are_made_beside_the_pages_and_no_oftener_than_asked(index):
 
 def test_counts_of_no_age_are_those_of_the_moment(index):
     engine, archive = index
-    watch = Watch(engine, 0)
+    watch = CountsCache(engine, 0)
     assert watch.counts().waiting == 0
     with Session(engine) as session:
         Invented(session, archive).film(state=FilmState.RECEIVED)
@@ -555,7 +555,7 @@ def test_counts_of_no_age_are_those_of_the_moment(index):
 def test_a_database_that_was_away_while_counting_is_counted_later(index):
     engine, _ = index
     clock = Clock()
-    watch = Watch(engine, 5, clock)
+    watch = CountsCache(engine, 5, clock)
     watch.counts()
     with engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE delivery RENAME TO gone"))

@@ -19,7 +19,7 @@ from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
 from scp.pipeline.intake import Intake
-from scp.pipeline.operator_actions import Mending, Retried
+from scp.pipeline.operator_actions import JobControl, Retried
 from scp.pipeline.queue import again_job, delivery_job, film_job
 
 DEAD = {"state": DeliveryState.DEAD, "attempts": 9, "last_attempt_at": NOW - timedelta(hours=1)}
@@ -48,7 +48,7 @@ def taken_in(site):
     path = site.archive.incoming / "received.dcm"
     ds.save_as(path, enforce_file_format=True)
     intake = Intake(site.engine, site.archive, site.jobs, lambda: NOW)
-    intake.take(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
+    intake.ingest(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
     return ds.SOPInstanceUID
 
 
@@ -205,7 +205,7 @@ def test_a_press_takes_up_a_bounded_number_and_what_was_not_tried_lately_comes_f
     with Session(site.engine) as session, session.begin():
         for row in session.get_one(Instance, 1).results[0].deliveries:
             row.last_attempt_at = NOW
-    mend = Mending(site.engine, site.jobs, lambda: NOW)
+    mend = JobControl(site.engine, site.jobs, lambda: NOW)
     assert mend.retry_all("PACS_A", at_most=2) == Retried(films=2, left=2)
     assert set(states(site, uids[0])) == {DeliveryState.DEAD}
     assert mend.retry_all("PACS_A", at_most=2) == Retried(films=1, left=0)

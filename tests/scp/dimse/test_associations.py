@@ -271,7 +271,7 @@ with open_ground(Path(sys.argv[1])) as ground:
     listening = socket.socket(fileno=int(sys.argv[2]))
     Receiver(
         ReceiverSettings(),
-        ground.intake.take,
+        ground.intake.ingest,
         listening,
         ground.archive.incoming,
         secondary_captures=False,

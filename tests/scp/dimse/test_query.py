@@ -237,7 +237,7 @@ def test_priors_come_by_get_as_they_are_and_are_taken_in(ground, tmp_path):
     with QrScp(tmp_path / "pacs") as pacs:
         pacs.fill(*films)
         found, retrieved = fetch_priors(
-            asking(pacs.port), "HILUM", current(), ground.intake.take, ground.archive.incoming
+            asking(pacs.port), "HILUM", current(), ground.intake.ingest, ground.archive.incoming
         )
     sent = [ds.SOPInstanceUID for ds in films]
     assert [list(retrieved.arrived), uids(found)] == [sent, sent]
@@ -261,7 +261,7 @@ def test_a_prior_comes_by_get_in_the_transfer_syntax_that_it_is_stored_in(ground
 
     with OddPacs(get=answer, also=(DX,)) as pacs:
         folder = ground.archive.incoming
-        retrieved = get(asking(pacs.port), [image_of(ds)], ground.intake.take, folder)
+        retrieved = get(asking(pacs.port), [image_of(ds)], ground.intake.ingest, folder)
     assert retrieved.completed == 1
     (row,) = ground.instances()
     assert row.transfer_syntax_uid == syntax
@@ -738,7 +738,7 @@ def test_no_log_line_and_no_error_says_who_the_patient_is(ground, tmp_path, capl
         pacs.fill(ds)
         caplog.clear()
         settings = asking(pacs.port)
-        fetch_priors(settings, "HILUM", current(), ground.intake.take, ground.archive.incoming)
+        fetch_priors(settings, "HILUM", current(), ground.intake.ingest, ground.archive.incoming)
         for broken in ({"port": free_port()}, {"ae_title": "OTHER"}):
             with pytest.raises(PriorsUnavailable) as error:
                 find(settings.model_copy(update=broken))

@@ -11,7 +11,7 @@ from scp.errors import ServiceError
 from scp.index import heartbeats
 from scp.index.heartbeats import Role
 from scp.monitoring.readiness import readiness
-from scp.processes.runtime import beat_file, beat_until, begin_role, now, open_ground
+from scp.processes.runtime import beat_file, beat_until, begin_role, now, open_context
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -46,9 +46,9 @@ def test_what_an_earlier_life_said_does_not_count_once_the_next_begins(session):
 def test_an_earlier_life_that_takes_leave_late_takes_nothing_from_the_present_one(session):
     heartbeats.begin(session, SECOND_LIFE, NOW)
     heartbeats.beat(session, SECOND_LIFE, NOW)
-    heartbeats.leave(session, "work-a", "first")
+    heartbeats.deregister(session, "work-a", "first")
     assert alive(session, NOW) == ["second"]
-    heartbeats.leave(session, "work-a", "second")
+    heartbeats.deregister(session, "work-a", "second")
     assert alive(session, NOW) == []
 
 
@@ -64,7 +64,7 @@ def test_two_processes_of_one_name_do_not_speak_for_each_other(session):
 
 @pytest.fixture
 def ground(tmp_path):
-    with open_ground(Settings(data_dir=tmp_path, archive={"reserve_mb": 0})) as ground:
+    with open_context(Settings(data_dir=tmp_path, archive={"reserve_mb": 0})) as ground:
         yield ground
 
 

@@ -61,7 +61,7 @@ def stored(uid, sha256=""):
 def take(session, ds, sha256=""):
     """Record a film as the receiver does."""
     identity = identify(ds, UTC, NOW)
-    return registration.record(
+    return registration.register(
         session,
         identity,
         stored(identity.sop_uid, sha256),
@@ -247,8 +247,8 @@ DAY = timedelta(days=1)
 def priors(session, current):
     """The earlier films that the rule allows, the best first, as rows."""
     found = rank(
-        prior_choices.candidate(session, current, UTC),
-        prior_choices.candidates(session, current, UTC),
+        prior_choices.prior_candidate(session, current, UTC),
+        prior_choices.prior_candidates(session, current, UTC),
     )
     return [films.film(session, one.uid) for one in found]
 
@@ -324,7 +324,8 @@ def test_films_of_the_same_moment_have_an_order_that_stays(session, make):
 def answer(session, film, now=NOW):
     """Choose a film's prior and remember it, as the worker does."""
     choice = choose(
-        prior_choices.candidate(session, film, UTC), prior_choices.candidates(session, film, UTC)
+        prior_choices.prior_candidate(session, film, UTC),
+        prior_choices.prior_candidates(session, film, UTC),
     )
     prior_choices.save(session, film, choice, now)
     film.state = FilmState.ANSWERED
@@ -412,8 +413,8 @@ def test_a_prior_whose_own_answer_fails_stays_the_prior(session, make):
 
 def test_a_film_that_could_not_be_read_is_not_asked_for_again(session, make):
     current, gone = make(), make(DAY)
-    known = prior_choices.candidates(session, current, UTC)
-    choice = choose(prior_choices.candidate(session, current, UTC), known, [gone.uid])
+    known = prior_choices.prior_candidates(session, current, UTC)
+    choice = choose(prior_choices.prior_candidate(session, current, UTC), known, [gone.uid])
     prior_choices.save(session, current, choice, NOW)
     assert outdated(session, gone) == outdated(session, current) == set()
 
@@ -429,10 +430,13 @@ def test_of_two_transactions_that_hold_a_patient_the_second_waits_and_sees_the_f
         barrier.wait(30)
         with Session(engine) as session, session.begin():
             film = films.film(session, uid)
-            prior_choices.hold(session, film)
+            prior_choices.lock_patient(session, film)
             if new is FilmState.ANSWERED:  # as if it had chosen before the other one came
                 prior_choices.save(
-                    session, film, choose(prior_choices.candidate(session, film, UTC), []), NOW
+                    session,
+                    film,
+                    choose(prior_choices.prior_candidate(session, film, UTC), []),
+                    NOW,
                 )
             film.state = new
             session.flush()
@@ -658,8 +662,8 @@ def test_a_role_is_alive_while_it_says_so(session):
 def test_a_role_that_takes_its_leave_is_gone_at_once(session):
     for name in ("work-a", "work-b"):
         heartbeats.beat(session, Role(name, "work", 41, {}), NOW)
-    heartbeats.leave(session, "work-a")
-    heartbeats.leave(session, "never-there")
+    heartbeats.deregister(session, "work-a")
+    heartbeats.deregister(session, "never-there")
     session.commit()
     assert [role.name for role in heartbeats.alive(session, NOW)] == ["work-b"]
 

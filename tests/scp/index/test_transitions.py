@@ -13,7 +13,7 @@ from scp.index import deliveries, films
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.outcomes import delivery as outcomes
 from scp.outcomes.failures import Cause
-from scp.pipeline.operator_actions import Mending
+from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.queue import Jobs, NoSuchJob, film_job
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_what_was_read_before_somebody_else_changed_it_decides_nothing(engine, f
 
 def test_an_answered_film_is_neither_cancelled_nor_opened_by_an_operator(engine, film):
     jobs = Jobs(engine)
-    mending = Mending(engine, jobs, lambda: NOW)
+    mending = JobControl(engine, jobs, lambda: NOW)
     with Session(engine) as session, session.begin():
         jobs.answer_film(session, film)
         outcome(session, film, FilmState.ANSWERED, NOW)

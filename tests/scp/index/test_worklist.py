@@ -31,8 +31,8 @@ from scp.index.schema.tables import (
     Study,
 )
 from scp.index.worklist import search
-from scp.index.worklist.entries import place, set_words
-from scp.index.worklist.query import Key, Order, Unclear, Wanted, typed
+from scp.index.worklist.entries import set_words, update_entry
+from scp.index.worklist.query import InvalidQuery, Key, Order, WorklistQuery, parse_terms
 from scp.index.worklist.search import worklist
 from scp.index.worklist.urgency import UNKNOWN, WEIGHTS, urgency
 from scp.matching.folding import LONGEST_WORD, MOST_WORDS, film_words, fold, is_short, words
@@ -40,7 +40,7 @@ from scp.matching.person import Person
 from scp.pipeline.intake import Intake
 from scp.pipeline.queue import Jobs
 
-URGENT = Wanted(order=Order.URGENT)
+URGENT = WorklistQuery(order=Order.URGENT)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def uids(page):
 
 
 def found(session, wanted=None, **more):
-    return uids(worklist(session, wanted or Wanted(**more), 50))
+    return uids(worklist(session, wanted or WorklistQuery(**more), 50))
 
 
 def told(invent, film, probabilities=None, changes=None):
@@ -74,7 +74,7 @@ def told(invent, film, probabilities=None, changes=None):
     if changes:
         prior = invent.analysis(invent.film(age_s=1e6, state=FilmState.FETCHED))
         invent.comparison(analysis, prior, {label: (0.6, c) for label, c in changes.items()})
-    place(invent.session, film, analysis, WorklistSettings())
+    update_entry(invent.session, film, analysis, WorklistSettings())
     return film.uid
 
 
@@ -121,7 +121,7 @@ def named(invent, name, accession="", **more):
 )
 def test_a_name_is_found_however_it_is_typed(kept, typed_in):
     known = film_words(kept, [])
-    assert all(any(word.startswith(part) for word in known) for part in typed(typed_in))
+    assert all(any(word.startswith(part) for word in known) for part in parse_terms(typed_in))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_where_a_mark_makes_another_letter_it_stays(one, other):
 @pytest.mark.parametrize("typed_in", ["PAT-001", "pat001", "001", "pat 001", "Pat_00"])
 def test_a_number_is_found_by_its_parts_and_as_a_whole(typed_in):
     known = film_words("", ["PAT-001"])
-    assert all(any(word.startswith(part) for word in known) for part in typed(typed_in))
+    assert all(any(word.startswith(part) for word in known) for part in parse_terms(typed_in))
 
 
 @given(st.text())
@@ -161,14 +161,14 @@ def test_one_letter_is_too_little_and_one_ideograph_is_not():
     assert not is_short("李")
     assert not is_short("김")
     for text in ("m", "7", "--", "^"):
-        with pytest.raises(Unclear):
-            typed(text)
-    assert typed("A-1") == ("a", "1")
-    assert typed("m müller") == ("m", "muller")
-    assert typed("李") == ("李",)
-    assert typed("  ") == ()
-    with pytest.raises(Unclear, match="more than 8 words"):
-        typed("aa bb cc dd ee ff gg hh ii")
+        with pytest.raises(InvalidQuery):
+            parse_terms(text)
+    assert parse_terms("A-1") == ("a", "1")
+    assert parse_terms("m müller") == ("m", "muller")
+    assert parse_terms("李") == ("李",)
+    assert parse_terms("  ") == ()
+    with pytest.raises(InvalidQuery, match="more than 8 words"):
+        parse_terms("aa bb cc dd ee ff gg hh ii")
 
 
 # -- names in the header
@@ -196,7 +196,7 @@ def film_header(number, **more):
 def take(session, ds, **more):
     identity = identify(ds, UTC, NOW)
     stored = Stored(f"archive/ab/{identity.sop_uid}.dcm", f"{hash(identity.sop_uid):064x}", 10)
-    registration.record(
+    registration.register(
         session,
         identity,
         stored,
@@ -215,9 +215,9 @@ def test_a_film_that_comes_in_is_found_by_name_patient_id_and_accession_number(s
     take(session, film_header(2, PatientName="Other^One", PatientID="K-78"))
     assert (film.patient_name, film.accession_number) == (name, "A2026/0815")
     for text in ("yamada", "山田", "やまだ", "k77", "K-77", "a2026/0815", "0815", "tarou K-77"):
-        assert found(session, words=typed(text)) == [film.uid], text
+        assert found(session, words=parse_terms(text)) == [film.uid], text
     for text in ("yamado", "k79", "yamada other", "amada"):
-        assert found(session, words=typed(text)) == [], text
+        assert found(session, words=parse_terms(text)) == [], text
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_no_name_keeps_a_film_out(session, name):
     film = take(session, ds)
     assert "\0" not in film.patient_name
     assert len(film.patient_name) <= 400
-    assert found(session, words=typed("k1")) == [film.uid]
+    assert found(session, words=parse_terms("k1")) == [film.uid]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_all_words_must_be_there_and_the_newest_film_is_first(session, invent):
     old = named(invent, "Müller^Hans", age_s=300)
     new = named(invent, "Mueller^Hans=Müller^Hans", age_s=20)
     named(invent, "Müller^Anna", age_s=10)
-    assert found(session, words=typed("hans müll")) == [new, old]
+    assert found(session, words=parse_terms("hans müll")) == [new, old]
 
 
 @pytest.mark.usefixtures("few")
@@ -284,7 +284,7 @@ def test_state_dates_and_dead_letters_are_wanted_together_with_all_else(session,
     film = films.film(session, dead)
     invent.delivery(invent.result(film, data=b"x"), state=DeliveryState.DEAD)
     named(invent, "Other^One", age_s=20, state=FilmState.FAILED)
-    wanted = Wanted(words=typed("rossi"))
+    wanted = WorklistQuery(words=parse_terms("rossi"))
     assert found(session, wanted) == [failed, dead]
     assert found(session, replace(wanted, state=FilmState.FAILED)) == [failed]
     assert found(session, replace(wanted, dead_letters=True)) == [dead]
@@ -299,7 +299,7 @@ def test_a_film_that_is_answered_again_is_found_by_what_is_said_last(session, in
     analysis = film.analyses[0]
     prior = invent.analysis(invent.film(age_s=1e6))
     invent.comparison(analysis, prior, {"Effusion": (0.6, Change.UNCHANGED)})
-    place(session, film, analysis, WorklistSettings())
+    update_entry(session, film, analysis, WorklistSettings())
     rows = session.scalars(sa.select(FilmFinding).order_by(FilmFinding.label)).all()
     assert [(row.label, row.change) for row in rows] == [
         ("Effusion", "unchanged"),
@@ -312,7 +312,7 @@ def test_a_comparison_with_a_film_that_is_not_comparable_changes_nothing(session
     analysis = invent.analysis(film, {"Effusion": 0.8})
     prior = invent.analysis(invent.film(age_s=1e6))
     invent.comparison(analysis, prior, {"Effusion": (0.1, Change.NEW)}, comparable=False)
-    place(session, film, analysis, WorklistSettings())
+    update_entry(session, film, analysis, WorklistSettings())
     assert session.scalars(sa.select(FilmFinding.change)).all() == [""]
 
 
@@ -325,7 +325,7 @@ def test_paging_shows_each_film_once_while_others_arrive(session, invent, order)
     for _ in range(23):  # many of one moment
         age_s = draw.choice([100, 200, 200, 300])
         invent.film(age_s=age_s, due_at=NOW + timedelta(seconds=draw.choice([0, 50])))
-    wanted = Wanted(order=order)
+    wanted = WorklistQuery(order=order)
     there = {film.uid for film in worklist(session, wanted, 50).films}
     seen, key = [], None
     while True:
@@ -342,9 +342,9 @@ def test_paging_shows_each_film_once_while_others_arrive(session, invent, order)
 def test_a_full_last_page_leads_to_no_empty_one(session, invent):
     for age_s in range(4):
         invent.film(age_s=age_s)
-    first = worklist(session, Wanted(), 2)
+    first = worklist(session, WorklistQuery(), 2)
     assert first.last is not None
-    assert worklist(session, Wanted(), 2, first.last).last is None
+    assert worklist(session, WorklistQuery(), 2, first.last).last is None
 
 
 @given(
@@ -355,7 +355,7 @@ def test_a_full_last_page_leads_to_no_empty_one(session, invent):
 def test_a_place_in_an_address_is_the_same_place(at, film_id, order):
     key = Key(order, at, film_id)
     assert Key.of(key.token(), order) == key
-    with pytest.raises(Unclear):
+    with pytest.raises(InvalidQuery):
         Key.of(key.token(), next(other for other in Order if other is not order))
 
 
@@ -363,7 +363,7 @@ def test_a_place_in_an_address_is_the_same_place(at, film_id, order):
 def test_no_text_in_the_place_of_a_place_breaks_anything(text):
     try:
         key = Key.of(text, Order.NEWEST)
-    except Unclear:
+    except InvalidQuery:
         return
     assert Key.of(key.token(), Order.NEWEST) == key
 
@@ -501,7 +501,7 @@ def test_a_fetched_prior_is_due_once_somebody_sends_it(engine, tmp_path):
     )
     ds = make_film_ds(rows=16, columns=16)
     dues = []
-    for bring in (intake.take_prior, intake.take):
+    for bring in (intake.ingest_prior, intake.ingest):
         path = archive.incoming / "film.dcm"
         ds.save_as(path, enforce_file_format=True)
         bring(path, Request("XRAY1", ds.SOPClassUID, ds.SOPInstanceUID))
@@ -550,7 +550,7 @@ def test_films_of_before_are_found_by_name_after_reindex_and_lost_files_are_name
     row = films.film(session, good)
     assert (row.acquired_precision, row.acquired_from) == ("second", "AcquisitionDate")
     for text in ("muller", "A-1"):
-        assert found(session, words=typed(text)) == [good]
+        assert found(session, words=parse_terms(text)) == [good]
     assert count(engine, everything=False) == 2  # those that failed are tried again
     assert count(engine, everything=True) == 3
 
@@ -567,7 +567,7 @@ def test_reindex_goes_on_where_it_was_stopped(engine, session, tmp_path, monkeyp
     done = Reindexed()
     list(reindex(engine, archive, done))
     assert done.read == 3
-    assert len(found(session, words=typed("müller"))) == 5
+    assert len(found(session, words=parse_terms("müller"))) == 5
 
 
 # -- never the whole table
@@ -597,20 +597,20 @@ KEY = Key(Order.NEWEST, NOW, 7)
 
 
 SEARCHES = [
-    (Wanted(), None),
-    (Wanted(), KEY),
-    (Wanted(received_from=NOW), None),
-    (Wanted(received_before=NOW), KEY),
-    (Wanted(state=FilmState.FAILED), None),
-    (Wanted(state=FilmState.ANSWERED), KEY),
+    (WorklistQuery(), None),
+    (WorklistQuery(), KEY),
+    (WorklistQuery(received_from=NOW), None),
+    (WorklistQuery(received_before=NOW), KEY),
+    (WorklistQuery(state=FilmState.FAILED), None),
+    (WorklistQuery(state=FilmState.ANSWERED), KEY),
     (URGENT, None),
     (replace(URGENT, received_from=NOW), replace(KEY, order=Order.URGENT)),
-    (Wanted(words=("muller",)), None),
-    (Wanted(words=("muller", "hans"), state=FilmState.ANSWERED), KEY),
-    (Wanted(finding="Effusion", change=Change.NEW), None),
-    (Wanted(finding="Effusion"), KEY),
-    (Wanted(change=Change.NEW), None),
-    (Wanted(dead_letters=True), None),
+    (WorklistQuery(words=("muller",)), None),
+    (WorklistQuery(words=("muller", "hans"), state=FilmState.ANSWERED), KEY),
+    (WorklistQuery(finding="Effusion", change=Change.NEW), None),
+    (WorklistQuery(finding="Effusion"), KEY),
+    (WorklistQuery(change=Change.NEW), None),
+    (WorklistQuery(dead_letters=True), None),
 ]
 
 

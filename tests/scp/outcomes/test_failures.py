@@ -26,7 +26,7 @@ from scp.outcomes.failures import (
     step_failure,
 )
 from scp.pipeline.intake import Intake
-from scp.processes.runtime import now, open_ground
+from scp.processes.runtime import now, open_context
 
 SECRET = "Rossi^Anna 19700101"
 
@@ -101,7 +101,7 @@ def test_the_service_says_of_a_film_whose_file_is_gone_what_failed_and_why(tmp_p
     ds = make_film_ds()
     uid = ds.SOPInstanceUID
     service = Service(tmp_path, tiny_bundle)
-    with open_ground(load_settings(service.config)) as ground:
+    with open_context(load_settings(service.config)) as ground:
         path = ground.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
         Intake(ground.engine, ground.archive, ground.jobs, now).take(

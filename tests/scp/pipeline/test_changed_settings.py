@@ -20,7 +20,7 @@ from scp.dashboard.formatting import percent
 from scp.index.overlays import newest_prediction, pair_row
 from scp.index.schema.tables import Analysis, FilmFinding, Instance
 from scp.index.trend import trend
-from scp.index.worklist.rebuild import place_again
+from scp.index.worklist.rebuild import update_entries
 
 NO_PICTURES = {"summary_capture": False, "comparison_capture": False}
 DAYS = ("20220101", "20230101", "20240101")
@@ -77,8 +77,8 @@ def places(tmp_path_factory, bundle):
         with open_bench(folders[0], bundle, **settings) as bench:
             found = bench.ground.settings
             places = (bench.ground.engine, found.worklist, found.results.operating)
-            assert place_again(*places) == 2
-            assert place_again(*places) == 0  # done is done
+            assert update_entries(*places) == 2
+            assert update_entries(*places) == 0  # done is done
             uids.append(bench.take(film(2)))
             bench.answer(uids[2])
             yield bench, other, uids, rows, settings

@@ -28,7 +28,7 @@ from scp.index.schema.tables import DeliveryState, FilmState, Patient
 from scp.monitoring.audit import Audit
 from scp.outcomes.failures import Cause
 from scp.pipeline.intake import Intake
-from scp.pipeline.operator_actions import Mending
+from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.patient_actions import NoSuchPatient, PatientFiles, Scope
 from scp.pipeline.queue import NoSuchJob
 from scp.processes.runtime import now
@@ -218,7 +218,7 @@ def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
         )
         assert (revived, deliveries.outstanding(session, new, "pacs")) == (0, [])
     with pytest.raises(NoSuchJob):
-        Mending(bench.ground.engine, bench.ground.jobs, now).retry(f"delivery:{new}:pacs")
+        JobControl(bench.ground.engine, bench.ground.jobs, now).retry(f"delivery:{new}:pacs")
 
 
 def test_new_objects_carry_the_corrected_patient_under_uids_of_their_own(bench):

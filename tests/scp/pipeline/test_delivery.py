@@ -50,7 +50,7 @@ class Answer:
         self.destinations = {there.name: there for there in destinations}
         ds = make_film_ds(rows=16, columns=16)
         self.film_uid = str(ds.SOPInstanceUID)
-        ground.intake.take(save(ds, ground.archive.incoming / "film.dcm"), request_for(ds))
+        ground.intake.ingest(save(ds, ground.archive.incoming / "film.dcm"), request_for(ds))
         self.stored = [self._keep(kind, sop_class) for kind, sop_class in self.kinds]
 
     def _keep(self, kind, sop_class, job=1):

@@ -48,13 +48,13 @@ def ground(tmp_path):
 def bring(ground, ds, request=None, name="received.dcm"):
     """Take a film in as if it had just been received."""
     received = save(ds, ground.archive.incoming / name)
-    return ground.intake.take(received, request or request_for(ds))
+    return ground.intake.ingest(received, request or request_for(ds))
 
 
 def bring_bytes(ground, data, request):
     received = ground.archive.incoming / "received.dcm"
     received.write_bytes(data)
-    return ground.intake.take(received, request)
+    return ground.intake.ingest(received, request)
 
 
 def same_uid_other_bytes():
@@ -93,7 +93,7 @@ def test_a_rolled_back_transaction_leaves_neither_row_nor_job(ground):
     dying = Dying(ground.engine)
     intake = Intake(ground.engine, ground.archive, dying, ground.clock)
     with pytest.raises(KeyboardInterrupt):
-        intake.take(save(ds, ground.archive.incoming / "a"), request_for(ds))
+        intake.ingest(save(ds, ground.archive.incoming / "a"), request_for(ds))
     dying.close()
     assert (ground.instances(), ground.jobs_by_id()) == ([], {})
     assert bring(ground, ds) is Recorded.NEW  # the sender was not answered, and sends again
@@ -283,7 +283,7 @@ def test_a_refusal_while_the_database_is_away_keeps_the_bytes_and_is_written_dow
 def test_a_real_film_is_taken_in_byte_for_byte(ground, philips_film):
     received = copy_of(philips_film, ground.archive.incoming)
     request = Request("PHILIPS", "1.2.840.10008.5.1.4.1.1.1", uid_of(philips_film))
-    assert ground.intake.take(received, request) is Recorded.NEW
+    assert ground.intake.ingest(received, request) is Recorded.NEW
     (row,) = ground.instances()
     assert ground.archive.path(row.path).read_bytes() == philips_film.read_bytes()
 

@@ -298,14 +298,14 @@ def test_an_answer_that_tells_of_missing_priors_and_one_that_need_not_are_two(be
 
 def test_of_priors_that_came_in_part_only_the_rest_is_asked_for_later(bench, tmp_path):
     newer, older = film("20230101"), film("20220101")
-    take, full = bench.intake.take_prior, {newer.SOPInstanceUID}
+    take, full = bench.intake.ingest_prior, {newer.SOPInstanceUID}
 
     def once_full(path, request):
         if request.sop_instance_uid in full:
             raise ArchiveFull("the disk is full")
         take(path, request)
 
-    bench.intake.take_prior = once_full
+    bench.intake.ingest_prior = once_full
     uid = bench.take(CURRENT)
     with QrScp(tmp_path / "pacs") as pacs:
         pacs.fill(newer, older)
@@ -451,4 +451,4 @@ def test_every_failure_has_words_for_who_reads_the_answer(outcome):
 def bring(bench, ds):
     """Take a film in as one that hilum asked for."""
     path = save(ds, bench.ground.archive.incoming / "fetched.dcm")
-    bench.intake.take_prior(path, Request("PACS", ds.SOPClassUID, ds.SOPInstanceUID))
+    bench.intake.ingest_prior(path, Request("PACS", ds.SOPClassUID, ds.SOPInstanceUID))

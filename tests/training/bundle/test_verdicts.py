@@ -30,7 +30,7 @@ from inference.findings import FINDINGS, LABELS, NOT_ASSESSED, PLACE_NOT_VERIFIE
 from inference.image.film import Film
 from inference.image.limitations import NO_INPUT_CHECK, NOT_MEASURED
 from inference.model.bundle import load_bundle
-from inference.model.calibration import Discrimination, Reading
+from inference.model.calibration import Discrimination, OutputCalibration
 from inference.model.engine import Engine
 from inference.model.metadata import CARD, METADATA
 from inference.model.operating_points import OperatingSettings
@@ -38,7 +38,7 @@ from inference.settings import DrawingSettings
 from scp.config.worklist import WorklistSettings
 from scp.index import outputs
 from scp.index.schema.tables import Analysis, FilmFinding
-from scp.index.worklist.entries import place
+from scp.index.worklist.entries import update_entry
 from scp.index.worklist.film_rows import film_row
 from scp.index.worklist.urgency import urgency
 from training.bundle.judge import Verdicts, judged_bundle, unseen_films
@@ -243,7 +243,7 @@ def test_expert_labels_that_cannot_be_used_are_refused_in_words(tmp_path, text, 
 
 def test_at_nihs_prevalences_the_same_films_are_flagged_and_pneumonia_is_rare():
     # of the bundle 0.4.0: nearly a quarter of its val films were Pneumonia
-    own = Reading(slope=0.93, intercept=-1.35, threshold=0.39, prevalence=0.2314)
+    own = OutputCalibration(slope=0.93, intercept=-1.35, threshold=0.39, prevalence=0.2314)
     (moved,) = {at_prevalences(dict.fromkeys(LABELS, own), "nih")["Pneumonia"]}
     assert moved.prevalence == NIH_COUNTS["Pneumonia"] / NIH_FILMS
     assert moved.decision == pytest.approx(own.decision)
@@ -331,7 +331,7 @@ def test_a_finding_that_is_not_assessed_is_neither_positive_nor_has_a_map(carefu
 
 def test_a_bundle_of_before_has_no_verified_map_whatever_it_says():
     old = {"slope": 1, "intercept": 0, "threshold": 0.5, "prevalence": 0.1}
-    reading = Reading.model_validate(old | {"localisation": "better than chance"})
+    reading = OutputCalibration.model_validate(old | {"localisation": "better than chance"})
     assert not reading.map_verified  # films that taught had judged it
     assert reading.assessed
     assert reading.unseen is None
@@ -456,7 +456,7 @@ def test_what_is_not_assessed_makes_no_film_urgent():
     assert urgency(high, low, {}, {}, LABELS).value == 0
 
 
-OWN = Reading(slope=1, intercept=0, threshold=0.5, prevalence=0.1)
+OWN = OutputCalibration(slope=1, intercept=0, threshold=0.5, prevalence=0.1)
 
 
 def remember(session, analysis, **judged):
@@ -470,7 +470,7 @@ def test_the_index_knows_the_verdicts_and_the_worklist_obeys_them(site):
         film = invent.film()
         analysis = invent.analysis(film, {"Pneumothorax": 0.9, "Mass": 0.8})
         remember(invent.session, analysis, not_assessed=["Pneumothorax"], not_verified=["Mass"])
-        place(invent.session, film, analysis, WorklistSettings())
+        update_entry(invent.session, film, analysis, WorklistSettings())
         uid = film.uid
     with Session(site.engine) as session:
         row = film_row(session, uid)
@@ -495,7 +495,7 @@ def test_pages_and_json_say_not_assessed_never_absent(site):
         film = invent.film()
         analysis = invent.analysis(film, {"Pneumothorax": 0.9})
         remember(invent.session, analysis, not_assessed=["Pneumothorax"])
-        place(invent.session, film, analysis, WorklistSettings())
+        update_entry(invent.session, film, analysis, WorklistSettings())
         uid = film.uid
     page = site.page(f"/films/{uid}")
     none = "None of the 13 findings looked for is above the site's threshold."

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from inference.comparison.alignment import align, at_working_size
-from inference.comparison.change_null import SHARES, Condition, Null, log_odds
+from inference.comparison.change_null import SHARES, ChangeNullDistribution, Condition, log_odds
 from inference.findings import LABELS, ModelIdentity, Prediction
 from inference.image.film import Film, View
 from inference.model.bundle import load_bundle
@@ -125,7 +125,7 @@ def measured(tiny_bundle, pairs, records, tmp_path_factory):
 
 
 def test_the_null_is_what_films_exposed_again_differ_by(measured, tiny_bundle, records):
-    written = Null.model_validate_json((measured / NULL.spec).read_bytes())
+    written = ChangeNullDistribution.model_validate_json((measured / NULL.spec).read_bytes())
     held = [record for record in records if record.split == "val"]
     assert written.exposures == 4 * len(held)
     assert set(written.conditions) == set(Condition)
@@ -302,7 +302,7 @@ def test_changes_that_the_network_follows_are_told(records):
 def test_what_is_measured_is_shown_for_all_pairs_and_for_those_held_out(
     tiny_bundle, pairs, records, measured
 ):
-    written = Null.model_validate_json((measured / NULL.spec).read_bytes())
+    written = ChangeNullDistribution.model_validate_json((measured / NULL.spec).read_bytes())
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
         listed = read_pairs([pairs], records)
         found = measure_change(engine, written, records, listed)
