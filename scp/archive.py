@@ -95,9 +95,14 @@ class Archive:
         ):
             _make_folder(folder)
 
+    @property
+    def free_bytes(self) -> int:
+        """What is free on its disk. Raises OSError where that cannot be reached."""
+        return shutil.disk_usage(self.data_dir).free
+
     def require_space(self) -> None:
         """Raise `ArchiveFull` when the reserve is reached."""
-        free = shutil.disk_usage(self.data_dir).free
+        free = self.free_bytes
         if free < self.reserve_bytes:
             raise ArchiveFull(
                 f"{free // 1_000_000} MB are free and {self.reserve_bytes // 1_000_000} MB are kept"

@@ -1,7 +1,6 @@
 """`hilum check`: what would keep the service from working, and how to repair it."""
 
 import json
-import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -91,9 +90,9 @@ def _model(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    Archive(settings.data_dir, settings.archive).require_space()
-    free = shutil.disk_usage(settings.data_dir).free
-    return f"{free / 1e9:.1f} GB free at {settings.data_dir}"
+    archive = Archive(settings.data_dir, settings.archive)
+    archive.require_space()
+    return f"{archive.free_bytes / 1e9:.1f} GB free at {settings.data_dir}"
 
 
 def _database(settings: Settings) -> str:

@@ -42,11 +42,11 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
 def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
     with open_context(settings) as ground:
-        job = _require(ground, job_id)
         film_uid = film_in(job_id)
         with Session(ground.engine) as session:
+            found = _found(ground, session, job_id)
             instance = films.film(session, film_uid)
-            shown = _row(job) | {
+            shown = found | {
                 "film": film_uid,
                 "film_state": instance.state.value,
                 "film_reason": film_reason(instance),
@@ -85,11 +85,15 @@ def film_reason(instance: Instance) -> str:
     return instance.detail or instance.reason
 
 
-def _require(ground: ServiceContext, job_id: str) -> WorkflowStatus:
+def _found(ground: ServiceContext, session: Session, job_id: str) -> dict[str, Any]:
+    """Return the row of a job; of a dead letter also where the queue has forgotten its job."""
     job = ground.jobs.status(job_id)
-    if job is None:
-        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
-    return job
+    if job is not None:
+        return _row(job)
+    for row in _dead_letters(session):
+        if row["job"] == job_id:
+            return row
+    raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
 
 
 def _row(job: WorkflowStatus) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Metrics of the service, in Prometheus' text format."""
 
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -103,7 +102,7 @@ def _disk(archive: Archive) -> Metric:
     """Return the space that is left; without a sample while the disk cannot be reached."""
     family = GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", labels=[])
     with suppress(OSError):
-        family.add_metric([], shutil.disk_usage(archive.data_dir).free)
+        family.add_metric([], archive.free_bytes)
     return family
 
 

@@ -4,7 +4,6 @@ Everything is read from the database and the disk, so any process can tell. Only
 UID, no patient.
 """
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -149,7 +148,7 @@ def _silence(running: list[RoleState], role: str, now: datetime) -> str:
 def _disk(archive: Archive) -> Check:
     """Check that there is room for another film."""
     try:
-        free = shutil.disk_usage(archive.data_dir).free
+        free = archive.free_bytes
     except OSError:
         text = "data_dir cannot be reached: see that its disk is mounted where config.toml says."
         return Check("disk", False, text)

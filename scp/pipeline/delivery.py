@@ -13,6 +13,7 @@ from scp.archive import Archive
 from scp.config.destinations import DestinationSettings
 from scp.index import deliveries
 from scp.index.deliveries import Outgoing
+from scp.outcomes.backoff import backoff_s
 from scp.outcomes.delivery import Cause, Kind, Outcome
 from scp.outcomes.sending import Object, Unreachable, describe
 from scp.pipeline.destinations.base import Destination
@@ -147,5 +148,4 @@ def wait_s(destination: DestinationSettings, attempts: int, age: timedelta) -> f
     """Return the seconds until the next attempt after so many failed ones; None: give up."""
     if age > timedelta(hours=destination.give_up_after_h):
         return None
-    doublings = min(attempts - 1, 30)  # no overflow after weeks
-    return min(destination.longest_retry_s, destination.first_retry_s * 2.0**doublings)
+    return backoff_s(destination.first_retry_s, attempts, destination.longest_retry_s)

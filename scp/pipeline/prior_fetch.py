@@ -30,6 +30,7 @@ from scp.index.locking import lock
 from scp.index.prior_fetches import Outcome
 from scp.index.schema import tables
 from scp.matching.prior import Code, Reason
+from scp.outcomes.backoff import backoff_s
 from scp.pipeline.intake import Intake
 
 log = structlog.get_logger(__name__)
@@ -178,7 +179,7 @@ class Fetcher:
 
     def _save(self, film_uid: str, attempt: int, outcome: Outcome) -> float | None:
         """Write down how it went, and ask for the next attempt; return the seconds until then."""
-        wait_s = self.settings.retry_s * 2.0 ** (attempt - 1)
+        wait_s = backoff_s(self.settings.retry_s, attempt)
         with Session(self.intake.engine) as session, session.begin():
             lock(session, tables.Instance, uid=film_uid)
             film = films.film(session, film_uid)

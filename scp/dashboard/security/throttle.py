@@ -6,6 +6,8 @@ from threading import Lock
 
 from cachetools import LRUCache
 
+from scp.outcomes.backoff import backoff_s
+
 FREE = {"name": 5, "address": 20}  # failures that cost no wait: people mistype, and share addresses
 LONGEST_S = 60  # or a stranger could keep a user out for long, by failing under their name
 _EASED = timedelta(minutes=5)  # after each, one failure fewer counts
@@ -45,5 +47,5 @@ class LoginThrottle:
         over = self._count(key, now) - FREE[key[0]]
         if over < 0:
             return 0
-        pause = min(LONGEST_S, 1 << min(over, 16))
+        pause = backoff_s(1, over + 1, LONGEST_S)
         return max(0, ceil(pause - (now - self._failures[key][1]).total_seconds()))

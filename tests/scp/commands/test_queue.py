@@ -102,6 +102,8 @@ def test_a_cancelled_film_says_so_and_can_be_taken_up_again(settings, film, caps
 def test_a_dead_letter_is_listed_with_its_reason_and_retried(settings, dead_letter, capsys):
     dead = next(job for job in listed(settings, capsys) if job["state"] == "dead letter")
     assert dead["why"].endswith(": PACS is on fire")
+    queue.show_job(settings, dead["job"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["film"] == dead_letter
     queue.retry_job(settings, dead["job"])
     jobs = {job["job"]: job["state"] for job in listed(settings, capsys)}
     assert jobs[delivery_job(dead_letter, "pacs", 2)] == "waiting"

@@ -1,5 +1,7 @@
 """Readiness and metrics, from a real database."""
 
+import shutil
+
 import pytest
 from invented_films import NOW, PATIENT_ID, Invented, open_index
 from prometheus_client.parser import text_string_to_metric_families
@@ -107,6 +109,17 @@ def test_metrics_count_films_deliveries_and_refusals(index):
     assert found["hilum_oldest_unfinished_film_seconds",] == 300
     assert found["hilum_role_up", "receive", "receive-1"] == 1
     assert found["hilum_disk_free_bytes",] > 0
+
+
+def test_metrics_are_told_while_the_disk_is_gone(index, tmp_path):
+    engine, _, invented = index
+    invented.film()
+    invented.session.commit()
+    gone = Archive(tmp_path / "gone")
+    shutil.rmtree(gone.data_dir)
+    found = samples(engine, gone)
+    assert found["hilum_films", "answered"] == 1
+    assert ("hilum_disk_free_bytes",) not in found
 
 
 def test_answer_seconds_are_quantiles_of_recent_answers(index):
