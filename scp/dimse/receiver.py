@@ -27,9 +27,9 @@ from pynetdicom.transport import ThreadedAssociationServer
 from scp.config.network import ReceiverSettings
 from scp.dimse.callers import Callers
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.request import Request, Take
+from scp.dimse.request import Request, Take, taken
 from scp.dimse.server import InheritedServer
-from scp.errors import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Refused
+from scp.errors import CANNOT_UNDERSTAND
 from scp.outcomes.associations import FailedAssociation
 
 log = structlog.get_logger(__name__)
@@ -138,15 +138,8 @@ class Receiver:
             return CANNOT_UNDERSTAND
         # not event.dataset_path alone: its file is still open and may hold bytes back
         event.request._dataset_file.close()
-        try:
-            take = self.take_prior if self._is_asked_for(event) else self.take
-            take(event.dataset_path, request)
-        except Refused as refusal:
-            return refusal.status
-        except Exception:  # a thread's outer edge: the sender keeps the film and is told to
-            log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
-            return PROCESSING_FAILURE
-        return SUCCESS
+        take = self.take_prior if self._is_asked_for(event) else self.take
+        return taken(take, event.dataset_path, request)[0]
 
     def _is_asked_for(self, event: evt.Event) -> bool:
         """Say whether this is part of our own C-MOVE: who began it stands in the request.

@@ -9,13 +9,12 @@ from pynetdicom import evt
 
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Image
-from scp.dimse.request import Request, Take
+from scp.dimse.request import Request, Take, taken
 from scp.errors import (
     CANNOT_UNDERSTAND,
     NOT_AUTHORIZED,
     PROCESSING_FAILURE,
     SUCCESS,
-    Refused,
 )
 
 log = structlog.get_logger(__name__)
@@ -55,24 +54,20 @@ class SubOperations:
         return status
 
     def _status_of(self, event: evt.Event, request: Request) -> int:
-        received = None
         try:
             received = _received(event, self._folder)
-            if received is None:
-                self.refused[request.sop_instance_uid] = "came without a data set"
-                return CANNOT_UNDERSTAND
-            self._take(received, request)
-        except Refused as refusal:
-            self.refused[request.sop_instance_uid] = f"was not taken in: {refusal}"
-            return refusal.status
-        except Exception:  # a thread's outer edge: the PACS keeps the film and is told to
-            log.exception("not taken in", sop_instance_uid=request.sop_instance_uid)
+        except Exception:  # the disk, or a data set that is none: the PACS keeps the film
+            log.exception("not received", sop_instance_uid=request.sop_instance_uid)
             self.refused[request.sop_instance_uid] = "was not taken in: the log says why"
             return PROCESSING_FAILURE
-        finally:
-            if received is not None:
-                received.unlink(missing_ok=True)
-        return SUCCESS
+        if received is None:
+            self.refused[request.sop_instance_uid] = "came without a data set"
+            return CANNOT_UNDERSTAND
+        status, why = taken(self._take, received, request)
+        received.unlink(missing_ok=True)
+        if why:
+            self.refused[request.sop_instance_uid] = why
+        return status
 
 
 def _received(event: evt.Event, folder: Path) -> Path | None:

@@ -47,7 +47,7 @@ def _outdated(mark: str, last: int | None) -> sa.Select[Instance]:
 
 
 def _hold(session: Session, instance: Instance) -> None:
-    """Take turns with whoever answers this film, or places it too."""
+    """Lock the film's row: an answer and another rebuild of this entry wait for it."""
     prior_choices.lock_patient(session, instance)
     lock(session, Instance, id=instance.id)
     session.refresh(instance)
