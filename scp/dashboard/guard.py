@@ -106,8 +106,8 @@ class AuthMiddleware:
         if not is_loopback(host):
             text = (
                 "Without a login the dashboard only accepts requests for localhost; this one was"
-                f" for {host[:100]!r}. Ask for 127.0.0.1 or localhost, or have the dashboard ask for a"
-                " login: [dashboard] behind_https behind a reverse proxy, or another [dashboard]"
+                f" for {host[:100]!r}. Ask for 127.0.0.1 or localhost, or have it ask for"
+                " a login: [dashboard] behind_https behind a reverse proxy, or another [dashboard]"
                 " host."
             )
             return self._site.problem(request, 403, "Not allowed", text)

@@ -349,3 +349,12 @@ def test_a_shell_sees_the_outcome_in_the_exit_code(config, pair, tmp_path, prior
         assert done.stdout == ""
     else:
         assert json.loads(done.stdout)["comparable"] is True
+
+
+def test_a_folder_without_configuration_is_enough(inside, pair, tmp_path, monkeypatch, tiny_bundle):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HILUM_INFERENCE__BUNDLE", str(tiny_bundle))  # the default one is slower
+    done = inside("compare", *pair, "--out", "out")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} > FILMS
+    assert not (tmp_path / "var").exists()

@@ -360,7 +360,7 @@ def test_a_script_with_a_session_says_where_from_and_one_without_need_not(site, 
 def test_on_loopback_a_foreign_name_is_refused(local, host):
     answer = local.browser.get("/", headers={"Host": host})
     assert answer.status_code == 403
-    assert "not as" in answer.text
+    assert "only accepts requests for localhost" in answer.text
     assert "behind_https" in answer.text
     assert local.browser.get("/healthz", headers={"Host": host}).status_code == 200
 
