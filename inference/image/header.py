@@ -11,6 +11,7 @@ from typing import Any
 from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
@@ -28,6 +29,7 @@ MALFORMED = (
     OSError,  # a sequence that ends too soon
     NotImplementedError,
     struct.error,
+    BytesLengthException,
 )
 
 

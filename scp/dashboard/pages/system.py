@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
 from scp.dashboard.context import AppContext
+from scp.dashboard.pages.model_card import read_card
 from scp.dashboard.rendering import NotHere
 from scp.index import last_day
 from scp.index.associations import latest_failed
@@ -66,7 +67,7 @@ def router(site: AppContext) -> APIRouter:
 
     @routes.get("/system")
     def system(request: Request) -> Response:
-        now = site.clock()
+        now, card = site.clock(), read_card(site.about.bundle)
         with Session(site.engine) as session:
             hours = last_day.hours(session, now, site.zone)
             return site.page(
@@ -74,7 +75,7 @@ def router(site: AppContext) -> APIRouter:
                 session,
                 "system.html",
                 versions=versions,
-                model=site.about.card.statements if site.about.card else {},
+                model=card.statements if card else {},
                 checks=readiness(site.engine, site.archive, now).checks,
                 bars=_bars(hours),
                 most=max(hour.received for hour in hours),

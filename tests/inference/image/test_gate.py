@@ -27,6 +27,7 @@ from inference.image.gate import (
     check_pixels,
 )
 from inference.image.gate_settings import GateSettings
+from inference.image.header import value
 from inference.image.limitations import notes_of
 from inference.image.patient import age_years
 
@@ -360,3 +361,11 @@ def test_an_empty_object_is_refused_not_an_error():
     assert reason_of(Dataset()) is Reason.WRONG_SOP_CLASS
     with pytest.raises(NotAFilm):
         read_film(Dataset())
+
+
+@pytest.mark.parametrize("vr", ["US", "SS", "UL", "FD", "FL", "AT"])
+def test_a_number_of_a_wrong_length_is_no_value_and_no_error(vr):
+    ds = make_film_ds(rows=16, columns=16)
+    tag = Tag("PixelPaddingValue")
+    ds[tag] = RawDataElement(tag, vr, 1, b"\xff", 0, False, True)
+    assert value(ds, "PixelPaddingValue") is None

@@ -29,8 +29,9 @@ from inference.image.film import NotAFilm, read_film
 from inference.image.gate import check_pixels
 from inference.image.gate_settings import GateSettings
 from inference.image.grayscale import Window
-from inference.model.bundle import default_bundle, load_bundle
+from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
+from inference.model.metadata import default_bundle
 from scp.index import films, outputs
 
 J2K = {"transfer_syntax": JPEG2000Lossless}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from films import make_film_ds
+from headers import DEFAULT, SILENT, header, outcome
 from pydicom.uid import ComputedRadiographyImageStorage
-from test_views import DEFAULT, SILENT, header, outcome
 
 from inference.image.gate import Reason, check_header
 

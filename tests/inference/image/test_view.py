@@ -1,14 +1,13 @@
 """What senders write of view, body part, kind of picture and age, and what hilum makes of it."""
 
-import copy
 import itertools
 
 import pytest
 from films import coded, make_film_ds
+from headers import DEFAULT, SILENT, header, outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -23,14 +22,6 @@ from inference.image.patient import age_years
 from inference.image.view import FRONTAL, View, view_of
 from inference.image.vocabulary import Concept, vocabulary, words_of
 
-DEFAULT = GateSettings()
-SILENT = {
-    "BodyPartExamined": "CHEST",
-    "PatientOrientation": "",
-    "SeriesDescription": "",
-    "StudyDescription": "",
-    "ViewPosition": "",
-}
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's on values that are odd
 
 
@@ -40,24 +31,6 @@ def plain() -> Dataset:
     ds = make_film_ds(rows=16, columns=16, sop_class=ComputedRadiographyImageStorage, **SILENT)
     del ds.PixelData
     return ds
-
-
-def header(plain, **values) -> Dataset:
-    """Return the film's header with other values, as a careless sender writes them."""
-    ds = copy.deepcopy(plain)
-    for keyword, value in values.items():
-        if isinstance(value, str):
-            tag, raw = Tag(keyword), value.encode()
-            ds[tag] = RawDataElement(tag, dictionary_VR(tag), len(raw), raw, 0, False, True)
-        else:
-            setattr(ds, keyword, value)
-    return ds
-
-
-def outcome(ds, settings=DEFAULT) -> str:
-    """Return the view that is read, or the reason why none is."""
-    refusal = check_header(ds, settings)
-    return refusal.reason.value if refusal else view_of(ds, settings.vocabulary).view.value
 
 
 # what stands in View Position -> the view that is read, or the view for which the film is refused

@@ -17,9 +17,9 @@ from service import wait_for
 from sqlalchemy.orm import Session
 
 from inference.image.film import read_film
-from scp.dashboard.guard import Access
 from scp.dashboard.security import passwords
 from scp.index.accounts import users
+from scp.index.accounts.tables import Access
 
 pytestmark = pytest.mark.xdist_group("pages")
 

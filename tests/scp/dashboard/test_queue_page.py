@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from scp.config.destinations import DestinationSettings
 from scp.dashboard import guard
 from scp.dashboard.pages.configuration import About
+from scp.dashboard.security.person import Person
 from scp.dimse.request import Request
 from scp.index import deliveries, films, prior_fetches
+from scp.index.accounts.tables import Access
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, PriorFetch
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
@@ -308,7 +310,7 @@ def test_paging_through_dead_letters_shows_every_film_once(site):
 def test_a_viewer_sees_no_button_and_is_refused(site, monkeypatch):
     with site.invent() as invented:
         uid = dead(invented)
-    viewer = guard.Person("Grete", guard.Access.VIEWER)
+    viewer = Person("Grete", Access.VIEWER)
     monkeypatch.setattr(guard, "LOCAL", viewer)
     page = site.page("/queue")
     assert 'action="/queue' not in page

@@ -9,7 +9,7 @@ import pytest
 ROLE = """
 from threading import Thread
 import structlog
-from scp import logs
+from scp.monitoring import logs
 logs.configure_logs("test")
 
 def fail():

@@ -158,7 +158,7 @@ def test_without_a_network_the_missing_file_is_named_before_any_film_is_decoded(
     monkeypatch.setattr(training, "decoded", lambda *_: pytest.fail("films were decoded"))
     settings = SETTINGS.model_copy(update={"architecture": "resnet50", "initial": initial})
     with pytest.raises(NoWeights) as caught:
-        training.classifier.train(Source(films=labelled_films), tmp_path / "run", settings)
+        training.train(Source(films=labelled_films), tmp_path / "run", settings)
     assert file in str(caught.value)
     assert str(tmp_path / "checkpoints" / file) in str(caught.value)
     assert not (tmp_path / "run").exists()

@@ -325,8 +325,9 @@ BLOBS = {FIRST: (0.9, 0.7, 0.4, 0.08), SECOND: (0.8, 0.3, 0.6, 0.08)}
 def without_map(label, found=None):
     """What an engine says of a film when this finding's maps are withheld."""
     said = prediction(BLOBS if found is None else found)
-    said.heatmaps[LABELS.index(label)] = 0
-    return said
+    drawn = np.array([one != label for one in LABELS])
+    said.heatmaps[~drawn] = 0
+    return replace(said, drawn=drawn)
 
 
 def test_only_a_positive_finding_can_lack_a_map():
