@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup config serve demo test test-gpu train-gpu test-docker ohif axe check format lock clean
+.PHONY: help setup config serve demo test test-fast test-gpu train-gpu test-docker ohif axe check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -26,6 +26,13 @@ demo: $(STAMP)  ## send a real film to the running service and show what comes b
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
+
+# of pure functions: no server, no database, no browser
+FAST := tests/inference tests/scp/config tests/scp/matching/test_prior.py tests/scp/test_archive.py tests/training/data \
+	tests/house/test_rooms.py tests/house/test_architecture_page.py
+
+test-fast: $(STAMP)  ## a minute of tests, for the developer's loop
+	$(BIN)/python -m pytest -q -n 2 $(FAST)
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
