@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pydicom.encaps import generate_fragments
 from pydicom.uid import UID, RLELossless
 
+from inference.image.tileparts import lacking, reaches_to_its_end
+
 # start of frame: JPEG 0xC0 to 0xCF without DHT, JPG and DAC; JPEG-LS 0xF7
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
@@ -18,6 +20,7 @@ _START_OF_SCAN = 0xDA
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD}  # with the tables and the restart interval
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 JPEG_2000 = b"\xff\x4f\xff\x51"
+END = b"\xff\xd9"  # of all these streams
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Codestream:
         Whether its samples are (JPEG 2000).
     levels
         How often its picture was halved (JPEG 2000): it can be decoded at each of these sizes.
+    components
+        Samples of a pixel.
+    coding
+        What it is: "JPEG", "JPEG Lossless", "JPEG-LS" or "JPEG 2000".
+    lack
+        What is missing by its own counts (JPEG 2000); "" where nothing is.
+    counted
+        Whether it counts its bytes; of others, only decoding shows that all are there.
     """
 
     rows: int
@@ -45,6 +56,10 @@ class Codestream:
     ended: bool
     signed: bool = False
     levels: int = 0
+    components: int = 1
+    coding: str = "JPEG"
+    lack: str = ""
+    counted: bool = False
 
 
 def frame_of(pixel_data: bytes) -> bytes:
@@ -90,12 +105,20 @@ def _jpeg(frame: bytes) -> Codestream | None:
     size, kind = None, 0
     for marker, at in _segments(frame):
         if marker in _FRAMES:
-            kind, size = marker, (frame[at + 4], _word(frame, at + 5), _word(frame, at + 7))
+            kind, size = marker, (_word(frame, at + 5), _word(frame, at + 7), frame[at + 4])
+            components = frame[at + 9]
         if marker == _START_OF_SCAN and size is not None:
             near = frame[at + 5 + 2 * frame[at + 4]]  # T.87: the error that is allowed
             lossless = near == 0 if kind == 0xF7 else kind in _LOSSLESS_FRAMES
-            bits, rows, columns = size
-            return Codestream(rows, columns, bits, lossless, b"\xff\xd9" in frame[-16:])
+            coding = "JPEG Lossless" if kind in _LOSSLESS_FRAMES else "JPEG"
+            return Codestream(
+                *size,
+                lossless,
+                END in frame[-16:],
+                components=components,
+                coding="JPEG-LS" if kind == 0xF7 else coding,
+                counted=kind == 0xF7,  # its decoder is strict
+            )
     return None
 
 
@@ -115,18 +138,45 @@ def _segments(frame: bytes) -> Iterator[tuple[int, int]]:
 
 def _jpeg_2000(frame: bytes, start: int) -> Codestream | None:
     """Read SIZ, and of COD the levels and which wavelet there is: the one of 9-7 taps loses."""
-    at = start + 4
-    columns, rows = _long(frame, at + 4) - _long(frame, at + 12), 0
-    rows = _long(frame, at + 8) - _long(frame, at + 16)
-    bits, signed = (frame[at + 38] & 0x7F) + 1, bool(frame[at + 38] & 0x80)
-    at += _word(frame, at)
+    siz = at = start + 4
+    columns = _long(frame, siz + 4) - _long(frame, siz + 12)
+    rows = _long(frame, siz + 8) - _long(frame, siz + 16)
+    bits, signed = (frame[siz + 38] & 0x7F) + 1, bool(frame[siz + 38] & 0x80)
+    at += _word(frame, siz)
+    style = None
     while frame[at] == 0xFF and frame[at + 1] != 0x90:  # the first tile part
         if frame[at + 1] == 0x52:
-            ended = b"\xff\xd9" in frame[-16:]
-            lossless = frame[at + 13] == 1
-            return Codestream(rows, columns, bits, lossless, ended, signed, frame[at + 9])
+            style = at
         at += 2 + _word(frame, at + 2)
-    return None
+    if style is None:
+        return None
+    return Codestream(
+        rows,
+        columns,
+        bits,
+        frame[style + 13] == 1,
+        END in frame[-16:],
+        signed,
+        frame[style + 9],
+        components=_word(frame, siz + 36),
+        coding="JPEG 2000",
+        lack=lacking(frame, siz, at),
+        counted=not reaches_to_its_end(frame, at),
+    )
+
+
+def with_rubbish_at_its_end(frame: bytes, stream: Codestream) -> bytes:
+    """Return a stream with bytes before its end marker that a whole one has no use for.
+
+    Decoders put zeros, or grey, where the data of a stream end before its picture does. So these
+    bytes change the picture of a stream that is cut short, and of no other. JPEG 2000 skips a
+    block that is not whole: there they are as many as the picture has. In JPEG Lossless one is
+    enough, and gdcm writes a line to stderr for those that it leaves unread.
+    """
+    pairs = {"JPEG 2000": stream.rows * stream.columns, "JPEG Lossless": 1}.get(stream.coding, 32)
+    end = frame.rfind(END)
+    body = (frame[:end] if end >= 0 else frame).rstrip(b"\xff")
+    return body + b"\xaa\x55" * pairs + END
 
 
 def _word(frame: bytes, at: int) -> int:

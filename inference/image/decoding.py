@@ -1,6 +1,7 @@
 """Encoded pixel data -> the stored values of one grey frame."""
 
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 
-from inference.image.codestream import Codestream, declared, frame_of, without_remarks
+from inference.image.codestream import (
+    Codestream,
+    declared,
+    frame_of,
+    with_rubbish_at_its_end,
+    without_remarks,
+)
 from inference.image.header import number, text
 from inference.image.reduced import decode_reduced, levels_to_leave
+from inference.image.stored_bits import within_bits_stored
+from inference.image.undecodable import why_undecodable
 
 StoredPixels = npt.NDArray[np.integer[Any]]
 
@@ -49,6 +58,8 @@ MAXIMUM_PIXELS = 75_000_000
 # JPEG stored as colour comes back with this much rounding between channels that were equal
 GREY_TOLERANCE = 4
 
+_ITEM = b"\xfe\xff\x00\xe0"  # of encapsulated pixel data
+_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff")  # JPEG and JPEG-LS; JPEG 2000
 _LAYOUT = ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_422")
@@ -79,15 +90,20 @@ def stored_pixels(ds: Dataset, at_least: int = 0) -> tuple[StoredPixels, str]:
     frame, coded = _one_frame(ds, photometric)
     stream = declared(coded, frame.file_meta.TransferSyntaxUID) if coded else None
     _check_stream(frame, stream)
-    if at_least and stream and (levels := levels_to_leave(ds, frame, coded, stream, at_least)):
+    if (
+        at_least
+        and stream
+        and stream.counted
+        and (levels := levels_to_leave(ds, frame, coded, stream, at_least))
+    ):
         with suppress(ValueError, OSError, RuntimeError):  # the whole film then says what is wrong
             reduced = decode_reduced(frame, coded, stream, levels)
-            return _within(reduced, frame.BitsStored, exact=False), photometric
-    pixels = _decode(frame, stream)
+            return within_bits_stored(reduced, frame.BitsStored, exact=False), photometric
+    pixels = _decode(frame, coded, stream)
     if pixels.ndim == 3:
         return _grey_of_colour(pixels), "MONOCHROME2"
     exact = stream is None or stream.lossless
-    return _within(pixels, frame.BitsStored, exact=exact), photometric
+    return within_bits_stored(pixels, frame.BitsStored, exact=exact), photometric
 
 
 def _check_layout(ds: Dataset) -> str:
@@ -108,6 +124,10 @@ def _check_layout(ds: Dataset) -> str:
         raise NotAFilm("Bits Allocated is neither 8 nor 16.")
     if stored is None or not 1 <= stored <= allocated:
         raise NotAFilm(f"Bits Stored {stored} does not fit Bits Allocated {allocated:.0f}.")
+    if number(ds, "SamplesPerPixel") not in (1, 3):
+        raise NotAFilm("Samples per Pixel is neither 1 nor 3.")
+    if number(ds, "PixelRepresentation") not in (0, 1):
+        raise NotAFilm("Pixel Representation is neither 0 nor 1.")
     high_bit = number(ds, "HighBit")
     if high_bit is not None and high_bit > stored - 1:
         # allowed until 2009: values in the upper bits. Which bits are meant is a guess today
@@ -151,6 +171,10 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
             coded = without_remarks(coded)
         data = encapsulate([coded], has_bot=False)
     else:
+        if data[:4] == _ITEM and len(data) >= 8:
+            at = 8 + int.from_bytes(data[4:8], "little")
+            if data[at : at + 4] == _ITEM:
+                raise NotAFilm(f"The pixel data are encapsulated; {syntax.name} is not.")
         _check_length(frame, len(data))
     frame.add_new("PixelData", ds["PixelData"].VR, data)
     frame["PixelData"].is_undefined_length = syntax.is_encapsulated
@@ -159,6 +183,9 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
 
 def _joined(data: bytes, syntax: uid.UID) -> bytes:
     """Return all fragments as one frame."""
+    if data[:4] == _ITEM and data[8:11] in _STARTS:  # offsets never begin so: they are even
+        why = "have no item for the Basic Offset Table"
+        raise NotAFilm(f"The pixel data ({syntax.name}) {why}.")
     try:
         frame = frame_of(data)
     except (ValueError, IndexError):  # an item breaks off
@@ -180,8 +207,8 @@ def _check_length(frame: Dataset, length: int) -> None:
         )
 
 
-def _decode(frame: Dataset, stream: Codestream | None) -> StoredPixels:
-    """Decode with the first of `DECODERS` that can.
+def _decode(frame: Dataset, coded: bytes, stream: Codestream | None) -> StoredPixels:
+    """Decode with the first of `DECODERS` that can; refuse a stream whose data end early.
 
     The broad ``except`` is meant: six third-party decoders in C++, Rust and Python read bytes from
     the network here, and each raises what it likes; a panic in Rust is not even an
@@ -192,12 +219,26 @@ def _decode(frame: Dataset, stream: Codestream | None) -> StoredPixels:
     for plugin in _installed(decoder, syntax):
         try:
             pixels, _ = decoder.as_array(frame, index=0, decoding_plugin=plugin)
+            if stream is None or stream.counted:
+                return pixels
+            longer = _with_other_data(frame, with_rubbish_at_its_end(coded, stream))
+            again, _ = decoder.as_array(longer, index=0, decoding_plugin=plugin)
         except (MemoryError, KeyboardInterrupt, SystemExit):
             raise  # says nothing of the film
         except BaseException:
             continue
+        if not np.array_equal(pixels, again):
+            raise _undecodable("the stream is cut short: its data end before the picture", decoder)
         return pixels
-    raise _undecodable(_why(stream, decoder), decoder)
+    installed = _installed(decoder, syntax)
+    raise _undecodable(why_undecodable(frame, stream, installed), decoder)
+
+
+def _with_other_data(frame: Dataset, coded: bytes) -> Dataset:
+    other = copy(frame)
+    other["PixelData"] = copy(frame["PixelData"])
+    other["PixelData"].value = encapsulate([coded], has_bot=False)
+    return other
 
 
 def _undecodable(why: str, decoder: Decoder) -> NotAFilm:
@@ -224,44 +265,18 @@ def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
             f"The stream has {stream.rows} x {stream.columns} pixels, "
             f"the header says {frame.Rows} x {frame.Columns}."
         )
+    if stream.lack:
+        raise _undecodable(stream.lack, decoder)
+    if frame.BitsStored < stream.bits < frame.BitsAllocated:
+        # with as many as are allocated, overlays may stand above Bits Stored (retired in 2004)
+        raise NotAFilm(
+            f"The stream has {stream.bits} bits a sample, the header says {frame.BitsStored}: "
+            "which greys are meant is not known."
+        )
     if stream.bits > frame.BitsAllocated:
         raise NotAFilm(
             f"The stream has {stream.bits} bits a sample, the header allots {frame.BitsAllocated}."
         )
-
-
-def _why(stream: Codestream | None, decoder: Decoder) -> str:
-    """Say why no decoder could read a stream, as far as its markers tell."""
-    plugins = decoder.available_plugins
-    extended = uid.JPEGExtended12Bit == decoder.UID and "pylibjpeg" not in plugins
-    if extended and stream is not None and stream.bits > 8:
-        return (
-            f"{stream.bits} bits a sample need a decoder that is not installed; "
-            "hilum's extra jpeg-extended brings one"
-        )
-    if not _installed(decoder, decoder.UID):
-        return f"its decoder is not installed ({' or '.join(DECODERS[decoder.UID])})"
-    if stream is None:
-        return "the stream has no readable header"
-    return "the stream is damaged" if stream.ended else "the stream is cut short: it has no end"
-
-
-def _within(pixels: StoredPixels, bits: int, *, exact: bool) -> StoredPixels:
-    """Return pixels that are within Bits Stored.
-
-    Of ``exact`` ones the bits above are cleared, where overlays once stood; a sign stays. Lossy
-    coding overshoots its white by a little, which cleared bits would make black: those are cut off.
-    """
-    unused = 8 * pixels.dtype.itemsize - bits
-    if unused <= 0:  # a stream of 8 bits in a header of 16
-        return pixels
-    signed = np.issubdtype(pixels.dtype, np.signedinteger)
-    if not exact:
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        return np.clip(pixels, low, high)
-    if signed:
-        return np.right_shift(np.left_shift(pixels, unused), unused)
-    return pixels & pixels.dtype.type(2**bits - 1)
 
 
 def _grey_of_colour(pixels: StoredPixels) -> StoredPixels:

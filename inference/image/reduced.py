@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 
 from inference.image.codestream import JPEG_2000, Codestream
 from inference.image.header import number
+from inference.image.openjph import decode_grey
 
 _JPEG_2000_SYNTAXES = frozenset({uid.JPEG2000Lossless, uid.JPEG2000})
 _HIGH_THROUGHPUT = frozenset({uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL})
@@ -71,9 +72,7 @@ def decode_reduced(
         The decoder cannot read it.
     """
     if frame.file_meta.TransferSyntaxUID in _HIGH_THROUGHPUT:
-        import imagecodecs  # noqa: PLC0415 -- few films need it
-
-        pixels = imagecodecs.htj2k_decode(coded, skipres=levels)
+        pixels = decode_grey(coded, stream, levels)
         # undershoot below black has wrapped round to values that no film of these bits has
         pixels = np.maximum(pixels.view(f"i{pixels.dtype.itemsize}"), 0)
     else:

@@ -58,16 +58,17 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
     Returns
     -------
     int
-        0 when each file was answered, 1 when one was refused or not analysed.
+        0 when each file was answered, 1 when one was refused, not analysed or not there.
     """
-    files = files_in(paths)
+    files, missing = _files_of(paths)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
         alone = _without_network(settings, Path(folder))
         with open_context(alone) as ground, open_reader(alone) as reader, progress() as bar:
             task = bar.add_task("reading", total=len(files))
             answerer = make_answerer(ground, reader)
-            sources, analysed = _take_all(ground, files)
+            sources, refused = _take_all(ground, files)
+            analysed = [*missing, *refused]
             for uid in _oldest_first(ground, sources):
                 analysed.append(_answer_or_say(answerer, ground, uid, sources[uid], out))
                 bar.advance(task)
@@ -78,6 +79,23 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
     else:
         _print(analysed, out)
     return 0 if all(map(_is_answered, analysed)) else 1
+
+
+def _files_of(paths: Iterable[Path]) -> tuple[list[Path], list[Analysed]]:
+    """Return the files of all paths, and the paths at which there is none."""
+    files: list[Path] = []
+    missing: list[Analysed] = []
+    for path in paths:
+        if not path.exists():
+            missing.append(Analysed(str(path), "refused: it is not there", None, ()))
+            continue
+        found = files_in([path])
+        astray = [p for p in sorted(path.rglob("*")) if p.is_symlink() and not p.exists()]
+        missing += [Analysed(str(p), "refused: a link to nothing", None, ()) for p in astray]
+        if not found and not astray:
+            missing.append(Analysed(str(path), "refused: a folder without files", None, ()))
+        files += found
+    return files, missing
 
 
 def _is_answered(item: Analysed) -> bool:
@@ -109,7 +127,8 @@ def _take_all(
         patients=settings.patients,
         zone=settings.zone,
     )
-    sources, refused = {}, []
+    sources: dict[str, Path] = {}
+    refused: list[Analysed] = []
     for path in files:
         copy = ground.archive.incoming / path.name
         try:
@@ -117,7 +136,10 @@ def _take_all(
             header = read_header(copy)
             uid = str(header.get("SOPInstanceUID", ""))
             intake.ingest(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
-            sources[uid] = path
+            if uid in sources:
+                said = f"refused: the same object (SOP Instance UID) as {sources[uid]}"
+                refused.append(Analysed(str(path), said, None, ()))
+            sources.setdefault(uid, path)
         except Refused as refusal:
             refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
         except Exception as error:  # one bad file never ends a batch

@@ -37,6 +37,9 @@ def copy_as_part10(source: Path, target: Path) -> None:
     if begins[_PREAMBLE_BYTES:] == b"DICM":
         shutil.copyfile(source, target)
         return
+    if begins.startswith(b"DICM"):  # all but the preamble is there
+        target.write_bytes(bytes(_PREAMBLE_BYTES) + source.read_bytes())
+        return
     try:
         ds = dcmread(source, force=True)
         valid_uid(ds.get("SOPClassUID"), "SOPClassUID")

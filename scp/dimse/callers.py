@@ -27,6 +27,13 @@ _REASONS = {
     End.CLOSED: Reason.BROKEN,
     End.SILENT: Reason.TIMED_OUT,
 }
+# what is said where the bytes themselves tell no more
+_USUAL = {
+    Reason.MALFORMED: "out of turn: another PDU was expected here (PS3.8 9.2)",
+    Reason.ABORTED: "the peer sent A-ABORT",
+    Reason.BROKEN: "the peer closed the connection without release",
+    Reason.TIMED_OUT: "the peer sent nothing more in time",
+}
 # Result of a presentation context in an A-ASSOCIATE-AC (PS3.8 Table 9-18)
 _NOT_TAKEN = {0x03: "not taken", 0x04: "in none of its transfer syntaxes"}
 # AE titles are compared as they stand: only spaces around them do not count (PS3.5 6.2). So does
@@ -96,9 +103,11 @@ class Callers:
             log.exception("peer not looked up")
             known = False
         if not known:
-            detail = "a peer has this address, under another AE title"
+            detail = self._unknown(calling.strip())
             entered = (peer.ae_title for peer in self.peers if _only_case(peer.ae_title, calling))
             detail += next(map(_ONLY_CASE.format, entered), "")
+            if called.strip() != self.ae_title:
+                detail += f"; and it calls {called.strip()}, but we are {self.ae_title}"
             self._reject(association, Reason.UNKNOWN_CALLER, detail, _UNKNOWN_CALLER)
         elif called.strip() != self.ae_title:
             detail = f"we are {self.ae_title}"
@@ -108,6 +117,12 @@ class Callers:
         elif oddities := layer_of(association).negotiation.oddities:
             where = association.requestor.address
             log.info("odd association request", **_names(association, where), oddities=oddities)
+
+    def _unknown(self, calling: str) -> str:
+        """Say what is wrong with a title at an address that a peer has."""
+        others = [peer.host for peer in self.peers if peer.ae_title == calling]
+        at = f"; {calling} is entered with host {', '.join(others)}" if others else ""
+        return f"a peer has this address, under another AE title{at}"
 
     def _reject(
         self, association: Association, reason: Reason, detail: str, how: tuple[int, int, int]
@@ -128,7 +143,7 @@ class Callers:
             f"{UID(str(cx.abstract_syntax)).name} {_NOT_TAKEN.get(cx.result, 'not taken')}"
             for cx in event.assoc.rejected_contexts
         )
-        detail = "; ".join(dict.fromkeys(refused))
+        detail = "; ".join(dict.fromkeys(refused)) or "the request has no presentation context"
         self._told(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
 
     def _on_aborted(self, event: evt.Event) -> None:
@@ -150,7 +165,11 @@ class Callers:
             return
         layer.told = True
         names = _names(association, association.requestor.address)
-        self._failed(FailedAssociation(reason, **names, detail=detail or layer.detail))
+        self._failed(
+            FailedAssociation(
+                reason, **names, detail=detail or layer.detail or _USUAL.get(reason, "")
+            )
+        )
 
     def _failed(self, failed: FailedAssociation) -> None:
         log.warning(

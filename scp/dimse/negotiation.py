@@ -5,6 +5,7 @@ with is put right here, byte by byte, before it is read; each oddity is named so
 logged. What cannot be put right is a `MalformedPDU`.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ _APPLICATION_CONTEXT, _USER_INFORMATION = 0x10, 0x50
 _CONTEXT = {A_ASSOCIATE_RQ: 0x20, A_ASSOCIATE_AC: 0x21}
 _MAXIMUM_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
 _USER_ITEMS = range(0x51, 0x5A)  # PS3.7 D.3.3; all others are ignored (PS3.8 9.3.1)
+_ABSTRACT_SYNTAX = 0x30
+_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")  # of a component (PS3.5 9.1)
 _UID_LENGTH, _NAME_LENGTH = 64, 16
 # without a Maximum Length there is no limit (PS3.8 D.1); this is what everybody can take
 _USUAL_LENGTH, _LEAST_LENGTH = 16384, 128
@@ -134,7 +137,7 @@ def _context(made: Negotiation, pdu: int, body: bytes, free: Iterator[int]) -> b
         if not number:
             raise MalformedPDU("more presentation contexts than there may be")
     made.context_ids[body[0]] = number
-    syntaxes = [(kind, _uid(made, value)) for kind, value in _items(body[4:])]
+    syntaxes = [(kind, _uid(made, value, kind)) for kind, value in _items(body[4:])]
     kinds = {kind for kind, value in syntaxes if value}
     if pdu == A_ASSOCIATE_RQ and not {0x30, 0x40} <= kinds:
         raise MalformedPDU("a presentation context without its syntaxes")
@@ -181,13 +184,16 @@ def _is_readable(made: Negotiation, item: bytes) -> bool:
     return False
 
 
-def _uid(made: Negotiation, value: bytes) -> bytes:
+def _uid(made: Negotiation, value: bytes, kind: int = 0) -> bytes:
     """Return a UID without padding; one that is none stays one that nobody supports."""
     uid = "".join(
         c if c.isascii() and c.isprintable() else "?" for c in value.strip(b" \0").decode("latin-1")
     )[:_UID_LENGTH]
     if uid.encode("ascii") != value:
         made.oddities.append("UID with padding")
+    if kind == _ABSTRACT_SYNTAX and _LEADING_ZEROS.search(uid):
+        made.oddities.append("UID with leading zeros")
+        uid = _LEADING_ZEROS.sub("", uid)
     return uid.encode("ascii")
 
 

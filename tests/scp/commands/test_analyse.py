@@ -19,13 +19,23 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
         save(make_film_ds(view="LL", study_date="20220102"), tmp_path / "side.dcm"),
         tmp_path / "notes.txt",
     ]
+    twice = save(make_film_ds(seed=1), tmp_path / "twice.dcm")
     films[-1].write_text("no film")
     films[1].write_bytes(films[1].read_bytes()[132:])  # without its preamble
-    code = analyse_files(load_settings(config), films, tmp_path / "out", as_json=False)
+    films[2].write_bytes(films[2].read_bytes()[128:])  # "DICM", and no preamble
+    (tmp_path / "void").mkdir()
+    (tmp_path / "astray").mkdir()
+    (tmp_path / "astray" / "link.dcm").symlink_to(tmp_path / "nowhere")
+    code = analyse_files(
+        load_settings(config),
+        [*films, twice, *map(tmp_path.joinpath, ("gone.dcm", "void", "astray"))],
+        tmp_path / "out",
+        as_json=False,
+    )
     printed = capsys.readouterr().out
     rows = {
         name: next(line for line in printed.splitlines() if name in line)
-        for name in ("new.dcm", "old.dcm", "side.dcm", "notes.txt")
+        for name in ("new.dcm", "old.dcm", "side.dcm", "notes.txt", "gone.dcm")
     }
     assert code == 1  # not all well
     assert "answered, compared with the film of 2023-01-02 10:15" in rows["new.dcm"]
@@ -34,5 +44,10 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     assert "None of this patient's other films can be compared with." in rows["old.dcm"]
     assert "not analysed: The header says lateral" in rows["side.dcm"]
     assert "refused: not a DICOM data set" in rows["notes.txt"]
+    assert "refused: it is not there" in rows["gone.dcm"]
+    assert "a folder without files" in printed
+    assert "a link to nothing" in printed
+    said = next(line for line in printed.splitlines() if line.strip("│ ").startswith("twice.dcm"))
+    assert "refused: the same object (SOP Instance UID) as" in said
     assert "Not a medical device." in printed
     assert "TEST-1" not in printed

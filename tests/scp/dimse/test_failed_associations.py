@@ -75,6 +75,10 @@ ODD = {
         {"contexts": context(1, Verification + "\0", Explicit + "\0\0")},
         1,
     ),
+    "an abstract syntax with leading zeros": (
+        {"contexts": context(1, "1.2.840.010008.01.1", Explicit)},
+        1,
+    ),
     "a transfer syntax with leading zeros beside a known one": (
         {"contexts": context(1, Verification, "1.2.0840.010008.1", Explicit)},
         1,
@@ -106,8 +110,8 @@ UNREMARKABLE = {
 BROKEN = {
     "a browser": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not DICOM"),
     "noise": (b"\xff" * 40, "not DICOM"),
-    "data before any request": (b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x03", ""),
-    "a release before any request": (b"\x05\0\0\0\0\x04\0\0\0\0", ""),
+    "data before any request": (b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x03", "out of turn"),
+    "a release before any request": (b"\x05\0\0\0\0\x04\0\0\0\0", "out of turn"),
     "a PDU of four gigabytes": (b"\x01\0\xff\xff\xff\xff\0\x01", "of 4294967295 bytes"),
     "a request without items": (pdu(1, b"\0\1\0\0"), "ends before its items"),
     "an item longer than the request": (
@@ -171,8 +175,8 @@ def test_each_association_that_comes_to_nothing_is_told_once_with_who_whom_where
         (Reason.WRONG_CALLED_TITLE, "XRAY1", "HILLUM", "we are HILUM"),
         (Reason.UNKNOWN_CALLER, "STRANGER", "HILUM", "a peer has this address"),
         (Reason.NO_COMMON_CONTEXT, "XRAY1", "HILUM", "CT Image Storage not taken"),
-        (Reason.ABORTED, "XRAY1", "HILUM", ""),
-        (Reason.BROKEN, "XRAY1", "HILUM", ""),
+        (Reason.ABORTED, "XRAY1", "HILUM", "sent A-ABORT"),
+        (Reason.BROKEN, "XRAY1", "HILUM", "closed the connection"),
     ]
     found = {f.reason: (f.calling_ae_title, f.called_ae_title, f.detail) for f in told}
     assert set(found) == {reason for reason, *_ in expected}
@@ -202,6 +206,19 @@ def test_titles_that_differ_in_case_only_are_rejected_and_the_reason_says_so(gro
         Reason.WRONG_CALLED_TITLE: "we are HILUM; HILUM differs in upper and lower case only",
         Reason.UNKNOWN_CALLER: "a peer has this address, under another AE title; XRAY1 differs in "
         "upper and lower case only",
+    }
+
+
+def test_all_that_is_wrong_with_the_titles_of_a_request_is_told_at_once(ground):
+    tally = Tally()
+    with receiving(ground, tell=tally.add, peers=[PEER, ELSEWHERE]) as receiver:
+        assert echo(port_of(receiver), calling="STRANGER", called="HILLUM") is None
+        assert echo(port_of(receiver), calling="XRAY2") is None
+    told = {failed.calling_ae_title: failed.detail for failed in tally.take()}
+    at = "a peer has this address, under another AE title"
+    assert told == {
+        "STRANGER": f"{at}; and it calls HILLUM, but we are HILUM",
+        "XRAY2": f"{at}; XRAY2 is entered with host 192.0.2.7",
     }
 
 
