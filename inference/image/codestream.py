@@ -176,7 +176,16 @@ def with_rubbish_at_its_end(frame: bytes, stream: Codestream) -> bytes:
     pairs = {"JPEG 2000": stream.rows * stream.columns, "JPEG Lossless": 1}.get(stream.coding, 32)
     end = frame.rfind(END)
     body = (frame[:end] if end >= 0 else frame).rstrip(b"\xff")
-    return body + b"\xaa\x55" * pairs + END
+    return body + b"\xaa\x55" * pairs + _next_interval(body) + END
+
+
+def _next_interval(body: bytes) -> bytes:
+    """Return the restart interval that would follow (T.81 B.2.1); b"" where a JPEG has none."""
+    scan = body.rfind(b"\xff\xda")
+    if body.startswith(JPEG_2000[:2]) or body.find(b"\xff\xdd", 0, max(scan, 0)) < 0:
+        return b""
+    at, last = max((body.rfind(bytes((0xFF, 0xD0 + n)), scan), n) for n in range(8))
+    return bytes((0xFF, 0xD0 + ((last + 1) % 8 if at >= 0 else 0))) + b"\xaa\x55" * 32
 
 
 def _word(frame: bytes, at: int) -> int:

@@ -166,3 +166,16 @@ def test_what_header_and_stream_say_differently_is_the_reason(tmp_path):
     ):
         with pytest.raises(NotAFilm, match=reason):
             read_film(ds)
+
+
+def test_a_jpeg_that_ends_with_any_of_its_restart_intervals_is_cut_short():
+    made = io.BytesIO()
+    grain = np.random.default_rng(1).integers(0, 255, (256, 224), np.uint8)
+    Image.fromarray(grain).save(made, "JPEG", restart_marker_blocks=7)
+    stream = made.getvalue()
+    read_film(film_of(JPEGBaseline8Bit, stream, bits_stored=8))
+    for n in range(8):
+        at = stream.rindex(bytes((0xFF, 0xD0 + n)))
+        for end in (at - 1, at, at + 1, at + 2, at + 9):
+            with pytest.raises(NotAFilm, match="cut short"):
+                read_film(film_of(JPEGBaseline8Bit, stream[:end] + b"\xff\xd9", bits_stored=8))
