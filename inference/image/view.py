@@ -5,19 +5,18 @@ and is not understood is not taken for absent.
 
 References
 ----------
-PS3.16 CID 4010 (views); PS3.3 C.8.1.2 (View Position of CR),
-C.8.11.5 (DX positioning), C.7.6.1.1.1 (Patient Orientation). SRT codes are those that CID 4010
-carried before SNOMED CT replaced them.
+PS3.3 C.8.1.2 (View Position of CR), C.8.11.5 (DX positioning), C.7.6.1.1.1 (Patient Orientation).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
 from inference.image.header import items, text, texts
+from inference.image.view_codes import MODIFIER_CODES, VIEW_CODES, code_of, in_snomed
 from inference.image.vocabulary import Concept, Said, Vocabulary, vocabulary
 
 
@@ -77,55 +76,6 @@ class StatedView:
         return self.view in (View.PA, View.AP, View.FRONTAL)
 
 
-VIEW_CODES: dict[str, View] = {
-    # SCT, all of CID 4010 that a chest can be taken in
-    "272479007": View.PA,  # postero-anterior
-    "399348003": View.AP,  # antero-posterior, although lists in the field call it PA
-    "399033003": View.FRONTAL,
-    "399067008": View.LATERAL,
-    "399173006": View.LATERAL,  # left lateral
-    "399198007": View.LATERAL,  # right lateral
-    "399260004": View.LATERAL,  # medial-lateral
-    "399352003": View.LATERAL,  # lateral-medial
-    "30730003": View.LATERAL,  # sagittal
-    "399182000": View.OBLIQUE,
-    "399059000": View.OBLIQUE,  # postero-anterior oblique
-    "399312000": View.OBLIQUE,  # antero-posterior oblique
-    "399160007": View.OBLIQUE,  # frontal oblique
-    "399132005": View.OBLIQUE,  # frontal-oblique axial
-    "399135007": View.OBLIQUE,  # left anterior oblique
-    "399356000": View.OBLIQUE,  # right anterior oblique
-    "399006002": View.OBLIQUE,  # left posterior oblique
-    "399038007": View.OBLIQUE,  # right posterior oblique
-    "399184004": View.OBLIQUE,  # left oblique
-    "399236003": View.OBLIQUE,  # right oblique
-    "260426006": View.OBLIQUE,  # medial oblique
-    "260427002": View.OBLIQUE,  # lateral oblique
-    "399368009": View.OBLIQUE,  # medio-lateral oblique
-    "399099002": View.OBLIQUE,  # latero-medial oblique
-    "399004004": View.OBLIQUE,  # oblique axial
-    "399325008": View.OBLIQUE,  # sagittal-oblique axial
-    "399225005": View.OBLIQUE,  # oblique caudo-cranial
-    "399288005": View.OBLIQUE,  # oblique cranio-caudal
-    "399061009": View.LORDOTIC,  # axial
-    "399196006": View.LORDOTIC,  # caudo-cranial
-    "399162004": View.LORDOTIC,  # cranio-caudal
-    "399110001": View.LORDOTIC,  # tangential
-    # SRT
-    "R-10214": View.PA,  # both are met in the field
-    "R-40888": View.PA,
-    "R-10206": View.AP,
-    "R-10202": View.FRONTAL,
-    "R-102CD": View.LATERAL,
-    "R-10236": View.LATERAL,
-    "R-10232": View.LATERAL,
-    "R-102C1": View.OBLIQUE,
-    "R-10216": View.OBLIQUE,
-    "R-10208": View.OBLIQUE,
-    "R-10204": View.OBLIQUE,
-    "R-10220": View.OBLIQUE,
-}
-
 # what is said of the image itself, and what of the order or study that it is a part of
 IMAGE_TEXTS = (
     "BodyPartExamined",
@@ -144,8 +94,8 @@ def view_of(ds: Dataset, words: Vocabulary | None = None) -> StatedView:
 
     Codes and View Position are trusted over orientation, and orientation over free text, with two
     exceptions. Consoles write PA and L\F by default, so whatever says of the image that it is
-    lateral, oblique or another view that is not read is believed. And free text does not stand
-    for a code or a View Position that is there and cannot be understood.
+    lateral, oblique or another view that is not read is believed. And nothing stands for a code
+    or an orientation that is there and cannot be understood, nor free text for a View Position.
 
     Parameters
     ----------
@@ -153,13 +103,16 @@ def view_of(ds: Dataset, words: Vocabulary | None = None) -> StatedView:
         The vocabulary; None for hilum's own.
     """
     words = words or vocabulary()
-    stated = [*_coded_views(ds, words), *_position(ds, words)]
+    coded = list(_coded_views(ds, words))
+    stated = [*coded, *_position(ds, words)]
     told = list(_told_views(image_texts(ds), words))
     oriented = _oriented_view(ds, words)
     turned = [one for one in (*stated, *told, *oriented) if one.view not in FRONTAL]
     frontal = [one for one in (*stated, *told) if one.is_frontal]
     if turned:
         return replace(turned[0], against=frontal[0].keyword if frontal else "")
+    if lost := [one for one in (*coded, *oriented) if one.doubt is Doubt.NOT_UNDERSTOOD]:
+        return lost[0]
     study = list(_told_views(study_texts(ds), words))
     if any(one.is_frontal for one in stated):
         frontal += [one for one in study if one.is_frontal]
@@ -179,25 +132,45 @@ def _told_or_oriented(told: list[StatedView], oriented: list[StatedView]) -> Sta
 def _coded_views(ds: Dataset, words: Vocabulary) -> Iterator[StatedView]:
     """Yield what each item of the View Code Sequence says, with its modifiers."""
     for item in items(ds, "ViewCodeSequence"):
-        code, meaning = text(item, "CodeValue"), text(item, "CodeMeaning")
-        modifiers = [text(one, "CodeMeaning") for one in items(item, "ViewModifierCodeSequence")]
-        modified = _view_in(words.read(*modifiers)).view
-        known = VIEW_CODES.get(code)
-        said = words.read(meaning or code)
-        found = StatedView(known) if known else _view_in(said)
-        if modified not in FRONTAL:
-            found = StatedView(modified)
-        if found.view is View.UNKNOWN and (said.unknown or code):
-            found = StatedView(doubt=Doubt.NOT_UNDERSTOOD)
+        found = _coded_view(item, words, VIEW_CODES)
+        modified = [
+            _coded_view(one, words, MODIFIER_CODES)
+            for one in items(item, "ViewModifierCodeSequence")
+        ]
+        turned = [one for one in (found, *modified) if one.view not in FRONTAL]
+        doubt = any(one.doubt for one in modified)
+        if turned:
+            found = turned[0]
+        elif doubt or (found.view is View.UNKNOWN and (code_of(item) or found.doubt)):
+            found = StatedView(doubt=found.doubt or Doubt.NOT_UNDERSTOOD)
         if found != StatedView():
-            yield replace(found, keyword="ViewCodeSequence", value=meaning or code)
+            said = text(item, "CodeMeaning") or code_of(item)
+            yield replace(found, keyword="ViewCodeSequence", value=said)
+
+
+def _coded_view(item: Dataset, words: Vocabulary, codes: Mapping[str, str]) -> StatedView:
+    """Return what one code says: what it means by itself, and what its meaning says, agree."""
+    code, meaning = code_of(item), text(item, "CodeMeaning")
+    said = words.read(meaning)
+    told = _view_in(said)
+    known = codes.get(code) if meaning or in_snomed(item) else None
+    listed = View(known or View.UNKNOWN)
+    turned = [one for one in (listed, told.view) if one not in FRONTAL]
+    if turned:
+        return StatedView(turned[0])
+    nameless = bool(code) and not meaning and known is None
+    unknown = told.view is View.UNKNOWN and bool(said.unknown)
+    if nameless or unknown or {listed, told.view} == {View.PA, View.AP}:
+        return StatedView(doubt=Doubt.NOT_UNDERSTOOD)
+    return told if told.doubt or listed is View.UNKNOWN else StatedView(listed)
 
 
 def _position(ds: Dataset, words: Vocabulary) -> Iterator[StatedView]:
     value = " ".join(texts(ds, "ViewPosition"))
     said = words.read(value)
     found = _view_in(said)
-    if found.view is View.UNKNOWN and not found.doubt and (said.unknown or Concept.SIDE in said):
+    vague = said.unknown or Concept.SIDE in said or re.search(r"(?<!\d)[02-9](?!\d)", value)
+    if found.view is View.UNKNOWN and not found.doubt and vague:
         found = StatedView(doubt=Doubt.NOT_UNDERSTOOD)
     if found != StatedView():
         yield replace(found, keyword="ViewPosition", value=value)
@@ -247,8 +220,12 @@ _AXES = {"L": "x", "R": "x", "A": "y", "P": "y", "H": "z", "F": "z"}
 def _oriented_view(ds: Dataset, words: Vocabulary) -> list[StatedView]:
     """Read Patient Orientation: it tells frontal from lateral, never PA from AP."""
     directions, value = directions_of(ds), "\\".join(texts(ds, "PatientOrientation"))
-    if not set(directions) & set(_AXES) and not words.read(value).unknown:
-        return []  # nothing, or a word for that
+    letters = len(directions) > 1 and re.fullmatch(r"[A-Z]([\\/,; ]+[A-Z])+", value.upper())
+    said = words.read(value)
+    if said.concepts == {Concept.NOTHING} and not said.unknown and not letters:
+        return []  # a word for nothing
+    if not value.strip("-. ?*") or value.upper() in ("N/A", "N\\A"):
+        return []
     axes = "".join(sorted(_AXES.get(one, "?") for one in directions))
     view = {"xz": View.FRONTAL, "yz": View.LATERAL}.get(axes)
     if view is None:

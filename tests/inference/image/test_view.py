@@ -134,6 +134,16 @@ POSITIONS = {
     "OTHER": "unknown",
     "ERECT": "unknown",
     "1": "unknown",
+    # words that are no placeholders
+    "DX": "not understood",
+    "RO": "not understood",
+    "POST": "not understood",
+    "X": "not understood",
+    "O": "not understood",
+    "2": "not understood",
+    "V2": "not understood",
+    "NORMAL": "not understood",
+    "BILATERAL": "not understood",
 }
 
 
@@ -211,6 +221,65 @@ def test_codes_are_read_by_code_and_by_meaning_and_with_their_modifiers(plain):
     assert outcome(item("399348003", "SCT", "antero-posterior", "Crosstable")) == "not_frontal"
 
 
+def code_item(code, scheme, meaning, *modifiers):
+    made = coded(code, scheme, meaning)
+    made.ViewModifierCodeSequence = [coded(*one) for one in modifiers]
+    return made
+
+
+PA_CODE, AP_CODE = ("272479007", "SCT"), ("399348003", "SCT")
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        # a code and its meaning agree, or the code is not understood
+        (code_item(*PA_CODE, "left lateral"), "not_frontal"),
+        (code_item("R-10214", "SRT", "left lateral"), "not_frontal"),
+        (code_item("399067008", "SCT", "postero-anterior"), "not_frontal"),
+        (code_item(*AP_CODE, "postero-anterior"), "view_not_understood"),
+        (code_item(*PA_CODE, "Qwertz"), "view_not_understood"),
+        (code_item(*PA_CODE, "frontal"), "PA"),
+        (code_item("272479007", "99ACME", ""), "view_not_understood"),
+        (code_item("272479007", "99ACME", "left lateral"), "not_frontal"),
+        # a code that is not understood is not absent
+        (code_item("r-10236", "SRT", ""), "not_frontal"),
+        (code_item("R-10212", "SRT", ""), "not_frontal"),
+        (code_item("R-10210", "SRT", ""), "not_frontal"),
+        (code_item("R-10228", "SRT", ""), "not_frontal"),
+        (code_item("399242004", "SCT", "acanthioparietal"), "view_not_understood"),
+        (code_item("399071006", "SCT", ""), "view_not_understood"),
+        (code_item("260499007", "SCT", "Occlusal projection"), "view_not_understood"),
+        (code_item("119376003", "SCT", "tissue specimen"), "view_not_understood"),
+        # modifiers by their code alone
+        (code_item(*AP_CODE, "", ("102536004", "SCT", "")), "not_frontal"),
+        (code_item(*AP_CODE, "", ("399182000", "SCT", "")), "not_frontal"),
+        (code_item(*AP_CODE, "", ("111069", "DCM", "")), "not_frontal"),
+        (code_item(*AP_CODE, "", ("399196006", "SCT", "")), "not_frontal"),
+        (code_item(*AP_CODE, "", ("G-D00B", "SRT", "")), "view_not_understood"),
+        (code_item(*AP_CODE, "", ("286866000", "SCT", "Mouth closed")), "view_not_understood"),
+        (code_item(*AP_CODE, "", ("1", "99X", "Xyz")), "view_not_understood"),
+        (code_item(*AP_CODE, "", ("40199007", "SCT", "")), "AP"),
+        (code_item(*AP_CODE, "", ("1", "99X", "Erect")), "AP"),
+    ],
+)
+def test_a_code_counts_with_its_meaning_and_its_modifiers_whatever_view_position_says(
+    item, expected, plain
+):
+    assert outcome(header(plain, ViewCodeSequence=[item])) == expected
+    beside = outcome(header(plain, ViewCodeSequence=[item], ViewPosition="AP"))
+    assert beside == expected
+
+
+def test_a_long_code_is_read_and_an_orientation_not_understood_is_not_absent(plain):
+    item = Dataset()
+    item.LongCodeValue, item.CodingSchemeDesignator = "399067008", "SCT"
+    assert outcome(header(plain, ViewCodeSequence=[item], ViewPosition="PA")) == "not_frontal"
+    for said in ("A\\F\\L", "L\\A", "ALF", "A"):
+        ds = header(plain, PatientOrientation=said, ViewPosition="PA")
+        assert outcome(ds) == "view_not_understood", said
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -226,6 +295,9 @@ def test_codes_are_read_by_code_and_by_meaning_and_with_their_modifiers(plain):
         ("Q\\Z", "view_not_understood"),
         ("", "unknown"),
         ("UNKNOWN", "unknown"),
+        ("X\\Y", "view_not_understood"),
+        ("A\\F\\L", "view_not_understood"),
+        ("N/A", "unknown"),
     ],
 )
 def test_patient_orientation_is_read_in_its_usual_forms(said, expected, plain):
