@@ -20,12 +20,13 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from inference.image.age import age_years
 from inference.image.body_part import BodyPart, body_part_of
 from inference.image.derived import derived_by
 from inference.image.film import Film
 from inference.image.gate_settings import GateSettings
 from inference.image.header import text
-from inference.image.patient import age_years, animal_evidence, child_by
+from inference.image.patient import animal_evidence, child_by
 from inference.image.view import FRONTAL, Doubt, View, directions_of, view_of
 
 PRODUCT_MANUFACTURER = "hilum"

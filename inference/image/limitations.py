@@ -3,10 +3,10 @@
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from inference.image.age import age_years, birth_not_understood
 from inference.image.body_part import BodyPart, body_part_of
 from inference.image.gate import CAPTURE_CLASSES, polarity_contradicted
 from inference.image.header import number, text
-from inference.image.patient import age_years
 from inference.image.view import Doubt, View, directions_of, image_texts, study_texts, view_of
 from inference.image.vocabulary import Concept, Vocabulary, vocabulary
 
@@ -38,10 +38,11 @@ def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
     """Say what lets an image pass but limits what may be read from it."""
     words = words or vocabulary()
     stated, part = view_of(ds, words), body_part_of(ds, words)
-    view, age = stated.view, age_years(ds)
+    view, age, unread_birth = stated.view, age_years(ds), birth_not_understood(ds)
     notes = {
-        "age not stated": age is None and not text(ds, "PatientAge"),
+        "age not stated": age is None and not (text(ds, "PatientAge") or unread_birth),
         "age stated, but not understood": age is None and bool(text(ds, "PatientAge")),
+        "birth date stated, but not understood": age is None and unread_birth,
         "body part not stated": part.part is BodyPart.UNKNOWN and not part.doubt,
         "body part stated, but not understood": bool(part.doubt),
         "view not stated": view is View.UNKNOWN and not stated.doubt,

@@ -19,6 +19,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from inference.image.age import age_years
 from inference.image.film import Film, NotAFilm, read_film
 from inference.image.gate import (
     PRODUCT_MANUFACTURER,
@@ -29,7 +30,6 @@ from inference.image.gate import (
 from inference.image.gate_settings import GateSettings
 from inference.image.header import value
 from inference.image.limitations import notes_of
-from inference.image.patient import age_years
 
 DEFAULT = GateSettings()
 ANALYSE = GateSettings(accept_secondary_capture=True, unknown_body_part="analyse")

@@ -13,12 +13,12 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ComputedRadiographyImageStorage
 
+from inference.image.age import age_years
 from inference.image.body_part import BodyPart, body_part_of
 from inference.image.derived import derived_by
 from inference.image.gate import Reason, check_header
 from inference.image.gate_settings import GateSettings
 from inference.image.limitations import notes_of
-from inference.image.patient import age_years
 from inference.image.view import FRONTAL, View, view_of
 from inference.image.vocabulary import Concept, vocabulary, words_of
 
@@ -496,7 +496,81 @@ AGES = [
     ("", "19400000", 83.0),
     ("", "5e3f", None),
     ("old", "", None),
+    # more than one age: the youngest
+    ("15-16Y", "", 15),
+    ("16-17Y", "", 16),
+    ("10-12Y", "", 10),
+    ("10~15", "", 10),
+    ("64-70 Y", "", 64),
+    ("005Y\\064Y", "", 5),
+    ("18ヶ月", "", 1.5),
+    ("18ケ月", "", 1.5),
+    ("1歳6ヶ月", "", 1.5),
+    ("64歳3か月", "", 64.25),
+    ("5 л", "", 5),
+    ("5/F", "", 5),
+    ("64/M", "", 64),
+    ("64F", "", 64),
+    # more than one date: the latest that is none of the future
+    ("", "190305", 4.0),
+    ("", "05032019", 4.0),
+    ("", "05031940", 83.0),
+    ("", "20101990", 33.0),
+    ("", "05/03/19", 4.0),
+    ("", "05.03.40", 83.0),
+    ("", "12.04.31", 92.0),
+    ("", "5-3-19", 4.0),
+    ("", "400305", 83.0),
+    ("", "H31.3.5", 4.0),
+    ("", "S15.3.5", 83.0),
+    ("", "平成31年3月5日", 4.0),
+    ("", "令和元年5月5日", 4.0),
+    ("", "昭和15年3月5日", 83.0),
+    ("", "２０１９０３０５", 4.8),
+    ("", "25620305", 4.0),
+    ("", "24830305", 83.0),
+    ("", "1397/05/14", 4.0),
+    ("", "2019064", 4.0),
+    ("", "20191301", 4.0),
+    ("", "Mar-19", 4.0),
+    ("", "05MAR19", 4.0),
+    ("", "5. März 1940", 83.0),
+    ("", "20190305\\19400305", 4.8),
+    ("", "2024", 0),
+    ("018Y", "19.03.05", 18),
+    ("", "19000101", None),
+    ("", "20250102", None),
 ]
+
+
+def test_a_birth_date_that_is_not_understood_is_not_said_to_be_absent(plain):
+    def notes(**values):
+        return {one for one in notes_of(header(plain, PatientAge="", **values)) if "stated" in one}
+
+    for born in ("19000101", "qq12", "99991231"):
+        assert "birth date stated, but not understood" in notes(PatientBirthDate=born)
+        assert "age not stated" not in notes(PatientBirthDate=born)
+    for born in ("", "00000000", "unknown"):
+        assert "age not stated" in notes(PatientBirthDate=born)
+
+
+@pytest.mark.parametrize("age", ["newborn", "Kind", "PED", "小児"])
+def test_an_age_in_words_is_a_childs_where_they_speak_of_one(age, plain):
+    ds = header(plain, PatientAge=age, PatientBirthDate="", SpecificCharacterSet="ISO_IR 192")
+    assert outcome(ds) == "under_age"
+
+
+def test_a_child_is_told_by_what_was_asked_for_and_by_view_position(plain):
+    asked = Dataset()
+    asked.RequestedProcedureDescription = "CHEST CHILD"
+    said = coded("1", "99X", "CHEST PEDIATRIC")
+    for values in (
+        {"RequestAttributesSequence": [asked]},
+        {"ProcedureCodeSequence": [said]},
+        {"PerformedProtocolCodeSequence": [said]},
+        {"ViewPosition": "AP CHILD"},
+    ):
+        assert outcome(header(plain, **values)) == "under_age"
 
 
 @pytest.mark.parametrize(("age", "born", "years"), AGES)
