@@ -24,6 +24,13 @@ DERIVATION_CODES = frozenset(
         "125027",  # deformed for registration
     }
 )
+# what may tell of the picture, and of how a film was processed
+_TEXTS = (
+    "DerivationDescription",
+    "AcquisitionDeviceProcessingDescription",
+    "ProtocolName",
+    "PerformedProcedureStepDescription",
+)
 
 
 def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
@@ -41,8 +48,9 @@ def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
     series = words.read(*texts(ds, "SeriesDescription"))
     if series.concepts & {Concept.DERIVED, Concept.DERIVED_SERIES}:
         return "SeriesDescription"
-    if Concept.DERIVED in words.read(*texts(ds, "DerivationDescription")):
-        return "DerivationDescription"
+    for keyword in _TEXTS:
+        if Concept.DERIVED in words.read(*texts(ds, keyword)):
+            return keyword
     for item in items(ds, "DerivationCodeSequence"):
         said = words.read(text(item, "CodeMeaning"))
         if text(item, "CodeValue") in DERIVATION_CODES or Concept.DERIVED in said:

@@ -16,11 +16,11 @@ from importlib.resources import files
 
 from inference.image.folding import fold
 
-# words that are run together are taken apart only when one of them is this long: "chestlat" is
-# two words, "lap" is one
+# words that are run together are taken apart only when one of them is this long or names the
+# chest: "chestlat" and "txlat" are two words, "lap" is one
 _LONG = 4
-# letters by which an inflected word may be longer than its stem
-_ENDING = 4
+# letters by which an inflected word may be longer than its stem, and than one of six letters
+_ENDING, _LONG_ENDING = 4, 8
 # "THORAX S", "Chest L": last, and behind a chest, a letter may name a view (seitlich, left, perfil)
 _VIEW_LETTERS = frozenset("slrp")
 # what is drawn in a line of text: a ray from side to side, an oblique of three quarters
@@ -28,6 +28,7 @@ _DRAWN = (
     (re.compile(r"([lr])\s*(?:[\u2192\u21d2]|-+>)\s*([lr])", re.IGNORECASE), r"\1\2"),
     (re.compile(r"(?<![\d/])3\s*[/\u2044]\s*4(?![\d/])"), " threequarter "),
 )
+_SIGNS = dict.fromkeys(map(ord, "\u2116\u2122\u2120\u00ae"), " ")  # NFKC makes letters of them
 _EAST_ASIAN = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff"  # without the dot between words
 
 
@@ -88,10 +89,18 @@ class Said:
 
 def words_of(text: str) -> Words:
     """Take a text apart: at separators, before a capital inside, between letters and digits."""
-    text = unicodedata.normalize("NFKC", text)
+    return _runs(_with_capitals_apart(_plain(text)))
+
+
+def _plain(text: str) -> str:
+    """Return text of one width, with words for what is drawn in it."""
+    text = unicodedata.normalize("NFKC", text.translate(_SIGNS))
     for drawn, word in _DRAWN:
         text = drawn.sub(word, text)
-    text = _with_capitals_apart(text)
+    return text
+
+
+def _runs(text: str) -> Words:
     runs = rf"\d+|[{_EAST_ASIAN}]+|[^\W\d_{_EAST_ASIAN}]+"
     return tuple(re.findall(runs, fold(text)))
 
@@ -112,7 +121,7 @@ class Vocabulary:
     ----------
     phrases
         A phrase is words in their order; a "*" at its end stands for an ending of up to four
-        letters.
+        letters, or of eight behind a stem of six.
     """
 
     def __init__(self, phrases: Mapping[str, Concepts]) -> None:
@@ -147,11 +156,25 @@ class Vocabulary:
         concepts: set[Concept] = set()
         unknown: list[str] = []
         for text in texts:
-            for words, meaning in self._meanings(words_of(text)):
+            for words, meaning in self._meanings(self._words(text)):
                 concepts |= meaning
                 if not meaning and not words[0].isdigit():
                     unknown += words
         return Said(frozenset(concepts), tuple(unknown))
+
+    def _words(self, text: str) -> Words:
+        """Take a text apart as `words_of`, but leave "TXbok" whole: "T" and "Xbok" say nothing."""
+        return _runs(re.sub(r"[^\W\d_]+", self._apart, _plain(text)))
+
+    def _apart(self, found: re.Match[str]) -> str:
+        apart = _with_capitals_apart(found[0])
+        if " " in apart and not all(self._known(one) for one in _runs(apart)):
+            whole = _runs(fold(found[0]))
+            return found[0].lower() if len(whole) == 1 and self._known(*whole) else apart
+        return apart
+
+    def _known(self, word: str) -> bool:
+        return bool(self._first((word,))[1])
 
     def _meanings(self, words: Words) -> Iterator[tuple[Words, Concepts]]:
         """Yield the words from left to right, the longest known phrase first."""
@@ -171,31 +194,36 @@ class Vocabulary:
     def _first(self, words: Words) -> tuple[Words, Concepts]:
         """Return the longest phrase that the words begin with, or one word that is unknown."""
         for length in range(min(self._longest, len(words)), 1, -1):
-            if meaning := self._phrase(words[:length]):
+            if meaning := self._phrase(words[:length]) or self._spelt(words[:length]):
                 return words[:length], meaning
         one = words[:1]
         return one, self._phrases.get(one) or self._compound(words[0]) or self._phrase(one)
+
+    def _spelt(self, letters: Words) -> Concepts:
+        """Return what single letters mean that are one word: "L.A.O."."""
+        if len(letters) < 3 or any(len(one) > 1 for one in letters):
+            return _NONE
+        return self._phrases.get(("".join(letters),), _NONE)
 
     def _phrase(self, words: Words) -> Concepts:
         """Return what a phrase means, as it stands or inflected."""
         if words in self._phrases:
             return self._phrases[words]
         *before, last = words
-        for length in range(len(last), max(2, len(last) - _ENDING - 1), -1):
+        for length in range(len(last), max(2, len(last) - _LONG_ENDING - 1), -1):
             stem = (*before, last[:length] + "*")
-            if stem in self._phrases:
+            ending = _LONG_ENDING if length >= _LONG + 2 else _ENDING
+            if len(last) - length <= ending and stem in self._phrases:
                 return self._phrases[stem]
         return _NONE
 
     def _compound(self, word: str) -> Concepts:
         """Return what a word says that is several run together; nothing unless all are known."""
-        if re.match(f"[{_EAST_ASIAN}]", word):
-            parts = self._characters(word)
-        else:
-            parts = self._parts(word)
-            if max(map(len, parts), default=0) < _LONG:
-                return _NONE
-        return _NONE.union(*map(self._phrase, ((part,) for part in parts)))
+        characters = bool(re.match(f"[{_EAST_ASIAN}]", word))
+        parts = self._characters(word) if characters else self._parts(word)
+        said = _NONE.union(*map(self._phrase, ((part,) for part in parts)))
+        long = max(map(len, parts), default=0) >= _LONG
+        return said if characters or long or Concept.CHEST in said else _NONE
 
     def _characters(self, word: str) -> Words:
         """Return the known words in a run of characters, which no space separates."""

@@ -124,7 +124,7 @@ POSITIONS = {
     "POS3": "not understood",
     "BUCKY SIDEWAYS": "not understood",
     "LEFT": "not understood",  # a left lateral, most likely
-    "R-L": "not understood",
+    "R-L": "lateral",
     "左側": "not understood",
     "SAG": "not understood",
     # there, and saying nothing
