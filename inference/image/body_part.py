@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from inference.image.header import items, text, texts
 from inference.image.view import Doubt, image_texts, study_texts
+from inference.image.view_codes import code_of
 from inference.image.vocabulary import Concept, Said, Vocabulary, vocabulary
 
 
@@ -25,12 +26,19 @@ class BodyPart(StrEnum):
 
 @dataclass(frozen=True)
 class StatedPart:
-    """A part of the body, the element that names it, and what stands there."""
+    """A part of the body, the element that names it, and what stands there.
+
+    Attributes
+    ----------
+    against
+        Another element, which names the chest.
+    """
 
     part: BodyPart = BodyPart.UNKNOWN
     keyword: str = ""
     value: str = ""
     doubt: Doubt = Doubt.NONE
+    against: str = ""
 
 
 CHEST_CODES = frozenset(
@@ -39,6 +47,12 @@ CHEST_CODES = frozenset(
         "51185008",  # SCT thorax (older)
         "816094009",  # SCT thorax
         "39607008",  # SCT lung
+        "302551006",  # SCT entire thorax
+        "181216001",  # SCT entire lung
+        "72410000",  # SCT mediastinum
+        "80891009",  # SCT heart
+        "T-D3300",  # SRT mediastinum
+        "T-32000",  # SRT heart
         "T-D3000",  # SRT chest
         "T-28000",  # SRT lung
     }
@@ -49,7 +63,8 @@ def body_part_of(ds: Dataset, words: Vocabulary | None = None) -> StatedPart:
     r"""Return the part of the body that a header names.
 
     Body Part Examined comes first, by all of its values: "ABDOMEN\CHEST" is a chest film's. One
-    that says nothing ("UNKNOWN", "-") leaves the question to codes and free text.
+    that says nothing ("UNKNOWN", "-") leaves the question to codes and free text. A chest that
+    codes or the image's own texts contradict ("KNEE AP") is none: consoles write it by default.
 
     Parameters
     ----------
@@ -58,19 +73,50 @@ def body_part_of(ds: Dataset, words: Vocabulary | None = None) -> StatedPart:
     """
     words = words or vocabulary()
     examined = texts(ds, "BodyPartExamined")
+    regions = _regions(ds, words)
     if found := _part_in([words.read(one) for one in examined]):
-        return replace(found, keyword="BodyPartExamined", value="\\".join(examined))
-    regions = items(ds, "AnatomicRegionSequence")
-    if any(text(item, "CodeValue") in CHEST_CODES for item in regions):
-        return StatedPart(BodyPart.CHEST, "AnatomicRegionSequence")
-    meanings = [text(item, "CodeMeaning") or text(item, "CodeValue") for item in regions]
-    if found := _part_in([words.read(one) for one in meanings]):
-        return replace(found, keyword="AnatomicRegionSequence", value=meanings[0])
+        found = replace(found, keyword="BodyPartExamined", value="\\".join(examined))
+        return _contradicted(ds, words, regions, found)
+    if regions:
+        return regions
     for keyword, value in (*image_texts(ds), *study_texts(ds)):
         part = _part_of(words.read(value))
         if part is not BodyPart.UNKNOWN:
             return StatedPart(part, keyword, value)
     return StatedPart()
+
+
+def _contradicted(
+    ds: Dataset, words: Vocabulary, regions: StatedPart | None, found: StatedPart
+) -> StatedPart:
+    """Return what else says of the image that a stated chest, a console's default, is none."""
+    if found.part is not BodyPart.CHEST:
+        return found
+    if regions and regions.part is not BodyPart.CHEST:
+        return replace(regions, against=found.keyword)
+    for keyword, value in image_texts(ds):
+        said = words.read(value)
+        if _part_of(said) is BodyPart.OTHER and Concept.CHEST not in said:
+            return StatedPart(BodyPart.OTHER, keyword, value, against=found.keyword)
+    return found
+
+
+def _regions(ds: Dataset, words: Vocabulary) -> StatedPart | None:
+    """Return what the codes of Anatomic Region say, which agree with their meanings."""
+    found: dict[BodyPart, StatedPart] = {}
+    for item in items(ds, "AnatomicRegionSequence"):
+        code, meaning = code_of(item), text(item, "CodeMeaning")
+        said = words.read(meaning)
+        part = _part_of(said, alone=True)
+        if part is BodyPart.UNKNOWN and code in CHEST_CODES and not said.unknown:
+            part = BodyPart.CHEST
+        lost = part is BodyPart.UNKNOWN and (said.unknown or not meaning)
+        doubt = Doubt.NOT_UNDERSTOOD if lost else Doubt.NONE
+        if lost and not code and not meaning:
+            continue
+        if part is not BodyPart.UNKNOWN or lost:
+            found[part] = StatedPart(part, "AnatomicRegionSequence", meaning or code, doubt)
+    return next((found[part] for part in BodyPart if part in found), None)
 
 
 def _part_in(values: list[Said]) -> StatedPart | None:
@@ -89,4 +135,6 @@ def _part_of(said: Said, *, alone: bool = False) -> BodyPart:
         return BodyPart.OTHER
     if Concept.CHEST in said:
         return BodyPart.CHEST
+    if Concept.OTHER_PART_UNLESS_CHEST in said:
+        return BodyPart.OTHER
     return BodyPart.OTHER if alone and Concept.OTHER_PART_ALONE in said else BodyPart.UNKNOWN

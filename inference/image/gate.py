@@ -145,9 +145,9 @@ def _check_age(ds: Dataset, settings: GateSettings) -> Refusal | None:
 def _check_body_part(ds: Dataset, settings: GateSettings) -> Refusal | None:
     stated = body_part_of(ds, settings.vocabulary)
     if stated.part is BodyPart.OTHER:
-        return Refusal(
-            Reason.NOT_A_CHEST, f"{stated.keyword} names a body part other than the chest."
-        )
+        against = f", although {stated.against} names the chest" if stated.against else ""
+        said = f"{stated.keyword} names a body part other than the chest{against}."
+        return Refusal(Reason.NOT_A_CHEST, said)
     if stated.doubt is Doubt.NOT_UNDERSTOOD and settings.not_understood == "refuse":
         text = f"The body part is stated as {_quoted(stated.value)}, not understood"
         return Refusal(Reason.BODY_PART_NOT_UNDERSTOOD, f"{text} ({stated.keyword}).")

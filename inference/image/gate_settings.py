@@ -16,6 +16,7 @@ _READERS_OWN = (
     Concept.COUNT,
     Concept.SIDE,
     Concept.OTHER_PART_ALONE,
+    Concept.OTHER_PART_UNLESS_CHEST,
     Concept.LETTER,
     Concept.DERIVED_SERIES,
     Concept.DERIVED_TYPE,

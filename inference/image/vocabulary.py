@@ -53,6 +53,7 @@ class Concept(StrEnum):
     LETTER = "letter"
     CHEST = "chest"
     OTHER_PART = "other_part"
+    OTHER_PART_UNLESS_CHEST = "other_part_unless_chest"
     OTHER_PART_ALONE = "other_part_alone"
     DERIVED = "derived"
     DERIVED_SERIES = "derived_series"
