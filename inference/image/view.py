@@ -105,7 +105,11 @@ def view_of(ds: Dataset, words: Vocabulary | None = None) -> StatedView:
     words = words or vocabulary()
     coded = list(_coded_views(ds, words))
     stated = [*coded, *_position(ds, words)]
-    told = list(_told_views(image_texts(ds), words))
+    kinds = [("ImageType", value) for value in texts(ds, "ImageType")[2:]]
+    told = [
+        *_told_views(image_texts(ds), words),
+        *(one for one in _told_views(kinds, words) if one.view not in FRONTAL),
+    ]
     oriented = _oriented_view(ds, words)
     turned = [one for one in (*stated, *told, *oriented) if one.view not in FRONTAL]
     frontal = [one for one in (*stated, *told) if one.is_frontal]

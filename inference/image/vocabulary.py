@@ -23,12 +23,18 @@ _LONG = 4
 _ENDING, _LONG_ENDING = 4, 8
 # "THORAX S", "Chest L": last, and behind a chest, a letter may name a view (seitlich, left, perfil)
 _VIEW_LETTERS = frozenset("slrp")
-# what is drawn in a line of text: a ray from side to side, an oblique of three quarters
+# what is drawn in a line of text: a ray from side to side, an oblique of three quarters; the ages
+# and the weights of children
 _DRAWN = (
     (re.compile(r"([lr])\s*(?:[\u2192\u21d2]|-+>)\s*([lr])", re.IGNORECASE), r"\1\2"),
     (re.compile(r"(?<![\d/])3\s*[/\u2044]\s*4(?![\d/])"), " threequarter "),
+    (re.compile(r"(?<![\d-])(\d|1[0-7])\s*y\W?o\b", re.IGNORECASE), " child "),
+    (re.compile(r"(?<!\d)\d\d?\s*-\s*(\d|1[0-7])\s*y(ea)?(rs?)?\b", re.IGNORECASE), " child "),
+    (re.compile(r"(?<![\d.,])[12]?\d\s*kg\b", re.IGNORECASE), " child "),
 )
-_SIGNS = dict.fromkeys(map(ord, "\u2116\u2122\u2120\u00ae"), " ")  # NFKC makes letters of them
+# NFKC makes letters of the signs: "No"; the marks show nothing and stand inside words
+_SIGNS: dict[int, str | None] = dict.fromkeys(map(ord, "\u2116\u2122\u2120\u00ae"), " ")
+_SIGNS |= dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _EAST_ASIAN = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff"  # without the dot between words
 
 

@@ -1,18 +1,20 @@
 """What consoles, technicians and gateways write, in twelve languages, and what hilum makes of it.
 
 `spellings.csv` beside this file is the table: one row a spelling, its outcome first. PA, AP and
-frontal: the view that is read; read: a film that is not refused; else the reason of the refusal.
+frontal: the view that is read; read: a film that is not refused; silent: a part that says nothing;
+else the reason of the refusal.
 """
 
 import csv
 from pathlib import Path
 
 import pytest
-from films import make_film_ds
+from films import coded, make_film_ds
 from headers import DEFAULT, SILENT, header, outcome
 from pydicom.uid import ComputedRadiographyImageStorage
 
 from inference.image.gate import Reason, check_header
+from inference.image.vocabulary import Concept, vocabulary
 
 TABLE = Path(__file__).with_name("spellings.csv")
 REFUSED = frozenset(Reason)
@@ -80,6 +82,81 @@ def test_a_chest_is_a_chest_and_another_part_is_another_in_any_language(plain):
         found = refusal.reason if refusal else None
         assert (found is Reason.NOT_A_CHEST) is (expected == "not_a_chest"), text
         assert found not in part[1:], text
+
+
+def test_another_part_contradicts_a_chest_that_a_console_writes_by_default(plain):
+    for _, text in written("not_a_chest"):
+        if Concept.CHEST not in vocabulary().read(text):
+            assert read(plain, SeriesDescription=text, ViewPosition="AP") == "not_a_chest", text
+    refusal = check_header(header(plain, ProtocolName="KNEE AP", ViewPosition="AP"), DEFAULT)
+    assert refusal is not None
+    assert refusal.detail == (
+        "ProtocolName names a body part other than the chest, although BodyPartExamined names the "
+        "chest."
+    )
+    assert read(plain, SeriesDescription="Chest PA, rib fx", ViewPosition="PA") == "PA"
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "expected"),
+    [
+        ("816094009", "Chest", "PA"),
+        ("816094009", "", "PA"),
+        ("122495006", "Thoracic spine", "not_a_chest"),
+        ("818981001", "Abdomen", "not_a_chest"),
+        ("816094009", "Knee", "not_a_chest"),
+        ("122494006", "", "body_part_not_understood"),
+    ],
+)
+def test_a_region_counts_with_its_meaning_also_beside_a_chest(code, meaning, expected, plain):
+    region = [coded(code, "SCT", meaning)]
+    for part in ("CHEST", ""):
+        values = {"BodyPartExamined": part, "SeriesDescription": "Chest PA"}
+        assert read(plain, AnatomicRegionSequence=region, **values) == expected
+
+
+def test_a_placeholder_names_no_part_and_the_search_goes_on(plain):
+    for _, text in written("silent"):
+        assert read(plain, BodyPartExamined=text) == "body_part_unknown", text
+        assert read(plain, BodyPartExamined=text, SeriesDescription="Chest PA") == "PA", text
+
+
+def test_a_child_is_told_by_words_in_any_language(plain):
+    for _, text in written("under_age"):
+        assert read(plain, SeriesDescription=text, ViewPosition="AP") == "under_age", text
+
+
+@pytest.mark.parametrize("said", ["Bone Suppression", "Soft Tissue", "Chest PA Bone", "Energy Sub"])
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "AcquisitionDeviceProcessingDescription",
+        "ProtocolName",
+        "PerformedProcedureStepDescription",
+    ],
+)
+def test_a_picture_made_of_a_film_is_told_by_what_made_it(keyword, said, plain):
+    assert read(plain, ViewPosition="PA", **{keyword: said}) == "derived"
+
+
+def test_a_lateral_is_told_by_its_image_type(plain):
+    assert read(plain, ImageType="ORIGINAL\\PRIMARY\\LATERAL", ViewPosition="PA") == "not_frontal"
+    assert read(plain, ImageType="ORIGINAL\\PRIMARY\\L\\R", ViewPosition="PA") == "PA"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("LAT\u2116 2", "not_frontal"),
+        ("L\u00adA\u00adT", "not_frontal"),
+        ("Chest 5yo", "under_age"),
+        ("Chest 1-5 yrs", "under_age"),
+        ("Chest <10kg", "under_age"),
+        ("Chest PA 64yo 80kg", "PA"),
+    ],
+)
+def test_signs_and_the_ages_and_weights_of_children_are_read(said, expected, plain):
+    assert read(plain, SeriesDescription=said, ViewPosition="PA") == expected
 
 
 @pytest.mark.parametrize(
