@@ -501,7 +501,7 @@ def test_in_the_order_of_urgency_each_film_says_when_it_is_due_and_old_ones_are_
     assert page.count("longest wait reached") == 1
     due = (NOW + timedelta(minutes=59)).astimezone()
     assert f"due {due:%H:%M}" in page
-    assert "Films of the last 24 h" in page
+    assert "the films of the last 24 h" in page
     assert "longest wait" not in site.page("/")
 
 

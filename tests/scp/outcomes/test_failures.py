@@ -104,7 +104,7 @@ def test_the_service_says_of_a_film_whose_file_is_gone_what_failed_and_why(tmp_p
     with open_context(load_settings(service.config)) as ground:
         path = ground.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
-        Intake(ground.engine, ground.archive, ground.jobs, now).take(
+        Intake(ground.engine, ground.archive, ground.jobs, now).ingest(
             path, Request("TEST", ds.SOPClassUID, uid)
         )
         (kept,) = ground.archive.data_dir.rglob(f"*{uid}*.dcm")

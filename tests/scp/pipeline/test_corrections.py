@@ -57,7 +57,7 @@ def again(ds, **elements):
 
 
 def bring(ground, ds, intake=None):
-    return (intake or ground.intake).take(
+    return (intake or ground.intake).ingest(
         save(ds, ground.archive.incoming / "received.dcm"), request_for(ds)
     )
 
