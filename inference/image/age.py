@@ -32,6 +32,8 @@ _OLDEST = 120  # years; an earlier birth date stands for one that nobody knew
 # the first year of an era is the year after this one
 _ERAS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018, "民国": 1911}
 _ERAS |= {"m": 1867, "t": 1911, "s": 1925, "h": 1988, "r": 2018, "民國": 1911}
+# what de-identification puts in a date's place, such as "d14a028c2a3a": no date has these
+_SCRAMBLED = re.compile(r"\d(?!t\d\d:?\d\d)[a-z]{1,2}\d")
 _ERA = re.compile(rf"({'|'.join(_ERAS)})\W*(\d{{6}}|\d{{1,3}}(?!\d)|元)")
 
 
@@ -110,6 +112,8 @@ def _days_taken(ds: Dataset) -> list[date]:
 
 def _births(said: str) -> set[date]:
     """Return each day that a date can mean: the last one of the year where that alone is told."""
+    if _SCRAMBLED.search(said):
+        return set()
     if era := _ERA.match(said.strip()):
         return {_last_of(_ERAS[era[1]] + (1 if era[2] == "元" else int(era[2][:2])))}
     numbers = re.findall(r"\d+", said)
