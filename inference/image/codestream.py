@@ -61,6 +61,15 @@ class Codestream:
     lack: str = ""
     counted: bool = False
 
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a decoded sample."""
+        return 1 if self.bits <= 8 else 2
+
+    def halved(self, levels: int) -> tuple[int, int]:
+        """Return rows and columns after so many halvings (T.800 F.2)."""
+        return -(-self.rows >> levels), -(-self.columns >> levels)
+
 
 def frame_of(pixel_data: bytes) -> bytes:
     """Return the one frame of encapsulated pixel data: all fragments, whatever the table says.

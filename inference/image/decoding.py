@@ -216,7 +216,8 @@ def _decode(frame: Dataset, coded: bytes, stream: Codestream | None) -> StoredPi
     """
     syntax = frame.file_meta.TransferSyntaxUID
     decoder = get_decoder(syntax)
-    for plugin in _installed(decoder, syntax):
+    installed = _installed(decoder, syntax)
+    for plugin in installed:
         try:
             pixels, _ = decoder.as_array(frame, index=0, decoding_plugin=plugin)
             if stream is None or stream.counted:
@@ -230,7 +231,6 @@ def _decode(frame: Dataset, coded: bytes, stream: Codestream | None) -> StoredPi
         if not np.array_equal(pixels, again):
             raise _undecodable("the stream is cut short: its data end before the picture", decoder)
         return pixels
-    installed = _installed(decoder, syntax)
     raise _undecodable(why_undecodable(frame, stream, installed), decoder)
 
 

@@ -49,8 +49,8 @@ def decode_grey(coded: bytes, stream: Codestream, levels: int = 0) -> npt.NDArra
     """
     import imagecodecs  # noqa: PLC0415 -- few films need it
 
-    shape = tuple(-(-side >> levels) for side in (stream.rows, stream.columns))
-    memory = np.zeros(shape, f"{'i' if stream.signed else 'u'}{1 if stream.bits <= 8 else 2}")
+    kind = "i" if stream.signed else "u"
+    memory = np.zeros(stream.halved(levels), f"{kind}{stream.sample_bytes}")
     imagecodecs.htj2k_decode(coded, skipres=levels or None, out=memory)
     if not memory[-1].any():
         raise ValueError("the last row is black, or was not decoded")

@@ -38,25 +38,24 @@ def levels_to_leave(
     if stream is None or frame.file_meta.TransferSyntaxUID not in SYNTAXES:
         return 0
     plain = frame.SamplesPerPixel == 1 and frame.PixelRepresentation == 0 and not stream.signed
-    within = stream.bits <= frame.BitsStored and stream.bits <= 8 * _bytes_of(stream)
+    within = stream.bits <= frame.BitsStored and stream.bits <= 8 * stream.sample_bytes
     if frame.file_meta.TransferSyntaxUID in _HIGH_THROUGHPUT:
-        within &= stream.bits < 8 * _bytes_of(stream) and stream.lossless  # else whites wrap round
+        within &= (
+            stream.bits < 8 * stream.sample_bytes and stream.lossless
+        )  # else whites wrap round
     padded = number(ds, "PixelPaddingValue") is not None
     if not (plain and within and coded.startswith(JPEG_2000)) or padded:
         return 0
-    sides = (stream.rows, stream.columns)
+    edge = max(stream.rows, stream.columns)
     possible = range(stream.levels, 0, -1)
-    fits = (n for n in possible if max(sides) >> n >= at_least and _rounds_alike(sides, n))
+    fits = (n for n in possible if edge >> n >= at_least and _rounds_alike(stream, n))
     return next(fits, 0)
 
 
-def _rounds_alike(sides: tuple[int, int], levels: int) -> bool:
+def _rounds_alike(stream: Codestream, levels: int) -> bool:
     """Say whether Pillow, which rounds to the nearest, expects as many pixels as there are."""
-    return all(_halved(side, levels) == (side + 2**levels // 2) >> levels for side in sides)
-
-
-def _halved(side: int, levels: int) -> int:
-    return -(-side >> levels)
+    nearest = ((side + 2**levels // 2) >> levels for side in (stream.rows, stream.columns))
+    return stream.halved(levels) == tuple(nearest)
 
 
 def decode_reduced(
@@ -80,12 +79,7 @@ def decode_reduced(
             picture.reduce = levels  # type: ignore[method-assign, assignment]
             pixels = np.asarray(picture)
         pixels = pixels >> (8 * pixels.dtype.itemsize - stream.bits)  # Pillow fills its type
-    if pixels.shape != (_halved(stream.rows, levels), _halved(stream.columns, levels)):
+    if pixels.shape != stream.halved(levels):
         raise ValueError(f"the reduced picture is {pixels.shape}")
     whole: npt.NDArray[np.unsignedinteger[Any]] = pixels.astype(f"u{frame.BitsAllocated // 8}")
     return whole
-
-
-def _bytes_of(stream: Codestream) -> int:
-    """Return the bytes of a decoded sample."""
-    return 1 if stream.bits <= 8 else 2

@@ -7,6 +7,9 @@ References
 ITU-T T.800 A.4.2 (SOT: Psot, TPsot, TNsot), A.4.4 (EOC), A.5.1 (SIZ), B.3 (number of tiles).
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 _START_OF_TILE_PART = b"\xff\x90"
 _END = b"\xff\xd9"
 _MOST_TILES = 65_535
@@ -23,16 +26,12 @@ def lacking(frame: bytes, siz: int, at: int) -> str:
     at
         Offset of the first tile-part.
     """
-    parts: dict[int, int] = {}  # those seen, by tile
+    seen: dict[int, int] = {}  # tile-parts, by tile
     counts: dict[int, int] = {}  # those stated, by tile
-    while frame[at : at + 2] == _START_OF_TILE_PART and at + 12 <= len(frame):
-        tile, length = _number(frame, at + 4, 2), _number(frame, at + 6, 4)
-        parts[tile] = parts.get(tile, 0) + 1
-        counts[tile] = max(counts.get(tile, 0), frame[at + 11])
-        if length == 0:  # to the end: only the last may be (`reaches_to_its_end`)
-            at = end if (end := frame.rfind(_END)) > at else len(frame)
-            break
-        at += max(length, _HEADER_BYTES)
+    for part in _tile_parts(frame, at):
+        seen[part.tile] = seen.get(part.tile, 0) + 1
+        counts[part.tile] = max(counts.get(part.tile, 0), part.of)
+        at = part.end
     if at + 2 > len(frame):
         missing = at + 2 - len(frame)
         return f"the stream is cut short by {missing} byte{'s'[: missing > 1]}"
@@ -41,20 +40,41 @@ def lacking(frame: bytes, siz: int, at: int) -> str:
     if frame[at : at + 2] != _END:
         return "the stream is damaged: a tile-part is shorter or longer than it states"
     tiles = _tiles(frame, siz)
-    if len(parts) < tiles <= _MOST_TILES:
-        return f"the stream is cut short: it has {len(parts)} of {tiles} tiles"
-    incomplete = any(seen < counts[tile] for tile, seen in parts.items())
+    if len(seen) < tiles <= _MOST_TILES:
+        return f"the stream is cut short: it has {len(seen)} of {tiles} tiles"
+    incomplete = any(number < counts[tile] for tile, number in seen.items())
     return "the stream is cut short: tile-parts are missing" if incomplete else ""
 
 
 def reaches_to_its_end(frame: bytes, at: int) -> bool:
     """Say whether the last tile-part states no length, so that only decoding can check it."""
+    return any(part.length == 0 for part in _tile_parts(frame, at))
+
+
+class _TilePart(NamedTuple):
+    """A tile-part as its SOT states it, and where the next one begins."""
+
+    tile: int
+    length: int
+    of: int
+    end: int
+
+
+def _tile_parts(frame: bytes, at: int) -> Iterator[_TilePart]:
+    """Yield the tile-parts one after the other; one without a length (Psot = 0) is the last."""
     while frame[at : at + 2] == _START_OF_TILE_PART and at + 12 <= len(frame):
-        length = _number(frame, at + 6, 4)
-        if length < _HEADER_BYTES:
-            return length == 0
-        at += length
-    return False
+        tile, length = _number(frame, at + 4, 2), _number(frame, at + 6, 4)
+        end = at + max(length, _HEADER_BYTES) if length else _end(frame, at)
+        yield _TilePart(tile, length, frame[at + 11], end)
+        if length == 0:
+            return
+        at = end
+
+
+def _end(frame: bytes, at: int) -> int:
+    """Return where the end marker stands; the end of the bytes where there is none."""
+    marker = frame.rfind(_END)
+    return marker if marker > at else len(frame)
 
 
 def _tiles(frame: bytes, siz: int) -> int:

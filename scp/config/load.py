@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -225,16 +226,18 @@ def _model_at(location: list[int | str]) -> type[BaseModel]:
     """Return the settings class in which a key stands."""
     model: type[BaseModel] = Settings
     for part in location:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation)
+        if isinstance(part, str) and (table := settings_class(model.model_fields[part])):
+            model = table[0]
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel]:
-    """Return the settings class in an annotation such as ``tuple[Peer, ...]``."""
-    inner = typing.get_args(annotation)
-    found: type[BaseModel] = inner[0] if inner else annotation
-    return found
+def settings_class(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
+    """Return a table's class, and whether there may be several; None for a plain value."""
+    inner = typing.get_args(field.annotation)
+    kind = inner[0] if inner else field.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind, bool(inner)
+    return None
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:

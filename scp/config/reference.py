@@ -2,7 +2,6 @@
 
 import json
 import textwrap
-import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from scp.config.load import Settings
+from scp.config.load import Settings, settings_class
 
 _WIDTH = 100
 _HEAD = """\
@@ -30,7 +29,7 @@ def _tables(model: type[BaseModel], table: str, mark: str = "") -> Iterator[str]
     """Yield a table's text and those below it; ``mark`` makes a comment of what is an example."""
     plain, below = [], []
     for key, field in model.model_fields.items():
-        nested = _settings_class(field)
+        nested = settings_class(field)
         if nested is None:
             plain.append(_key(key, field, mark))
         else:
@@ -78,12 +77,3 @@ def _toml(value: Any) -> str:
         items, _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
     )
     return "\n".join(["[", *lines, "]"])
-
-
-def _settings_class(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
-    """Return a table's class, and whether there may be several; None for a plain value."""
-    inner = typing.get_args(field.annotation)
-    kind = inner[0] if inner else field.annotation
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind, bool(inner)
-    return None

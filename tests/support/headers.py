@@ -2,10 +2,12 @@
 
 import copy
 
+from films import make_film_ds
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import ComputedRadiographyImageStorage
 
 from inference.image.gate import check_header
 from inference.image.gate_settings import GateSettings
@@ -19,6 +21,13 @@ SILENT = {
     "StudyDescription": "",
     "ViewPosition": "",
 }
+
+
+def silent_header() -> Dataset:
+    """Make the header of a chest film that says nothing of its view."""
+    ds = make_film_ds(rows=16, columns=16, sop_class=ComputedRadiographyImageStorage, **SILENT)
+    del ds.PixelData
+    return ds
 
 
 def header(plain, **values) -> Dataset:

@@ -81,15 +81,6 @@ def read_unchanged(
     )
 
 
-def measure_null(
-    engine: Engine, records: Sequence[Record], pairs: Sequence[FilmPair], out: Path
-) -> ChangeNullDistribution:
-    """Measure the null distribution of a bundle, and write it to ``out``; see `null_of`."""
-    null = null_of(read_unchanged(engine, records, pairs))
-    write(null, out)
-    return null
-
-
 def write(null: ChangeNullDistribution, out: Path) -> None:
     """Write the null for `hilum add-null`."""
     out.mkdir(parents=True, exist_ok=True)

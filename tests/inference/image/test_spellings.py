@@ -9,9 +9,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from films import coded, make_film_ds
-from headers import DEFAULT, SILENT, header, outcome
-from pydicom.uid import ComputedRadiographyImageStorage
+from films import coded
+from headers import DEFAULT, header, outcome, silent_header
 
 from inference.image.gate import Reason, check_header
 from inference.image.vocabulary import Concept, vocabulary
@@ -29,9 +28,7 @@ def written(*outcomes):
 
 @pytest.fixture(scope="module")
 def plain():
-    ds = make_film_ds(rows=16, columns=16, sop_class=ComputedRadiographyImageStorage, **SILENT)
-    del ds.PixelData
-    return ds
+    return silent_header()
 
 
 def read(plain, **values):

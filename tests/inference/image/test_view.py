@@ -4,14 +4,13 @@ import itertools
 
 import pytest
 from films import coded, make_film_ds
-from headers import DEFAULT, SILENT, header, outcome
+from headers import DEFAULT, header, outcome, silent_header
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import ComputedRadiographyImageStorage
 
 from inference.image.age import age_years
 from inference.image.body_part import BodyPart, body_part_of
@@ -28,9 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's on v
 @pytest.fixture(scope="module")
 def plain() -> Dataset:
     """Return the header of a chest film that says nothing of its view."""
-    ds = make_film_ds(rows=16, columns=16, sop_class=ComputedRadiographyImageStorage, **SILENT)
-    del ds.PixelData
-    return ds
+    return silent_header()
 
 
 # what stands in View Position -> the view that is read, or the view for which the film is refused

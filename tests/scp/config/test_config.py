@@ -1,14 +1,12 @@
 """What may stand in config.toml and the environment, and what is said when it is wrong."""
 
 import re
-import typing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel
 
-from scp.config.load import Settings, load_settings
+from scp.config.load import Settings, load_settings, settings_class
 from scp.config.time_zone import SERVER_ZONE
 from scp.errors import ConfigError
 
@@ -18,19 +16,10 @@ TEXT = CONFIG.read_text(encoding="utf-8")
 UNCOMMENTED = re.sub(r"^#(?=\[\[|\w+ = )", "", TEXT, flags=re.M)
 
 
-def settings_class(annotation):
-    """Return (class, is it a list of tables), or None for a plain value."""
-    inner = typing.get_args(annotation)
-    kind = inner[0] if inner else annotation
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind, bool(inner)
-    return None
-
-
 def fields(model, table=""):
     """Yield (table, key, field) of every plain value, recursively."""
     for key, field in model.model_fields.items():
-        nested = settings_class(field.annotation)
+        nested = settings_class(field)
         if nested is None:
             yield table, key, field
         else:

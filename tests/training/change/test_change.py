@@ -28,10 +28,11 @@ from training.change.null import (
     Unchanged,
     bounded,
     differences_of,
-    measure_null,
     null_of,
+    read_unchanged,
     said_of_exposures,
     said_of_pairs,
+    write,
 )
 from training.cli import app
 from training.data.film_list import BadFilmList, Record, Source
@@ -120,7 +121,7 @@ def test_a_list_of_pairs_that_cannot_be_used_is_refused(tmp_path, records):
 def measured(tiny_bundle, pairs, records, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "null"
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        measure_null(engine, records, read_pairs([pairs], records), out)
+        write(null_of(read_unchanged(engine, records, read_pairs([pairs], records))), out)
     return out
 
 
@@ -150,7 +151,7 @@ def noisy(records, folder, count, views=("PA", "PA")):
 def test_a_condition_is_measured_by_pairs_of_its_own(tiny_bundle, records, tmp_path):
     listed = [*noisy(records, tmp_path, 59), *noisy(records, tmp_path, 58, ("AP", "PA"))]
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        made = measure_null(engine, records, listed, tmp_path / "run")
+        made = null_of(read_unchanged(engine, records, listed))
         difference = np.abs(differences_of(said_of_pairs(engine, listed[:1])))[0]
     pairs = {condition: one.pairs for condition, one in made.conditions.items()}
     assert pairs == {Condition.PA: 59, Condition.AP: 0, Condition.PA_AP: 58, Condition.BEDSIDE: 0}
@@ -217,12 +218,12 @@ def test_a_null_of_an_earlier_release_names_no_change(tiny_bundle, tmp_path):
     assert load_bundle(folder).metadata.hilum.null is None
 
 
-def test_without_a_film_to_expose_again_there_is_no_null(tiny_bundle, records, tmp_path):
+def test_without_a_film_to_expose_again_there_is_no_null(tiny_bundle, records):
     with (
         Engine(load_bundle(tiny_bundle), device="cpu") as engine,
         pytest.raises(BadFilmList, match="no film of split 'val'"),
     ):
-        measure_null(engine, [one for one in records if one.split == "test"], [], tmp_path)
+        read_unchanged(engine, [one for one in records if one.split == "test"], [])
 
 
 def test_the_null_goes_into_a_bundle_whose_identity_becomes_another(
