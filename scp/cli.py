@@ -261,12 +261,18 @@ def queue_show(job: JobId, config: Config = CONFIG, json: Json = False) -> None:
 
 
 @queue_app.command("retry")
-def queue_retry(job: JobId, config: Config = CONFIG) -> None:
-    """Do a failed or cancelled job again."""
+def queue_retry(
+    job: JobId,
+    config: Config = CONFIG,
+    done: Annotated[
+        bool, typer.Option("--done", help="Also what is done, as an answered film.")
+    ] = False,
+) -> None:
+    """Do a failed or cancelled job again, one that waits for its time at once."""
     from scp.commands import queue
 
     with _errors_to_exit_code():
-        queue.retry_job(_load(config, "queue", quiet=True), job)
+        queue.retry_job(_load(config, "queue", quiet=True), job, done=done)
 
 
 @queue_app.command("cancel")

@@ -16,17 +16,19 @@ from scp.index.counts import warnings
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import film_failure, job_failure
+from scp.pipeline.job_ids import NoSuchJob, delivery_job, film_in, film_job, film_of
 from scp.pipeline.operator_actions import JobControl
-from scp.pipeline.queue import STATE_WORDS, NoSuchJob, changed_at, delivery_job, film_in
+from scp.pipeline.queue import STATE_WORDS, changed_at
+from scp.pipeline.replaced_jobs import not_replaced
 from scp.processes.runtime import ServiceContext, now, open_context
 
 
 def list_jobs(settings: Settings, *, as_json: bool) -> None:
     """Print what waits, runs, or stopped without success; dead letters too."""
-    with open_context(settings) as ground:
-        rows = [_row(job) for job in ground.jobs.unfinished()]
-        with Session(ground.engine) as session:
-            rows += [*_dead_letters(session), *_warned(session)]
+    with open_context(settings) as ground, Session(ground.engine) as session:
+        jobs = not_replaced(session, ground.jobs.unfinished())
+        rows = [_row(job) for job in jobs]
+        rows += [*_dead_letters(session), *_warned(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -46,7 +48,10 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
         with Session(ground.engine) as session:
             found = _found(ground, session, job_id)
             instance = films.film(session, film_uid)
+            refusal = _control(ground).refusal(job_id)
             shown = found | {
+                "may_be_retried": refusal is None,
+                "not_retried_because": refusal.sentence if refusal else "",
                 "film": film_uid,
                 "film_state": instance.state.value,
                 "film_reason": film_reason(instance),
@@ -64,18 +69,26 @@ def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     Console().print(table)
 
 
-def retry_job(settings: Settings, job_id: str) -> None:
-    """Do a failed, cancelled or given-up job again, and a waiting one at once."""
+def retry_job(settings: Settings, job_id: str, *, done: bool = False) -> None:
+    """Do a failed, cancelled or given-up job again, one that waits for its time at once.
+
+    With ``done`` also what has been done, as an answered film.
+    """
     with open_context(settings) as ground:
-        JobControl(ground.engine, ground.jobs, now).retry(job_id)
+        _control(ground).retry(job_id, done=done)
     Console().print(f"{job_id} is in the queue again")
 
 
 def cancel_job(settings: Settings, job_id: str) -> None:
     """Take a job out of the queue, and say so where people look."""
     with open_context(settings) as ground:
-        JobControl(ground.engine, ground.jobs, now).cancel(job_id)
+        _control(ground).cancel(job_id)
     Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
+
+
+def _control(ground: ServiceContext) -> JobControl:
+    names = [destination.name for destination in ground.settings.destinations]
+    return JobControl(ground.engine, ground.jobs, names, now)
 
 
 def film_reason(instance: Instance) -> str:
@@ -87,6 +100,10 @@ def film_reason(instance: Instance) -> str:
 
 def _found(ground: ServiceContext, session: Session, job_id: str) -> dict[str, Any]:
     """Return the row of a job; of a dead letter also where the queue has forgotten its job."""
+    film_uid = film_of(job_id)
+    if film_uid is not None:  # the last of its jobs, whichever number was asked for
+        film = films.find(session, film_uid)
+        job_id = film_job(film_uid, film.job) if film else job_id
     job = ground.jobs.status(job_id)
     if job is not None:
         return _row(job)

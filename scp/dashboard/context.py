@@ -22,9 +22,12 @@ from scp.dashboard.caches.images import ImageCache
 from scp.dashboard.caches.looks import ViewLog
 from scp.dashboard.pages.configuration import About
 from scp.dashboard.security.person import Person, looks_again, person_of
+from scp.index.schema.tables import DeliveryState
 from scp.monitoring import readiness
 from scp.monitoring.audit import Audit
+from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.queue import Jobs
+from scp.pipeline.retry import Refusal, refuse_delivery
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,26 @@ class AppContext:
         age_s = self.counts_max_age_s
         age_s = self.settings.refresh_s / 2 if age_s is None else age_s
         object.__setattr__(self, "watch", CountsCache(self.engine, age_s))
-        self.pages.env.globals |= {"settings": self.settings, "destinations": self.destinations}
+        self.pages.env.globals |= {
+            "settings": self.settings,
+            "destinations": self.destinations,
+            "retry_refusal": self.retry_refusal,
+        }
+
+    def retry_refusal(
+        self, destination: str, state: DeliveryState, attempts: int = 0
+    ) -> Refusal | None:
+        """Say why what has this state at a destination is not retried; None when it is.
+
+        After a failed attempt it waits for its time, before the first a worker is about to do it.
+        """
+        jobs = ["DELAYED" if attempts else "ENQUEUED"]
+        return refuse_delivery([state], jobs, configured=destination in self.destinations)
+
+    @property
+    def control(self) -> JobControl:
+        """What an operator may do with jobs."""
+        return JobControl(self.engine, self.jobs, self.destinations, self.clock)
 
     def close(self) -> None:
         """Stop what runs beside the requests."""

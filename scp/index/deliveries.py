@@ -109,15 +109,31 @@ def set_state(
 
     Those of withdrawn results stay as they are.
     """
-    stand = select(Result.id).where(Result.withdrawn.is_(None))
-    own = [*_of(film_uid, destination), Delivery.result_id.in_(stand)]
+    own = _not_withdrawn(film_uid, destination)
     return len(_moved(session, own, old, new, next_attempt_at=None))
 
 
-def take_up_dead(session: Session, film_uid: str, destination: str) -> list[int]:
-    """Make a film's dead letters to a destination pending; return them."""
-    own = _of(film_uid, destination)
-    return _moved(session, own, DeliveryState.DEAD, DeliveryState.PENDING)
+def undelivered(
+    session: Session, film_uid: str, destination: str
+) -> list[tuple[int, DeliveryState, int]]:
+    """Return the deliveries of a film that a destination has not taken: id, state, job's number.
+
+    Those of withdrawn results are left out.
+    """
+    own = _not_withdrawn(film_uid, destination)
+    found = select(Delivery.id, Delivery.state, Delivery.job).where(*own)
+    rows = session.execute(found.where(Delivery.state != DeliveryState.DELIVERED))
+    return [(number, state, job) for number, state, job in rows]
+
+
+def take_up(session: Session, film_uid: str, destination: str, *old: DeliveryState) -> list[int]:
+    """Make a film's deliveries to a destination pending that are in one of these states.
+
+    Return them; those of withdrawn results stay as they are.
+    """
+    own = _not_withdrawn(film_uid, destination)
+    moved = [_moved(session, own, one, DeliveryState.PENDING, next_attempt_at=None) for one in old]
+    return [number for numbers in moved for number in numbers]
 
 
 def take_up_cancelled(session: Session, result_id: int, jobs: Mapping[str, int]) -> bool:
@@ -193,6 +209,11 @@ def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:
     """
     results = select(Result.id).join(Result.instance).where(Instance.uid == film_uid)
     return [Delivery.result_id.in_(results), Delivery.destination == destination]
+
+
+def _not_withdrawn(film_uid: str, destination: str) -> list[ColumnElement[bool]]:
+    holds = select(Result.id).where(Result.withdrawn.is_(None))
+    return [*_of(film_uid, destination), Delivery.result_id.in_(holds)]
 
 
 def _dead(destination: str, like: Outcome | None) -> list[ColumnElement[bool]]:

@@ -36,6 +36,11 @@ def film(session: Session, uid: str) -> Instance:
     return session.scalars(select(Instance).where(Instance.uid == uid)).one()
 
 
+def find(session: Session, uid: str) -> Instance | None:
+    """Return a received object by its SOP Instance UID, if it is there."""
+    return session.scalars(select(Instance).where(Instance.uid == uid)).one_or_none()
+
+
 def number_in_study(session: Session, uid: str) -> int:
     """Return a film's place among the objects of its study that were received, from 1."""
     instance = film(session, uid)
@@ -77,6 +82,17 @@ def reopen(instance: Instance) -> bool:
     return _moved(instance, values, Instance.state.in_(WITHOUT_ANSWER))
 
 
+def take_up(instance: Instance) -> bool:
+    """Give a film to a new job, whose number `Instance.job` then is; an answer that it has stands.
+
+    Return False when somebody else has just done so.
+    """
+    if not _moved(instance, {"job": Instance.job + 1}, Instance.job == instance.job):
+        return False
+    reopen(instance)
+    return True
+
+
 def _moved(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[bool]) -> bool:
     """Change a film's row where the conditions hold for it; return whether they did."""
     session = object_session(instance)
@@ -87,7 +103,7 @@ def _moved(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[b
         sa.update(Instance).where(Instance.id == instance.id, *when).values(values),
         execution_options={"synchronize_session": False},
     )
-    session.refresh(instance, ["state", "reason", "detail", "finished_at", "due_at"])
+    session.refresh(instance, ["state", "reason", "detail", "finished_at", "due_at", "job"])
     return bool(moved.rowcount)  # type: ignore[attr-defined]
 
 

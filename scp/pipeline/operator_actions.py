@@ -1,6 +1,6 @@
 """Operator actions on the queue: retry, cancel, discard. One way for command and page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,17 @@ from scp.index import deliveries, films
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause
-from scp.pipeline.queue import ACTIVE, FILMS, Jobs, NoSuchJob, auxiliary_job, delivery_of, film_of
+from scp.pipeline.job_ids import (
+    NoSuchJob,
+    auxiliary_job,
+    delivery_job,
+    delivery_of,
+    delivery_queue,
+    film_job,
+    film_of,
+)
+from scp.pipeline.queue import ACTIVE, Jobs
+from scp.pipeline.retry import NotRetried, Refusal, refuse_delivery, refuse_film, refuse_job
 
 _DEAD, _PENDING, _CANCELLED = (
     DeliveryState.DEAD,
@@ -34,48 +44,72 @@ class Retried:
 
 @dataclass(frozen=True)
 class JobControl:
-    """Changes the fate of jobs, and says so where people look."""
+    """Retries, cancels and discards jobs, and what their rows say of them.
+
+    ``destinations`` are the names of those configured; to another one nothing is retried.
+    """
 
     engine: sa.Engine
     jobs: Jobs
+    destinations: Collection[str]
     now: Callable[[], datetime]
 
-    def retry(self, job_id: str) -> None:
-        """Do a failed, cancelled or given-up job again, and a waiting one at once.
+    def refusal(self, job_id: str, *, done: bool = False) -> Refusal | None:
+        """Say why a job is not retried; None when it is. Parameters as of `retry`."""
+        with Session(self.engine) as session:
+            return self._refusal(session, job_id, done=done)
+
+    def retry(self, job_id: str, *, done: bool = False) -> None:
+        """Do a failed, cancelled or given-up job again, and one that waits for its time at once.
+
+        Rows and job are changed in one transaction: a film or a delivery gets a new job, for that
+        can be asked for in a transaction of ours. Only then the old one is ended; it is listed
+        nowhere even if it is not.
+
+        Parameters
+        ----------
+        job_id
+            A job's id. Of a film or a delivery its number is of no account, and may be left out.
+        done
+            Whether what has been done is to be done once more, as an answered film.
 
         Raises
         ------
-        NoSuchJob
-            There is none of this id, or nothing of a delivery is outstanding.
+        NotRetried
+            The rule (`scp.pipeline.retry`) does not let it.
         """
         film_uid, beside = film_of(job_id), auxiliary_job(job_id)
         if beside is not None:
-            self._require(job_id)
+            self._require(self.refusal(job_id, done=done), job_id)
             self.jobs.retry(job_id, beside[1])
-        elif film_uid is None:
-            self._retry_delivery(*delivery_of(job_id))
+        elif film_uid is not None:
+            self._retry_film(film_uid, done=done)
         else:
-            if self._require(job_id) not in ACTIVE:  # else it has the film in hand already
-                with Session(self.engine) as session, session.begin():
-                    films.reopen(films.film(session, film_uid))
-            self.jobs.retry(job_id, FILMS)
+            self._retry_delivery(job_id)
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue.
+
+        The rows come first: should nothing else happen, the job finds that it was cancelled.
 
         Raises
         ------
         NoSuchJob
             There is none of this id, or it has done its work.
         """
-        self._require(job_id)
-        self.jobs.cancel(job_id)
         film_uid = film_of(job_id)
         if film_uid is not None:
-            self._cancel_film(film_uid)
-        elif auxiliary_job(job_id) is None:  # otherwise its first answer stands
+            self.jobs.cancel(self._cancel_film(film_uid))
+            return
+        job = self.jobs.status(job_id)
+        if job is None or job.status not in ACTIVE:
+            raise NoSuchJob(
+                f"{job_id!r} neither waits nor runs; `hilum queue list` prints the jobs"
+            )
+        if auxiliary_job(job_id) is None:  # otherwise the film's first answer stands
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
+        self.jobs.cancel(job_id)
 
     def discard(self, film_uid: str, destination: str) -> int:
         """Give a film's dead letters to a destination up for good; return how many they were."""
@@ -95,7 +129,14 @@ class JobControl:
             A delivery: only films with a dead letter that failed as this one did.
         at_most
             Films, those tried the longest ago first; for the rest, ask again.
+
+        Raises
+        ------
+        NotRetried
+            The destination is not configured.
         """
+        if destination not in self.destinations:
+            raise NotRetried(delivery_queue(destination), Refusal.NOT_CONFIGURED)
         with Session(self.engine) as session:
             failure = self._failure(session, like)
             uids = deliveries.films_with_dead(session, destination, failure, at_most)
@@ -115,24 +156,64 @@ class JobControl:
     def _failure(self, session: Session, like: int | None) -> Outcome | None:
         return None if like is None else deliveries.failure_of(session, like)
 
-    def _retry_delivery(self, film_uid: str, destination: str) -> None:
-        """Make dead and cancelled deliveries pending, and have each brought at once."""
+    def _refusal(self, session: Session, job_id: str, *, done: bool) -> Refusal | None:
+        film_uid, beside = film_of(job_id), auxiliary_job(job_id)
+        if beside is not None:
+            job = self.jobs.status(job_id)
+            return refuse_job(job.status if job else None, done=done)
+        if film_uid is None:
+            film_uid, destination = delivery_of(job_id)
+            open_ = deliveries.undelivered(session, film_uid, destination)
+            states = {state for _, state, _ in open_}
+            jobs = self._delivering(film_uid, destination, open_).values()
+            return refuse_delivery(states, jobs, configured=destination in self.destinations)
+        film = films.find(session, film_uid)
+        if film is None:
+            return Refusal.NO_SUCH_JOB
+        return refuse_film(film.state, self.jobs.answering(film_uid), done=done)
+
+    def _retry_film(self, film_uid: str, *, done: bool) -> None:
+        """Give a film to a new job, in the transaction that makes it wait for an answer again."""
+        job_id = film_job(film_uid)
         with Session(self.engine) as session, session.begin():
-            revived = self._revive(session, film_uid, destination)
-            deliveries.set_state(session, film_uid, destination, _CANCELLED, _PENDING)
-            waiting = deliveries.outstanding(session, film_uid, destination)
-        if not waiting:
-            raise NoSuchJob(f"nothing of film {film_uid} is outstanding at {destination}")
-        numbers = {item.job for item in waiting} - {revived}
-        over = {n for n in numbers if not self.jobs.run_now(film_uid, destination, n)}
-        left = [item.delivery_id for item in waiting if item.job in over]
-        if left:
-            with Session(self.engine) as session, session.begin():
-                self._bring(session, film_uid, destination, left)
+            self._require(self._refusal(session, job_id, done=done), job_id)
+            film = films.film(session, film_uid)
+            replaced = film_job(film_uid, film.job)
+            if not films.take_up(film):
+                raise NotRetried(job_id, Refusal.IN_HAND)  # another operator was first
+            self.jobs.answer_film(session, film_uid, film.job)
+        self.jobs.end(replaced)
+
+    def _retry_delivery(self, job_id: str) -> None:
+        """Bring what is dead, cancelled or without a job by a new one, and what waits at once."""
+        film_uid, destination = delivery_of(job_id)
+        with Session(self.engine) as session, session.begin():
+            self._require(self._refusal(session, job_id, done=False), job_id)
+            open_ = deliveries.undelivered(session, film_uid, destination)
+            jobs = self._delivering(film_uid, destination, open_)
+            ids = deliveries.take_up(session, film_uid, destination, _DEAD, _CANCELLED)
+            ids += [
+                one for one, state, job in open_ if state is _PENDING and jobs[job] not in ACTIVE
+            ]
+            if ids:
+                self._bring(session, film_uid, destination, ids)
+        for number, status in jobs.items():
+            if status == "DELAYED":
+                self.jobs.run_now(film_uid, destination, number)
+        for number in {job for _, state, job in open_ if state is not _PENDING} - jobs.keys():
+            self.jobs.end(delivery_job(film_uid, destination, number))
+
+    def _delivering(
+        self, film_uid: str, destination: str, open_: list[tuple[int, DeliveryState, int]]
+    ) -> dict[int, str | None]:
+        """Return the states of the jobs that are to bring what is pending, by their numbers."""
+        numbers = {job for _, state, job in open_ if state is _PENDING}
+        found = {n: self.jobs.status(delivery_job(film_uid, destination, n)) for n in numbers}
+        return {number: job.status if job else None for number, job in found.items()}
 
     def _revive(self, session: Session, film_uid: str, destination: str) -> int | None:
         """Ask for a film's dead letters by a new job; return its number, None without any."""
-        dead = deliveries.take_up_dead(session, film_uid, destination)
+        dead = deliveries.take_up(session, film_uid, destination, _DEAD)
         return self._bring(session, film_uid, destination, dead) if dead else None
 
     def _bring(self, session: Session, film_uid: str, destination: str, ids: list[int]) -> int:
@@ -141,17 +222,18 @@ class JobControl:
         self.jobs.deliver(session, film_uid, destination, number)
         return number
 
-    def _cancel_film(self, uid: str) -> None:
-        said = (FilmState.FAILED, self.now(), Cause.CANCELLED, SENTENCES[Cause.CANCELLED])
+    def _cancel_film(self, uid: str) -> str:
+        """State that a film was cancelled; return the job that was to answer it."""
+        cancelled = (FilmState.FAILED, self.now(), Cause.CANCELLED, SENTENCES[Cause.CANCELLED])
         with Session(self.engine) as session, session.begin():
-            film = films.film(session, uid)
-            old = (*films.WAITING, FilmState.FAILED)
-            if not films.set_outcome(film, *said, old=old) and film.reason != Cause.CANCELLED:
+            film = films.find(session, uid)
+            if film is None:
+                raise NoSuchJob(f"there is no film {uid!r}; `hilum queue list` prints jobs")
+            done = not films.set_outcome(film, *cancelled, old=films.WAITING)
+            if done and film.reason != Cause.CANCELLED:
                 raise NoSuchJob(f"film {uid} has its outcome already: there is nothing to cancel")
+            return film_job(uid, film.job)
 
-    def _require(self, job_id: str) -> str:
-        """Return a job's status."""
-        job = self.jobs.status(job_id)
-        if job is None:
-            raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
-        return str(job.status)
+    def _require(self, refusal: Refusal | None, job_id: str) -> None:
+        if refusal is not None:
+            raise NotRetried(job_id, refusal)

@@ -4,14 +4,25 @@ DBOS keeps it. A job is enqueued in the transaction that writes the index rows, 
 a film without a job nor a job without a film. `scp.pipeline.workflow` does the work.
 """
 
-import re
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy.orm import Session
 
-from scp.errors import HilumError
+from scp.pipeline.job_ids import (
+    COMPARISONS,
+    FETCHES,
+    FILMS,
+    PAIRS,
+    again_job,
+    delivery_job,
+    delivery_queue,
+    fetch_job,
+    film_in,
+    film_job,
+    pair_job,
+)
 
 APPLICATION = "hilum"
 # A release with another version would leave older work lying. Raise it only with a workflow whose
@@ -19,16 +30,8 @@ APPLICATION = "hilum"
 WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
-FILMS = "films"
-# films that are answered again because a better prior came: they hold up no new film
-COMPARISONS = "comparisons"
-# priors that are asked for once more: a PACS that is slow holds up nothing else
-FETCHES = "fetches"
-# pairs that a reader has asked for and waits to see
-PAIRS = "pairs"
 _DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
 ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
-_DELIVERY = re.compile(r"delivery:(?P<film>[0-9.]+):(?P<destination>[^:]+)(:\d+)?")
 
 
 # states of jobs, in words
@@ -43,105 +46,15 @@ STATE_WORDS = {
 }
 
 
-class NoSuchJob(HilumError):
-    """No job has this id."""
-
-
-def film_job(film_uid: str) -> str:
-    """Return the id of the job that answers a film."""
-    return f"film:{film_uid}"
-
-
-def film_of(job_id: str) -> str | None:
-    """Return which film a job answers; None for another kind of job."""
-    kind, _, film_uid = job_id.partition(":")
-    return film_uid if kind == "film" else None
-
-
-def again_job(film_uid: str, prior_uid: str, revisions: str = "") -> str:
-    """Return the id of the job that answers a film again, for the sake of this prior.
-
-    ``revisions`` tells it from the job of before one of the two was corrected.
-    """
-    return f"again:{film_uid}:{prior_uid}" + (f":{revisions}" if revisions else "")
-
-
-def again_of(job_id: str) -> str | None:
-    """Return which film a job answers again; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "again" else None
-
-
-def fetch_job(film_uid: str, attempt: int) -> str:
-    """Return the id of one attempt to fetch a film's priors; the first is a step of its answer."""
-    return f"fetch:{film_uid}:{attempt}"
-
-
-def fetch_of(job_id: str) -> str | None:
-    """Return for which film a job fetches priors; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "fetch" else None
-
-
-def pair_job(film_uid: str, prior_uid: str) -> str:
-    """Return the id of the job that compares a film with an earlier one that a reader chose."""
-    return f"pair:{film_uid}:{prior_uid}"
-
-
-def pair_of(job_id: str) -> str | None:
-    """Return which film a job compares for a reader; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "pair" else None
-
-
-def auxiliary_job(job_id: str) -> tuple[str, str] | None:
-    """Return the film and the queue of a job after which its first answer stands, whatever comes.
-
-    None for the answer itself and for a delivery.
-    """
-    found = ((again_of, COMPARISONS), (fetch_of, FETCHES), (pair_of, PAIRS))
-    return next(((uid, queue) for of, queue in found if (uid := of(job_id))), None)
-
-
-def film_in(job_id: str) -> str:
-    """Return which film any kind of job is about. Raises `NoSuchJob` when it is no job's id."""
-    beside = auxiliary_job(job_id)
-    return film_of(job_id) or (beside[0] if beside else delivery_of(job_id)[0])
-
-
-def delivery_of(job_id: str) -> tuple[str, str]:
-    """Return the film and the destination of a delivery; the attempt may be left out.
-
-    Raises
-    ------
-    NoSuchJob
-        It is no job's id.
-    """
-    match = _DELIVERY.fullmatch(job_id)
-    if match is None:
-        raise NoSuchJob(f"there is no job {job_id!r}; `hilum queue list` prints them")
-    return match["film"], match["destination"]
-
-
-def delivery_job(film_uid: str, destination: str, number: int) -> str:
-    """Return the id of one attempt to bring a film's answer to a destination."""
-    return f"delivery:{film_uid}:{destination}:{number}"
-
-
-def delivery_queue(destination: str) -> str:
-    """Return the queue of one destination: a bad one holds up nobody but itself."""
-    return f"deliveries:{destination}"
-
-
 class Jobs:
     """Put jobs into the queue, look at them, and change their fate."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._client = DBOSClient(system_database_engine=engine, application_name=APPLICATION)
 
-    def answer_film(self, session: Session, film_uid: str) -> None:
-        """Ask for a film's answer, in the caller's transaction."""
-        options = _options("answer_film", FILMS, film_job(film_uid))
+    def answer_film(self, session: Session, film_uid: str, number: int = 1) -> None:
+        """Ask for a film's answer, in the caller's transaction; each retry has a new ``number``."""
+        options = _options("answer_film", FILMS, film_job(film_uid, number))
         self._client.enqueue_in_transaction(session, options, film_uid)
 
     def answer_again(
@@ -269,6 +182,24 @@ class Jobs:
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue; a running one stops before its next step."""
         self._client.cancel_workflow(job_id)
+
+    def answering(self, film_uid: str) -> list[str]:
+        """Return the states of the jobs that are to answer a film and have not ended."""
+        found = self._client.list_workflows(
+            workflow_id_prefix=[f"film:{film_uid}", f"again:{film_uid}"],
+            status=list(ACTIVE),
+            load_input=False,
+            load_output=False,
+        )
+        return [job.status for job in found if film_in(job.workflow_id) == film_uid]
+
+    def end(self, job_id: str) -> None:
+        """Put an end to a job that another one replaces; of one that has ended, delete the rest."""
+        job = self.status(job_id)
+        if job is not None and job.status in ACTIVE:
+            self._client.cancel_workflow(job_id)
+        elif job is not None:
+            self._client.delete_workflow(job_id)
 
     def retry(self, job_id: str, queue: str) -> None:
         """Do a finished, failed or cancelled job again from its start; one that waits, at once."""

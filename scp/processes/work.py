@@ -31,18 +31,11 @@ from scp.pipeline.answer import Answerer
 from scp.pipeline.delivery import Deliverer
 from scp.pipeline.destinations import destination_of
 from scp.pipeline.intake import Intake
+from scp.pipeline.job_ids import COMPARISONS, FETCHES, FILMS, PAIRS, delivery_queue, film_of
 from scp.pipeline.prior_fetch import Fetcher
-from scp.pipeline.queue import (
-    APPLICATION,
-    COMPARISONS,
-    FETCHES,
-    FILMS,
-    PAIRS,
-    WORKFLOW_VERSION,
-    delivery_queue,
-    film_of,
-)
+from scp.pipeline.queue import APPLICATION, WORKFLOW_VERSION
 from scp.pipeline.reader import Reader
+from scp.pipeline.replaced_jobs import is_replaced
 from scp.pipeline.workflow import Worker
 from scp.processes.runtime import (
     DRAIN_S,
@@ -254,5 +247,6 @@ def state_given_up(ground: ServiceContext, answerer: Answerer) -> None:
             continue
         with Session(ground.engine) as session:
             stated = films.film(session, film_uid).state is FilmState.FAILED
+            stated = stated or is_replaced(session, job)
         if not stated:
             answerer.state_failure(film_uid, Cause.WORKER_DIED)

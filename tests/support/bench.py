@@ -13,8 +13,8 @@ from scp.dimse.request import Request
 from scp.index.schema.tables import Result
 from scp.index.worklist.film_rows import film_row
 from scp.pipeline.intake import Intake
+from scp.pipeline.job_ids import again_of, fetch_of
 from scp.pipeline.prior_fetch import Fetcher
-from scp.pipeline.queue import again_of, fetch_of
 from scp.processes import work as worker_role
 from scp.processes.runtime import now, open_context
 

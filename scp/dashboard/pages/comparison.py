@@ -13,7 +13,7 @@ from scp.dashboard.security.person import Viewer
 from scp.index.overlays import PairRow, earlier_rows, pair_row
 from scp.index.values import FindingRow
 from scp.index.worklist.film_rows import film_row
-from scp.pipeline.queue import pair_job
+from scp.pipeline.job_ids import pair_job
 
 SEE_OTHER = 303
 

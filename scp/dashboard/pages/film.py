@@ -8,6 +8,7 @@ from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere
 from scp.index.overlays import newest_prediction
 from scp.index.worklist.film_rows import film_row, study_rows
+from scp.pipeline.job_ids import film_job
 
 
 def router(site: AppContext) -> APIRouter:
@@ -32,6 +33,7 @@ def router(site: AppContext) -> APIRouter:
                 session,
                 "film.html",
                 film=row,
+                refusal=site.control.refusal(film_job(uid)),
                 others=others,
                 mapped=[row.findings[i] for i in said.mapped] if said else [],
                 card=site.about.card,

@@ -14,17 +14,25 @@ from scp.dashboard.security.person import Operator, Person
 from scp.dashboard.troubleshooting import advice
 from scp.index import backlog
 from scp.index.counts import warnings
-from scp.index.schema.tables import DeliveryState, FilmState
+from scp.index.schema.tables import DeliveryState
 from scp.outcomes.delivery import Outcome
-from scp.pipeline.operator_actions import AT_ONCE, JobControl
-from scp.pipeline.queue import COMPARISONS, FETCHES, NoSuchJob, delivery_of, delivery_queue, film_of
+from scp.pipeline.job_ids import (
+    COMPARISONS,
+    FETCHES,
+    NoSuchJob,
+    delivery_of,
+    delivery_queue,
+    film_of,
+)
+from scp.pipeline.operator_actions import AT_ONCE
+from scp.pipeline.replaced_jobs import not_replaced
+from scp.pipeline.retry import NotRetried
 
 _FEW = 20
 _STOPPED = 50
 _LETTERS = 50
 # jobs beside the films' own that are counted; with more, the page says "1000 or more"
 _COUNTED = 1000
-_UNDER_WAY = ("ENQUEUED", "DELAYED", "PENDING")
 
 Like = Annotated[int | None, Query(ge=1)]
 Key = Annotated[int | None, Query(ge=1)]
@@ -52,7 +60,8 @@ def _looks(routes: APIRouter, site: AppContext) -> None:
         jobs = site.jobs.stopped(_STOPPED)
         with Session(site.engine) as session:
             troubles = backlog.troubles(session)
-            uids = {queue_rows.film_of_any(job.workflow_id) for job in jobs}
+            stopped = not_replaced(session, jobs)
+            uids = {queue_rows.film_of_any(job.workflow_id) for job in stopped}
             films = backlog.films_by_uid(session, sorted(uids))
             delivered = backlog.last_delivered(session)
             return site.page(
@@ -65,7 +74,7 @@ def _looks(routes: APIRouter, site: AppContext) -> None:
                 again=len(site.jobs.waiting(COMPARISONS, _COUNTED)),
                 fetching=len(site.jobs.waiting(FETCHES, _COUNTED)),
                 counted=_COUNTED,
-                stopped=[queue_rows.stopped(job, films) for job in jobs],
+                stopped=[queue_rows.stopped(job, films, site.destinations) for job in stopped],
                 all_stopped=len(jobs) < _STOPPED,
                 troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
                 letters=backlog.dead_letters(session, _FEW),
@@ -92,11 +101,13 @@ def _looks(routes: APIRouter, site: AppContext) -> None:
 
 def _one(routes: APIRouter, site: AppContext) -> None:
     """Add what is done to one job."""
-    mending = JobControl(site.engine, site.jobs, site.clock)
+    control = site.control
 
     def do(act: Callable[[], object], done: str, operator: Person, job: str) -> Response:
         try:
             act()
+        except NotRetried as error:
+            return _back(error.refusal.value)
         except NoSuchJob:
             return _back("gone")
         site.audit.record(operator.name, done, job)
@@ -104,24 +115,16 @@ def _one(routes: APIRouter, site: AppContext) -> None:
 
     @routes.post("/queue/retry")
     def retry(operator: Operator, job: str) -> Response:
-        film_uid = film_of(job)
-        if film_uid is not None and not _failed(site, film_uid):
-            return _back("gone")  # or an answered film would be read once more
-        if film_uid is None and _unknown(site, job):
-            return _back("unknown")
-        return do(lambda: mending.retry(job), "retried", operator, job)
+        return do(lambda: control.retry(job), "retried", operator, job)
 
     @routes.post("/queue/cancel")
     def cancel(operator: Operator, job: str) -> Response:
-        found = site.jobs.status(job)
-        if found is None or found.status not in _UNDER_WAY:
-            return _back("gone")
-        return do(lambda: mending.cancel(job), "cancelled", operator, job)
+        return do(lambda: control.cancel(job), "cancelled", operator, job)
 
     @routes.post("/queue/discard")
     def discard(operator: Operator, job: str) -> Response:
         def give_up() -> None:
-            if not mending.discard(*delivery_of(job)):
+            if not control.discard(*delivery_of(job)):
                 raise NoSuchJob("none of it is a dead letter")
 
         return do(give_up, "discarded", operator, job)
@@ -129,13 +132,14 @@ def _one(routes: APIRouter, site: AppContext) -> None:
 
 def _many(routes: APIRouter, site: AppContext) -> None:
     """Add what is done to the dead letters of a destination together."""
-    mending = JobControl(site.engine, site.jobs, site.clock)
+    control = site.control
 
     @routes.post("/queue/retry-all")
     def retry_all(operator: Operator, destination: str, like: Like = None) -> Response:
-        if destination not in site.destinations:
-            return _back("unknown")
-        went = mending.retry_all(destination, like)
+        try:
+            went = control.retry_all(destination, like)
+        except NotRetried as error:
+            return _back(error.refusal.value)
         if not went.films:
             return _back("gone")
         target = delivery_queue(destination)
@@ -144,26 +148,12 @@ def _many(routes: APIRouter, site: AppContext) -> None:
 
     @routes.post("/queue/discard-all")
     def discard_all(operator: Operator, destination: str, like: Like = None) -> Response:
-        number = mending.discard_all(destination, like)
+        number = control.discard_all(destination, like)
         if not number:
             return _back("gone")
         target = delivery_queue(destination)
         site.audit.record(operator.name, "discarded", target, results=str(number))
         return _back("discarded-all", n=number)
-
-
-def _failed(site: AppContext, film_uid: str) -> bool:
-    with Session(site.engine) as session:
-        film = backlog.films_by_uid(session, [film_uid]).get(film_uid)
-    return film is not None and film.state is FilmState.FAILED
-
-
-def _unknown(site: AppContext, job: str) -> bool:
-    """Say whether a delivery is to a destination that is not configured."""
-    try:
-        return delivery_of(job)[1] not in site.destinations
-    except NoSuchJob:  # another kind of job
-        return False
 
 
 def _back(done: str, **numbers: int) -> Response:

@@ -1,6 +1,6 @@
 """The state of jobs and destinations, in words that ops can act on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,17 +12,18 @@ from scp.index.backlog import ErrorEvent, FailureGroup, FilmStatus
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause, film_failure, job_failure
-from scp.pipeline.queue import (
-    STATE_WORDS,
+from scp.pipeline.job_ids import (
     NoSuchJob,
     again_of,
     auxiliary_job,
-    changed_at,
+    delivery_number,
     fetch_of,
     film_in,
     film_of,
     pair_of,
 )
+from scp.pipeline.queue import STATE_WORDS, changed_at
+from scp.pipeline.retry import Refusal, refuse_delivery, refuse_film, refuse_job
 
 # what was done, as the page says it: nothing of an address is repeated but a number
 _DONE = {
@@ -32,9 +33,7 @@ _DONE = {
     " film's page can still send them.",
     "gone": "There was nothing to do: it is no longer there. It was done, retried or discarded"
     " meanwhile.",
-    "unknown": "Nothing can be sent there: this destination is not in config.toml. Name it under"
-    " [[destinations]] and restart, or discard what waits for it.",
-}
+} | {refusal.value: refusal.sentence for refusal in Refusal}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class DestinationStatus:
 
 @dataclass(frozen=True)
 class StoppedJob:
-    """A job that has stopped without success, or may be done again."""
+    """A job that has stopped without success; ``refusal`` says why it is not retried."""
 
     job: str
     what: str
@@ -62,6 +61,7 @@ class StoppedJob:
     since: datetime
     film_uid: str
     why: str
+    refusal: Refusal | None
 
 
 def message(done: str, number: int, left: int) -> str:
@@ -82,8 +82,10 @@ def film_of_any(job_id: str) -> str:
         return ""
 
 
-def stopped(job: WorkflowStatus, films: Mapping[str, FilmStatus]) -> StoppedJob:
-    """Say of a job what it was to do, and why it did not."""
+def stopped(
+    job: WorkflowStatus, films: Mapping[str, FilmStatus], destinations: Collection[str]
+) -> StoppedJob:
+    """Say of a job what it was to do, why it did not, and whether it may be retried."""
     job_id = job.workflow_id
     film = films.get(film_of_any(job_id))
     return StoppedJob(
@@ -93,7 +95,19 @@ def stopped(job: WorkflowStatus, films: Mapping[str, FilmStatus]) -> StoppedJob:
         since=changed_at(job),
         film_uid=film.uid if film else "",
         why=_why(job, film),
+        refusal=_refusal(job, film, destinations),
     )
+
+
+def _refusal(
+    job: WorkflowStatus, film: FilmStatus | None, destinations: Collection[str]
+) -> Refusal | None:
+    if film and film_of(job.workflow_id):
+        return refuse_film(film.state, [job.status])
+    attempt = delivery_number(job.workflow_id)
+    if attempt:
+        return refuse_delivery([DeliveryState.CANCELLED], [], configured=attempt[1] in destinations)
+    return refuse_job(job.status)
 
 
 def _what(job_id: str) -> str:

@@ -63,7 +63,8 @@ class Instance(Base):
     ``due_at`` is when a reader should have seen the film (`scp.index.worklist.urgency`), None where
     nobody is asked to. ``placed_with`` marks the settings by which that and the film's findings in
     lists were made (`scp.index.worklist.entries`). ``revision`` counts corrections
-    (`scp.index.schema.persons.Correction`).
+    (`scp.index.schema.persons.Correction`). ``job`` is the number of the job that answers the film:
+    1, and one more with each retry.
     """
 
     __tablename__ = "instance"
@@ -100,6 +101,7 @@ class Instance(Base):
     due_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     placed_with: Mapped[str | None]
+    job: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     series: Mapped[Series] = relationship(lazy="joined")
     analyses: Mapped[list["Analysis"]] = relationship(back_populates="instance")
     results: Mapped[list["Result"]] = relationship(back_populates="instance")

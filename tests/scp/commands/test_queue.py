@@ -16,7 +16,7 @@ from scp.index.schema.tables import DeliveryState, FilmState
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
 from scp.pipeline.intake import Intake
-from scp.pipeline.queue import (
+from scp.pipeline.job_ids import (
     NoSuchJob,
     again_job,
     again_of,
@@ -27,6 +27,7 @@ from scp.pipeline.queue import (
     film_job,
     film_of,
 )
+from scp.pipeline.retry import NotRetried
 from scp.processes.runtime import now, open_context
 
 
@@ -117,10 +118,11 @@ def test_a_cancelled_delivery_stays_visible_and_can_be_retried(settings, dead_le
     queue.cancel_job(settings, job)
     (result,) = row(settings, dead_letter).results
     assert [d.state for d in result.deliveries] == [DeliveryState.CANCELLED]
+    assert job in {one["job"] for one in listed(settings, capsys)}
     queue.retry_job(settings, job)
-    assert {job: "waiting"}.items() <= {
-        j["job"]: j["state"] for j in listed(settings, capsys)
-    }.items()
+    states = {one["job"]: one["state"] for one in listed(settings, capsys)}
+    assert states[delivery_job(dead_letter, "pacs", 3)] == "waiting"
+    assert job not in states
 
 
 def test_a_second_answer_can_be_cancelled_and_taken_up_again_and_the_first_stands(
@@ -160,7 +162,6 @@ def test_fetching_priors_can_be_cancelled_and_asked_for_at_once_and_the_answer_s
     for done, expected in (
         (lambda: None, "waiting for its time"),
         (lambda: queue.retry_job(settings, job), "waiting"),
-        (lambda: queue.retry_job(settings, job), "waiting"),  # it is in the queue already
         (lambda: queue.cancel_job(settings, job), "cancelled"),
         (lambda: queue.retry_job(settings, job), "waiting"),
     ):
@@ -172,7 +173,7 @@ def test_fetching_priors_can_be_cancelled_and_asked_for_at_once_and_the_answer_s
 
 
 def test_nothing_outstanding_is_an_error_and_not_a_second_delivery(settings, film):
-    with pytest.raises(NoSuchJob, match="nothing of film"):
+    with pytest.raises(NotRetried, match="Nothing is outstanding"):
         queue.retry_job(settings, f"delivery:{film}:pacs")
 
 
@@ -184,6 +185,7 @@ def test_an_unknown_job_is_an_error(settings, film, job):
 
 def test_job_ids_say_what_they_are_about():
     assert film_of(film_job("1.2")) == "1.2"
+    assert film_of(film_job("1.2", 3)) == "1.2"
     assert film_of(delivery_job("1.2", "pacs", 3)) is None
     assert film_of(again_job("1.2", "1.3")) is None
     assert again_of(again_job("1.2", "1.3")) == "1.2"

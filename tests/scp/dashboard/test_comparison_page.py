@@ -19,7 +19,7 @@ from scp.dashboard.caches.images import ImageCache
 from scp.dashboard.images.pixels import annotated, coarser, laid, laid_presentation, pack
 from scp.index.schema.tables import Analysis, Comparison, FilmState, Instance
 from scp.index.worklist.entries import update_entry
-from scp.pipeline.queue import pair_job
+from scp.pipeline.job_ids import pair_job
 
 DAY_S = 86400
 

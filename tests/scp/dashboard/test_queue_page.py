@@ -21,8 +21,8 @@ from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance
 from scp.index.worklist.film_rows import film_row
 from scp.outcomes.delivery import Cause, Outcome
 from scp.pipeline.intake import Intake
-from scp.pipeline.operator_actions import JobControl, Retried
-from scp.pipeline.queue import again_job, delivery_job, film_job
+from scp.pipeline.job_ids import again_job, delivery_job, film_job
+from scp.pipeline.operator_actions import Retried
 
 DEAD = {"state": DeliveryState.DEAD, "attempts": 9, "last_attempt_at": NOW - timedelta(hours=1)}
 SILENT = Outcome.of(Cause.NO_CONNECTION)
@@ -168,8 +168,14 @@ def test_a_retry_of_what_is_no_longer_there_says_so(site):
     with site.invent() as invented:
         answered = invented.film().uid
         invented.delivery(invented.result(invented.film()))
-    for job in (f"film:{answered}", "film:1.2.3", f"delivery:{answered}:PACS_A", "again:1.2:1.3"):
-        assert "it is no longer there" in press(site, f"/queue/retry?job={job}")
+    for job, why in (
+        (f"film:{answered}", "It is done."),
+        ("film:1.2.3", "There is no such job"),
+        (f"delivery:{answered}:PACS_A", "Nothing is outstanding there"),
+        ("again:1.2:1.3", "There is no such job"),
+        ("nonsense", "it is no longer there"),
+    ):
+        assert why in press(site, f"/queue/retry?job={job}")
     for action, job in (("cancel", f"film:{answered}"), ("discard", f"delivery:{answered}:PACS_A")):
         assert "it is no longer there" in press(site, f"/queue/{action}?job={job}")
     with Session(site.engine) as session:
@@ -207,10 +213,9 @@ def test_a_press_takes_up_a_bounded_number_and_what_was_not_tried_lately_comes_f
     with Session(site.engine) as session, session.begin():
         for row in session.get_one(Instance, 1).results[0].deliveries:
             row.last_attempt_at = NOW
-    mend = JobControl(site.engine, site.jobs, lambda: NOW)
-    assert mend.retry_all("PACS_A", at_most=2) == Retried(films=2, left=2)
+    assert site.own.control.retry_all("PACS_A", at_most=2) == Retried(films=2, left=2)
     assert set(states(site, uids[0])) == {DeliveryState.DEAD}
-    assert mend.retry_all("PACS_A", at_most=2) == Retried(films=1, left=0)
+    assert site.own.control.retry_all("PACS_A", at_most=2) == Retried(films=1, left=0)
     assert "100 dead letters are left: press again" in site.page(
         "/queue?done=retried-all&n=500&left=100"
     )
@@ -254,7 +259,8 @@ def test_a_waiting_film_is_cancelled_and_taken_up_again(site):
     press(site, f"/queue/retry?job={film_job(uid)}")
     with Session(site.engine) as session:
         assert film_row(session, uid).state is FilmState.RECEIVED
-    assert site.jobs.status(film_job(uid)).status == "ENQUEUED"
+    assert site.jobs.status(film_job(uid, 2)).status == "ENQUEUED"
+    assert site.jobs.status(film_job(uid)) is None
     assert [line["action"] for line in recorded(site)] == ["cancelled", "retried"]
 
 

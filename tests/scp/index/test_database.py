@@ -39,7 +39,8 @@ from scp.index.schema.tables import (
     Series,
     Study,
 )
-from scp.pipeline.queue import Jobs, film_job
+from scp.pipeline.job_ids import film_job
+from scp.pipeline.queue import Jobs
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SECRET = "PID-7734-SECRET"

@@ -13,8 +13,9 @@ from scp.index import deliveries, films
 from scp.index.schema.tables import Delivery, DeliveryState, FilmState, Instance, Result
 from scp.outcomes import delivery as outcomes
 from scp.outcomes.failures import Cause
+from scp.pipeline.job_ids import NoSuchJob, film_job
 from scp.pipeline.operator_actions import JobControl
-from scp.pipeline.queue import Jobs, NoSuchJob, film_job
+from scp.pipeline.queue import Jobs
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 TAKEN = outcomes.Outcome(outcomes.Cause.STATUS, outcomes.Kind.SUCCESS, 0)
@@ -133,13 +134,12 @@ def test_what_was_read_before_somebody_else_changed_it_decides_nothing(engine, f
 
 def test_an_answered_film_is_neither_cancelled_nor_opened_by_an_operator(engine, film):
     jobs = Jobs(engine)
-    mending = JobControl(engine, jobs, lambda: NOW)
+    control = JobControl(engine, jobs, ["pacs"], lambda: NOW)
     with Session(engine) as session, session.begin():
-        jobs.answer_film(session, film)
         outcome(session, film, FilmState.ANSWERED, NOW)
     with pytest.raises(NoSuchJob, match="outcome already"):
-        mending.cancel(film_job(film))
-    mending.retry(film_job(film))
+        control.cancel(film_job(film))
+    control.retry(film_job(film), done=True)
     assert state_of(engine, film) is FilmState.ANSWERED
     jobs.close()
 
@@ -188,7 +188,7 @@ def test_dead_letters_are_taken_up_by_one_of_two_operators(engine, film, deliver
     in_own(engine, fail(delivery))
 
     def take_up(session):
-        return deliveries.take_up_dead(session, film, "pacs")
+        return deliveries.take_up(session, film, "pacs", DeliveryState.DEAD)
 
     assert both(engine, take_up, take_up) == ([delivery], [])
     assert delivery_state(engine, delivery)[0] is DeliveryState.PENDING
@@ -198,7 +198,7 @@ def test_a_dead_letter_that_is_taken_up_is_not_discarded_in_the_same_moment(engi
     in_own(engine, fail(delivery))
     taken, discarded = both(
         engine,
-        lambda session: deliveries.take_up_dead(session, film, "pacs"),
+        lambda session: deliveries.take_up(session, film, "pacs", DeliveryState.DEAD),
         lambda session: deliveries.discard_dead(session, "pacs"),
     )
     assert (taken, discarded) == ([delivery], 0)

@@ -17,7 +17,7 @@ from scp.index.schema.tables import Analysis, Comparison, Delivery, FilmState, R
 from scp.outcomes.delivery import DELIVERED
 from scp.outcomes.failures import Cause
 from scp.pipeline import further_answer
-from scp.pipeline.queue import again_job, delivery_job, film_job
+from scp.pipeline.job_ids import again_job, delivery_job, film_job
 from scp.processes.runtime import now
 from scp.results.identity import Product
 from scp.results.tracking import tracked

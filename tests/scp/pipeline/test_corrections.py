@@ -30,7 +30,7 @@ from scp.outcomes.failures import Cause
 from scp.pipeline.intake import Intake
 from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.patient_actions import NoSuchPatient, PatientFiles, Scope
-from scp.pipeline.queue import NoSuchJob
+from scp.pipeline.retry import NotRetried
 from scp.processes.runtime import now
 
 DAY = timedelta(days=1)
@@ -217,8 +217,10 @@ def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
             session, new, "pacs", DeliveryState.CANCELLED, DeliveryState.PENDING
         )
         assert (revived, deliveries.outstanding(session, new, "pacs")) == (0, [])
-    with pytest.raises(NoSuchJob):
-        JobControl(bench.ground.engine, bench.ground.jobs, now).retry(f"delivery:{new}:pacs")
+    with pytest.raises(NotRetried, match="withdrawn"):
+        JobControl(bench.ground.engine, bench.ground.jobs, ["pacs"], now).retry(
+            f"delivery:{new}:pacs"
+        )
 
 
 def test_new_objects_carry_the_corrected_patient_under_uids_of_their_own(bench):

@@ -20,7 +20,7 @@ from scp.outcomes import delivery
 from scp.outcomes.delivery import Cause, Kind, Outcome
 from scp.pipeline.delivery import Deliverer, wait_s
 from scp.pipeline.destinations import destination_of
-from scp.pipeline.queue import delivery_job
+from scp.pipeline.job_ids import delivery_job
 
 CAPTURE, SR = SecondaryCaptureImageStorage, Comprehensive3DSRStorage
 PENDING, DELIVERED = DeliveryState.PENDING, DeliveryState.DELIVERED

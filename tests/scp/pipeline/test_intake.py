@@ -36,7 +36,7 @@ from scp.errors import (
 from scp.index.registration import Recorded
 from scp.index.schema.tables import FilmState
 from scp.pipeline.intake import Intake
-from scp.pipeline.queue import film_job
+from scp.pipeline.job_ids import film_job
 
 
 @pytest.fixture

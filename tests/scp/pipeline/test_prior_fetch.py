@@ -23,8 +23,8 @@ from scp.index.prior_fetches import Outcome
 from scp.index.schema.tables import Delivery, FilmState, Instance, PriorFetch, Result
 from scp.index.trend import trend
 from scp.monitoring.metrics import metrics
+from scp.pipeline.job_ids import again_job, fetch_job, film_job
 from scp.pipeline.prior_fetch import not_fetched
-from scp.pipeline.queue import again_job, fetch_job, film_job
 from scp.processes.runtime import now
 
 DX = DigitalXRayImageStorageForPresentation
