@@ -1,5 +1,7 @@
 """What can be set about reading and drawing films. Light: importing it loads no big library."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Architecture = Literal["resnet18", "resnet50", "densenet121"]
 Pooling = Literal["mean", "probability"]
 ShownMaps = Literal["verified", "all"]
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return ``did you mean …?`` with the nearest word that is known; "" when none is near."""
+    near = get_close_matches(wrong, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 class InferenceSettings(BaseModel):

@@ -19,6 +19,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from pydicom import config
@@ -35,6 +36,14 @@ class Stored:
     path: str
     sha256: str
     size_bytes: int
+
+
+class DiskUsage(NamedTuple):
+    """Bytes of a disk."""
+
+    total: int
+    used: int
+    free: int
 
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
@@ -96,9 +105,14 @@ class Archive:
             _make_folder(folder)
 
     @property
+    def disk(self) -> DiskUsage:
+        """Total, used and free bytes of its disk. Raises OSError where that cannot be reached."""
+        return DiskUsage(*shutil.disk_usage(self.data_dir))
+
+    @property
     def free_bytes(self) -> int:
         """What is free on its disk. Raises OSError where that cannot be reached."""
-        return shutil.disk_usage(self.data_dir).free
+        return self.disk.free
 
     def require_space(self) -> None:
         """Raise `ArchiveFull` when the reserve is reached."""

@@ -1,6 +1,5 @@
 """What can be set about training. Light: importing it loads no torch."""
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference.settings import Architecture, Pooling
+from inference.settings import Architecture, Pooling, did_you_mean
 from training.errors import TrainingError
 
 SPLITS = ("train", "val", "test")
@@ -169,8 +168,8 @@ def settings_of(kind: type[Settings], chosen: Mapping[str, Any]) -> Settings:
     """
     for name in chosen:
         if name not in kind.model_fields:
-            near = difflib.get_close_matches(name, kind.model_fields, n=1, cutoff=0.0)
-            raise BadSetting(f"there is no setting {name!r}: {near[0]!r}?")
+            hint = did_you_mean(name, kind.model_fields) or "`hilum train --help` names them"
+            raise BadSetting(f"there is no setting {name!r}; {hint}")
     try:
         return kind.model_validate(chosen)
     except ValidationError as error:

@@ -13,7 +13,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from inference.comparison.extent import whole
-from inference.comparison.filters import FLAT, blur, locally_normalised, tensor
+from inference.comparison.filters import FLAT, locally_normalised, tensor, windowed_mean
 from inference.comparison.result import MARK
 from inference.findings import FloatArray
 
@@ -106,18 +106,12 @@ def _signed(pair: AlignedPair, where: npt.NDArray[np.bool_], share: float) -> Fl
     """
     weight = tensor(pair.overlap)
     edge = max(pair.overlap.shape)
-    covered = blur(weight, share * edge).clamp_min(1e-3)
-
-    def mean(maps: torch.Tensor) -> torch.Tensor:
-        return blur(maps * weight, share * edge) / covered
-
+    mean = windowed_mean(weight, share * edge)
     now, before = (_Window(film, mean) for film in map(tensor, (pair.current, pair.prior)))
     common = mean(now.film * before.film) - now.middle * before.middle
-    smooth = SMOOTH_SHARE * edge
-    reached = blur(weight, smooth).clamp_min(1e-3)
+    smoothed = windowed_mean(weight, SMOOTH_SHARE * edge)
     grown, gone = (
-        blur(one.unexplained_by(other, common) * weight, smooth) / reached
-        for one, other in ((now, before), (before, now))
+        smoothed(one.unexplained_by(other, common)) for one, other in ((now, before), (before, now))
     )
     shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
     return np.asarray(np.where(where, shown, np.float32(0)))

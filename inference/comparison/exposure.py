@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from inference.comparison.filters import blur, tensor
+from inference.comparison.filters import tensor, windowed_mean
 from inference.findings import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -38,12 +38,8 @@ def unexplained(current: FloatArray, prior: FloatArray, overlap: BoolArray) -> R
 
     Each film is fitted to the other; the better fit is the one that a large opacity pulls less.
     """
-    weight = tensor(overlap)
-    sigma = SMOOTH_SHARE * max(overlap.shape)
-    covered = blur(weight, sigma).clamp_min(1e-3)
-    now, before = (
-        (blur(tensor(film) * weight, sigma) / covered)[0, 0].numpy() for film in (current, prior)
-    )
+    mean = windowed_mean(tensor(overlap), SMOOTH_SHARE * max(overlap.shape))
+    now, before = (mean(tensor(film))[0, 0].numpy() for film in (current, prior))
     grown, gone = _fitted(now, before, overlap), _fitted(before, now, overlap)
     return grown if grown.scale <= gone.scale else Residual(-gone.grey, gone.scale)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, label
 
 from inference.comparison.exposure import Residual, unexplained
-from inference.comparison.filters import blur, tensor
+from inference.comparison.filters import tensor, windowed_mean
 from inference.comparison.result import MARK
 from inference.findings import FloatArray
 
@@ -80,8 +80,7 @@ def _grown(marked: FloatArray, changed: FloatArray, inside: BoolArray) -> BoolAr
 def _wide(changed: Residual, inside: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Return (h, w) the wide places that are more opaque than before, and those that are less."""
     weight = tensor(inside)
-    sigma = WIDE_SMOOTH * max(inside.shape)
-    smooth = blur(tensor(changed.grey) * weight, sigma) / blur(weight, sigma).clamp_min(1e-3)
+    smooth = windowed_mean(weight, WIDE_SMOOTH * max(inside.shape))(tensor(changed.grey))
     shown = np.where(inside, smooth[0, 0].numpy(), np.float32(0))
     if changed.scale > POOR_FIT:
         nothing = np.zeros_like(inside)

@@ -1,7 +1,7 @@
 """Local normalisation: structure against its surroundings, whatever the exposure and window."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,20 @@ def blur(maps: torch.Tensor, sigma: float) -> torch.Tensor:
     return fine[..., :height, :width]
 
 
+def windowed_mean(weight: torch.Tensor, sigma: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the function that takes the weighted mean of maps (n, 1, h, w) around each pixel.
+
+    Parameters
+    ----------
+    weight
+        (n, 1, h, w), 0 or more: how much each pixel counts. Where none counts, the mean is 0.
+    sigma
+        Of the Gaussian window, in pixels.
+    """
+    covered = blur(weight, sigma).clamp_min(1e-3)
+    return lambda maps: blur(maps * weight, sigma) / covered
+
+
 def locally_normalised(
     film: torch.Tensor, sigma: float, inside: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -60,9 +74,9 @@ def locally_normalised(
         nothing.
     """
     weight = torch.ones_like(film) if inside is None else inside
-    covered = blur(weight, sigma).clamp_min(1e-3)
-    centred = film - blur(film * weight, sigma) / covered
-    variance = (blur(centred**2 * weight, sigma) / covered).clamp_min(0)
+    mean = windowed_mean(weight, sigma)
+    centred = film - mean(film)
+    variance = mean(centred**2).clamp_min(0)
     return centred / (variance.sqrt() + FLAT)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from inference.comparison.result import Comparison
 from inference.findings import FloatArray
+from inference.image.resizing import BOX, resize
 
 STEP = 16  # pixels of the working grid between two points of the mesh: it bends less than that
 STRUCTURAL_PX = 256  # long edge; finer than the smoothing of the difference (SMOOTH_SHARE)
@@ -140,9 +141,7 @@ def _between(places: FloatArray, at: FloatArray, wanted: FloatArray, axis: int) 
 
 def _smaller(signed: FloatArray, long_edge: int) -> FloatArray:
     scale = min(1.0, long_edge / max(signed.shape))
-    size = tuple(max(1, round(n * scale)) for n in reversed(signed.shape))
-    picture = Image.fromarray(np.ascontiguousarray(signed, dtype=np.float32))
-    return np.asarray(picture.resize(size, Image.Resampling.BOX))
+    return resize(signed, [max(1, round(n * scale)) for n in signed.shape], BOX)
 
 
 def _packed(signed: FloatArray) -> npt.NDArray[np.int8]:

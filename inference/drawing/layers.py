@@ -9,11 +9,12 @@ from PIL import Image, ImageDraw
 from inference.comparison.result import MARK
 from inference.drawing.canvas import CYAN, GREEN, GREY, PAGE, WHITE, YELLOW, Colour, font_of, stroke
 from inference.drawing.colours import Rgb, blend, colour_of, difference_table, heat_table
-from inference.drawing.outlines import GRID, resize
+from inference.drawing.outlines import GRID
 from inference.findings import FloatArray
 from inference.image.film import Film
 from inference.image.overlays import BoolArray, rim, shrunk
 from inference.image.presentation import Sides
+from inference.image.resizing import resize
 
 Rgba = npt.NDArray[np.uint8]
 
@@ -129,8 +130,8 @@ def heat_over(
     if not heatmaps:
         return plain
     rows, columns = plain.shape[:2]
-    finer = [resize(heatmap, *fitted_size(plain.shape, GRID, GRID)) for heatmap in heatmaps]
-    heat = np.clip(resize(np.max(finer, axis=0), rows, columns), 0, 1)  # (rows, columns)
+    finer = [resize(heatmap, fitted_size(plain.shape, GRID, GRID)) for heatmap in heatmaps]
+    heat = np.clip(resize(np.max(finer, axis=0), (rows, columns)), 0, 1)  # (rows, columns)
     picture = _paint(plain, heat, heat_table(), heat_opacity(heat))
     for ring, (colour, dash) in zip(rings, STROKES[first:], strict=False):
         if ring is not None:
@@ -157,7 +158,7 @@ def heat_layer(heatmap: FloatArray, shape: Sequence[float]) -> Rgba:
 
     Fully opaque where the map is strongest: the reader says how much of it is to be seen.
     """
-    heat = np.clip(resize(heatmap, *fitted_size(shape, GRID, GRID)), 0, 1)
+    heat = np.clip(resize(heatmap, fitted_size(shape, GRID, GRID)), 0, 1)
     return _layer(colour_of(heat, heat_table()), heat_opacity(heat) / MAP_OPACITY)
 
 
@@ -193,7 +194,7 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
     """Lay a signed map in [-1, 1] over the dimmed film; 0 leaves the film as it is."""
     rows, columns = film.shape[:2]
     dark = dimmed(film)
-    values = np.clip(resize(np.where(where, signed, 0), rows, columns), -1, 1)
+    values = np.clip(resize(np.where(where, signed, 0), (rows, columns)), -1, 1)
     painted = _paint(dark, (values + 1) / 2, difference_table(), difference_opacity(values))
     return keep_corners(painted, dark)
 

@@ -9,20 +9,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 from skimage.measure import find_contours, label
 
 from inference.findings import FINDINGS, FloatArray, Prediction
 from inference.image.overlays import BoolArray, shrunk
+from inference.image.resizing import resize
 from inference.settings import RegionSettings
 
 GRID = 256  # long edge of the grid on which outlines are sought: 1/256 of the film is fine enough
-
-
-def resize(grid: FloatArray, rows: int, columns: int) -> FloatArray:
-    """Scale a map (h, w) edge to edge to (rows, columns), smoothly."""
-    picture = Image.fromarray(np.ascontiguousarray(grid, dtype=np.float32))
-    return np.asarray(picture.resize((columns, rows), Image.Resampling.BICUBIC))
 
 
 Outlines = tuple[FloatArray | None, ...]
@@ -81,7 +75,7 @@ def outline(
     settings = settings or RegionSettings()
     scale = GRID / max(rows, columns)
     height, width = max(8, math.ceil(rows * scale)), max(8, math.ceil(columns * scale))
-    fine = resize(heatmap, height, width)
+    fine = resize(heatmap, (height, width))
     if occluded is not None:
         fine = np.where(shrunk(occluded, height, width), 0, fine)
     level = settings.threshold * float(fine.max())

@@ -15,10 +15,10 @@ from inference.drawing.layers import (
     shown,
     sided,
 )
-from inference.drawing.outlines import resize
 from inference.findings import FINDINGS, NOT_VERIFIED, PLACE_NOT_VERIFIED
 from inference.image.film import Film, eight_bits
 from inference.image.presentation import Sides
+from inference.image.resizing import resize
 from inference.settings import DrawingSettings
 
 # layout in units of 1/1500 of the long edge of a page; the narrowest has room for the label
@@ -48,7 +48,7 @@ def film_plates(
     """
     plain = shown(film, columns, rows)
     size = plain.shape[0], plain.shape[1]
-    aligned = grey(eight_bits(resize(comparison.prior, *size)), *size)
+    aligned = grey(eight_bits(resize(comparison.prior, size)), *size)
     if comparison.prior_graphics is not None:
         aligned = marked(aligned, comparison.prior_graphics)
     structural = difference_over(plain, comparison.structural, comparison.overlap)

@@ -154,9 +154,9 @@ class Metadata(BaseModel):
         return self
 
 
-def default_bundle() -> Path:
-    """Return the folder of the bundle that comes with hilum."""
-    return Path(__file__).parents[1] / "bundles" / "chest14"
+def bundle_folder(chosen: str | Path | None = None) -> Path:
+    """Return the folder of the bundle that was chosen; of the one that comes with hilum for ""."""
+    return Path(chosen) if chosen else Path(__file__).parents[1] / "bundles" / "chest14"
 
 
 def require(folder: Path, *names: Path) -> None:

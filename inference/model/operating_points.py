@@ -11,7 +11,6 @@ Saerens, Latinne and Decaestecker, Adjusting the Outputs of a Classifier to New 
 Probabilities, Neural Computation 14, 2002.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from inference.findings import LABELS, FloatArray, NetworkOutput, Prediction
 from inference.model.calibration import OutputCalibration
-from inference.settings import ShownMaps
+from inference.settings import ShownMaps, did_you_mean
 
 
 class BadOperatingPoint(ValueError):
@@ -197,7 +196,7 @@ def _logit(probability: float) -> float:
 def _check(kind: str, values: Mapping[str, float]) -> None:
     for label, value in values.items():
         if label not in LABELS:
-            near = difflib.get_close_matches(label, LABELS, n=1, cutoff=0.0)
-            raise BadOperatingPoint(f"{kind} for unknown finding {label!r}: {near[0]!r}?")
+            hint = did_you_mean(label, LABELS) or f"the findings are {', '.join(LABELS)}"
+            raise BadOperatingPoint(f"{kind} for unknown finding {label!r}; {hint}")
         if not 0 < value < 1:
             raise BadOperatingPoint(f"{kind} {value} of {label} is not between 0 and 1")

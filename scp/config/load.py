@@ -5,7 +5,6 @@ The environment wins over the file: ``HILUM_RECEIVER__PORT=11200``. So does a se
 file of such a name in the folder that ``CREDENTIALS_DIRECTORY`` names, as systemd has it.
 """
 
-import difflib
 import os
 import tomllib
 import typing
@@ -33,7 +32,7 @@ from pydantic_settings import (
 )
 
 from inference.image.gate_settings import GateSettings
-from inference.settings import InferenceSettings
+from inference.settings import InferenceSettings, did_you_mean
 from scp.config.dashboard import DashboardSettings
 from scp.config.destinations import DestinationSettings
 from scp.config.network import ReceiverSettings
@@ -242,7 +241,5 @@ def settings_class(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
     """Return ``; did you mean …?``, or all the right keys when none is near."""
-    near = difflib.get_close_matches(key, model.model_fields, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; the keys here are {', '.join(model.model_fields)}"
+    hint = did_you_mean(key, model.model_fields)
+    return f"; {hint or 'the keys here are ' + ', '.join(model.model_fields)}"

@@ -1,8 +1,9 @@
 """The site's time zone, for times of objects that state no offset."""
 
-import difflib
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from inference.settings import did_you_mean
 
 
 class ServerZone(tzinfo):
@@ -43,6 +44,5 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = difflib.get_close_matches(name, available_timezones(), n=1)
-        hint = f"did you mean {near[0]}?" if near else 'names are as "Europe/Berlin"'
+        hint = did_you_mean(name, available_timezones()) or 'names are as "Europe/Berlin"'
         raise ValueError(f"no time zone {name!r} is known here; {hint}") from error

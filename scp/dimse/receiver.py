@@ -7,14 +7,12 @@ The data set goes to a file as it arrives, undecoded.
 import socket
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
-from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -25,9 +23,10 @@ from pynetdicom.sop_class import (
 from pynetdicom.transport import ThreadedAssociationServer
 
 from scp.config.network import ReceiverSettings
+from scp.dimse.association import hang_up
 from scp.dimse.callers import Callers
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.request import Request, Take, taken
+from scp.dimse.request import Take, received_file, request_of, taken
 from scp.dimse.server import InheritedServer
 from scp.errors import CANNOT_UNDERSTAND
 from scp.outcomes.associations import FailedAssociation
@@ -78,6 +77,7 @@ class Receiver:
         self.take, self.take_prior = take, take_prior or take
         self.secondary_captures = secondary_captures
         self.moved_by = moved_by
+        self.incoming = incoming
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(incoming)  # where pynetdicom puts those files
         self.ae = self._entity()
@@ -113,7 +113,7 @@ class Receiver:
         self._server.shutdown()
         wait(lambda: not self.ae.active_associations)
         for association in self.ae.active_associations:
-            _hang_up(association)
+            hang_up(association)
 
     def _entity(self) -> AE:
         ae = AE(ae_title=self.settings.ae_title)
@@ -128,18 +128,13 @@ class Receiver:
 
     def _on_store(self, event: evt.Event) -> int:
         """Take one object in; answer with the status that says what became of it."""
-        request = Request(
-            calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
-            sop_class_uid=str(event.context.abstract_syntax),  # what was agreed on, not more
-            sop_instance_uid=_printable(event.request.AffectedSOPInstanceUID),
-        )
-        if event.request._dataset_file is None:
+        request = request_of(event, str(event.assoc.requestor.ae_title))
+        received = received_file(event, self.incoming)
+        if received is None:
             log.warning("C-STORE without a data set", **asdict(request))
             return CANNOT_UNDERSTAND
-        # not event.dataset_path alone: its file is still open and may hold bytes back
-        event.request._dataset_file.close()
         take = self.take_prior if self._is_asked_for(event) else self.take
-        return taken(take, event.dataset_path, request)[0]
+        return taken(take, received, request)[0]
 
     def _is_asked_for(self, event: evt.Event) -> bool:
         """Say whether this is part of our own C-MOVE: who began it stands in the request.
@@ -160,18 +155,6 @@ class Receiver:
         if message is not None and message._data_set_file is not None:
             message._data_set_file.close()
             Path(message._data_set_file.name).unlink(missing_ok=True)
-
-
-def _hang_up(association: Association) -> None:
-    """Close an association's connection; its threads see that, and end."""
-    with suppress(OSError, AttributeError):  # it may have closed this very moment
-        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
-
-
-def _printable(value: object) -> str:
-    """Return a UID as the network brought it, safe to log and to keep in any database."""
-    text = str(value).strip("\0 ")
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 def accepted_sop_classes(*, secondary_captures: bool) -> tuple[UID, ...]:

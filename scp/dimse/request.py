@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
+from pynetdicom import evt
 
 from scp.errors import PROCESSING_FAILURE, SUCCESS, Refused
 
@@ -18,6 +20,32 @@ class Request:
     calling_ae_title: str
     sop_class_uid: str
     sop_instance_uid: str
+
+
+def request_of(event: evt.Event, calling_ae_title: str) -> Request:
+    """Return what a C-STORE says of its object, safe to log and to keep in any database."""
+    uid = str(event.request.AffectedSOPInstanceUID).strip("\0 ")
+    return Request(
+        calling_ae_title=calling_ae_title.strip(),
+        sop_class_uid=str(event.context.abstract_syntax),  # what was agreed on, not more
+        sop_instance_uid="".join(c if c.isascii() and c.isprintable() else "?" for c in uid),
+    )
+
+
+def received_file(event: evt.Event, folder: Path) -> Path | None:
+    """Return the object of a C-STORE as a Part 10 file, byte for byte; None without a data set.
+
+    pynetdicom has written it where a receiver runs in this process; else it is put into ``folder``.
+    """
+    if event.request._dataset_file is not None:
+        # not event.dataset_path alone: its file is still open and may hold bytes back
+        event.request._dataset_file.close()
+        return Path(event.dataset_path)
+    if event.request.DataSet is None:
+        return None
+    path = folder / f"{uuid4().hex}.dcm"
+    path.write_bytes(event.encoded_dataset())
+    return path
 
 
 # Takes a received Part 10 file in. When it returns, the object is durable; where the object is

@@ -7,7 +7,6 @@
     deadline + grace    the connection is closed, also under a peer that is silent within a PDU
 """
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,9 +21,15 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import code_to_category
 
 from scp.config.priors import Remote
+from scp.dimse.association import Handler, NotAssociated, Reason, associate, hang_up
 from scp.dimse.deadline import GRACE_S, Deadline, too_late
-from scp.dimse.upper_layer import End, RequestingAE, layer_of
-from scp.errors import AssociationRejected, DeadlinePassed, NothingAccepted, PeerUnreachable
+from scp.errors import (
+    AssociationRejected,
+    DeadlinePassed,
+    NothingAccepted,
+    PeerUnreachable,
+    PriorsUnavailable,
+)
 
 # what is asked and answered names patients: pynetdicom is not to write it to any log
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -33,7 +38,7 @@ _config.LOG_RESPONSE_IDENTIFIERS = False
 CANCELLED = 0xFE00  # terminated due to C-CANCEL (PS3.4 C.4)
 _PDU_BYTES = 131072  # as the receiver's
 # A-ASSOCIATE-RJ by the service user (PS3.8 9.3.4): what a site can do about it
-_REMEDIES = {
+_ADVICE = {
     3: "enter our AE title and address at the PACS",
     7: "[priors] ae_title is not what the PACS calls itself",
 }
@@ -128,9 +133,7 @@ def associated(
     """
     deadline.require(remote)
     watch = _Watch(deadline)
-    handlers: list[tuple[object, Callable[[evt.Event], object]]] = [
-        (evt.EVT_CONN_OPEN, watch.begin)
-    ]
+    handlers: list[Handler] = [(evt.EVT_CONN_OPEN, watch.begin)]
     if on_store is not None:
         handlers.append((evt.EVT_C_STORE, on_store))
     try:
@@ -152,64 +155,57 @@ def _associate(
     contexts: Sequence[PresentationContext],
     deadline: Deadline,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
-    handlers: list[tuple[object, Callable[[evt.Event], object]]],
+    handlers: list[Handler],
 ) -> Association:
-    ae = RequestingAE(ae_title=calling_ae_title)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = deadline.remaining_s
-    ae.network_timeout = deadline.seconds
     try:
-        association = ae.associate(
-            remote.host,
-            remote.port,
-            ae_title=remote.ae_title,
-            contexts=list(contexts),
-            max_pdu=_PDU_BYTES,
-            ext_neg=list(roles),
-            evt_handlers=handlers,
+        association = associate(
+            remote,
+            calling_ae_title,
+            contexts,
+            timeout_s=deadline.remaining_s,
+            network_timeout_s=deadline.seconds,
+            handlers=handlers,
+            roles=roles,
+            max_pdu_bytes=_PDU_BYTES,
         )
-    except (OSError, UnicodeError) as error:  # the host's name
-        raise PeerUnreachable(
-            f"{remote.host} cannot be looked up: {type(error).__name__}; check [priors] host"
-        ) from error
-    except Exception as error:  # pynetdicom on an acceptance that it did not expect
-        raise _not_understood(remote) from error
-    if not association.is_established:
-        raise _why_not(association, remote, calling_ae_title, deadline)
+    except NotAssociated as error:
+        raise _unavailable(error, remote, calling_ae_title, contexts, deadline) from error
     # from here on it bounds only how long we wait for the peer after A-RELEASE-RQ and A-ABORT
     association.acse_timeout = GRACE_S
     return association
 
 
-def _why_not(
-    association: Association, remote: Remote, calling_ae_title: str, deadline: Deadline
-) -> Exception:
-    """Return the error that says why there is no association."""
-    if (answer := layer_of(association).rejection) is not None:
-        remedy = _REMEDIES.get(answer.diagnostic) if answer.result_source == 1 else None
+def _unavailable(
+    error: NotAssociated,
+    remote: Remote,
+    calling_ae_title: str,
+    contexts: Sequence[PresentationContext],
+    deadline: Deadline,
+) -> PriorsUnavailable:
+    """Return the error that says why there is no association, and what to do."""
+    if (answer := error.rejection) is not None:
+        advice = _ADVICE.get(answer.diagnostic) if answer.result_source == 1 else None
         return AssociationRejected(
             f"{remote} rejected the association asked for by {calling_ae_title}:"
-            f" {answer.reason_str}; {remedy or 'ask its log why, or try later'}"
+            f" {answer.reason_str}; {advice or 'ask its log why, or try later'}"
         )
-    if association.rejected_contexts:
-        return nothing_accepted(
-            remote, [cx.abstract_syntax for cx in association.rejected_contexts]
-        )
-    if layer_of(association).end is End.MALFORMED:
-        return _not_understood(remote)
-    if layer_of(association).end is End.PEER_ABORTED:
-        return PeerUnreachable(f"{remote} aborted the association: ask its log why")
-    if deadline.passed:
+    if error.reason is Reason.NO_CONTEXT:
+        return nothing_accepted(remote, [cx.abstract_syntax for cx in contexts])
+    if error.reason in (Reason.NO_CONNECTION, Reason.NO_ANSWER, Reason.CLOSED) and deadline.passed:
         return too_late(remote, deadline)
-    return PeerUnreachable(
-        f"{remote} does not answer: is it running, and are [priors] host and port right?"
-    )
+    return PeerUnreachable(f"{remote} {_UNREACHABLE[error.reason]}")
 
 
-def _not_understood(remote: Remote) -> PeerUnreachable:
-    return PeerUnreachable(
-        f"{remote} answered with something that is no DICOM as hilum can read it: is another"
-        " service on [priors] port?"
-    )
+_NO_ANSWER = "does not answer: is it running, and are [priors] host and port right?"
+_UNREACHABLE = {
+    Reason.HOST_UNKNOWN: "cannot be looked up by its host name; check [priors] host",
+    Reason.NO_CONNECTION: _NO_ANSWER,
+    Reason.NO_ANSWER: _NO_ANSWER,
+    Reason.CLOSED: _NO_ANSWER,
+    Reason.ABORTED: "aborted the association: ask its log why",
+    Reason.NOT_UNDERSTOOD: "answered with something that is no DICOM as hilum can read it: is"
+    " another service on [priors] port?",
+}
 
 
 def said(operation: str, status: int | None, words: Mapping[int, tuple[str, str]]) -> str:
@@ -254,16 +250,10 @@ class _Watch:
         event.assoc.acse_timeout = self._deadline.remaining_s
         # a recv must not give up earlier than this watch does
         event.assoc.dul.socket.socket.settimeout(self._deadline.seconds + 2 * GRACE_S)
-        self._timer = threading.Timer(wait_s, _hang_up, (event.assoc,))
+        self._timer = threading.Timer(wait_s, hang_up, (event.assoc,))
         self._timer.start()
 
     def end(self) -> None:
         """Let the connection be."""
         if self._timer is not None:
             self._timer.cancel()
-
-
-def _hang_up(association: Association) -> None:
-    """Close an association's connection; its threads see that, and end."""
-    with suppress(OSError, AttributeError):  # it may have closed this very moment
-        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)

@@ -12,8 +12,8 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
 from scp.config.destinations import DestinationSettings
+from scp.dimse.association import NotAssociated, Reason, associate, ended
 from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
-from scp.dimse.upper_layer import End, RequestingAE, layer_of
 from scp.errors import SUCCESS
 from scp.outcomes.delivery import Cause, Outcome
 from scp.outcomes.sending import Object, Sent, Unreachable
@@ -116,27 +116,22 @@ def _association(
 
     Yields None when the destination answers and accepts none of the contexts.
     """
-    ae = RequestingAE(ae_title=calling_ae_title)
-    ae.connection_timeout = ae.acse_timeout = destination.timeout_s
-    ae.dimse_timeout = ae.network_timeout = destination.timeout_s
     try:
-        association = ae.associate(
-            destination.host,
-            destination.port,
-            ae_title=destination.ae_title,
-            contexts=[build_context(sop_class, syntax) for sop_class, syntax in contexts],
-            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence)],
+        association = associate(
+            destination,
+            calling_ae_title,
+            [build_context(sop_class, syntax) for sop_class, syntax in contexts],
+            timeout_s=destination.timeout_s,
+            network_timeout_s=destination.timeout_s,
+            handlers=[(evt.EVT_CONN_OPEN, _limit_silence)],
         )
-    except (OSError, UnicodeError) as error:  # the host's name
-        reason = error.strerror if isinstance(error, OSError) else None
-        outcome = Outcome.of(Cause.UNKNOWN_HOST, reason or "")
-        raise Unreachable(destination, outcome) from error
-    except Exception as error:  # pynetdicom on an acceptance that it did not expect
-        raise Unreachable(destination, Outcome.of(Cause.NOT_UNDERSTOOD)) from error
-    if not association.is_established and not association.rejected_contexts:
-        raise Unreachable(destination, _why_not(association))
+    except NotAssociated as error:
+        if error.reason is not Reason.NO_CONTEXT:
+            raise Unreachable(destination, _outcome(error)) from error
+        yield None
+        return
     try:
-        yield association if association.is_established else None
+        yield association
     finally:
         if association.is_established:
             association.release()
@@ -156,31 +151,29 @@ _REJECTIONS = {
 }
 
 
-def _why_not(association: Association) -> Outcome:
-    """Return why there is no association."""
-    if (answer := layer_of(association).rejection) is not None:
-        cause = _REJECTIONS.get((answer.result_source, answer.diagnostic), Cause.REJECTED)
-        return Outcome.of(cause, answer.reason_str if cause is Cause.REJECTED else "")
-    if not layer_of(association).connected:
-        return Outcome.of(Cause.NO_CONNECTION)
-    return Outcome.of(_ended(association) or Cause.NO_ANSWER)
-
-
-_ENDS = {
-    End.MALFORMED: Cause.NOT_UNDERSTOOD,
-    End.PEER_ABORTED: Cause.ABORTED,
-    End.CLOSED: Cause.BROKEN,
+_CAUSES = {
+    Reason.HOST_UNKNOWN: Cause.UNKNOWN_HOST,
+    Reason.NO_CONNECTION: Cause.NO_CONNECTION,
+    Reason.NO_ANSWER: Cause.NO_ANSWER,
+    Reason.NOT_UNDERSTOOD: Cause.NOT_UNDERSTOOD,
+    Reason.ABORTED: Cause.ABORTED,
+    Reason.CLOSED: Cause.BROKEN,
 }
 
 
-def _ended(association: Association) -> Cause | None:
-    end = layer_of(association).end
-    return _ENDS.get(end) if end else None
+def _outcome(error: NotAssociated) -> Outcome:
+    """Return how an attempt without an association ended."""
+    answer = error.rejection
+    if answer is None:
+        return Outcome.of(_CAUSES[error.reason], error.text)
+    cause = _REJECTIONS.get((answer.result_source, answer.diagnostic), Cause.REJECTED)
+    return Outcome.of(cause, answer.reason_str if cause is Cause.REJECTED else "")
 
 
 def _silence(association: Association) -> Cause:
     """Return why an operation was not answered."""
-    return _ended(association) or Cause.TIMED_OUT
+    reason = ended(association)
+    return _CAUSES[reason] if reason else Cause.TIMED_OUT
 
 
 def _accepted(association: Association, item: Object) -> str | None:

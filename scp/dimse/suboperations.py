@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 from pynetdicom import evt
 
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Image
-from scp.dimse.request import Request, Take, taken
+from scp.dimse.request import Request, Take, received_file, request_of, taken
 from scp.errors import (
     CANNOT_UNDERSTAND,
     NOT_AUTHORIZED,
@@ -43,11 +42,7 @@ class SubOperations:
         if uid not in self._asked:
             log.warning("an object that was not asked for", pacs=event.assoc.acceptor.ae_title)
             return NOT_AUTHORIZED
-        request = Request(
-            calling_ae_title=str(event.assoc.acceptor.ae_title).strip(),
-            sop_class_uid=str(event.context.abstract_syntax),
-            sop_instance_uid=uid,
-        )
+        request = request_of(event, str(event.assoc.acceptor.ae_title))
         status = self._status_of(event, request)
         if status == SUCCESS and uid not in self._arrived:
             self._arrived.append(uid)
@@ -55,7 +50,7 @@ class SubOperations:
 
     def _status_of(self, event: evt.Event, request: Request) -> int:
         try:
-            received = _received(event, self._folder)
+            received = received_file(event, self._folder)
         except Exception:  # the disk, or a data set that is none: the PACS keeps the film
             log.exception("not received", sop_instance_uid=request.sop_instance_uid)
             self.refused[request.sop_instance_uid] = "was not taken in: the log says why"
@@ -68,15 +63,3 @@ class SubOperations:
         if why:
             self.refused[request.sop_instance_uid] = why
         return status
-
-
-def _received(event: evt.Event, folder: Path) -> Path | None:
-    """Return the received object as a Part 10 file, byte for byte; None without a data set."""
-    if event.request._dataset_file is not None:  # a receiver in this process has files written
-        event.request._dataset_file.close()
-        return Path(event.dataset_path)
-    if event.request.DataSet is None:
-        return None
-    path = folder / f"{uuid4().hex}.dcm"
-    path.write_bytes(event.encoded_dataset())
-    return path

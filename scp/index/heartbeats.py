@@ -14,6 +14,11 @@ FRESH = timedelta(seconds=15)  # seven missed beats: busy is not yet dead
 STARTING = "starting"
 
 
+def fresh_since(now: datetime) -> datetime:
+    """Return since when a role that is alive has been heard of."""
+    return now - FRESH
+
+
 @dataclass(frozen=True)
 class Role:
     """A running role as it describes itself; ``start_id`` is this life's alone."""
@@ -34,7 +39,7 @@ def begin(session: Session, role: Role, now: datetime) -> None:
             pid=role.pid,
             start_id=role.start_id,
             details={STARTING: True},
-            beat_at=now - FRESH,
+            beat_at=fresh_since(now),
         )
     )
 
@@ -42,7 +47,7 @@ def begin(session: Session, role: Role, now: datetime) -> None:
 def beat(session: Session, role: Role, now: datetime) -> bool:
     """Say that a role is alive and ready; False when another process says so under its name."""
     values = {"pid": role.pid, "start_id": role.start_id, "details": role.details, "beat_at": now}
-    ours = or_(Heartbeat.start_id == role.start_id, Heartbeat.beat_at <= now - FRESH)
+    ours = or_(Heartbeat.start_id == role.start_id, Heartbeat.beat_at <= fresh_since(now))
     beaten = session.scalar(
         update(Heartbeat)
         .where(Heartbeat.name == role.name, ours)
@@ -65,6 +70,6 @@ def deregister(session: Session, name: str, start_id: str = "") -> None:
 def alive(session: Session, now: datetime) -> list[Role]:
     """Return the roles that were heard of lately."""
     rows = session.scalars(
-        select(Heartbeat).where(Heartbeat.beat_at > now - FRESH).order_by(Heartbeat.name)
+        select(Heartbeat).where(Heartbeat.beat_at > fresh_since(now)).order_by(Heartbeat.name)
     )
     return [Role(row.name, row.role, row.pid, row.details, row.start_id or "") for row in rows]

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
-from scp.index.heartbeats import FRESH, STARTING
+from scp.errors import ArchiveFull
+from scp.index.heartbeats import STARTING, fresh_since
 from scp.index.schema.tables import Heartbeat
 
 FORGOTTEN = timedelta(days=1)  # a role silent for longer was taken away, and did not just break
@@ -67,7 +68,7 @@ def roles(session: Session, now: datetime) -> list[RoleState]:
         .order_by(Heartbeat.role, Heartbeat.name)
     )
     return [
-        RoleState(r.name, r.role, r.pid, r.details, r.beat_at, r.beat_at > now - FRESH)
+        RoleState(r.name, r.role, r.pid, r.details, r.beat_at, r.beat_at > fresh_since(now))
         for r in rows
     ]
 
@@ -148,15 +149,11 @@ def _silence(running: list[RoleState], role: str, now: datetime) -> str:
 def _disk(archive: Archive) -> Check:
     """Check that there is room for another film."""
     try:
+        archive.require_space()
         free = archive.free_bytes
+    except ArchiveFull as error:
+        return Check("disk", False, f"Films are refused: {error}.")
     except OSError:
         text = "data_dir cannot be reached: see that its disk is mounted where config.toml says."
-        return Check("disk", False, text)
-    if free < archive.reserve_bytes:
-        text = (
-            f"Films are refused: {free // 1_000_000} MB are free on the disk of data_dir and"
-            f" {archive.reserve_bytes // 1_000_000} MB are kept in reserve. Free some space, or"
-            " lower [archive] reserve_mb."
-        )
         return Check("disk", False, text)
     return Check("disk", True, f"{free // 1_000_000} MB are free.")

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from threading import Thread
 
 import structlog
@@ -16,7 +15,7 @@ from inference.model.bundle import Bundle, load_bundle
 from inference.model.engine import Engine, EngineError
 from inference.model.input_check import InputCheck
 from inference.model.lung_fields import LungFields
-from inference.model.metadata import BundleError, default_bundle
+from inference.model.metadata import BundleError, bundle_folder
 from inference.model.operating_points import BadOperatingPoint
 from scp.config.load import Settings
 from scp.errors import CANNOT_START, ServiceError
@@ -80,10 +79,9 @@ def _beside_it(settings: Settings, bundle: Bundle) -> tuple[InputCheck | None, L
 
 
 def _open_engine(settings: Settings) -> Engine:
-    folder = settings.inference.bundle
     try:
         return Engine(
-            load_bundle(Path(folder) if folder else default_bundle()),
+            load_bundle(bundle_folder(settings.inference.bundle)),
             device=settings.inference.device,
             batch_size=settings.inference.batch_size,
             thresholds=settings.results.thresholds,

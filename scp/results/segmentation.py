@@ -20,10 +20,11 @@ from pydicom.pixels.utils import as_pixel_options
 from pydicom.sr.codedict import codes
 
 from inference.drawing.layers import STROKES, fitted_size
-from inference.drawing.outlines import GRID, resize
+from inference.drawing.outlines import GRID
 from inference.findings import FINDINGS
 from inference.image.film import eight_bits
 from inference.image.overlays import shrunk
+from inference.image.resizing import resize
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import hand_on_loss, orientation
@@ -125,7 +126,7 @@ def _made(
 def _frame(answer: Answer, finding: int) -> npt.NDArray[np.uint8]:
     """Resize a map to the film: (rows, columns), from 0 to `FULL_SCALE`."""
     shape, occluded = answer.film.pixels.shape, answer.film.presentation.occluded
-    fine = resize(answer.prediction.heatmaps[finding], *fitted_size(shape, GRID, GRID))
+    fine = resize(answer.prediction.heatmaps[finding], fitted_size(shape, GRID, GRID))
     if occluded is not None:
         fine = np.where(shrunk(occluded, *fine.shape), 0, fine)
     page = Image.fromarray(eight_bits(fine)).resize(shape[::-1], Image.Resampling.BICUBIC)

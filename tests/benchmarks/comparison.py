@@ -27,7 +27,7 @@ from inference.comparison.one_thread import one_thread
 from inference.findings import ModelIdentity, Prediction
 from inference.image.film import Film
 from inference.model.bundle import load_bundle
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from tests.benchmarks.opacities import still_pairs
 from training.data.film_set import read_picture
 
@@ -137,7 +137,7 @@ def main(said: Sequence[str] | None = None) -> None:
     pairs = (
         real_pairs(options.data, options.pairs) if options.data else made_up_pairs(options.pairs)
     )
-    lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
+    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
     before = peak_mib()
     compare(*pairs[0], prediction(), prediction(), lungs=lungs)  # loads what is still to be loaded
     grown, stages = peak_mib() - before, Stages()

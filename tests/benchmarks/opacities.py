@@ -34,7 +34,7 @@ from inference.comparison.difference import SMOOTH_SHARE, AlignedPair, differenc
 from inference.comparison.filters import blur, tensor
 from inference.comparison.result import MARK
 from inference.model.bundle import load_bundle
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from tests.benchmarks.warps import Picture
 from training.change.film_pairs import FilmPair, read_pairs
 from training.data.film_list import Source
@@ -183,7 +183,7 @@ def main(said: Sequence[str] | None = None) -> None:
     parser.add_argument("--skip", type=int, default=0, help="leave so many out first")
     options = parser.parse_args(said)
     torch.set_num_threads(1)
-    lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
+    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
     chosen = still_pairs(options.films, options.pairs)[options.skip :][: options.count]
     answers: dict[str, list[tuple[Answer, Answer]]] = {name: [] for name in METHODS}
     contrasts = []

@@ -40,7 +40,7 @@ from films import philips_cr
 from orthanc import DICOMWEB, Orthanc
 from service import FEWEST_RESULTS, Service
 
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.config.destinations import DestinationSettings
 from scp.dashboard.security.person import AGAIN, LOOK
 from scp.dimse.sender import send
@@ -69,7 +69,7 @@ def main() -> int:
         folder = Path(name)
         paths = [large_film(folder) for _ in range(LARGE)]
         uids = [path.stem for path in paths]
-        with Service(folder, default_bundle(), FEWEST_RESULTS) as service:
+        with Service(folder, bundle_folder(), FEWEST_RESULTS) as service:
             service.storescu(*paths)
             for uid in uids:
                 service.outcome(uid)

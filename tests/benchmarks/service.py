@@ -25,7 +25,7 @@ from pydicom.uid import generate_uid
 from inference.image.film import read_film
 from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import send
 from scp.outcomes.sending import describe
@@ -166,7 +166,7 @@ def resident_gb(pid: int) -> float:
 
 def forward_pass_s(source: Dataset) -> float:
     film = read_film(source)
-    with Engine(load_bundle(default_bundle())) as engine:
+    with Engine(load_bundle(bundle_folder())) as engine:
         engine.read(film)
         started = perf_counter()
         for _ in range(5):

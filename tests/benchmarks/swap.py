@@ -20,7 +20,7 @@ from inference.comparison import Comparison
 from inference.comparison.compare import FindsLungs, compare
 from inference.image.film import Film
 from inference.model.bundle import load_bundle
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from tests.benchmarks.comparison import prediction
 from training.change.film_pairs import FilmPair, read_pairs
 from training.data.film_list import Source
@@ -67,7 +67,7 @@ def main(said: Sequence[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's own when left out")
     parser.add_argument("--count", type=int, help="pairs at most")
     options = parser.parse_args(said)
-    lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
+    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
     listed = read_pairs(options.pairs, Source(options.films).records())
     chosen = [pair for pair in listed if pair.split == options.split][: options.count]
     compared = [in_both_orders(pair, lungs) for pair in chosen]

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 from service import FEWEST_RESULTS, Service, StoreScp, destination
 
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.commands.demo import simulated_prior
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -28,7 +28,7 @@ class Clinic:
         self.folder = folder
         # of the bundle that ships few maps are verified: the pages are to show maps all the same
         shown = {"HILUM_DASHBOARD__REFRESH_S": "2", "HILUM_RESULTS__MAPS": "all"}
-        self.service = Service(folder, default_bundle(), extra, **shown)
+        self.service = Service(folder, bundle_folder(), extra, **shown)
         self.current = dcmread(philips_cr())
         self.prior = simulated_prior(self.current)
         self.oldest = again(self.prior, "19990102")

@@ -14,7 +14,7 @@ from inference.drawing.outlines import outlines
 from inference.image.acquisition import acquisition_time
 from inference.image.film import read_film
 from inference.model.bundle import load_bundle
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product
@@ -53,7 +53,7 @@ def make_study(
     prior.PixelData = np.roll(prior.pixel_array, (25, -30), (0, 1)).tobytes()
     now, before = prediction(NOW if found is None else found), prediction(BEFORE)
     current, earlier = read_film(film), read_film(prior)
-    null = load_bundle(default_bundle()).metadata.hilum.null
+    null = load_bundle(bundle_folder()).metadata.hilum.null
     product, at = Product("0.1.0", "HILUM"), dt.datetime(2026, 1, 15, 10, 20, tzinfo=dt.UTC)
     comparison = compare(current, earlier, now, before, null=null) if compared else None
     if apart:

@@ -294,7 +294,7 @@ def test_settings_come_from_a_file_and_then_from_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("epoch=3", "'epochs'"),
+        ("epoch=3", "did you mean epochs"),
         ("epochs=many", "epochs"),
         ("objective=mse", "objective"),
         ("balance=2", "balance"),

@@ -38,7 +38,7 @@ def measure_null(
     """Measure how far a bundle's probabilities differ without change, for `hilum add-null`."""
     from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.change.crossfit import table as false_changes
     from training.change.film_pairs import read_pairs
     from training.change.null import null_of, read_unchanged, table, write
@@ -47,7 +47,7 @@ def measure_null(
     with errors_as_text():
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
-        with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
+        with Engine(load_bundle(bundle_folder(bundle)), device=device) as engine:
             measured = read_unchanged(engine, records, listed)
         null = null_of(measured)
         write(null, out)
@@ -69,7 +69,7 @@ def measure_change(
     """Measure how often a change is named where there is none, and told where there is one."""
     from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.bundle.parts import NoPart
     from training.change.evaluate import as_json as plain
     from training.change.evaluate import measure_change as measure
@@ -80,7 +80,7 @@ def measure_change(
     with errors_as_text():
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
-        folder = bundle or default_bundle()
+        folder = bundle_folder(bundle)
         loaded = load_bundle(folder)
         null = loaded.metadata.hilum.null
         if null is None:

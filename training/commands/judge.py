@@ -82,7 +82,7 @@ def judge(
 ) -> None:
     """Judge findings and maps on films that did not teach, and put the verdicts into a copy."""
     from inference.model.bundle import load_bundle
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.bundle.judge import judge as judged
     from training.bundle.judge import judged_bundle, unseen_films
     from training.bundle.prevalences import read_prevalences
@@ -98,7 +98,7 @@ def judge(
         teachers = Source(films=taught).records() if taught else records
         asked = unseen_films(records, teachers, test=on_test)
         drawn = [box for path in boxes for box in read_boxes(path)]
-        loaded = load_bundle(bundle or default_bundle())
+        loaded = load_bundle(bundle_folder(bundle))
         verdicts = judged(loaded.network(), loaded.preprocessing, asked, drawn, device)
         for sheet in verdicts.sheets():
             say(sheet.table())

@@ -85,7 +85,7 @@ def evaluate(
     """Measure a bundle on labelled films, with 95 % intervals, and by group of films."""
     from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.data.expert_labels import expert_films
     from training.data.film_list import Source, of_split
     from training.evaluation.classification import read_all
@@ -98,7 +98,7 @@ def evaluate(
         records = of_split(Source(films, nih), split)
         records = expert_films(records, experts) if experts else records
         theirs = scores_for(records, *reference) if reference else None
-        loaded = load_bundle(bundle or default_bundle())
+        loaded = load_bundle(bundle_folder(bundle))
         with Engine(loaded, device=device) as engine:
             predictions = read_all(engine, records)
         name = reference[0].stem if reference else ""
@@ -136,13 +136,13 @@ def localise(
     The list must be the one whose train split the bundle was trained on.
     """
     from inference.model.bundle import load_bundle
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.data.boxes import read_boxes
     from training.data.film_list import Source
     from training.evaluation.localisation_report import localise as measure
 
     with errors_as_text():
-        loaded = load_bundle(bundle or default_bundle())
+        loaded = load_bundle(bundle_folder(bundle))
         records, drawn = Source(films, nih).records(), read_boxes(boxes)
         measured = measure(
             loaded, records, drawn, size_px, device, randomised=randomised, variants=variants
@@ -173,7 +173,7 @@ def evaluate_check(
 ) -> None:
     """Measure which share of real films, and of what is none, a bundle's input check refuses."""
     from inference.model.bundle import load_bundle
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.bundle.parts import NoPart
     from training.data.film_list import Source, of_split
     from training.input_check.evaluate import as_json as plain
@@ -182,7 +182,7 @@ def evaluate_check(
 
     with errors_as_text():
         records = of_split(Source(films, nih), split)[:films_at_most]
-        folder = bundle or default_bundle()
+        folder = bundle_folder(bundle)
         check = load_bundle(folder).input_check()
         if check is None:
             raise NoPart(f"{folder} has no input check; put one in with `hilum add-check`")
@@ -203,7 +203,7 @@ def measure_lungs(
 ) -> None:
     """Measure how well a bundle, or a run, finds lungs on films that never taught it."""
     from inference.model.bundle import load_bundle
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.bundle.parts import NoPart
     from training.lungs.evaluate import as_json as plain
     from training.lungs.evaluate import measure_lungs as measure
@@ -212,7 +212,7 @@ def measure_lungs(
     from training.lungs.train import lungs_of
 
     with errors_as_text():
-        folder = bundle or default_bundle()
+        folder = bundle_folder(bundle)
         fields = lungs_of(lungs) if lungs else load_bundle(folder).lung_fields()
         if fields is None:
             raise NoPart(f"{folder} has no lung fields; put them in with `hilum add-lungs`")
@@ -238,14 +238,14 @@ def invariance(
     """Measure how far probabilities move when the same film comes with another window, turned..."""
     from inference.model.bundle import load_bundle
     from inference.model.engine import Engine
-    from inference.model.metadata import default_bundle
+    from inference.model.metadata import bundle_folder
     from training.data.film_list import Source, of_split
     from training.evaluation.invariance import as_json as plain
     from training.evaluation.invariance import measure_invariance, table
 
     with errors_as_text():
         records = of_split(Source(films, nih), split)[:films_at_most]
-        with Engine(load_bundle(bundle or default_bundle()), device=device) as engine:
+        with Engine(load_bundle(bundle_folder(bundle)), device=device) as engine:
             moved = measure_invariance(engine, records)
     if as_json:
         typer.echo(json.dumps(plain(moved), indent=2))

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from inference.image.resizing import resize
+
 Greys = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Painter = Callable[[Mask, np.random.Generator], Greys]
@@ -54,9 +56,7 @@ def _surroundings(film: Greys, lungs: Sequence[Mask]) -> Greys:
 
 def clouds(shape: tuple[int, ...], rng: np.random.Generator, cells: int) -> Greys:
     """Return smooth noise (h, w) in [0, 1], about ``cells`` clouds to a side."""
-    coarse = Image.fromarray(rng.random((cells, cells), dtype=np.float32))
-    smooth = coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return np.asarray(smooth, np.float32).clip(0, 1)
+    return resize(rng.random((cells, cells), dtype=np.float32), shape).clip(0, 1)
 
 
 def _around(lung: Mask, rng: np.random.Generator) -> Greys:

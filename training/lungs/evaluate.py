@@ -21,6 +21,7 @@ from skimage.morphology import disk
 
 from inference.comparison.one_thread import one_thread
 from inference.image.film import Film
+from inference.image.resizing import BILINEAR, resize
 from inference.model.lung_fields import LungFields, two_parts
 from inference.model.preprocessing import comparable_greys
 from training.data.opacities import OPACITIES, Greys, Mask, painted
@@ -94,7 +95,7 @@ CHANGES: dict[str, Change] = {
 def mean_mask(films: Sequence[Masked]) -> Finder:
     """Return a finder that says the same of every film: where most of ``films`` have lung."""
     mean: Greys = np.stack([film.mask for film in films]).mean(0).astype(np.float32)
-    return lambda pixels: _resized(mean, pixels.shape) >= 0.5
+    return lambda pixels: resize(mean, pixels.shape, BILINEAR) >= 0.5
 
 
 def dark_parts(films: Sequence[Masked]) -> Finder:
@@ -109,19 +110,13 @@ def dark_parts(films: Sequence[Masked]) -> Finder:
 
 
 def _dark_parts(pixels: Greys, *, near: Mask) -> Mask:
-    greys = _resized(pixels, (_CLASSIC_PX, _CLASSIC_PX))
+    greys = resize(pixels, (_CLASSIC_PX, _CLASSIC_PX), BILINEAR)
     greys = gaussian_filter(comparable_greys(torch.from_numpy(greys)).numpy(), 1.5)
     if greys.min() == greys.max():
         return np.zeros(pixels.shape, np.bool_)
     dark = near & (greys < threshold_otsu(greys[near]))
     lungs = two_parts(binary_closing(two_parts(binary_opening(dark, disk(2))), disk(6)))
-    return _resized(lungs.astype(np.float32), pixels.shape) >= 0.5
-
-
-def _resized(values: Greys, shape: tuple[int, ...]) -> Greys:
-    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    resized: Greys = np.array(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
-    return resized
+    return resize(lungs.astype(np.float32), pixels.shape, BILINEAR) >= 0.5
 
 
 # measures

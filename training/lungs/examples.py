@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import label, map_coordinates
 
+from inference.image.resizing import resize
 from training.data.opacities import Greys, Mask, painted, with_lines
 from training.input_check.examples import varied
 
@@ -76,8 +76,7 @@ def bent_grid(shape: tuple[int, ...], rng: np.random.Generator, size_px: int) ->
 
 
 def _waves(size_px: int, rng: np.random.Generator) -> Greys:
-    coarse = Image.fromarray(rng.random((4, 4), dtype=np.float32))
-    return np.asarray(coarse.resize((size_px, size_px), Image.Resampling.BICUBIC), np.float32)
+    return resize(rng.random((4, 4), dtype=np.float32), (size_px, size_px))
 
 
 def _collimate(greys: Greys, mask: Greys, rng: np.random.Generator, fill: float) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.model.metadata import CARD, default_bundle
+from inference.model.metadata import CARD, bundle_folder
 from inference.settings import RegionSettings
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
@@ -21,10 +21,13 @@ class About:
     ae_title: str = "HILUM"
     destinations: tuple[DestinationSettings, ...] = ()
     priors: PriorsSettings = field(default_factory=PriorsSettings)
-    bundle: Path = field(default_factory=default_bundle)
-    card: Card | None = None
+    bundle: Path = field(default_factory=bundle_folder)
     regions: RegionSettings = field(default_factory=RegionSettings)
     time_zone: str = ""
+    card: Card | None = field(init=False)
+
+    def __post_init__(self) -> None:  # once: a bundle does not change under a running service
+        object.__setattr__(self, "card", read_card(self.bundle))
 
     @property
     def model_card(self) -> Path:
@@ -34,13 +37,11 @@ class About:
 
 def about(settings: Settings) -> About:
     """Take what pages show out of the settings."""
-    bundle = Path(settings.inference.bundle) if settings.inference.bundle else default_bundle()
     return About(
         settings.receiver.ae_title,
         settings.destinations,
         settings.priors,
-        bundle,
-        read_card(bundle),
+        bundle_folder(settings.inference.bundle),
         settings.results.regions,
         settings.time_zone,
     )

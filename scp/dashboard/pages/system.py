@@ -1,10 +1,8 @@
 """The system: what runs, on what, how full the disk is, and how fast films are answered."""
 
 import platform
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.orm import Session
 
+from scp.archive import Archive
 from scp.dashboard.context import AppContext
-from scp.dashboard.pages.model_card import read_card
 from scp.dashboard.rendering import NotHere
 from scp.index import last_day
 from scp.index.associations import latest_failed
@@ -67,7 +65,7 @@ def router(site: AppContext) -> APIRouter:
 
     @routes.get("/system")
     def system(request: Request) -> Response:
-        now, card = site.clock(), read_card(site.about.bundle)
+        now, card = site.clock(), site.about.card
         with Session(site.engine) as session:
             hours = last_day.hours(session, now, site.zone)
             return site.page(
@@ -84,7 +82,7 @@ def router(site: AppContext) -> APIRouter:
                 ended=last_day.ended(session, now),
                 space=last_day.space(session),
                 failed=[(row, ADVICE[row.failed.reason]) for row in latest_failed(session, _FEW)],
-                disk=_disk(site.archive.data_dir),
+                disk=_disk(site.archive),
                 reserve=site.archive.reserve_bytes,
                 database=_database(session),
                 about=site.about,
@@ -127,10 +125,10 @@ def _bars(hours: list[Hour]) -> list[Bar]:
     ]
 
 
-def _disk(data_dir: Path) -> Any:
+def _disk(archive: Archive) -> Any:
     """Return total, used and free bytes; None when the disk is not there."""
     try:
-        return shutil.disk_usage(data_dir)
+        return archive.disk
     except OSError:
         return None
 

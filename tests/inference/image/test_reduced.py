@@ -31,7 +31,7 @@ from inference.image.gate_settings import GateSettings
 from inference.image.grayscale import Window
 from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.index import films, outputs
 
 J2K = {"transfer_syntax": JPEG2000Lossless}
@@ -210,7 +210,7 @@ def test_a_small_film_is_too_small_by_the_size_at_which_it_is_stored():
 
 @pytest.fixture(scope="module")
 def shipped():
-    bundle = load_bundle(default_bundle())
+    bundle = load_bundle(bundle_folder())
     with Engine(bundle, "cpu") as engine:
         yield bundle, engine
 

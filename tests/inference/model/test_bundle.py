@@ -17,7 +17,7 @@ from inference.model.metadata import (
     BundleIncomplete,
     BundleMalformed,
     OtherLabels,
-    default_bundle,
+    bundle_folder,
 )
 from inference.model.network import calibrated
 
@@ -42,7 +42,7 @@ def test_a_bundle_says_who_it_is_and_what_it_needs(tiny_bundle):
 
 
 def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
-    bundle = load_bundle(default_bundle())
+    bundle = load_bundle(bundle_folder())
     assert bundle.metadata.hilum.architecture == "resnet50"
     assert (bundle.folder / WEIGHTS).stat().st_size < 50e6
     assert bundle.network().training is False
@@ -50,7 +50,7 @@ def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
 
 
 def test_the_shipped_bundle_states_what_films_that_did_not_teach_say_of_each_finding():
-    readings = load_bundle(default_bundle()).metadata.hilum.readings
+    readings = load_bundle(bundle_folder()).metadata.hilum.readings
     assert all(reading.unseen.films > 1000 for reading in readings.values())
     assert not readings["Hernia"].assessed  # nobody could tell by so few films
     boxed = {label: reading.maps for label, reading in readings.items() if reading.maps}

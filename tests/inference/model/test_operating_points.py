@@ -81,7 +81,7 @@ def test_an_impossible_value_is_refused_by_name(bundle, kind, value):
 
 
 def test_an_unknown_finding_is_answered_with_the_nearest(bundle):
-    with pytest.raises(BadOperatingPoint, match=r"prevalence .*'Hernai': 'Hernia'"):
+    with pytest.raises(BadOperatingPoint, match=r"prevalence .*'Hernai'; did you mean Hernia"):
         site_readings(bundle.readings, {}, {"Hernai": 0.1})
 
 

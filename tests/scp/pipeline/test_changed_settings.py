@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from inference.comparison import FindingChange
 from inference.comparison.finding_changes import at_any_threshold
 from inference.findings import LABELS, Change
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from scp.dashboard.formatting import percent
 from scp.index.overlays import newest_prediction, pair_row
 from scp.index.schema.tables import Analysis, FilmFinding, Instance
@@ -28,7 +28,7 @@ DAYS = ("20220101", "20230101", "20240101")
 
 @pytest.fixture(scope="module")
 def bundle():
-    return default_bundle()
+    return bundle_folder()
 
 
 def film(n):

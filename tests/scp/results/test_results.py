@@ -24,10 +24,11 @@ from pydicom.uid import (
 from skimage.draw import polygon2mask
 from told import EVERYTHING, SETTINGS, SMALL, answer, named, read_back, states, tree
 
-from inference.drawing.outlines import outlines, resize
+from inference.drawing.outlines import outlines
 from inference.findings import FINDINGS, LABELS, Prediction
 from inference.image.film import Film, View
 from inference.image.grayscale import Lut, Window, read_lut
+from inference.image.resizing import resize
 from scp.config.results import ResultSettings
 from scp.results.answer import NotAnalysed
 from scp.results.identity import derive_uid, prepare_source
@@ -643,7 +644,7 @@ def test_a_segmentation_is_the_heat_maps_on_the_films_own_pixels():
     frames = ds.pixel_array / 255
     for item, frame in zip(ds.SegmentSequence, frames, strict=True):
         (i,) = [k for k, f in enumerate(FINDINGS) if item.SegmentLabel == f"AI {f.name}"]
-        assert np.abs(frame - resize(found.heatmaps[i], ROWS, COLUMNS).clip(0, 1)).max() < 0.02
+        assert np.abs(frame - resize(found.heatmaps[i], (ROWS, COLUMNS)).clip(0, 1)).max() < 0.02
 
 
 def test_a_label_map_fills_the_outlines_and_the_more_probable_finding_lies_on_top():

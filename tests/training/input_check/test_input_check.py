@@ -27,7 +27,7 @@ from inference.model.metadata import (
     BundleMalformed,
     CheckSpec,
     Look,
-    default_bundle,
+    bundle_folder,
 )
 from scp.commands.check import check_all
 from scp.config.load import Settings
@@ -336,7 +336,7 @@ def test_the_commands_train_put_in_and_measure(films, tiny_bundle, tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped():
-    check = load_bundle(default_bundle()).input_check()
+    check = load_bundle(bundle_folder()).input_check()
     if check is None:
         pytest.skip("the bundle that ships has no input check yet")
     return check
