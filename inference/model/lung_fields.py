@@ -7,7 +7,6 @@ so that a lung which disease has turned white is still found by what lies around
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.networks.nets import UNet
 from scipy.ndimage import label
 from torch import nn
 
@@ -29,6 +28,8 @@ def lung_network() -> nn.Module:
     Five halvings: at 128 px its coarsest cells are 4 x 4 and each sees the whole film, for what
     is behind a white lung is known only from afar. 0.6 million weights.
     """
+    from monai.networks.nets import UNet  # noqa: PLC0415  (seconds: only for a bundle with lungs)
+
     network: nn.Module = UNet(
         spatial_dims=2,
         in_channels=1,

@@ -107,6 +107,19 @@ def test_what_needs_no_network_loads_no_big_library(code):
     assert done.stdout.strip().splitlines()[-1] == "set()"
 
 
+def test_no_module_of_the_service_loads_monai_when_it_is_imported():
+    # it costs each start 2 to 3 s; what it is needed for loads it when it is asked
+    loads = [
+        name_of(path)
+        for path in MODULES
+        if not path.is_relative_to(ROOT / "training")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and "monai" in ast.unparse(node).replace(".", " ").split()
+    ]
+    assert loads == []
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_installed_package_is_ours_alone(package):
     # strangers of these names exist on the package index

@@ -152,7 +152,7 @@ def test_a_lower_operating_point_shows_more_on_the_heatmap(bundle, engine):
 
 
 def test_an_unknown_finding_is_answered_with_the_nearest(bundle):
-    with pytest.raises(BadOperatingPoint, match="'Pneumothorx': 'Pneumothorax'"):
+    with pytest.raises(BadOperatingPoint, match="did you mean Pneumothorax"):
         Engine(bundle, device="cpu", thresholds={"Pneumothorx": 0.5})
 
 
