@@ -14,6 +14,7 @@ from training.commands.change import app as change_commands
 from training.commands.judge import app as verdict_commands
 from training.commands.measure import app as measures
 from training.commands.options import (
+    Boxes,
     CheckRun,
     Config,
     Device,
@@ -78,12 +79,15 @@ def train(
     films: Films = None,
     nih: Nih = None,
     experts: Experts = None,
+    boxes: Boxes = None,
     out: Out,
     config: Config = None,
     settings: Set = None,
     device: Device = "auto",
 ) -> None:
     """Train on the train split, choosing the epoch by the val split. Killed, it goes on.
+
+    Boxes teach only where the setting box_weight is above 0.
 
     On several GPUs: torchrun --nproc-per-node gpu -m training.cli train ...
     """
@@ -92,7 +96,7 @@ def train(
 
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
-        source = Source(films, nih, experts)
+        source = Source(films, nih, experts, tuple(boxes or ()))
         typer.echo(on_devices(lambda ready: train(source, out, ready), chosen, device))
 
 
@@ -127,8 +131,22 @@ def export(
         int | None, typer.Option(help="side of the input; that of training when left out")
     ] = None,
     boxes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="radiologists' boxes; those on films that judge say which maps are verified; "
+            "may be repeated"
+        ),
+    ] = None,
+    folds: Annotated[
         Path | None,
-        typer.Option(help="radiologists' boxes; those on val films say which maps are verified"),
+        typer.Option(
+            help="folder of a seed of `hilum cross-validate` with the run's settings: its films "
+            "calibrate and judge, instead of val's"
+        ),
+    ] = None,
+    taught: Annotated[
+        Path | None,
+        typer.Option(help="list whose train films taught the initial weights: they do not judge"),
     ] = None,
     name: str = "chest14",
     version: str = "0.1.0",
@@ -139,7 +157,10 @@ def export(
     check: CheckRun = None,
     lungs: LungRun = None,
 ) -> None:
-    """Calibrate a run's best weights on val, write the bundle, measure it on test for its card."""
+    """Calibrate a run's best weights on films that did not teach, and write the bundle.
+
+    The card quotes what the bundle reaches on test films.
+    """
     from training.bundle.export import export_run
     from training.bundle.prevalences import read_prevalences
 
@@ -148,7 +169,9 @@ def export(
             run,
             out,
             size_px=size_px,
-            boxes=boxes,
+            boxes=boxes or (),
+            folds=folds,
+            taught=taught,
             check=check,
             lungs=lungs,
             name=name,

@@ -8,7 +8,7 @@ had not been.
 import copy
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -50,13 +50,14 @@ class Task:
     loss
         The network and a batch -> what is to be made small.
     score
-        The averaged network -> what is to be made large, on films that do not teach.
+        The averaged network -> what is to be made large, on films that do not teach. None: all
+        films teach, and the last epoch is kept.
     """
 
     network: nn.Module
     films: Dataset[Any]
     loss: Callable[[nn.Module, Any], torch.Tensor]
-    score: Callable[[nn.Module], float]
+    score: Callable[[nn.Module], float] | None
     weights: torch.Tensor | None = None
     about: str = ""
     enough: Callable[[int, float], bool] | None = None
@@ -135,7 +136,7 @@ class Run:
         rate = self.optimizer.param_groups[0]["lr"]
         said = {"epoch": self.epoch, "loss": loss, "score": score, "learning_rate": rate}
         self.history.append(said)
-        if score > self.best:
+        if score > self.best or math.isnan(score):
             self.best, self.best_epoch = score, self.epoch
 
     @property
@@ -191,18 +192,25 @@ def loader(task: Task, settings: LoopSettings) -> DataLoader[Any]:
 def start(network: nn.Module, settings: LoopSettings) -> Run:
     """Make a run at epoch 0."""
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in network.parameters() if p.ndim > 1]},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    named = list(network.named_parameters())
+    trunk = [p for name, p in named if not name.startswith("head.")]
+    head = [p for name, p in named if name.startswith("head.")]
     optimizer = torch.optim.AdamW(
-        groups,
+        [*_groups(trunk, 1.0), *_groups(head, settings.head_rate)],
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,  # a fourth of the time on a processor
     )
     average = copy.deepcopy(network).eval().requires_grad_(False)
     return Run(settings, network, average, optimizer)
+
+
+def _groups(parameters: Sequence[nn.Parameter], factor: float) -> list[dict[str, Any]]:
+    """Return an optimizer's groups: matrices and kernels decay; ``factor`` is of the rate."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "factor": factor},
+        {"params": [p for p in parameters if p.ndim <= 1], "factor": factor, "weight_decay": 0.0},
+    ]
 
 
 def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") -> Engine:
@@ -212,7 +220,7 @@ def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") 
     def step(engine: Engine, batch: Any) -> float:
         done = engine.state.iteration - 1
         for group in run.optimizer.param_groups:
-            group["lr"] = settings.rate_at(done / steps)
+            group["lr"] = settings.rate_at(done / steps) * group["factor"]
         parallel.train()
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.bf16):
             loss = task.loss(parallel, batch)
@@ -260,7 +268,8 @@ class _Keeper:
         """Record an epoch; the best weights first: a kill between the two then loses nothing."""
         run = self.run
         first = idist.get_rank() == 0
-        score = torch.tensor(self.task.score(run.average) if first else 0.0, dtype=torch.float64)
+        judged = self.task.score(run.average) if first and self.task.score else math.nan
+        score = torch.tensor(judged, dtype=torch.float64)
         if idist.get_world_size() > 1:
             score = cast(torch.Tensor, idist.broadcast(score, src=0))
         run.record(sum(self.losses) / len(self.losses), float(score))

@@ -36,6 +36,9 @@ class LoopSettings(BaseModel):
         default=0.998,
         description="of the running average of the weights, per step; it is what is kept",
     )
+    head_rate: float = Field(
+        default=1.0, gt=0, description="learning rate of the head, times that of the trunk"
+    )
     clip_norm: float = Field(default=1.0, description="longest gradient")
     patience: int = Field(
         default=10, description="epochs without a better score on val after which to stop"
@@ -83,6 +86,18 @@ class TrainSettings(LoopSettings):
         ge=0,
         le=1,
         description="0 shows every film once an epoch; 1 shows all sources equally often",
+    )
+    sharp_only: bool = Field(
+        default=False, description="films whose source is smaller than 1024 px teach nothing"
+    )
+    teach_val: bool = Field(
+        default=False,
+        description="val films teach too, and the last epoch is kept: cross-validation judges",
+    )
+    box_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="of the loss that asks a map to lie in the boxes of its finding",
     )
     balance: float = Field(
         default=0.0,

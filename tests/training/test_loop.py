@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import Dataset
 
-from training.classifier.train import RUN, begin, labels_of, shares, source_of, train
+from training.classifier.train import RUN, begin, labels_of, shares, source_of, teachers, train
 from training.data.film_list import BadFilmList, Source
-from training.loop import BEST, CHECKPOINT, EpochSampler, OtherRun, Task, fit, follow
+from training.loop import BEST, CHECKPOINT, EpochSampler, OtherRun, Task, fit, follow, start
 from training.settings import BadSetting, LoopSettings, TrainSettings, read_settings
 
 TINY = LoopSettings(
@@ -142,6 +143,46 @@ def test_workers_change_nothing(labelled_films, finished_run, tmp_path):
     train(Source(films=labelled_films), tmp_path, one)
     whole, same = (load(run / CHECKPOINT)["network"] for run in (finished_run, tmp_path))
     assert all(torch.equal(whole[name], same[name]) for name in whole)
+
+
+def test_the_head_may_learn_faster_than_the_trunk():
+    network = nn.ModuleDict({"trunk": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
+    run = start(network, TINY.model_copy(update={"head_rate": 5.0}))
+    factors = {id(p): g["factor"] for g in run.optimizer.param_groups for p in g["params"]}
+    assert {factors[id(p)] for p in network["trunk"].parameters()} == {1.0}
+    assert {factors[id(p)] for p in network["head"].parameters()} == {5.0}
+
+
+def test_without_a_judge_the_last_epoch_is_kept(tmp_path):
+    learning = replace(task(), score=None)
+    fit(learning, TINY, tmp_path)
+    assert load(tmp_path / BEST)["epoch"] == TINY.epochs
+    whole = load(tmp_path / CHECKPOINT)["average"]
+    assert all(torch.equal(load(tmp_path / BEST)["weights"][name], whole[name]) for name in whole)
+
+
+# which films teach
+
+
+def test_val_films_may_teach_and_films_of_small_sources_may_not(labelled_films):
+    records = Source(films=labelled_films).records()
+    everything = teachers(records, SETTINGS.model_copy(update={"teach_val": True}))
+    assert {one.split for one in everything} == {"train", "test"}
+    assert len(everything) == len(records)
+    sharp = teachers(records, SETTINGS.model_copy(update={"sharp_only": True}))
+    assert {one.source_px for one in sharp if one.split == "train"} == {1024}
+    assert {one.source_px for one in sharp if one.split == "val"} == {1024, 64}
+
+
+def test_a_run_remembers_its_boxes_and_is_not_continued_on_others(labelled_films, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image_index,finding,x,y,w,h\n0_0.png,Mass,0,0,1024,512\n")
+    source = Source(films=labelled_films, boxes=(boxes,))
+    once = SETTINGS.model_copy(update={"epochs": 1, "box_weight": 0.5})
+    train(source, tmp_path / "run", once)
+    assert source_of(tmp_path / "run") == source
+    with pytest.raises(OtherRun, match="other films"):
+        train(Source(films=labelled_films), tmp_path / "run", once)
 
 
 # the film list must do

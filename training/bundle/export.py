@@ -2,10 +2,11 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from inference.findings import LABELS
@@ -15,15 +16,18 @@ from inference.model.engine import Engine, find_device
 from inference.model.metadata import CARD, CONFIG, METADATA, WEIGHTS, Hilum
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
-from training.bundle.judge import judge, unseen_films
+from training.bundle.judge import Verdicts, judge, judged_by, unseen_films
 from training.bundle.model_card import NOTICE, Description, write_card
 from training.bundle.parts import INPUT_CHECK, LUNG_FIELDS, BundleExists, add_part
 from training.bundle.prevalences import Prevalences, at_prevalences
 from training.bundle.rounding import rounded, store
 from training.classifier.calibration import calibrate_findings
+from training.classifier.cross_validation import NoFolds, out_of_fold
 from training.classifier.train import logits_of, source_of
-from training.data.boxes import read_boxes
+from training.data.boxes import Box, read_boxes
+from training.data.film_list import Source
 from training.data.film_set import load_films
+from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.classification import evaluate, read_all
 from training.loop import BEST
@@ -39,7 +43,9 @@ def export_run(
     out: Path,
     *,
     size_px: int | None = None,
-    boxes: Path | None = None,
+    boxes: Sequence[Path] = (),
+    folds: Path | None = None,
+    taught: Path | None = None,
     name: str = "chest14",
     version: str = "0.1.0",
     device: str = "auto",
@@ -47,14 +53,22 @@ def export_run(
     lungs: Path | None = None,
     prevalences: Prevalences = "nih",
 ) -> Bundle:
-    """Calibrate a run's best weights on val, write the bundle, and measure it on test.
+    """Calibrate a run's best weights, write the bundle, and measure it on test.
+
+    Val films calibrate and judge, or, with ``folds``, all films of train and val: each by the
+    network of a cross-validation that it did not teach.
 
     Parameters
     ----------
     boxes
-        List of radiologists' boxes; those on val films judge heat maps
+        Lists of radiologists' boxes; those on films that judge do so of heat maps
         (`training.evaluation.pointing`). A finding with fewer than `pointing.FEWEST` of them has no
         verified map.
+    folds
+        Folder of one seed of `hilum cross-validate`, of the run's settings.
+    taught
+        List whose train films taught the weights that the run began with; their patients neither
+        calibrate nor judge.
     check, lungs
         Folders of runs of `hilum train-check` and `train-lungs`; None makes a bundle without.
     prevalences
@@ -62,35 +76,80 @@ def export_run(
 
     Raises
     ------
-    NoRun, NoPart, BundleExists, BadBoxList
+    NoRun, NoPart, NoFolds, BundleExists, BadBoxList
     """
-    if not (run / BEST).is_file():
-        raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
-    best = torch.load(run / BEST, map_location="cpu", weights_only=True)
-    # a run of before there was a choice took the plain mean, whatever the default is now
-    settings = TrainSettings.model_validate({"pooling": "mean"} | best["settings"])
+    best, settings = _best_of(run)
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
     network = FindingNetwork(settings.architecture, pooling=settings.pooling)
     network.load_state_dict(best["weights"])
     network.load_state_dict(rounded(network))
-    held = load_films(records, "val", preprocessing)
-    logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
-    readings = calibrate_findings(logits, held.labels.double().numpy())
-    drawn = read_boxes(boxes) if boxes is not None else []
-    verdicts = judge(network, preprocessing, unseen_films(records, records), drawn, device)
+    drawn = [box for path in boxes for box in read_boxes(path)]
+    if folds is not None:
+        readings, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
+    elif settings.teach_val:
+        raise NoFolds(f"val films taught {run}: calibrate by --folds of `hilum cross-validate`")
+    else:
+        readings, verdicts = _by_val(network, preprocessing, records, drawn, device)
     readings = verdicts.on(at_prevalences(readings, prevalences))
     description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
     bundle = write_bundle(out, network, preprocessing, readings, description)
     for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
         if made is not None:
             bundle = add_part(bundle, part, made)
+    _measure(bundle, records, description, device)
+    return bundle
+
+
+def _best_of(run: Path) -> tuple[dict[str, Any], TrainSettings]:
+    """Return a run's best weights, with what is told of them, and its settings."""
+    if not (run / BEST).is_file():
+        raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
+    best = torch.load(run / BEST, map_location="cpu", weights_only=True)
+    # a run of before there was a choice took the plain mean, whatever the default is now
+    return best, TrainSettings.model_validate({"pooling": "mean"} | best["settings"])
+
+
+def _measure(
+    bundle: Bundle, records: Sequence[Record], description: Description, device: str
+) -> None:
+    """Let the bundle's card quote what it reaches on test films, where there are some."""
     test = [record for record in records if record.split == "test"]
     if test:
         with Engine(bundle, device=device) as engine:
             measured = evaluate(read_all(engine, test), test)
-        write_card(out, description, bundle.metadata.hilum, measured)
-    return bundle
+        write_card(bundle.folder, description, bundle.metadata.hilum, measured)
+
+
+def _by_val(
+    network: FindingNetwork,
+    preprocessing: Preprocessing,
+    records: Sequence[Record],
+    boxes: Sequence[Box],
+    device: str,
+) -> tuple[dict[str, OutputCalibration], Verdicts]:
+    """Calibrate on val films; judge on the sharp ones of them."""
+    held = load_films(records, "val", preprocessing)
+    logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
+    readings = calibrate_findings(logits, held.labels.double().numpy())
+    unseen = unseen_films(records, records)
+    return readings, judge(network, preprocessing, unseen, boxes, device)
+
+
+def _by_folds(
+    folds: Path,
+    preprocessing: Preprocessing,
+    records: Sequence[Record],
+    taught: Path | None,
+    boxes: Sequence[Box],
+) -> tuple[dict[str, OutputCalibration], Verdicts]:
+    """Calibrate and judge on sharp films of train and val, by networks that they did not teach."""
+    began = Source(films=taught).records() if taught else []
+    said = out_of_fold(unseen_films(records, began), folds, preprocessing.size_px)
+    labels = np.array([record.labels for record in said.records], dtype=np.float64)
+    maps = {record.name: grid for record, grid in zip(said.records, said.maps, strict=True)}
+    verdicts = judged_by(maps, said.logits, said.records, boxes)
+    return calibrate_findings(said.logits, labels), verdicts
 
 
 def _describe(

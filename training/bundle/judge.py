@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inference.findings import LABELS
+from inference.findings import LABELS, FloatArray
 from inference.model.bundle import Bundle, load_bundle
 from inference.model.calibration import Discrimination, MapEvidence, OutputCalibration
 from inference.model.metadata import METADATA
@@ -29,6 +29,7 @@ from training.data.record import Record
 from training.evaluation.discrimination import discrimination, is_sharp
 from training.evaluation.maps import film_maps
 from training.evaluation.pointing import evidence, pointed
+from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import Sheet
 
 
@@ -117,6 +118,24 @@ def judge(
     maps = film_maps(network, preprocessing, records, device=device)
     grids = torch.from_numpy(np.stack([maps[record.name] for record in records]))
     logits = network.pooled(grids).double().numpy()  # (films, 14)
+    return judged_by(maps, logits, records, boxes)
+
+
+def judged_by(
+    maps: Mapping[str, FloatArray],
+    logits: Doubles,
+    records: Sequence[Record],
+    boxes: Sequence[Box],
+) -> Verdicts:
+    """Judge findings and maps by what was said of films that did not teach.
+
+    Parameters
+    ----------
+    maps
+        (14, h, w) by the film's name, not scaled.
+    logits
+        (films, 14), in the order of ``records``.
+    """
     patients = {record.name: record.patient for record in records}
     return Verdicts(evidence(pointed(maps, boxes, patients)), discrimination(logits, records))
 

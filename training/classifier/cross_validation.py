@@ -6,6 +6,9 @@ patient, or by source; for each part a network learns from the others, and reads
 the mean over the findings of the AUC within source (`training.evaluation.discrimination`), on sharp
 films.
 
+Each part keeps the maps of its films (`HELD`), so that `hilum export --folds` can calibrate and
+judge the network that learns from all films by what these said of films they had not seen.
+
 The weights of the last epoch judge, not those of the best one: the best was chosen by the very
 films that are to judge. Test films are in no part.
 
@@ -22,20 +25,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inference.findings import FloatArray
 from inference.model.calibration import Discrimination
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
-from training.classifier.train import FILMS, hash_of, learn, logits_of
+from training.classifier.train import FILMS, hash_of, learn
 from training.data.film_list import BadFilmList
-from training.data.film_set import load_films
 from training.data.record import Record
+from training.errors import TrainingError
 from training.evaluation.discrimination import discrimination, is_sharp, macro
+from training.evaluation.maps import film_maps
 from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import Sheet
 from training.loop import CHECKPOINT
 from training.settings import TrainSettings
 
 FOLDS = 5
+HELD = "held.npz"  # of a part's folder
+
+
+class NoFolds(TrainingError, ValueError):
+    """A cross-validation is not there or does not fit; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,21 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """What networks said of films that did not teach them: ``logits`` (films, 14)."""
+    """What networks said of films that did not teach them.
+
+    Attributes
+    ----------
+    records
+        The films.
+    logits
+        (films, 14).
+    maps
+        (films, 14, h, w), not scaled.
+    """
 
     records: tuple[Record, ...]
     logits: Doubles
+    maps: FloatArray
 
 
 def fold_of(patient: str, folds: int = FOLDS) -> int:
@@ -114,15 +135,49 @@ def cross_validate(parts: Sequence[Part], out: Path, settings: TrainSettings) ->
     ------
     BadFilmList, NoWeights, OtherRun
     """
-    logits = []
     for part in parts:
         run = out / part.name
         learn(part.records, run, settings, {FILMS: hash_of(part.records)})
-        network = network_of(run, settings)
-        held = load_films(part.records, "val", Preprocessing(settings.size_px))
-        logits.append(logits_of(network.to(settings.device), held, settings.device))
-    records = tuple(record for part in parts for record in part.held)
-    return OutOfFold(records, np.concatenate(logits))
+        if not (run / HELD).exists():
+            _read_held(part, run, settings)
+    return out_of_fold([record for part in parts for record in part.held], out, settings.size_px)
+
+
+def _read_held(part: Part, run: Path, settings: TrainSettings) -> None:
+    """Let a part's network read the films that judge it, and keep what it says."""
+    network = network_of(run, settings)
+    found = film_maps(network, Preprocessing(settings.size_px), part.held, device=settings.device)
+    maps = torch.from_numpy(np.stack(list(found.values())))
+    logits = network.cpu().pooled(maps).double().numpy()
+    half = run / f"half-{HELD}"
+    np.savez(half, size_px=settings.size_px, names=list(found), logits=logits, maps=maps.half())
+    half.replace(run / HELD)
+
+
+def out_of_fold(records: Sequence[Record], out: Path, size_px: int) -> OutOfFold:
+    """Return what the networks of a cross-validation said of films, in the order of ``records``.
+
+    Films that no part held are left out.
+
+    Raises
+    ------
+    NoFolds
+        ``out`` holds no finished part, one that read films of another size, or none of the films.
+    """
+    parts = [np.load(path) for path in sorted(out.glob(f"*/{HELD}"))]
+    other = next((int(part["size_px"]) for part in parts if part["size_px"] != size_px), None)
+    if other is not None:
+        raise NoFolds(f"{out}: its networks read films of {other} px, not of {size_px} px")
+    said = {
+        str(name): (logits, maps)
+        for part in parts
+        for name, logits, maps in zip(part["names"], part["logits"], part["maps"], strict=True)
+    }
+    held = tuple(record for record in records if record.name in said)
+    if not held:
+        raise NoFolds(f"{out}: no network of a cross-validation has read these films")
+    logits, maps = zip(*(said[record.name] for record in held), strict=True)
+    return OutOfFold(held, np.stack(logits), np.stack(maps).astype(np.float32))
 
 
 def network_of(run: Path, settings: TrainSettings) -> FindingNetwork:

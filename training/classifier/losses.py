@@ -3,7 +3,8 @@
 References
 ----------
 Lin et al., Focal Loss for Dense Object Detection, ICCV 2017; Ridnik et al., Asymmetric Loss for
-Multi-Label Classification, ICCV 2021.
+Multi-Label Classification, ICCV 2021; Li et al., Thoracic Disease Identification and Localization
+with Limited Supervision, CVPR 2018 (boxes teach the maps).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from monai.losses import FocalLoss
 from torch import nn
 
 from training.settings import Objective
+
+LEAST_OF_A_CELL = 0.1  # of its greatest cell; a box that was turned out of the film teaches nothing
+LEAST_SHARE = 1e-4  # of a map; bounds the loss of one that misses its box
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -41,6 +45,27 @@ def rarity(labels: torch.Tensor) -> torch.Tensor:
     """
     positives = labels.sum(dim=0).clamp(min=1)
     return ((len(labels) - positives) / positives).sqrt().clamp(1, 6)
+
+
+def outside_boxes(maps: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return how far maps point outside the boxes of their findings: 0 where all lie inside.
+
+    A map's softmax over its cells says where it points. The loss is minus the logarithm of the part
+    of it that lies in the box, summed over the findings with a box, divided by the films.
+
+    Parameters
+    ----------
+    maps
+        (b, 14, h, w), not scaled.
+    places
+        (b, 14, h, w): how much of each cell lies in a box of the finding, 0 to 1; all 0 without
+        a box. A box that fills no cell counts as if it filled at least half of its greatest one.
+    """
+    most = places.amax(dim=(2, 3))  # (b, 14)
+    inside = places / most.clamp(min=0.5)[..., None, None]
+    pointing = maps.float().flatten(2).softmax(dim=2)
+    share = (pointing * inside.flatten(2)).sum(dim=2)[most > LEAST_OF_A_CELL]
+    return -(share + LEAST_SHARE).log().sum() / len(maps)
 
 
 class AsymmetricLoss(nn.Module):

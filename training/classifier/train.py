@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,17 +15,18 @@ import numpy.typing as npt
 import torch
 from ignite.distributed.launcher import Parallel
 from torch import nn
-from torch.utils.data import Dataset
+from torch.nn.functional import adaptive_avg_pool2d
 
 from inference.model.engine import find_device
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.classifier.initial_weights import initialise
-from training.classifier.losses import objective
-from training.data.augmentation import Augmentation
+from training.classifier.losses import objective, outside_boxes
+from training.classifier.varied_films import VariedFilms
 from training.data.film_list import BadFilmList, Source
 from training.data.film_set import MARGIN, FilmSet, load_films
 from training.data.record import Record
+from training.evaluation.discrimination import is_sharp
 from training.evaluation.statistics import aucs
 from training.loop import OtherRun, Task, fit
 from training.settings import LoopSettings, TrainSettings
@@ -38,30 +38,6 @@ Ready = TypeVar("Ready", bound=LoopSettings)
 
 # A finding with fewer validation films says more about those films than about the network.
 MIN_POSITIVES = 5
-
-
-class VariedFilms(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Train films, varied anew each epoch: ``(epoch, index)`` -> pixels in [0, 1] and labels."""
-
-    def __init__(self, films: FilmSet, settings: TrainSettings) -> None:
-        self.films, self.settings = films, settings
-
-    def __len__(self) -> int:
-        return len(self.films)
-
-    def __getitem__(self, at: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vary one film; the same seed, epoch and index give the same pixels."""
-        epoch, index = at
-        seed = hash((self.settings.seed, epoch, index))
-        return _augmentation(self.settings.side_at(epoch))(
-            self.films.pixels[index], seed
-        ), self.films.labels[index]
-
-
-@lru_cache(maxsize=2)
-def _augmentation(size_px: int) -> Augmentation:
-    """Make one for each side: it costs a third of what it does to a film."""
-    return Augmentation(size_px)
 
 
 def train(source: Source, out: Path, settings: TrainSettings) -> Path:
@@ -78,7 +54,7 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
 
 
 def learn(
-    records: Sequence[Record], out: Path, settings: TrainSettings, said: Mapping[str, str]
+    records: Sequence[Record], out: Path, settings: TrainSettings, said: Mapping[str, Any]
 ) -> Path:
     """Train on the train films of a list; ``said`` is what the run's folder keeps of it.
 
@@ -86,11 +62,15 @@ def learn(
     ------
     BadFilmList, NoWeights, OtherRun
     """
-    refuse_too_few(records)
+    records = teachers(records, settings)
+    refuse_too_few(records, settings)
     refuse_other_films(out, said)
     # before films are decoded: weights may be missing
     network, began = begin(labels_of(records, "train"), settings)
-    seen, held = decoded(records, settings.size_px)
+    if settings.teach_val:
+        seen, held = load_teachers(records, settings.size_px), None
+    else:
+        seen, held = decoded(records, settings.size_px)
     if idist.get_rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
         (out / RUN).write_text(json.dumps(said) + "\n")
@@ -98,13 +78,23 @@ def learn(
     return fit(learning, settings, out)
 
 
-def refuse_too_few(records: Sequence[Record]) -> None:
+def teachers(records: Sequence[Record], settings: TrainSettings) -> list[Record]:
+    """Return the films of a list as these settings use them."""
+    if settings.teach_val:
+        records = [replace(r, split="train") if r.split == "val" else r for r in records]
+    if settings.sharp_only:
+        records = [record for record in records if record.split != "train" or is_sharp(record)]
+    return list(records)
+
+
+def refuse_too_few(records: Sequence[Record], settings: TrainSettings) -> None:
     """Raise BadFilmList without train films, or if val cannot say which epoch is best."""
-    labels = {split: np.array(labels_of(records, split)) for split in ("train", "val")}
+    splits = ("train",) if settings.teach_val else ("train", "val")
+    labels = {split: np.array(labels_of(records, split)) for split in splits}
     for split, known in labels.items():
         if not len(known):
             raise BadFilmList(f"no film is in split {split!r}")
-    if not counted(labels["val"]).any():
+    if "val" in labels and not counted(labels["val"]).any():
         raise BadFilmList(
             f"no finding has {MIN_POSITIVES} films with it and one without it in split 'val': "
             "nothing would say which epoch is the best"
@@ -148,10 +138,14 @@ def about(seen: FilmSet, began: str) -> str:
 
 
 def decoded(records: Sequence[Record], size_px: int) -> tuple[FilmSet, FilmSet]:
-    """Return the train films, with room for crops, and the val films."""
-    cache = Preprocessing(size_px=round(size_px * MARGIN))
-    held = Preprocessing(size_px=size_px)
-    return load_films(records, "train", cache), load_films(records, "val", held)
+    """Return the train films and the val films."""
+    held = load_films(records, "val", Preprocessing(size_px))
+    return load_teachers(records, size_px), held
+
+
+def load_teachers(records: Sequence[Record], size_px: int) -> FilmSet:
+    """Return the train films, with room for crops."""
+    return load_films(records, "train", Preprocessing(round(size_px * MARGIN)))
 
 
 def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]]) -> None:
@@ -161,19 +155,25 @@ def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]])
     network.head.bias = nn.Parameter(torch.logit(frequency))
 
 
-def _said(source: Source, records: Sequence[Record]) -> dict[str, str]:
+def _said(source: Source, records: Sequence[Record]) -> dict[str, Any]:
     """Return where the films are listed, and a hash of which they are, in which split."""
-    paths = {kind: str(path.resolve()) for kind, path in vars(source).items() if path}
-    return paths | {FILMS: hash_of(records)}
+    lists = {"films": source.films, "nih": source.nih, "experts": source.experts}
+    said: dict[str, Any] = {kind: str(path.resolve()) for kind, path in lists.items() if path}
+    if source.boxes:
+        said["boxes"] = [str(path.resolve()) for path in source.boxes]
+    return said | {FILMS: hash_of(records)}
 
 
 def hash_of(records: Sequence[Record]) -> str:
-    """Return a hash of which films these are, in which split, with which labels."""
-    lines = sorted(f"{record.name} {record.split} {record.labels}" for record in records)
+    """Return a hash of which films these are, in which split, with which labels and boxes."""
+    lines = sorted(
+        f"{record.name} {record.split} {record.labels} {record.boxes or ''}".rstrip()
+        for record in records
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def refuse_other_films(out: Path, said: Mapping[str, str]) -> None:
+def refuse_other_films(out: Path, said: Mapping[str, Any]) -> None:
     """Raise OtherRun if the run in ``out`` learns from other films, splits or labels."""
     known = json.loads((out / RUN).read_text()).get(FILMS) if (out / RUN).exists() else None
     if known and known != said[FILMS]:
@@ -183,7 +183,8 @@ def refuse_other_films(out: Path, said: Mapping[str, str]) -> None:
 def source_of(run: Path) -> Source:
     """Return the films that a run learnt from."""
     said = json.loads((run / RUN).read_text())
-    return Source(**{kind: Path(path) for kind, path in said.items() if kind != FILMS})
+    boxes = tuple(Path(path) for path in said.pop("boxes", ()))
+    return Source(boxes=boxes, **{kind: Path(path) for kind, path in said.items() if kind != FILMS})
 
 
 def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> Path:
@@ -204,27 +205,33 @@ def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> P
 def task(
     network: FindingNetwork,
     seen: FilmSet,
-    held: FilmSet,
+    held: FilmSet | None,
     settings: TrainSettings,
     enough: Callable[[int, float], bool] | None = None,
 ) -> Task:
-    """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``."""
+    """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``.
+
+    ``held`` None: nothing judges, and the last epoch is kept.
+    """
     loss_of = objective(settings.objective, seen.labels, settings.device)
     preprocessing = Preprocessing(settings.size_px)
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
-        pixels, labels = batch
+        pixels, labels, places = batch
         pixels = preprocessing.normalise(pixels)  # (b, 1, side, side)
-        logits, _ = network(
-            pixels.to(settings.device, memory_format=torch.channels_last)
-        )  # (b, 14)
-        return loss_of(logits.float(), labels.to(settings.device))
+        # (b, 14) and (b, 14, h, w)
+        logits, maps = network(pixels.to(settings.device, memory_format=torch.channels_last))
+        missed = loss_of(logits.float(), labels.to(settings.device))
+        if settings.box_weight:
+            inside = adaptive_avg_pool2d(places, maps.shape[2:]).to(settings.device)
+            missed = missed + settings.box_weight * outside_boxes(maps, inside)
+        return missed
 
     return Task(
         network,
         VariedFilms(seen, settings),
         loss,
-        score=lambda average: macro_auc(average, held, settings.device),
+        score=None if held is None else lambda one: macro_auc(one, held, settings.device),
         weights=weights_of(seen, settings),
         enough=enough,
     )

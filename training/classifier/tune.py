@@ -24,7 +24,7 @@ import torch
 from optuna.trial import TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.classifier.train import begin, decoded, labels_of, refuse_too_few, task
+from training.classifier.train import begin, decoded, labels_of, refuse_too_few, task, teachers
 from training.classifier.tune_report import write_results
 from training.data.film_list import Source
 from training.data.film_set import FilmSet
@@ -162,10 +162,13 @@ def tune(source: Source, out: Path, plan: Plan, device: str = "cpu") -> optuna.S
 
     Raises
     ------
-    BadFilmList, NoWeights, OtherRun
+    BadFilmList, BadSetting, NoWeights, OtherRun
     """
-    records = source.records()
-    refuse_too_few(records)
+    base = settings_of(TrainSettings, plan.base)
+    if base.teach_val:
+        raise BadSetting("teach_val: a search chooses by val films, so they cannot teach")
+    records = teachers(source.records(), base)
+    refuse_too_few(records, base)
     out.mkdir(parents=True, exist_ok=True)
     films: Films = lru_cache(maxsize=2)(lambda size_px: decoded(records, size_px))
     with open_study(out / STUDY, plan) as study:

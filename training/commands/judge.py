@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from training.commands.options import (
+    Boxes,
     BundleFolder,
     Config,
     Device,
@@ -28,6 +29,7 @@ def cross_validate(
     films: Films = None,
     nih: Nih = None,
     experts: Experts = None,
+    boxes: Boxes = None,
     out: Out,
     config: Config = None,
     settings: Set = None,
@@ -46,7 +48,7 @@ def cross_validate(
 
     with errors_as_text():
         chosen = read_settings(TrainSettings, config, settings or [])
-        records = Source(films, nih, experts).records()
+        records = Source(films, nih, experts, tuple(boxes or ())).records()
         parts = by_source(records) if sources else by_patient(records, folds)
         said = []
         for seed in range(seeds):

@@ -42,6 +42,10 @@ Experts = Annotated[
     Path | None,
     typer.Option(help="radiologists' own labels, in place of the list's (expert_labels.csv)"),
 ]
+Boxes = Annotated[
+    list[Path] | None,
+    typer.Option("--boxes", help="radiologists' boxes, which teach the maps; may be repeated"),
+]
 CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
 LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]

@@ -26,9 +26,9 @@ class Augmentation:
     """
 
     def __init__(self, size_px: int) -> None:
-        self._transform = Compose(
+        self._geometry = _geometry(size_px)
+        self._appearance = Compose(
             [
-                _geometry(size_px),
                 RandFrame(prob=0.2, share=0.08),
                 *exposure(),
                 RandCoarseDropout(
@@ -45,9 +45,30 @@ class Augmentation:
 
     def __call__(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
         """Return (1, size_px, size_px) in [0, 1] for (1, any, any) uint8."""
-        self._transform.set_random_state(seed=seed % 2**32)
-        varied: torch.Tensor = self._transform(pixels.float() / 255)
-        return varied
+        return self.vary(pixels, torch.empty(0, *pixels.shape[1:]), seed)[0]
+
+    def vary(
+        self, pixels: torch.Tensor, masks: torch.Tensor, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vary a film, and move masks as the film moves.
+
+        Parameters
+        ----------
+        pixels
+            (1, h, w) uint8.
+        masks
+            (n, h, w) float32 in [0, 1].
+
+        Returns
+        -------
+        tuple
+            (1, size_px, size_px) in [0, 1] and (n, size_px, size_px).
+        """
+        self._geometry.set_random_state(seed=seed % 2**32)
+        self._appearance.set_random_state(seed=(seed + 1) % 2**32)
+        moved = self._geometry(torch.cat([pixels.float() / 255, masks]))
+        film: torch.Tensor = self._appearance(moved[:1])
+        return film, torch.as_tensor(moved[1:])
 
 
 def _geometry(size_px: int) -> RandAffine:

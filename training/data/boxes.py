@@ -8,9 +8,12 @@ Wang et al., ChestX-ray8, CVPR 2017, section 4.2: 984 boxes on 880 films; ``BBox
 import csv
 import gzip
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from inference.findings import LABELS
 from training.errors import TrainingError
@@ -52,6 +55,33 @@ class Box:
     def corners(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom."""
         return self.x, self.y, self.x + self.w, self.y + self.h
+
+
+def boxes_by_film(paths: Sequence[Path]) -> dict[str, tuple[Box, ...]]:
+    """Read lists of boxes; return those of each film by its name.
+
+    Raises
+    ------
+    BadBoxList
+    """
+    films = defaultdict[str, list[Box]](list)
+    for path in paths:
+        for box in read_boxes(path):
+            films[box.film].append(box)
+    return {film: tuple(boxes) for film, boxes in films.items()}
+
+
+def box_masks(boxes: Sequence[Box], shape: tuple[int, int]) -> torch.Tensor:
+    """Return one mask a box, (boxes, h, w) float32: 1 in the box, 0 outside."""
+    height, width = shape
+    rows = (torch.arange(height) + 0.5) / height
+    columns = (torch.arange(width) + 0.5) / width
+    masks = torch.zeros(len(boxes), height, width)
+    for mask, box in zip(masks, boxes, strict=True):
+        left, top, right, bottom = box.corners
+        within = (rows >= top) & (rows <= bottom), (columns >= left) & (columns <= right)
+        mask[within[0][:, None] & within[1][None, :]] = 1
+    return masks
 
 
 def read_boxes(path: Path) -> list[Box]:

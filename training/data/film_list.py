@@ -8,11 +8,12 @@ Wang et al., ChestX-ray8, CVPR 2017; NIH Clinical Center, ChestX-ray14, README_C
 import csv
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from inference.findings import LABELS
+from training.data.boxes import boxes_by_film
 from training.data.expert_labels import with_expert_labels
 from training.data.record import Record
 from training.errors import BadFilmList as BadFilmList  # noqa: PLC0414 -- what reading raises
@@ -29,12 +30,14 @@ NIH_VAL_SHARE = 1 / 8
 class Source:
     """Where labelled films are listed: one of a CSV and a folder in NIH's layout.
 
-    ``experts`` has radiologists' own labels of some of them (`training.data.expert_labels`).
+    ``experts`` has radiologists' own labels of some of them (`training.data.expert_labels`),
+    ``boxes`` are lists of where they drew findings (`training.data.boxes`).
     """
 
     films: Path | None = None
     nih: Path | None = None
     experts: Path | None = None
+    boxes: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.films is None) == (self.nih is None):
@@ -45,10 +48,12 @@ class Source:
 
         Raises
         ------
-        BadFilmList
+        BadFilmList, BadBoxList
         """
         listed = read_film_list(self.films) if self.films else read_nih(cast(Path, self.nih))
-        return with_expert_labels(listed, self.experts)
+        drawn = boxes_by_film(self.boxes)
+        boxed = [replace(record, boxes=drawn.get(record.name, ())) for record in listed]
+        return with_expert_labels(boxed, self.experts)
 
 
 def of_split(source: Source, split: str) -> list[Record]:

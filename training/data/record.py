@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.boxes import Box
+
 
 @dataclass(frozen=True)
 class Record:
@@ -26,6 +28,8 @@ class Record:
         As the list says (F, M; PA, AP); empty where not stated.
     source
         Which collection the film comes from; empty where not stated.
+    boxes
+        Where radiologists drew findings on it, as far as a list says.
     """
 
     path: Path
@@ -37,6 +41,7 @@ class Record:
     sex: str = ""
     view: str = ""
     source: str = ""
+    boxes: tuple[Box, ...] = ()
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 import torch
+from labelled import SETTINGS
 from monai.bundle import ConfigParser
 
 from inference.findings import LABELS
@@ -9,7 +10,9 @@ from inference.model.bundle import load_bundle
 from inference.model.metadata import CARD, CONFIG, WEIGHTS
 from training.bundle.export import NoRun, export_run
 from training.bundle.parts import BundleExists
-from training.classifier.train import source_of
+from training.classifier.cross_validation import NoFolds, by_patient, cross_validate
+from training.classifier.train import source_of, train
+from training.data.film_list import Source
 from training.loop import BEST
 
 
@@ -46,6 +49,44 @@ def test_an_export_states_verdicts_of_val_films_and_nihs_prevalences(finished_ru
     fitted = own.metadata.hilum.readings["Pneumonia"]
     assert fitted.prevalence == pytest.approx(sum(counted) / len(counted))
     assert fitted.decision == pytest.approx(readings["Pneumonia"].decision)
+
+
+def test_a_network_that_val_taught_is_calibrated_and_judged_out_of_fold(labelled_films, tmp_path):
+    source = Source(films=labelled_films)
+    last = SETTINGS.model_copy(update={"epochs": 1, "teach_val": True})
+    train(source, tmp_path / "run", last)
+    with pytest.raises(NoFolds, match="val films taught"):
+        export_run(tmp_path / "run", tmp_path / "bundle", device="cpu")
+    with pytest.raises(NoFolds, match="no network of a cross-validation"):
+        export_run(tmp_path / "run", tmp_path / "bundle", device="cpu", folds=tmp_path / "folds")
+    said = cross_validate(by_patient(source.records(), 2), tmp_path / "folds", last)
+    bundle = export_run(
+        tmp_path / "run", tmp_path / "bundle", device="cpu", folds=tmp_path / "folds"
+    )
+    sharp = [one for one in said.records if one.source_px == 1024]
+    readings = bundle.metadata.hilum.readings
+    assert {reading.unseen.films for reading in readings.values()} == {len(sharp)}
+    with pytest.raises(NoFolds, match="read films of 32 px, not of 48 px"):
+        export_run(
+            tmp_path / "run", tmp_path / "b", size_px=48, device="cpu", folds=tmp_path / "folds"
+        )
+
+
+def test_patients_who_taught_the_initial_weights_do_not_judge(labelled_films, tmp_path):
+    source = Source(films=labelled_films)
+    last = SETTINGS.model_copy(update={"epochs": 1, "teach_val": True})
+    train(source, tmp_path / "run", last)
+    cross_validate(by_patient(source.records(), 2), tmp_path / "folds", last)
+    bundle = export_run(
+        tmp_path / "run",
+        tmp_path / "bundle",
+        device="cpu",
+        folds=tmp_path / "folds",
+        taught=labelled_films,
+    )
+    val = [one for one in source.records() if one.split == "val" and one.source_px == 1024]
+    readings = bundle.metadata.hilum.readings
+    assert {reading.unseen.films for reading in readings.values()} == {len(val)}
 
 
 def test_how_the_network_pools_travels_with_it(finished_run, tmp_path):

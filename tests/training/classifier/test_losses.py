@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.classifier.losses import AsymmetricLoss, objective, rarity
+from training.classifier.losses import AsymmetricLoss, objective, outside_boxes, rarity
 from training.settings import Objective
 
 NAMES = get_args(Objective)
@@ -92,3 +92,44 @@ def test_weighted_bce_weighs_a_rare_finding_s_positives():
     logits = torch.zeros(1, 14)
     missed, told = (loss_of(logits, torch.full((1, 14), one)) for one in (1.0, 0.0))
     assert float(missed / told) == pytest.approx(3.0)
+
+
+# boxes teach the maps
+
+
+def places(*cells, label=3, side=4):
+    """One film of which these cells lie in a box of one finding."""
+    found = torch.zeros(1, 14, side, side)
+    for row, column, part in cells:
+        found[0, label, row, column] = part
+    return found
+
+
+def test_a_map_that_lies_in_its_box_costs_nothing_and_one_that_lies_outside_costs_much():
+    box = places((1, 1, 1.0), (1, 2, 1.0))
+    inside = torch.full((1, 14, 4, 4), -9.0)
+    outside = inside.clone()
+    inside[0, 3, 1, 1], outside[0, 3, 3, 3] = 9, 9
+    assert float(outside_boxes(inside, box)) == pytest.approx(0, abs=1e-3)
+    assert float(outside_boxes(outside, box)) > 5
+
+
+def test_maps_of_findings_without_a_box_are_free():
+    maps = torch.randn(2, 14, 4, 4)
+    assert float(outside_boxes(maps, torch.zeros(2, 14, 4, 4))) == 0
+    maps.requires_grad_()
+    outside_boxes(maps, torch.cat([places((0, 0, 1.0)), torch.zeros(1, 14, 4, 4)])).backward()
+    touched = maps.grad.abs().sum(dim=(2, 3)).nonzero().tolist()
+    assert touched == [[0, 3]]
+
+
+@pytest.mark.parametrize("part", [0.2, 1.0])
+def test_a_box_draws_the_peak_of_its_map_into_it_even_one_smaller_than_a_cell(part):
+    maps = torch.zeros(1, 14, 4, 4).requires_grad_()
+    outside_boxes(maps, places((2, 1, part))).backward()
+    assert (-maps.grad[0, 3]).argmax() == 2 * 4 + 1
+
+
+def test_a_box_that_was_moved_out_of_the_film_teaches_nothing():
+    maps = torch.randn(1, 14, 4, 4)
+    assert float(outside_boxes(maps, places((0, 0, 0.05)))) == 0

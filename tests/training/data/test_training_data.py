@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,12 +8,16 @@ from labelled import rows_of, write_list
 from PIL import Image
 from pydicom import dcmread
 
+from inference.findings import LABELS
 from inference.image.film import film_from_pixels, read_film
 from inference.model.preprocessing import Preprocessing
+from training.classifier.varied_films import VariedFilms
 from training.data.augmentation import Augmentation, RandFrame
-from training.data.film_list import BadFilmList, read_film_list
-from training.data.film_set import film_set, load_films, read_picture
+from training.data.boxes import Box, box_masks
+from training.data.film_list import BadFilmList, Source, read_film_list
+from training.data.film_set import MARGIN, film_set, load_films, read_picture
 from training.data.record import Record
+from training.settings import TrainSettings
 
 PREPROCESSING = Preprocessing(48)
 STEP = 0.51 / 255  # half a grey: films are kept in 8 bits
@@ -142,6 +148,50 @@ def test_augmentation_never_swaps_left_and_right():
     for seed in range(50):
         varied = augment(pixels, seed)
         assert varied[..., 20:].mean() > varied[..., :12].mean()
+
+
+def test_a_mask_moves_as_the_film_does():
+    pixels = torch.zeros((1, 40, 40), dtype=torch.uint8)
+    pixels[..., 8:20, 22:34] = 255
+    masks = pixels.float() / 255
+    augment = Augmentation(32)
+    for seed in range(20):
+        film, (moved,) = augment.vary(pixels, masks, seed)
+        assert moved.shape == (32, 32)
+        assert film[0][moved > 0.9].mean() > film[0][moved < 0.1].mean() + 0.2
+    assert torch.equal(augment.vary(pixels, masks, 3)[0], augment(pixels, 3))
+
+
+def test_a_mask_is_1_in_its_box():
+    box = Box("film", "Mass", x=0.25, y=0.5, w=0.5, h=0.25)
+    (mask,) = box_masks([box], (8, 8))
+    assert mask.sum() == 2 * 4
+    assert mask[4:6, 2:6].all()
+
+
+def test_a_film_carries_the_boxes_of_all_lists(labelled_films, tmp_path):
+    for name, label in (("a", "Mass"), ("b", "Nodule")):
+        (tmp_path / f"{name}.csv").write_text(
+            f"image_index,finding,x,y,w,h\n0_0.png,{label},0,0,512,512\n"
+        )
+    lists = (tmp_path / "a.csv", tmp_path / "b.csv")
+    first, second = Source(films=labelled_films, boxes=lists).records()[:2]
+    assert [box.label for box in first.boxes] == ["Mass", "Nodule"]
+    assert second.boxes == ()
+
+
+def test_the_cells_of_a_box_are_told_with_the_film(labelled_films):
+    records = [one for one in read_film_list(labelled_films) if one.split == "train"][:2]
+    box = Box(records[0].name, "Mass", x=0.5, y=0.5, w=0.5, h=0.5)
+    boxed = [replace(records[0], boxes=(box,)), records[1]]
+    films = film_set(boxed, Preprocessing(round(64 * MARGIN)))
+    varied = VariedFilms(films, TrainSettings(size_px=64, start_px=64))
+    _, _, found = varied[0, 0]
+    assert found.shape == (14, 4, 4)
+    mass = found[LABELS.index("Mass")]
+    assert mass[2:, 2:].mean() > 0.5 > mass[:2, :2].mean()
+    assert found.sum() == mass.sum()
+    assert not varied[0, 1][2].any()
 
 
 def test_a_frame_covers_edges_in_one_grey_and_leaves_the_middle():
