@@ -8,6 +8,7 @@ References
 PS3.5 6.2, value representations AS and DA.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -27,6 +28,7 @@ _UNITS = (
     (365.25, ("y", "j", "a", "let", "lat", "rok", "л", "год", "г", "歳", "才", "岁", "歲", "f")),
     (1.0, ("d", "t", "g", "дн", "日", "天")),
 )
+_BELOW = ("<", "under", "unter ", "below", "bis ")
 _SEX = re.compile(r"(?<=[\W\d])/\s*[mf]\s*$|^\s*[mf]\s*/")  # "64/M", "F/64"
 _OLDEST = 120  # years; an earlier birth date stands for one that nobody knew
 # the first year of an era is the year after this one
@@ -62,9 +64,11 @@ def birth_not_understood(ds: Dataset) -> bool:
 
 def _stated_age(said: str) -> float | None:
     """Read "064Y", "64", "5 years old", "Y064", "1Y 3M" or "15-16Y"; None for anything else."""
-    said = _SEX.sub("", fold(said))
+    said = _SEX.sub("", fold(said)).strip()
     found = re.findall(r"(\d+(?:[.,]\d+)?)\W*([^\W\d]*)", said)
-    before = re.match(r"\W*([^\W\d]*)", said)
+    before = re.match(
+        r"\W*([^\W\d]*)", said.removeprefix(next(filter(said.startswith, _BELOW), ""))
+    )
     if not found or len(found) > 3 or said.startswith("-"):
         return None
     unit = (before[1] if before else "") or "y"
@@ -80,7 +84,8 @@ def _stated_age(said: str) -> float | None:
         else:
             days.append(count)  # another age
         last = one
-    return min(days) / 365.25
+    years = min(days) / 365.25
+    return math.nextafter(years, 0) if said.startswith(_BELOW) else years
 
 
 def _days(amount: str, unit: str) -> float | None:
@@ -115,7 +120,8 @@ def _births(said: str) -> set[date]:
     if _SCRAMBLED.search(said):
         return set()
     if era := _ERA.match(said.strip()):
-        return {_last_of(_ERAS[era[1]] + (1 if era[2] == "元" else int(era[2][:2])))}
+        digits = era[2][:2] if len(era[2]) == 6 else era[2]
+        return {_last_of(_ERAS[era[1]] + (1 if digits == "元" else int(digits)))}
     numbers = re.findall(r"\d+", said)
     if len(numbers) == 4 and all(len(one) == 2 for one in numbers):
         numbers = ["".join(numbers)]  # "20-19-03-05"

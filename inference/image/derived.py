@@ -45,8 +45,10 @@ def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
     kind = words.read(*texts(ds, "ImageType"))
     if kind.concepts & {Concept.DERIVED, Concept.DERIVED_SERIES, Concept.DERIVED_TYPE}:
         return "ImageType"
-    series = words.read(*texts(ds, "SeriesDescription"))
-    if series.concepts & {Concept.DERIVED, Concept.DERIVED_SERIES}:
+    named = " ".join(texts(ds, "SeriesDescription"))
+    series = words.read(named).concepts & {Concept.DERIVED, Concept.DERIVED_SERIES}
+    # "TUBE": as the whole of a name; "Chest PA tube" is a film
+    if series or words.all_say(named, Concept.DERIVED_TYPE):
         return "SeriesDescription"
     for keyword in _TEXTS:
         if Concept.DERIVED in words.read(*texts(ds, keyword)):

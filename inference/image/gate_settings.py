@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from inference.image.vocabulary import Concept, Vocabulary, vocabulary, words_of
+from inference.image.tokens import words_of
+from inference.image.vocabulary import Concept, Vocabulary, vocabulary
 
 CHOICE = Literal["refuse", "analyse"]
 

@@ -1,7 +1,11 @@
 """Who is on the film, as far as the gate must know: a child, an animal. Never a name."""
 
+import re
+import unicodedata
+
 from pydicom.dataset import Dataset
 
+from inference.image.age import age_years
 from inference.image.header import items, text, texts
 from inference.image.view import image_texts, study_texts
 from inference.image.vocabulary import Concept, Vocabulary, vocabulary
@@ -14,6 +18,17 @@ _ANIMAL_TEXTS = (
     "InstitutionName",
 )
 _ANIMAL_WORDS = ("CANINE", "FELINE", "EQUINE", "BOVINE", "AVIAN", "VETERINAR")
+# "Chest 4 years", "< 1 y", "6 months": an age, unless the text tells of a time that has passed
+_YOUNG = re.compile(
+    r"(?<![\d.,/-])(\d|0\d|1[0-7])[\s-]*(y|yrs?|years?|jahre?|ans|a[nñ]os|anni|jaar|лет|года|ya[sş]|"
+    r"months?|mths?|monate|mois|meses|mesi|maanden|месяцев|[歳才岁歲]|[かカヶヵ个個]月)(?![^\W\d_])"
+    r"|(<|\bunder|\bunter)\s*(\d|1[0-8])(?!\d)",
+    re.IGNORECASE,
+)
+_TIME_PASSED = re.compile(
+    r"\bago\b|post|follow|\bf\W?u\b|after|since|nach|seit|ontr|smok|history|prior|depuis|desde|dopo",
+    re.IGNORECASE,
+)
 _HUMAN_CODES = frozenset({"337915000", "L-85003"})  # Homo sapiens in SCT and SRT (CID 7454)
 
 
@@ -31,7 +46,15 @@ def child_by(ds: Dataset, words: Vocabulary | None = None) -> str:
         said = words.read(value)
         if Concept.CHILD in said and Concept.ADULT not in said:
             return keyword
+    if age_years(ds) is None:
+        told = (keyword for keyword, value in image_texts(ds) if _tells_a_young_age(value))
+        return next(told, "")
     return ""
+
+
+def _tells_a_young_age(value: str) -> bool:
+    plain = unicodedata.normalize("NFKC", value)
+    return bool(_YOUNG.search(plain)) and not _TIME_PASSED.search(plain)
 
 
 def animal_evidence(ds: Dataset) -> str:

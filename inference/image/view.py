@@ -115,7 +115,14 @@ def view_of(ds: Dataset, words: Vocabulary | None = None) -> StatedView:
     frontal = [one for one in (*stated, *told) if one.is_frontal]
     if turned:
         return replace(turned[0], against=frontal[0].keyword if frontal else "")
-    if lost := [one for one in (*coded, *oriented) if one.doubt is Doubt.NOT_UNDERSTOOD]:
+    lost = [one for one in (*coded, *oriented) if one.doubt is Doubt.NOT_UNDERSTOOD]
+    if not any(one.is_frontal for one in told):  # "Chest L" as a series' name: left lateral?
+        lost += [
+            one
+            for one in told
+            if one.doubt is Doubt.NOT_UNDERSTOOD and one.keyword != "BodyPartExamined"
+        ]
+    if lost:
         return lost[0]
     study = list(_told_views(study_texts(ds), words))
     if any(one.is_frontal for one in stated):

@@ -7,7 +7,6 @@ has the words of twelve languages, and a site can add its own.
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,27 +14,21 @@ from functools import cache
 from importlib.resources import files
 
 from inference.image.folding import fold
+from inference.image.slips import is_slip
+from inference.image.tokens import EAST_ASIAN, Words, plain, runs, with_capitals_apart, words_of
 
 # words that are run together are taken apart only when one of them is this long or names the
 # chest: "chestlat" and "txlat" are two words, "lap" is one
 _LONG = 4
 # letters by which an inflected word may be longer than its stem, and than one of six letters
 _ENDING, _LONG_ENDING = 4, 8
-# "THORAX S", "Chest L": last, and behind a chest, a letter may name a view (seitlich, left, perfil)
-_VIEW_LETTERS = frozenset("slrp")
-# what is drawn in a line of text: a ray from side to side, an oblique of three quarters; the ages
-# and the weights of children
-_DRAWN = (
-    (re.compile(r"([lr])\s*(?:[\u2192\u21d2]|-+>)\s*([lr])", re.IGNORECASE), r"\1\2"),
-    (re.compile(r"(?<![\d/])3\s*[/\u2044]\s*4(?![\d/])"), " threequarter "),
-    (re.compile(r"(?<![\d-])(\d|1[0-7])\s*y\W?o\b", re.IGNORECASE), " child "),
-    (re.compile(r"(?<!\d)\d\d?\s*-\s*(\d|1[0-7])\s*y(ea)?(rs?)?\b", re.IGNORECASE), " child "),
-    (re.compile(r"(?<![\d.,])[12]?\d\s*kg\b", re.IGNORECASE), " child "),
-)
-# NFKC makes letters of the signs: "No"; the marks show nothing and stand inside words
-_SIGNS: dict[int, str | None] = dict.fromkeys(map(ord, "\u2116\u2122\u2120\u00ae"), " ")
-_SIGNS |= dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_EAST_ASIAN = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff"  # without the dot between words
+# "THORAX S", "Chest L": last, and behind a chest, a letter or a side may name a view (seitlich,
+# left lateral, perfil)
+_VIEW_LETTERS = frozenset(("s", "l", "r", "p", "lt", "rt", "li", "re", "left", "right", "links"))
+_VIEW_LETTERS |= {"rechts", "gauche", "droite", "sei", "seit"}
+# how long a word is for a slip of one letter to leave no doubt of it, and what is told so
+_UNMISTAKABLE = 7
+_SLIPS = frozenset({"lateral", "oblique", "decubitus", "lordotic", "derived", "child"})
 
 
 class Concept(StrEnum):
@@ -70,7 +63,6 @@ class Concept(StrEnum):
 
 
 Concepts = frozenset[Concept]
-Words = tuple[str, ...]
 _NONE: Concepts = frozenset()
 
 
@@ -92,33 +84,6 @@ class Said:
     def __contains__(self, concept: Concept) -> bool:
         """Whether one of the words says this."""
         return concept in self.concepts
-
-
-def words_of(text: str) -> Words:
-    """Take a text apart: at separators, before a capital inside, between letters and digits."""
-    return _runs(_with_capitals_apart(_plain(text)))
-
-
-def _plain(text: str) -> str:
-    """Return text of one width, with words for what is drawn in it."""
-    text = unicodedata.normalize("NFKC", text.translate(_SIGNS))
-    for drawn, word in _DRAWN:
-        text = drawn.sub(word, text)
-    return text
-
-
-def _runs(text: str) -> Words:
-    runs = rf"\d+|[{_EAST_ASIAN}]+|[^\W\d_{_EAST_ASIAN}]+"
-    return tuple(re.findall(runs, fold(text)))
-
-
-def _with_capitals_apart(text: str) -> str:
-    """Put a space before a capital that begins a word: "ChestLat", "PAChest"."""
-    begins = (
-        one.isupper() and (before.islower() or (before.isupper() and after.islower()))
-        for before, one, after in zip(f" {text}", text, f"{text[1:]} ", strict=False)
-    )
-    return "".join(f" {one}" if begin else one for one, begin in zip(text, begins, strict=True))
 
 
 class Vocabulary:
@@ -143,6 +108,11 @@ class Vocabulary:
                 self._phrases[stem] = self._phrases.get(stem, _NONE) | concepts
         self._longest = max(map(len, self._phrases))
         self._single = frozenset(words[0] for words in self._phrases if len(words) == 1)
+        self._unmistakable = {
+            words[0]: concepts & _SLIPS
+            for words, concepts in self._phrases.items()
+            if len(words) == 1 and len(words[0]) >= _UNMISTAKABLE and concepts & _SLIPS
+        }
 
     def taught(self, words: Mapping[str, Concept]) -> "Vocabulary":
         """Return this vocabulary with a site's own phrases, which win over what they meant.
@@ -156,7 +126,13 @@ class Vocabulary:
         made._phrases = self._phrases | made._phrases
         made._longest = max(self._longest, made._longest)
         made._single |= self._single
+        made._unmistakable = self._unmistakable | made._unmistakable
         return made
+
+    def all_say(self, text: str, concept: Concept) -> bool:
+        """Whether a text has words, and each of them says this."""
+        meanings = [meaning for _, meaning in self._meanings(self._words(text))]
+        return bool(meanings) and all(concept in meaning for meaning in meanings)
 
     def read(self, *texts: str) -> Said:
         """Return what the texts say together: each word is understood, or named as unknown."""
@@ -171,12 +147,12 @@ class Vocabulary:
 
     def _words(self, text: str) -> Words:
         """Take a text apart as `words_of`, but leave "TXbok" whole: "T" and "Xbok" say nothing."""
-        return _runs(re.sub(r"[^\W\d_]+", self._apart, _plain(text)))
+        return runs(re.sub(r"[^\W\d_]+", self._apart, plain(text)))
 
     def _apart(self, found: re.Match[str]) -> str:
-        apart = _with_capitals_apart(found[0])
-        if " " in apart and not all(self._known(one) for one in _runs(apart)):
-            whole = _runs(fold(found[0]))
+        apart = with_capitals_apart(found[0])
+        if " " in apart and not all(self._known(one) for one in runs(apart)):
+            whole = runs(fold(found[0]))
             return found[0].lower() if len(whole) == 1 and self._known(*whole) else apart
         return apart
 
@@ -204,7 +180,15 @@ class Vocabulary:
             if meaning := self._phrase(words[:length]) or self._spelt(words[:length]):
                 return words[:length], meaning
         one = words[:1]
-        return one, self._phrases.get(one) or self._compound(words[0]) or self._phrase(one)
+        meaning = self._phrases.get(one) or self._compound(words[0]) or self._phrase(one)
+        return one, meaning or self._mistyped(words[0])
+
+    def _mistyped(self, word: str) -> Concepts:
+        """Return what a long word means with one letter more, less, other or changed places."""
+        if len(word) < _UNMISTAKABLE - 1:
+            return _NONE
+        near = (one for one in self._unmistakable if one[0] == word[0] and is_slip(one, word))
+        return self._unmistakable.get(next(near, ""), _NONE)
 
     def _spelt(self, letters: Words) -> Concepts:
         """Return what single letters mean that are one word: "L.A.O."."""
@@ -226,7 +210,7 @@ class Vocabulary:
 
     def _compound(self, word: str) -> Concepts:
         """Return what a word says that is several run together; nothing unless all are known."""
-        characters = bool(re.match(f"[{_EAST_ASIAN}]", word))
+        characters = bool(re.match(f"[{EAST_ASIAN}]", word))
         parts = self._characters(word) if characters else self._parts(word)
         said = _NONE.union(*map(self._phrase, ((part,) for part in parts)))
         long = max(map(len, parts), default=0) >= _LONG

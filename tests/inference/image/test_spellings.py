@@ -174,6 +174,66 @@ def test_a_letter_behind_the_chest_is_no_view_but_what_stands_elsewhere_counts(p
     assert read(plain, BodyPartExamined="THORAX S", ViewPosition="LAT") == "not_frontal"
 
 
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName"])
+@pytest.mark.parametrize(
+    "said",
+    ["Chest_L", "Chest L", "Thorax s.", "Thorax li", "Chest LT", "Torax P", "胸部L"],
+)
+def test_a_series_of_a_chest_and_a_side_alone_is_not_taken_for_the_pa_of_a_console(
+    said, keyword, plain
+):
+    for view in ("", "PA", "AP"):
+        found = read(plain, ViewPosition=view, **{keyword: said})
+        assert found in ("view_not_understood", "not_frontal"), view
+    assert read(plain, SeriesDescription=said, ProtocolName="Chest PA") != "not_frontal"
+
+
+def test_a_name_that_is_only_a_kind_of_processing_is_none_of_a_film(plain):
+    for text in ("TUBE", "Tube/Line", "B.S.", "DES"):
+        assert read(plain, SeriesDescription=text, ViewPosition="PA") == "derived", text
+        assert read(plain, SeriesDescription=f"Chest {text} PA", ProtocolName="x") != "unknown"
+    for text in ("Chest PA tube", "line placement", "Chest AP lines", "AP for NG tube"):
+        assert read(plain, SeriesDescription=text, ViewPosition="AP") in ("PA", "AP", "frontal"), (
+            text
+        )
+
+
+YOUNG = [
+    "Chest 10y", "Chest 12 yr", "Chest 4 years old", "Chest 6 months", "Chest <1y", "Chest under 5",
+    "Thorax 5 Jahre", "Thorax 3 ans", "Tórax 8 años", "Torace 4 anni", "胸部 5歳", "胸部 6か月",
+]  # fmt: skip
+
+
+def test_an_age_in_words_is_a_childs_where_no_other_is_stated(plain):
+    silent = {"PatientAge": "", "PatientBirthDate": "", "ViewPosition": "AP"}
+    for text in YOUNG:
+        assert read(plain, SeriesDescription=text, **silent) == "under_age", text
+        adult = read(plain, SeriesDescription=text, **silent | {"PatientAge": "064Y"})
+        assert adult == "AP" or "歳" in text, text
+    for text in (
+        "FU 6 months",
+        "3 months post op",
+        "Chest AP 64 years",
+        "control 2 years",
+        "AP 12 h",
+    ):
+        assert read(plain, SeriesDescription=text, **silent) == "AP", text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"PatientAge": "<18"},
+        {"PatientAge": "< 18Y"},
+        {"PatientBirthDate": "民國104年", "StudyDate": "20240101"},
+        {"PatientBirthDate": "民國104年3月5日", "StudyDate": "20240101"},
+    ],
+)
+def test_more_ways_to_be_under_age(values, plain):
+    values = {"PatientAge": "", "PatientBirthDate": "", "AcquisitionDate": "20240101"} | values
+    assert read(plain, ViewPosition="PA", **values) == "under_age"
+
+
 def test_a_number_of_images_is_no_three_quarter_view(plain):
     for text in ("Chest PA 3 of 4", "Chest PA 3.4", "Chest PA 13/4", "Chest PA 3/4/2024"):
         assert read(plain, SeriesDescription=text) == "PA", text

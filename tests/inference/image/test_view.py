@@ -18,8 +18,9 @@ from inference.image.derived import derived_by
 from inference.image.gate import Reason, check_header
 from inference.image.gate_settings import GateSettings
 from inference.image.limitations import notes_of
+from inference.image.tokens import words_of
 from inference.image.view import FRONTAL, View, view_of
-from inference.image.vocabulary import Concept, vocabulary, words_of
+from inference.image.vocabulary import Concept, vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's on values that are odd
 
