@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup config serve demo test test-fast test-gpu train-gpu test-docker ohif axe check format lock clean
+.PHONY: help setup config serve demo test test-fast test-gpu train-gpu test-docker ohif axe check format pictures lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ check: $(STAMP)  ## format, lint, types
 format: $(STAMP)  ## make the format right
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pictures: $(STAMP)  ## renew the pictures of README and docs, with the shipped network; look at each
+	$(BIN)/python tests/support/pictures.py
 
 # what the service is made of, and with it what it is developed, trained and shown with
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url pyproject.toml

@@ -1,8 +1,9 @@
 """The sentences on findings: one function for each, used everywhere.
 
 A reader acts on these words, so three rules hold in pictures, reports, pages and JSON alike. No
-word says that a finding is there or absent: a finding is above or below the site's threshold. A
-film without findings is never called normal. A number always says what it counts.
+word says that a finding is there or absent: a finding is above or below the site's threshold (the
+report's code for above is "Present": docs/results.md). A film without findings is never called
+normal. A number always says what it counts.
 """
 
 from collections.abc import Sequence

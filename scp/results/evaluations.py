@@ -111,7 +111,7 @@ def _prior_film(answer: Answer) -> str:
 
 
 def _state(prediction: Prediction, finding: int) -> Code:
-    """Return whether a finding is there; one that is not assessed is neither."""
+    """Return on which side of the threshold a finding is; one not assessed is on neither."""
     if not prediction.assessed[finding]:
         return UNDETERMINED
     return PRESENT if prediction.positive[finding] else BELOW_THRESHOLD

@@ -1,15 +1,21 @@
 """Benchmarks of comparison and results run, in a short form; what it prints is not judged here."""
 
 import csv
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from film_lists import write_film_list
 from films import make_film_ds
+from invented import comparison as comparison_of_films
 from pydicom.uid import JPEG2000Lossless
 
+from inference.comparison.posture import POSTURE
+from inference.comparison.result import MARK
 from tests.benchmarks import (
     alignment,
     comparison,
+    false_marks,
     opacities,
     opacity_sizes,
     reading,
@@ -57,6 +63,38 @@ def test_opacities_of_each_size_are_painted_in_and_out(films, capsys):
         *(f"{size:.0%}" for size in opacity_sizes.SIZES),
     ):
         assert said in printed
+
+
+def test_what_is_marked_of_films_without_change_is_told_by_condition(films, capsys):
+    pairs = str(films.parent / "pairs.csv")
+    false_marks.main(["--films", str(films), "--pairs", pairs, "--count", "1"])
+    printed = capsys.readouterr().out
+    assert "1 pairs without change" in printed
+    assert "all" in printed
+    assert " of 1" in printed
+
+
+def test_false_marks_are_a_share_of_the_lungs_that_both_films_show():
+    marked = np.zeros((40, 40), np.float32)
+    marked[10:20, 10:20] = MARK  # a quarter of the lungs
+    marked[24:26, 24:26] = -MARK
+    marked[0:5, 0:5] = 0.9 * MARK  # too little to be marked
+    lungs, overlap = np.zeros((2, 40, 40), bool)
+    lungs[10:30, 10:40] = overlap[:, :30] = True
+    found = replace(comparison_of_films(), structural=marked, lungs=lungs, overlap=overlap)
+    assert false_marks.false_marks(found) == false_marks.FalseMarks(104 / 400, 2, posture=False)
+    posture = replace(found, reason=f"AP film against PA film; {POSTURE}")
+    assert false_marks.false_marks(posture).posture
+    assert false_marks.false_marks(replace(found, comparable=False)) is None
+
+
+def test_a_table_of_false_marks_counts_only_films_that_were_comparable():
+    seen = [("PA", false_marks.FalseMarks(0.3, 2, posture=True)), ("PA", None), ("AP", None)]
+    table = false_marks.table(seen)
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    assert rows[0] == ("all", "1 of 3", "1", "30.0%", "1", "2.00", "1")
+    assert rows[1] == ("AP", "0 of 1", "", "", "", "", "")
+    assert rows[2][:3] == ("PA", "1 of 2", "1")
 
 
 def test_both_orders_of_pairs_of_one_split_are_compared(films, capsys):
