@@ -46,6 +46,13 @@ def service(tmp_path_factory, tiny_bundle, pacs, late_pacs):
         yield running
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, tiny_bundle):
+    """A service without destinations."""
+    with Service(tmp_path_factory.mktemp("alone"), tiny_bundle) as running:
+        yield running
+
+
 def write(folder: Path, ds) -> Path:
     path = folder / f"{ds.SOPInstanceUID}.dcm"
     ds.save_as(path, enforce_file_format=True)
@@ -185,21 +192,20 @@ def test_log_lines_are_json_with_role_film_and_duration(service, tmp_path):
         assert about()[stage]["role"] == ("receive" if stage == "received" else "work")
 
 
-def test_the_demonstration_shows_findings_comparison_and_files(tiny_bundle, tmp_path):
+def test_the_demonstration_shows_findings_comparison_and_files(alone, tmp_path):
     out = tmp_path / "answers"
-    with Service(tmp_path, tiny_bundle) as service:
-        ports = {
-            "HILUM_RECEIVER__PORT": str(service.dicom_port),
-            "HILUM_DASHBOARD__PORT": str(service.http_port),
-        }
-        command = [sys.executable, "-m", "scp.cli", "demo", "--config", service.config]
-        done = subprocess.run(
-            [*command, "--out", out],
-            env=os.environ | ports,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    ports = {
+        "HILUM_RECEIVER__PORT": str(alone.dicom_port),
+        "HILUM_DASHBOARD__PORT": str(alone.http_port),
+    }
+    command = [sys.executable, "-m", "scp.cli", "demo", "--config", alone.config]
+    done = subprocess.run(
+        [*command, "--out", out],
+        env=os.environ | ports,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Pleural thickening" in done.stdout
     names = {path.name for path in out.iterdir()}
@@ -208,26 +214,13 @@ def test_the_demonstration_shows_findings_comparison_and_files(tiny_bundle, tmp_
     assert "SIMULATED" in prior.StudyDescription
 
 
-def test_analysing_without_network_gives_the_same_objects(service, philips_film, tmp_path):
+def test_analysing_without_network_gives_the_same_objects(service, inside, philips_film, tmp_path):
     uid = dcmread(philips_film, stop_before_pixels=True).SOPInstanceUID
     service.storescu(philips_film)
     film = service.delivered(uid)
+    command = [sys.executable, "-m", "scp.cli", "analyse", philips_film, "--config", service.config]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "scp.cli",
-            "analyse",
-            philips_film,
-            "--config",
-            service.config,
-            "--out",
-            tmp_path,
-            "--json",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        [*command, "--out", tmp_path, "--json"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     (alone,) = json.loads(done.stdout)
@@ -316,18 +309,15 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do(service, tiny_bundle, tm
     assert "[receiver] port" in done.stderr
 
 
-def test_after_a_power_cut_every_film_is_answered_and_ctrl_c_stops_in_ten_seconds(
-    tiny_bundle, tmp_path
-):
-    with Service(tmp_path, tiny_bundle) as service:
-        films = [make_film_ds(patient_id=f"PLUG-{n}", seed=50 + n) for n in range(5)]
-        service.storescu(*(write(tmp_path, ds) for ds in films))
-        service.pull_the_plug()
-        service.start()
-        for ds in films:
-            film = service.outcome(ds.SOPInstanceUID)
-            assert film["state"] == "answered"
-            assert sorted(result["kind"] for result in film["results"]) == sorted(KINDS)
-        assert b"No destination is configured" in service.get("/")
-        service.stop(signal.SIGINT, within_s=10)
-        assert service.process.returncode == 0
+def test_after_a_power_cut_every_film_is_answered_and_ctrl_c_stops_in_ten_seconds(alone, tmp_path):
+    films = [make_film_ds(patient_id=f"PLUG-{n}", seed=50 + n) for n in range(5)]
+    alone.storescu(*(write(tmp_path, ds) for ds in films))
+    alone.pull_the_plug()
+    alone.start()
+    for ds in films:
+        film = alone.outcome(ds.SOPInstanceUID)
+        assert film["state"] == "answered"
+        assert sorted(result["kind"] for result in film["results"]) == sorted(KINDS)
+    assert b"No destination is configured" in alone.get("/")
+    alone.stop(signal.SIGINT, within_s=10)
+    assert alone.process.returncode == 0

@@ -23,11 +23,15 @@ PATIENCE_S = 240  # a loaded machine imports torch in a minute
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S):
-    """Return the condition's first true value; fail with ``what`` after the deadline."""
-    tick, deadline = Event(), monotonic() + timeout_s
+    """Return the condition's first true value; fail with ``what`` after the deadline.
+
+    It asks less and less often: most conditions ask the dashboard, which needs the processor too.
+    """
+    tick, pause_s, deadline = Event(), 0.05, monotonic() + timeout_s
     while not (value := condition()):
         assert monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        tick.wait(0.05)
+        tick.wait(pause_s)
+        pause_s = min(pause_s * 1.2, 0.25)
     return value
 
 

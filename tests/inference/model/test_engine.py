@@ -19,6 +19,8 @@ from inference.model.engine import (
 )
 from inference.model.operating_points import BadOperatingPoint
 
+pytestmark = pytest.mark.xdist_group("engine")  # its fixtures are made once
+
 
 @pytest.fixture(scope="module")
 def bundle(tiny_bundle):

@@ -18,10 +18,12 @@ from typer.testing import CliRunner
 from scp.cli import app
 from scp.commands.check import check_all
 from scp.commands.send import parse_address
-from scp.errors import ConfigError
+from scp.config.load import load_settings
+from scp.errors import ConfigError, ServiceError
 from scp.index.accounts import users
 from scp.index.accounts.tables import Access
 from scp.index.database import migrate, open_database
+from scp.processes.work import open_reader
 
 ROOT = Path(__file__).parents[3]
 GROUPS = get_group(app).commands
@@ -136,30 +138,30 @@ def test_a_taken_port_is_exit_code_78_and_names_the_key(config):
     assert "[receiver] port" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "says"),
-    [
-        ("HILUM_INFERENCE__BUNDLE", "nowhere", "metadata.json is missing"),
-        ("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}', "Efusion"),
-    ],
-)
-def test_a_model_that_cannot_be_used_is_exit_code_78(config, variable, value, says):
-    done = hilum("work", "--config", config(), **{variable: value})
+def test_a_model_that_cannot_be_used_is_exit_code_78(config):
+    done = hilum("work", "--config", config(), HILUM_INFERENCE__BUNDLE="nowhere")
     assert done.returncode == 78
-    assert says in done.stderr
+    assert "metadata.json is missing" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_configuration_can_be_named_by_the_environment(tmp_path):
-    done = hilum("queue", "list", HILUM_CONFIG=str(tmp_path / "elsewhere.toml"))
-    assert done.returncode == 78
+def test_a_threshold_of_no_finding_keeps_a_worker_from_its_start(config, monkeypatch):
+    monkeypatch.setenv("HILUM_RESULTS__THRESHOLDS", '{"Efusion": 0.4}')
+    with pytest.raises(ServiceError, match="Efusion"), open_reader(load_settings(config())):
+        pytest.fail("it reads films")
+
+
+def test_the_configuration_can_be_named_by_the_environment(inside, monkeypatch, tmp_path):
+    monkeypatch.setenv("HILUM_CONFIG", str(tmp_path / "elsewhere.toml"))
+    done = inside("queue", "list")
+    assert done.exit_code == 78
     assert "elsewhere.toml is not there" in done.stderr
 
 
-def test_check_is_content_with_a_good_configuration(config):
-    done = hilum("check", "--json", "--config", config())
+def test_check_is_content_with_a_good_configuration(inside, config):
+    done = inside("check", "--json", "--config", config())
     looked_at = {item["what"]: item for item in json.loads(done.stdout)}
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.stdout
     assert all(item["good"] for item in looked_at.values())
     assert set(looked_at) == {
         "configuration", "model", "disk", "database", "receiver port", "dashboard port",
@@ -236,8 +238,8 @@ def test_check_says_what_is_wrong_with_a_configuration_that_cannot_be_read(tmp_p
     assert "did you mean port?" in item["text"]
 
 
-def test_an_empty_queue_says_so(config):
-    assert "nothing waits" in hilum("queue", "list", "--config", config()).stdout
+def test_an_empty_queue_says_so(inside, config):
+    assert "nothing waits" in inside("queue", "list", "--config", config()).stdout
 
 
 @pytest.mark.parametrize(
@@ -256,13 +258,13 @@ def test_a_job_that_is_not_there_is_exit_code_1(inside, config, verb, job):
     assert job in done.stderr or "1.2.3" in done.stderr
 
 
-def test_sending_to_nobody_says_so_for_each_file(philips_film, tmp_path):
+def test_sending_to_nobody_says_so_for_each_file(inside, philips_film, tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("no film", encoding="utf-8")
     port = free_port()
-    done = hilum("send", philips_film, other, "--to", f"PACS@127.0.0.1:{port}", "--json")
+    done = inside("send", philips_film, other, "--to", f"PACS@127.0.0.1:{port}", "--json")
     answers = {Path(row["path"]).name: row["answer"] for row in json.loads(done.stdout)}
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert answers == {
         philips_film.name: "no connection",
         "notes.txt": "not a DICOM file",
@@ -275,7 +277,7 @@ def test_an_address_that_is_none_is_explained(address):
         parse_address(address)
 
 
-def test_sending_what_is_not_there_is_explained(tmp_path):
-    done = hilum("send", tmp_path / "none.dcm", "--to", "PACS@127.0.0.1:11112")
-    assert done.returncode == 78
+def test_sending_what_is_not_there_is_explained(inside, tmp_path):
+    done = inside("send", tmp_path / "none.dcm", "--to", "PACS@127.0.0.1:11112")
+    assert done.exit_code == 78
     assert "none.dcm is not there" in done.stderr

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 from dashboard import served
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -22,7 +23,8 @@ from scp.index.accounts import users
 from scp.index.accounts.tables import Access, DashboardSession
 
 PASSWORD = "four random words"
-HASH = passwords.hashed(PASSWORD)
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # 0.1 ms in place of 0.2 s
+HASH, REAL_HASH = QUICK.hash(PASSWORD), passwords.hashed(PASSWORD)
 AGAIN = {"X-Hilum-Look": "again"}
 SCRIPT = {"Accept": "application/json"}
 
@@ -50,6 +52,19 @@ def routes(app):
     @app.get("/look")
     def look(person: Viewer):
         return {"by": person.name}
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(request, monkeypatch):
+    """Hash passwords as the service does, but for the work, which one test asks about."""
+    if "real_work" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "_HASHER", QUICK)
+        monkeypatch.setattr(passwords, "_NOBODYS", QUICK.hash("of nobody at all"))
+
+
+@pytest.fixture
+def real_work():
+    """Keep passwords as costly as in the service."""
 
 
 @pytest.fixture
@@ -173,7 +188,7 @@ def test_a_failed_login_does_not_say_what_was_wrong(site, name, password):
     assert PASSWORD not in answer.text
 
 
-def test_a_name_that_nobody_has_costs_as_much_work_as_one_that_somebody_has():
+def test_a_name_that_nobody_has_costs_as_much_work_as_one_that_somebody_has(real_work):
     def least(password_hash):
         times = []
         for _ in range(3):
@@ -182,7 +197,7 @@ def test_a_name_that_nobody_has_costs_as_much_work_as_one_that_somebody_has():
             times.append(time.perf_counter() - start)
         return min(times)
 
-    assert least(None) > least(HASH) / 3
+    assert least(None) > least(REAL_HASH) / 3
 
 
 def test_a_viewer_may_look_and_only_an_operator_may_change(site):

@@ -22,6 +22,8 @@ from scp.index.schema.tables import Analysis, FilmFinding, Instance
 from scp.index.trend import trend
 from scp.index.worklist.rebuild import update_entries
 
+pytestmark = pytest.mark.xdist_group("changed_settings")  # its fixtures are made once
+
 NO_PICTURES = {"summary_capture": False, "comparison_capture": False}
 DAYS = ("20220101", "20230101", "20240101")
 

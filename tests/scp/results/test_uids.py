@@ -19,6 +19,8 @@ from scp.results.kinds import KINDS
 from scp.results.objects import make_objects, to_bytes
 from scp.results.report import not_analysed_report
 
+pytestmark = pytest.mark.xdist_group("uids")  # its fixtures are made once
+
 SMALL = EVERYTHING | {"finding_captures": 2, "drawing": {"long_edge_px": 900}}
 PRIOR = prior_film()
 

@@ -52,6 +52,8 @@ from training.evaluation.discrimination import discrimination, macro, within_sou
 from training.evaluation.pointing import FEWEST, Pointed, _anywhere, evidence, pointed
 from training.settings import BadSetting
 
+pytestmark = pytest.mark.xdist_group("verdicts")  # its fixtures are made once
+
 FIRST, SECOND = LABELS[:2]
 PNEUMOTHORAX, NODULE = LABELS.index("Pneumothorax"), LABELS.index("Nodule")
 

@@ -38,6 +38,8 @@ from training.cli import app
 from training.data.film_list import BadFilmList, Record, Source
 from training.data.reexposure import exposed_again
 
+pytestmark = pytest.mark.xdist_group("change")  # its fixtures are made once
+
 
 def write_pairs(folder, rows, columns=("prior", "current")):
     with (folder / "pairs.csv").open("w", newline="") as file:

@@ -22,6 +22,8 @@ from training.evaluation.per_film import per_film
 from training.evaluation.per_film import sheet as per_film_sheet
 from training.evaluation.sample import Sample
 
+pytestmark = pytest.mark.xdist_group("cross_validation")  # its fixtures are made once
+
 ONE_EPOCH = SETTINGS.model_copy(update={"epochs": 1})
 
 

@@ -22,6 +22,8 @@ from training.classifier.lesion_check import (
 from training.cli import app
 from training.data.film_list import Source
 
+pytestmark = pytest.mark.xdist_group("lesion_check")  # its fixtures are made once
+
 
 @pytest.fixture(scope="module")
 def chests(tmp_path_factory):

@@ -12,6 +12,8 @@ from training.data.film_list import BadFilmList, Source
 from training.loop import BEST, CHECKPOINT, OtherRun
 from training.settings import PretrainSettings
 
+pytestmark = pytest.mark.xdist_group("pretrain")  # its fixtures are made once
+
 TINY = PretrainSettings(architecture="resnet18", size_px=32, epochs=2, batch_size=4)
 
 

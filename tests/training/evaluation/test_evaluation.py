@@ -31,6 +31,8 @@ from training.evaluation.statistics import (
 )
 from training.evaluation.subsets import MIN_FILMS, subsets_of
 
+pytestmark = pytest.mark.xdist_group("evaluation")  # its fixtures are made once
+
 MODEL = ModelIdentity("tiny", "0.0.1", "0" * 64)
 THRESHOLD = 0.4
 

@@ -33,6 +33,8 @@ from training.evaluation.localisation import (
     summarise,
 )
 
+pytestmark = pytest.mark.xdist_group("localisation")  # its fixtures are made once
+
 FIRST, SECOND = LABELS[:2]
 OWN = "image_index,finding,x,y,w,h\n"
 NIH = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"

@@ -56,6 +56,8 @@ from training.input_check.examples import QUARTERS, SHARES, example, varied
 from training.input_check.train import train_check
 from training.settings import CheckSettings
 
+pytestmark = pytest.mark.xdist_group("input_check")  # its fixtures are made once
+
 SPEC = CheckSpec(size_px=64, looks=LOOKS, upright=0.5, mirrored=0.9, sha256="0" * 64)
 SETTINGS = CheckSettings(epochs=2, batch_size=8, size_px=32)
 RAMP = np.linspace(0, 1, 48 * 40, dtype=np.float32).reshape(48, 40)

@@ -42,6 +42,8 @@ from training.lungs.masks import BadMasks, masked_files, read_masked, small_film
 from training.lungs.train import LungExamples, dice_of, lungs_of, train_lungs
 from training.settings import LungSettings
 
+pytestmark = pytest.mark.xdist_group("lung_fields")  # its fixtures are made once
+
 SETTINGS = LungSettings(
     epochs=12, batch_size=4, size_px=64, learning_rate=5e-3, warmup_epochs=1, average_decay=0.9
 )
