@@ -78,12 +78,9 @@ def export_run(
     ------
     NoRun, NoPart, NoFolds, BundleExists, BadBoxList
     """
-    best, settings = _best_of(run)
+    best, settings, network = _trained(run)
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
-    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
-    network.load_state_dict(best["weights"])
-    network.load_state_dict(rounded(network))
     drawn = [box for path in boxes for box in read_boxes(path)]
     if folds is not None:
         readings, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
@@ -101,13 +98,17 @@ def export_run(
     return bundle
 
 
-def _best_of(run: Path) -> tuple[dict[str, Any], TrainSettings]:
-    """Return a run's best weights, with what is told of them, and its settings."""
+def _trained(run: Path) -> tuple[dict[str, Any], TrainSettings, FindingNetwork]:
+    """Return what a run kept of its best epoch, its settings, and the network, rounded."""
     if not (run / BEST).is_file():
         raise NoRun(f"{run} holds no {BEST}; train at least one epoch")
     best = torch.load(run / BEST, map_location="cpu", weights_only=True)
     # a run of before there was a choice took the plain mean, whatever the default is now
-    return best, TrainSettings.model_validate({"pooling": "mean"} | best["settings"])
+    settings = TrainSettings.model_validate({"pooling": "mean"} | best["settings"])
+    network = FindingNetwork(settings.architecture, pooling=settings.pooling)
+    network.load_state_dict(best["weights"])
+    network.load_state_dict(rounded(network))
+    return best, settings, network
 
 
 def _measure(
