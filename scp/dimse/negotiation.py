@@ -22,6 +22,7 @@ _CONTEXT = {A_ASSOCIATE_RQ: 0x20, A_ASSOCIATE_AC: 0x21}
 _MAXIMUM_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
 _USER_ITEMS = range(0x51, 0x5A)  # PS3.7 D.3.3; all others are ignored (PS3.8 9.3.1)
 _ABSTRACT_SYNTAX = 0x30
+_DICOM_CONTEXT = b"1.2.840.10008.3.1.1.1"  # the only application context (PS3.7 A.2.1)
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")  # of a component (PS3.5 9.1)
 _UID_LENGTH, _NAME_LENGTH = 64, 16
 # without a Maximum Length there is no limit (PS3.8 D.1); this is what everybody can take
@@ -80,7 +81,10 @@ def read_negotiation(data: bytes) -> Negotiation:
     head = _header(made, data)
     seen = list(_items(data[_HEADER:]))
     body = b"".join(_variable_items(made, data[0], seen))
-    if _USER_INFORMATION not in {kind for kind, _ in seen}:
+    kinds = {kind for kind, _ in seen}
+    if _APPLICATION_CONTEXT not in kinds:
+        made.oddities.append("no application context")
+    if _USER_INFORMATION not in kinds:
         made.oddities.append("no user information")
         body += _item(_USER_INFORMATION, _user_information(made, b""))
     made.data = struct.pack(">BxL", data[0], len(head) + len(body)) + head + body
@@ -117,7 +121,10 @@ def _variable_items(made: Negotiation, pdu: int, seen: list[tuple[int, bytes]]) 
     free = iter(sorted(set(range(1, 256, 2)) - set(numbers)))
     for kind, body in seen:
         if kind == _APPLICATION_CONTEXT:
-            yield _item(kind, _uid(made, body))
+            name = _uid(made, body)
+            if name != _DICOM_CONTEXT:
+                made.oddities.append("another application context than DICOM's")
+            yield _item(kind, name)
         elif kind == _CONTEXT[pdu]:
             yield _item(kind, _context(made, pdu, body, free))
         elif kind == _USER_INFORMATION:
@@ -159,6 +166,8 @@ def _user_information(made: Negotiation, body: bytes) -> bytes:
 def _user_item(made: Negotiation, kind: int, value: bytes) -> bytes:
     if kind == _MAXIMUM_LENGTH and len(value) == 4:
         (length,) = struct.unpack(">L", value)
+        if 0 < length < _LEAST_LENGTH:
+            made.oddities.append(f"Maximum Length {length} read as {_LEAST_LENGTH}")
         return struct.pack(">L", max(length, _LEAST_LENGTH) if length else 0)
     if kind == _CLASS_UID:
         return _uid(made, value)

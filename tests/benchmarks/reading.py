@@ -5,7 +5,8 @@
 
 Prints, for each transfer syntax, milliseconds of the bare decoding and of `read_film`, and their
 ratio within this run. Then, of JPEG 2000, what part of the whole film's time one takes that is only
-compared and so decoded at a part of its size. Times depend on the machine and its load; compare
+compared and so decoded at a part of its size, and of JPEG what the check costs that all data are
+there, in bare decodings of the same decoder. Times depend on the machine and its load; compare
 ratios.
 """
 
@@ -14,24 +15,28 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
 
 from inference.comparison.alignment import COMPARED_PX
-from inference.image.decoding import stored_pixels
+from inference.image.decoding import DECODERS, stored_pixels
 from inference.image.film import read_film
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from films import make_film_ds
+from syntaxes import encoded
 
 SYNTAXES = (
     ExplicitVRLittleEndian,
@@ -60,6 +65,13 @@ def share_when_compared(ds: Dataset, repeats: int) -> tuple[int, float]:
     return (rows // fewer).bit_length() - 1, part / whole
 
 
+def cost_of_the_check(ds: Dataset, repeats: int) -> float:
+    """Return how many bare decodings the reading of a JPEG takes beyond the first."""
+    plugin = DECODERS[ds.file_meta.TransferSyntaxUID][0]
+    bare = best_ms(lambda: pixel_array(ds, decoding_plugin=plugin), repeats)
+    return best_ms(lambda: stored_pixels(ds), repeats) / bare - 1
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="2048 x 2500 instead of 512 x 640")
@@ -85,6 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"compared, {rows} x {columns}, halved {halved} times: {share:.2f} of the whole film's"
         )
+    for syntax in (JPEGBaseline8Bit, JPEGLosslessSV1):
+        with TemporaryDirectory() as folder:
+            bits = 8 if syntax == JPEGBaseline8Bit else 12
+            ds = dcmread(
+                encoded(Path(folder), syntax, rows=rows, columns=columns, bits_stored=bits)
+            )
+        cost = cost_of_the_check(ds, options.repeats)
+        print(f"{syntax.keyword}, {rows} x {columns}, check of its end: {cost:.2f} of a decoding")
 
 
 if __name__ == "__main__":

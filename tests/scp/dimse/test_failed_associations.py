@@ -32,10 +32,16 @@ def ground(tmp_path):
         yield ground
 
 
-def request(called=b"HILUM", calling=b"RAW", version=1, contexts=None, user=BOTH, more=b""):
+DICOM = b"1.2.840.10008.3.1.1.1"  # the application context (PS3.7 A.2.1)
+
+
+def request(
+    called=b"HILUM", calling=b"RAW", version=1, contexts=None, user=BOTH, more=b"", name=DICOM
+):
     """An A-ASSOCIATE-RQ; None leaves the user information out."""
     head = struct.pack(">HH16s16s32x", version, 0, called.ljust(16), calling.ljust(16))
-    items = item(0x10, b"1.2.840.10008.3.1.1.1") + (contexts or context(1, Verification, Explicit))
+    items = b"" if name is None else item(0x10, name)
+    items += contexts or context(1, Verification, Explicit)
     items += b"" if user is None else item(0x50, user)
     return pdu(1, head + items + more)
 
@@ -62,6 +68,8 @@ ODD = {
     "a Maximum Length that cannot be read": ({"user": item(0x51, b"\0\1") + CLASS}, 1),
     "no implementation class UID": ({"user": LENGTH}, 1),
     "no user information": ({"user": None}, 1),
+    "no application context": ({"name": None}, 1),
+    "another application context": ({"name": b"1.2.3"}, 1),
     "an unknown item": ({"more": item(0x60, b"what")}, 1),
     "NUL after the last item": ({"more": bytes(7)}, 1),
     "more protocol versions than one": ({"version": 3}, 1),
@@ -100,7 +108,6 @@ def test_an_odd_request_is_taken_as_dcmtk_and_orthanc_take_it(ground, how):
 
 
 UNREMARKABLE = {
-    "a Maximum Length of one byte",
     "no implementation class UID",
     "NUL after the last item",
     "a transfer syntax with leading zeros beside a known one",
