@@ -92,6 +92,9 @@ def test_a_page_is_accessible_fits_its_screen_and_asks_nobody_else(name, width, 
     assert tab.page.locator(".scroll").evaluate_all(
         "boxes => boxes.every(box => !box.checkVisibility() || box.scrollWidth <= box.clientWidth)"
     )
+    assert tab.page.locator(".films th, .films td").evaluate_all(
+        "cells => cells.every(cell => cell.scrollWidth <= cell.clientWidth + 1)"
+    )
 
 
 def test_the_film_has_the_greys_that_were_read(film, clinic):
