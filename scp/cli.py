@@ -82,8 +82,8 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
 
         stop = runtime.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded
         name, start_id = name or runtime.default_name("work"), runtime.this_start()
-        with runtime.open_context(settings) as ground:
-            runtime.begin_role(ground, name, "work", start_id)
+        with runtime.open_context(settings) as context:
+            runtime.begin_role(context, name, "work", start_id)
         from scp.processes.work import work as run
 
         run(settings, name, stop, start_id)

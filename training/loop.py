@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.errors import TrainingError
-from training.progress import Watch
+from training.progress import RunProgress
 from training.settings import LoopSettings
 
 CHECKPOINT = "checkpoint.pt"
@@ -43,9 +43,9 @@ class Task:
         Gives a batch's part for ``(epoch, index)``.
     weights
         How often each film is shown, relative to the others; None shows each once an epoch.
-    about
+    provenance
         What the network learns from, in a sentence that goes with its weights.
-    enough
+    should_stop
         Told each epoch's number and score, says whether to stop.
     loss
         The network and a batch -> what is to be made small.
@@ -59,8 +59,8 @@ class Task:
     loss: Callable[[nn.Module, Any], torch.Tensor]
     score: Callable[[nn.Module], float] | None
     weights: torch.Tensor | None = None
-    about: str = ""
-    enough: Callable[[int, float], bool] | None = None
+    provenance: str = ""
+    should_stop: Callable[[int, float], bool] | None = None
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -170,8 +170,8 @@ def fit(task: Task, settings: LoopSettings, out: Path) -> Path:
         run.load(out / CHECKPOINT)
     if not run.done:
         batches = loader(task, settings)
-        with Watch(out, settings.epochs, begun=run.epoch) as watch:
-            trainer = _trainer(task, run, batches, _Keeper(task, run, out, watch))
+        with RunProgress(out, settings.epochs, begun=run.epoch) as progress:
+            trainer = _trainer(task, run, batches, _Keeper(task, run, out, progress))
             if run.epoch:
                 begun = {"epoch": run.epoch, "max_epochs": settings.epochs}
                 trainer.load_state_dict(begun | {"epoch_length": len(batches)})
@@ -228,7 +228,7 @@ def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") 
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip_norm)
         run.optimizer.step()
-        follow(run.average, run.network, min(settings.average_decay, (1 + done) / (10 + done)))
+        update_ema(run.average, run.network, min(settings.average_decay, (1 + done) / (10 + done)))
         return loss.item()
 
     def tell_the_epoch(engine: Engine) -> None:
@@ -237,7 +237,7 @@ def _trainer(task: Task, run: Run, batches: DataLoader[Any], keeper: "_Keeper") 
     def end_the_epoch(engine: Engine) -> None:
         keeper.end_epoch()
         score = run.history[-1]["score"]
-        if run.done or (task.enough is not None and task.enough(run.epoch, score)):
+        if run.done or (task.should_stop is not None and task.should_stop(run.epoch, score)):
             engine.terminate()
 
     trainer = Engine(step)
@@ -257,12 +257,12 @@ class _Keeper:
     task: Task
     run: Run
     out: Path
-    watch: Watch
+    progress: RunProgress
     losses: list[float] = field(default_factory=list)
 
     def count(self, loss: float, epochs: float) -> None:
         self.losses.append(loss)
-        self.watch.step(epochs)
+        self.progress.step(epochs)
 
     def end_epoch(self) -> None:
         """Record an epoch; the best weights first: a kill between the two then loses nothing."""
@@ -276,16 +276,16 @@ class _Keeper:
         self.losses.clear()
         if first and run.best_epoch == run.epoch:
             best: dict[str, Any] = {"settings": run.settings.model_dump()}
-            best |= {"weights": run.average.state_dict(), "about": self.task.about}
+            best |= {"weights": run.average.state_dict(), "about": self.task.provenance}
             best |= {"epoch": run.epoch, "score": run.best}
             write_whole(self.out / BEST, best)
         if first:
             run.save(self.out / CHECKPOINT)
-        self.watch.epoch(run.history[-1], best=run.best)
+        self.progress.epoch(run.history[-1], best=run.best)
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the running average a step towards the network."""
     states = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
     for mean, current in states:

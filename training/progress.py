@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 console = Console(stderr=True)
 
 
-class Watch:
+class RunProgress:
     """Show a run's progress, of the first process only. Use it in ``with``.
 
     Parameters

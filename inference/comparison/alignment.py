@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from inference.comparison.difference import AlignedPair, quality
-from inference.comparison.filters import field, resized, tensor, working_shape
+from inference.comparison.filters import exposed_mask, resized, tensor, working_shape
 from inference.comparison.initial_search import search
 from inference.comparison.pyramid import PyramidLevel, level
-from inference.comparison.registration import bent, refined, unbent
+from inference.comparison.registration import identity_deformation, refined, refined_deformation
 from inference.comparison.transform import Alignment
 from inference.findings import FloatArray
 from inference.image.film import Film
@@ -77,7 +77,9 @@ def register(
         False leaves the deformation out, to measure what it brings.
     """
     films = (tensor(current), tensor(prior))
-    fields = tuple(field(resized(film, working_shape(film.shape, FIELD_PX))) for film in films)
+    fields = tuple(
+        exposed_mask(resized(film, working_shape(film.shape, FIELD_PX))) for film in films
+    )
     swapped = _order(prior, fields[1]) < _order(current, fields[0])
     if not swapped:
         return _registered(films, (fields[0], fields[1]), pixel_ratio, deform=deform)
@@ -101,17 +103,17 @@ def _registered(
     guess = search(films[0], films[1], pixel_ratio)
     fixed, moving = films[0], 1 - films[1] if guess.inverted else films[1]
     levels = _Levels((fixed, moving), fields)
-    matrix, bend = guess.matrix, None
+    matrix, deformation = guess.matrix, None
     for at in SIMILAR:
         matrix = refined(levels[at], matrix, similarity=True)
     for at in AFFINE:
         matrix = refined(levels[at], matrix, similarity=False)
     if deform:
-        bend = unbent(levels[BENT[0]])
+        deformation = identity_deformation(levels[BENT[0]])
         for at in BENT:
-            bend = bent(levels[at], matrix, bend)
+            deformation = refined_deformation(levels[at], matrix, deformation)
     shape, other = ((film.shape[2], film.shape[3]) for film in films)
-    alignment = Alignment(matrix, bend, shape, other, guess.inverted)
+    alignment = Alignment(matrix, deformation, shape, other, guess.inverted)
     greys = fixed[0, 0].numpy(), moving[0, 0].numpy()
     pair = AlignedPair(greys[0], alignment.move(greys[1]), alignment.overlap)
     return Registered(alignment, pair, quality(pair))

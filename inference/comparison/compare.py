@@ -119,19 +119,19 @@ def compare(
         return presented(_as_stored(refused, flip), prior)
     condition = condition_of((current, prior), taken)
     silent = _names_nothing(now, before, found, null, condition, flip)
-    seen = _seen(now, before, found, lungs)
+    seen = _compared(now, before, found, lungs)
     words = at_any_threshold(
         lambda one, other: changes(one, other, None if silent else null, condition),
         now.prediction,
         before.prediction,
     )
     marks = posture(seen.structural, seen.lungs)
-    said = (*flip.said, *_limits(now, before), *limits, marks, silent)
+    said = (*flip.sentences, *_limits(now, before), *limits, marks, silent)
     made = replace(seen, changes=words, reason="; ".join(filter(None, said)))
     return presented(_as_stored(made, flip), prior)
 
 
-def _seen(now: _Half, before: _Half, found: Registered, lungs: FindsLungs | None) -> Comparison:
+def _compared(now: _Half, before: _Half, found: Registered, lungs: FindsLungs | None) -> Comparison:
     """Return where two films that fit differ."""
     undecided = _undecided(now, before, found)
     pair = AlignedPair(undecided.current, undecided.prior, undecided.overlap)
@@ -175,7 +175,7 @@ def _undecided(now: _Half, before: _Half, found: Registered) -> Comparison:
         prior=alignment.move(1 - grey if alignment.inverted else grey),
         overlap=alignment.overlap,
         lungs=np.ones(alignment.shape, dtype=np.bool_),
-        places=alignment.shares,
+        places=alignment.relative_coordinates,
         inverted=alignment.inverted,
         structural=nothing,
         heatmap_differences=np.repeat(nothing[None], len(FINDINGS), axis=0),

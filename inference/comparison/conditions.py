@@ -84,7 +84,7 @@ class Mirroring:
         return self.current or self.prior
 
     @property
-    def said(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """One sentence for each film that is mirrored."""
         return [
             f"the {name} film is mirrored left to right, and was mirrored back to compare it"

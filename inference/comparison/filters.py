@@ -80,7 +80,7 @@ def locally_normalised(
     return centred / (variance.sqrt() + FLAT)
 
 
-def field(film: torch.Tensor) -> torch.Tensor:
+def exposed_mask(film: torch.Tensor) -> torch.Tensor:
     """Return 1 where a film shows something, 0 in flat black or white; (1, 1, h, w).
 
     Black corners of a turned film and collimated borders have edges, which are no anatomy.

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from inference.comparison.filters import locally_normalised, resized, working_shape
-from inference.comparison.pyramid import moved, points, spanned
+from inference.comparison.pyramid import points, sampling_grid, transform_points
 
 LONG_EDGE = 64
 SHARE = 1 / 5  # window of the local normalisation: lungs against mediastinum and shoulders
@@ -48,7 +48,7 @@ def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> In
         for film in (current, prior)
     )
     matrices = _tried(pixel_ratio)
-    scores = _scores(fixed[0], *_laid(moving, matrices, (fixed.shape[2], fixed.shape[3])))
+    scores = _scores(fixed[0], *_warped(moving, matrices, (fixed.shape[2], fixed.shape[3])))
     inverted = bool(-scores.min() > scores.max())
     best = int(scores.abs().argmax()) if inverted else int(scores.argmax())
     which, row, column = (int(k) for k in torch.unravel_index(torch.tensor(best), scores.shape))
@@ -77,13 +77,15 @@ def _turn(radians: float) -> torch.Tensor:
     return torch.tensor([[cosine, -sine, 0], [sine, cosine, 0]])
 
 
-def _laid(
+def _warped(
     moving: torch.Tensor, matrices: torch.Tensor, shape: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sample the prior by each transform: (n, h, w), and where its field is."""
     with_field = torch.cat([moving, torch.ones_like(moving)], dim=1)
     places = points(shape)
-    grids = torch.cat([spanned(moved(matrix, places), moving.shape) for matrix in matrices])
+    grids = torch.cat(
+        [sampling_grid(transform_points(matrix, places), moving.shape) for matrix in matrices]
+    )
     laid = functional.grid_sample(
         with_field.expand(len(matrices), -1, -1, -1), grids, align_corners=False
     )

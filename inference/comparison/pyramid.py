@@ -72,12 +72,12 @@ def points(shape: tuple[int, int]) -> torch.Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
 
 
-def moved(matrix: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def transform_points(matrix: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Apply a transform (2, 3) to points (2, h, w)."""
     return torch.einsum("ij,jhw->ihw", matrix[:, :2], places) + matrix[:, 2, None, None]
 
 
-def spanned(places: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+def sampling_grid(places: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Express points (2, h, w) on a picture (..., y, x) as `grid_sample` wants them.
 
     Returns
@@ -90,9 +90,9 @@ def spanned(places: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return (places / half[:, None, None]).permute(1, 2, 0)[None]
 
 
-def slope(pair: PyramidLevel, places: torch.Tensor) -> Gradient:
+def gradient(pair: PyramidLevel, places: torch.Tensor) -> Gradient:
     """Compare the current film with the prior at ``places``, one for each of its pixels."""
-    grid = spanned(places, pair.prior.shape)
+    grid = sampling_grid(places, pair.prior.shape)
     seen = functional.grid_sample(
         pair.prior[None], grid, padding_mode="border", align_corners=False
     )[0]  # (4, h, w)

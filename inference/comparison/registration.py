@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from inference.comparison.pyramid import Gradient, PyramidLevel, moved, slope
+from inference.comparison.pyramid import Gradient, PyramidLevel, gradient, transform_points
 
 AFFINE_STEPS = 10
 AFFINE_ENOUGH = 2e-4  # long edges: a twentieth of a pixel at 256
@@ -26,7 +26,7 @@ def refined(pair: PyramidLevel, matrix: torch.Tensor, *, similarity: bool) -> to
     places = pair.points()
     x, y = places
     for _ in range(AFFINE_STEPS):
-        at = slope(pair, moved(matrix, places))
+        at = gradient(pair, transform_points(matrix, places))
         basis = _similarity(at, x, y) if similarity else _affine(at, x, y)  # (k, h, w)
         step = _solved(basis.flatten(1), at)
         change = _as_matrix(step, similarity=similarity)
@@ -85,26 +85,28 @@ class BSplineDeformation:
         return free / (length / MOST_BENT).clamp_min(1)
 
 
-def unbent(pair: PyramidLevel) -> BSplineDeformation:
+def identity_deformation(pair: PyramidLevel) -> BSplineDeformation:
     """Return a deformation that moves nothing, on the lattice for this pair."""
     height, width = pair.current.shape[1:]
     rows, columns = (max(2, round(CELLS * side / max(height, width))) for side in (height, width))
     return BSplineDeformation(torch.zeros(2, rows + 3, columns + 3))
 
 
-def bent(pair: PyramidLevel, matrix: torch.Tensor, bend: BSplineDeformation) -> BSplineDeformation:
+def refined_deformation(
+    pair: PyramidLevel, matrix: torch.Tensor, deformation: BSplineDeformation
+) -> BSplineDeformation:
     """Improve a deformation that comes on top of a transform, by Gauss-Newton.
 
     Thin plates bend like this: second derivatives cost, an affine transform is free
     (Rueckert et al., IEEE Trans. Medical Imaging 18(8), 1999).
     """
     height, width = pair.current.shape[1:]
-    start = moved(matrix, pair.points())
-    knots = bend.knots
+    start = transform_points(matrix, pair.points())
+    knots = deformation.knots
     rows, columns = knots.shape[1:]
     lattice = _Lattice(_splines(height, rows - 3), _splines(width, columns - 3))
     for _ in range(BEND_STEPS):
-        at = slope(pair, start + lattice.down @ knots @ lattice.across.T)
+        at = gradient(pair, start + lattice.down @ knots @ lattice.across.T)
         change = lattice.step(at, knots)
         knots = knots + change
         if float(change.abs().max()) < BEND_ENOUGH:

@@ -62,7 +62,7 @@ class FindingChange:
         return self.change in CALLED
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """The word, with what the confidence means where a change is named."""
         if not self.assessed:
             return NOT_ASSESSED

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from inference.comparison.filters import resized, tensor, working_shape
-from inference.comparison.pyramid import moved, points, spanned
+from inference.comparison.pyramid import points, sampling_grid, transform_points
 from inference.findings import FloatArray
 
 # what a second film of the same chest can plausibly need; beyond it the search was lost
@@ -34,14 +34,14 @@ class Displacement(Protocol):
 class Sampled:
     """A displacement that is known on a grid over a film, (2, h, w)."""
 
-    field: torch.Tensor
+    displacement: torch.Tensor
 
     def on(self, shape: tuple[int, ...], /) -> torch.Tensor:
         """Return the displacement on a grid (..., h, w), (2, h, w)."""
         height, width = shape[-2:]
-        if self.field.shape[1:] == (height, width):
-            return self.field
-        return resized(self.field[None], (height, width))[0]
+        if self.displacement.shape[1:] == (height, width):
+            return self.displacement
+        return resized(self.displacement[None], (height, width))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Alignment:
     """
 
     matrix: torch.Tensor
-    bend: Displacement | None
+    deformation: Displacement | None
     shape: tuple[int, int]
     prior_shape: tuple[int, int]
     inverted: bool
@@ -124,11 +124,11 @@ class Alignment:
     @cached_property
     def places(self) -> torch.Tensor:
         """(2, h, w): where each pixel of the working grid lies on the prior, as `points`."""
-        laid = moved(self.matrix, points(self.shape))
-        return laid if self.bend is None else laid + self.bend.on(self.shape)
+        laid = transform_points(self.matrix, points(self.shape))
+        return laid if self.deformation is None else laid + self.deformation.on(self.shape)
 
     @property
-    def shares(self) -> FloatArray:
+    def relative_coordinates(self) -> FloatArray:
         """(2, h, w): `places` as shares of the prior's width and height, inside it in [0, 1]."""
         return np.asarray(((self._grid[0] + 1) / 2).permute(2, 0, 1).numpy())
 
@@ -145,22 +145,24 @@ class Alignment:
         linear = torch.linalg.inv(self.matrix[:, :2])
         matrix = torch.cat([linear, -linear @ self.matrix[:, 2:]], dim=1)
         back = Alignment(matrix, None, self.prior_shape, self.shape, self.inverted, self)
-        if self.bend is None:
+        if self.deformation is None:
             return back
         grid = working_shape(self.prior_shape, INVERSE_PX)
-        straight = moved(matrix, points(grid))  # (2, y, x)
-        bend = self.bend.on(working_shape(self.shape, INVERSE_PX))[None]  # (1, 2, h, w)
+        straight = transform_points(matrix, points(grid))  # (2, y, x)
+        deformation = self.deformation.on(working_shape(self.shape, INVERSE_PX))[
+            None
+        ]  # (1, 2, h, w)
         away = torch.zeros_like(straight)
         for _ in range(INVERSE_STEPS):
             pulled = functional.grid_sample(
-                bend,
-                spanned(straight + away, self.shape),
+                deformation,
+                sampling_grid(straight + away, self.shape),
                 padding_mode="border",
                 align_corners=False,
             )[0]
             away = -torch.einsum("ij,jhw->ihw", linear, pulled)
-        return replace(back, bend=Sampled(away))
+        return replace(back, deformation=Sampled(away))
 
     @cached_property
     def _grid(self) -> torch.Tensor:
-        return spanned(self.places, self.prior_shape)
+        return sampling_grid(self.places, self.prior_shape)

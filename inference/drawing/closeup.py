@@ -93,7 +93,7 @@ def draw_closeup(
 def _change(caption: Caption, prior: Caption | None, change: FindingChange | None) -> str:
     if prior is None or change is None:
         return "Change: not known"
-    taken = prior.taken.told if prior.taken else "a film without a date"
+    taken = prior.taken.text_with_source if prior.taken else "a film without a date"
     return f"Change: {change.change} since {taken}{since(caption, prior)}"
 
 

@@ -209,7 +209,7 @@ def changes_table(panel: TextColumn, comparison: Comparison) -> None:
         if change.called:
             panel.tint()
         values = (percent(change.prior), percent(change.current)) if change.assessed else ("", "")
-        word = str(change.change) if change.assessed else change.said
+        word = str(change.change) if change.assessed else change.text
         cells = (finding.name, *values, word)
         panel.row(_change_cells(cells), YELLOW if change.called else WHITE)
     panel.rule()

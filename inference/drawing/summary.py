@@ -56,7 +56,7 @@ class Caption:
     def __str__(self) -> str:
         """Read as "2024-01-02 08:00, PA"."""
         view = "view not stated" if self.view is View.UNKNOWN else str(self.view)
-        return f"{self.taken.told if self.taken else 'date not stated'}, {view}"
+        return f"{self.taken.text_with_source if self.taken else 'date not stated'}, {view}"
 
 
 def draw_findings(

@@ -116,7 +116,7 @@ class AcquisitionTime:
         return f"{self.when:%Y-%m-%d} {self.when.strftime(clock)}{offset}"
 
     @property
-    def told(self) -> str:
+    def text_with_source(self) -> str:
         """The same, with whose time it is where it is not the acquisition's own."""
         what = "date" if self.precision is Precision.DAY else "time"
         return f"{self} ({self.borrowed_from} {what})" if self.borrowed_from else str(self)

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from inference.image.header import items, text, texts
 from inference.image.view import Doubt, image_texts, study_texts
 from inference.image.view_codes import code_of
-from inference.image.vocabulary import Concept, Said, Vocabulary, vocabulary
+from inference.image.vocabulary import Concept, Interpretation, Vocabulary, vocabulary
 
 
 class BodyPart(StrEnum):
@@ -119,7 +119,7 @@ def _regions(ds: Dataset, words: Vocabulary) -> StatedPart | None:
     return next((found[part] for part in BodyPart if part in found), None)
 
 
-def _part_in(values: list[Said]) -> StatedPart | None:
+def _part_in(values: list[Interpretation]) -> StatedPart | None:
     """Return what the values of a field for parts say; None when they say nothing."""
     parts = {_part_of(said, alone=True) for said in values}
     for part in (BodyPart.CHEST, BodyPart.OTHER):
@@ -129,7 +129,7 @@ def _part_in(values: list[Said]) -> StatedPart | None:
     return StatedPart(doubt=Doubt.NOT_UNDERSTOOD) if unknown else None
 
 
-def _part_of(said: Said, *, alone: bool = False) -> BodyPart:
+def _part_of(said: Interpretation, *, alone: bool = False) -> BodyPart:
     """Return the part that words name; ``alone``: they are there to name it and nothing else."""
     if Concept.OTHER_PART in said:  # "CHEST AND ABDOMEN" too: exposed for both
         return BodyPart.OTHER

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from inference.image.header import items, text, texts
 from inference.image.view_codes import MODIFIER_CODES, VIEW_CODES, code_of, in_snomed
-from inference.image.vocabulary import Concept, Said, Vocabulary, vocabulary
+from inference.image.vocabulary import Concept, Interpretation, Vocabulary, vocabulary
 
 
 class View(StrEnum):
@@ -187,7 +187,7 @@ def _position(ds: Dataset, words: Vocabulary) -> Iterator[StatedView]:
         yield replace(found, keyword="ViewPosition", value=value)
 
 
-def _view_in(said: Said) -> StatedView:
+def _view_in(said: Interpretation) -> StatedView:
     """Return the view that words name; several of them where that is all they say."""
     several = StatedView(doubt=Doubt.SEVERAL_VIEWS)
     frontal = said.concepts & {Concept.PA, Concept.AP, Concept.FRONTAL}
@@ -205,7 +205,7 @@ def _view_in(said: Said) -> StatedView:
     return StatedView(_frontal_in(said))
 
 
-def _frontal_in(said: Said) -> View:
+def _frontal_in(said: Interpretation) -> View:
     """Return the frontal view that words name: who lies on the back is taken AP."""
     turned = Concept.AP in said or Concept.SUPINE in said
     if Concept.PA in said:

@@ -67,7 +67,7 @@ _NONE: Concepts = frozenset()
 
 
 @dataclass(frozen=True)
-class Said:
+class Interpretation:
     """What a text says.
 
     Attributes
@@ -134,7 +134,7 @@ class Vocabulary:
         meanings = [meaning for _, meaning in self._meanings(self._words(text))]
         return bool(meanings) and all(concept in meaning for meaning in meanings)
 
-    def read(self, *texts: str) -> Said:
+    def read(self, *texts: str) -> Interpretation:
         """Return what the texts say together: each word is understood, or named as unknown."""
         concepts: set[Concept] = set()
         unknown: list[str] = []
@@ -143,7 +143,7 @@ class Vocabulary:
                 concepts |= meaning
                 if not meaning and not words[0].isdigit():
                     unknown += words
-        return Said(frozenset(concepts), tuple(unknown))
+        return Interpretation(frozenset(concepts), tuple(unknown))
 
     def _words(self, text: str) -> Words:
         """Take a text apart as `words_of`, but leave "TXbok" whole: "T" and "Xbok" say nothing."""

@@ -64,13 +64,13 @@ def analyse_files(settings: Settings, paths: Iterable[Path], out: Path, *, as_js
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
         alone = _without_network(settings, Path(folder))
-        with open_context(alone) as ground, open_reader(alone) as reader, progress() as bar:
+        with open_context(alone) as context, open_reader(alone) as reader, progress() as bar:
             task = bar.add_task("reading", total=len(files))
-            answerer = make_answerer(ground, reader)
-            sources, refused = _take_all(ground, files)
+            answerer = make_answerer(context, reader)
+            sources, refused = _take_all(context, files)
             analysed = [*missing, *refused]
-            for uid in _oldest_first(ground, sources):
-                analysed.append(_answer_or_say(answerer, ground, uid, sources[uid], out))
+            for uid in _oldest_first(context, sources):
+                analysed.append(_answer_or_say(answerer, context, uid, sources[uid], out))
                 bar.advance(task)
     text = json.dumps(TypeAdapter(list[Analysed]).dump_python(analysed, mode="json"), indent=2)
     (out / "findings.json").write_text(text + "\n", encoding="utf-8")
@@ -115,14 +115,14 @@ def _without_network(settings: Settings, folder: Path) -> Settings:
 
 
 def _take_all(
-    ground: ServiceContext, files: Iterable[Path]
+    context: ServiceContext, files: Iterable[Path]
 ) -> tuple[dict[str, Path], list[Analysed]]:
     """Take copies of the files in; return them by SOP Instance UID, and what was refused."""
-    settings = ground.settings
+    settings = context.settings
     intake = Intake(
-        ground.engine,
-        ground.archive,
-        ground.jobs,
+        context.engine,
+        context.archive,
+        context.jobs,
         now,
         patients=settings.patients,
         zone=settings.zone,
@@ -130,7 +130,7 @@ def _take_all(
     sources: dict[str, Path] = {}
     refused: list[Analysed] = []
     for path in files:
-        copy = ground.archive.incoming / path.name
+        copy = context.archive.incoming / path.name
         try:
             copy_as_part10(path, copy)
             header = read_header(copy)
@@ -148,10 +148,10 @@ def _take_all(
     return sources, refused
 
 
-def _oldest_first(ground: ServiceContext, uids: Iterable[str]) -> list[str]:
+def _oldest_first(context: ServiceContext, uids: Iterable[str]) -> list[str]:
     """Return the films in the order in which they were taken: priors come first."""
-    zone, never = ground.settings.zone, datetime.max.replace(tzinfo=UTC)
-    with Session(ground.engine) as session:
+    zone, never = context.settings.zone, datetime.max.replace(tzinfo=UTC)
+    with Session(context.engine) as session:
         films = session.scalars(select(Instance).where(Instance.uid.in_(list(uids))))
         taken = {film.uid: acquired(film, zone) for film in films}
     at = {uid: when.earliest if when else never for uid, when in taken.items()}
@@ -159,11 +159,11 @@ def _oldest_first(ground: ServiceContext, uids: Iterable[str]) -> list[str]:
 
 
 def _answer_or_say(
-    answerer: Answerer, ground: ServiceContext, uid: str, source: Path, out: Path
+    answerer: Answerer, context: ServiceContext, uid: str, source: Path, out: Path
 ) -> Analysed:
     """Answer a film; one that breaks has that for its outcome, and the others go on."""
     try:
-        return _answer(answerer, ground, uid, source, out)
+        return _answer(answerer, context, uid, source, out)
     except Exception as error:  # one bad film never ends a batch
         log.exception("not answered", film=uid)
         return Analysed(str(source), _broke(error), None, ())
@@ -175,21 +175,21 @@ def _broke(error: Exception) -> str:
 
 
 def _answer(
-    answerer: Answerer, ground: ServiceContext, uid: str, source: Path, out: Path
+    answerer: Answerer, context: ServiceContext, uid: str, source: Path, out: Path
 ) -> Analysed:
     """Do the service's own steps, and copy what they made."""
     if answerer.read(uid):
         answerer.write(uid)
-    with Session(ground.engine) as session:
-        film = film_row(session, uid, ground.settings.results.operating)
+    with Session(context.engine) as session:
+        film = film_row(session, uid, context.settings.results.operating)
         if film is None:
             raise ServiceError(f"film {uid} is no longer in the index")
         found = (result_file(session, result.uid) for result in film.results)
         files = [file for file in found if file is not None]
     written: list[str] = []
     for name, file in zip(numbered(file.kind for file in files), files, strict=True):
-        written += _copy(ground.archive, file, out / f"{source.stem}-{name}.dcm")
-    zone, prior = ground.settings.zone, film.prior
+        written += _copy(context.archive, file, out / f"{source.stem}-{name}.dcm")
+    zone, prior = context.settings.zone, film.prior
     apart = interval(acquired(film, zone), acquired(prior, zone)) if prior else ""
     return Analysed(
         str(source), outcome_of(film), film, tuple(written), acquired=taken(film), interval=apart
@@ -212,7 +212,7 @@ def _prior(film: FilmRow | None, apart: str) -> str:
         return ""
     if film.prior is None:
         return film.choice.sentence
-    said = (f"film of {taken(film.prior)}", apart, film.prior.said)
+    said = (f"film of {taken(film.prior)}", apart, film.prior.limitation)
     return "\n".join(line for line in (*said, *(n.sentence for n in film.choice.notes)) if line)
 
 

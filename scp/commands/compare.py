@@ -208,7 +208,12 @@ def _moment(taken: AcquisitionTime | None) -> dict[str, str] | None:
         return None
     when = taken.when if taken.offset_stated else taken.when.replace(tzinfo=None)
     source, precision = taken.source, taken.precision.value
-    return {"at": when.isoformat(), "precision": precision, "from": source, "said": taken.told}
+    return {
+        "at": when.isoformat(),
+        "precision": precision,
+        "from": source,
+        "said": taken.text_with_source,
+    }
 
 
 def _print(pair: Pair, out: Path) -> None:
@@ -237,7 +242,7 @@ def _table(comparison: Comparison) -> Table:
             finding.name,
             percent(change.prior) if change.assessed else "",
             percent(change.current) if change.assessed else "",
-            change.said,
+            change.text,
             style="bold" if change.called else None,
         )
     return table

@@ -91,7 +91,7 @@ def _transfer_syntaxes(_: Settings) -> str:
 
 def _statuses(_: Settings) -> str:
     refusals = (
-        (kind.status, kind.__name__, _words(kind)) for kind in errors.Refused.__subclasses__()
+        (kind.status, kind.__name__, _type_text(kind)) for kind in errors.Refused.__subclasses__()
     )
     rows = (
         (f"0x{status:04X}", name, words) for status, name, words in sorted((*_ANSWERS, *refusals))
@@ -99,7 +99,7 @@ def _statuses(_: Settings) -> str:
     return _table(("Status", "Name", "When"), rows)
 
 
-def _words(kind: type) -> str:
+def _type_text(kind: type) -> str:
     return (kind.__doc__ or "").split("\n")[0].rstrip(".")
 
 

@@ -34,9 +34,9 @@ def outcome_of(film: FilmRow) -> str:
         return f"{film.state}: {film.detail}" if film.detail else str(film.state)
     compared = ""
     if film.prior is not None and not film.prior.comparable:
-        compared = f", {film.prior.said}"
+        compared = f", {film.prior.limitation}"
     elif film.prior is not None and (taken := acquired(film.prior, UTC)) is not None:
-        compared = f", compared with the film of {taken.told}"
+        compared = f", compared with the film of {taken.text_with_source}"
     none = "" if film.positives else ", no finding at or above its threshold"
     return f"answered{compared}{none}"
 

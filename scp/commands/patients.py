@@ -22,14 +22,14 @@ from scp.processes.runtime import ServiceContext, now, open_context
 
 def show(settings: Settings, patient_id: str, issuer: str | None, *, as_json: bool) -> None:
     """Print what the index holds of a Patient ID."""
-    with open_context(settings) as ground, Session(ground.engine) as session:
+    with open_context(settings) as context, Session(context.engine) as session:
         scope = Scope(session)
         patients = scope.patients(patient_id, issuer)
         near = scope.near(patient_id, issuer or "")
         if not patients and not near:
             raise NoSuchPatient("the index holds no film of this Patient ID")
         for patient in patients:
-            _audit(ground).record(_person(), "viewed", f"patient:{patient.id}")
+            _audit(context).record(_person(), "viewed", f"patient:{patient.id}")
         shown = {
             "patients": [_patient(scope, patient) for patient in patients],
             "nearly_the_same": [
@@ -54,9 +54,9 @@ def merge(
     settings: Settings, wrong: tuple[str, str | None], right: tuple[str, str], *, yes: bool
 ) -> None:
     """Make a patient's films another's."""
-    with open_context(settings) as ground:
-        files = _files(ground)
-        with Session(ground.engine) as session:
+    with open_context(settings) as context:
+        files = _files(context)
+        with Session(context.engine) as session:
             scope = Scope(session)
             wrong_one = scope.one(*wrong)
             source, films = wrong_one.id, len(scope.films(wrong_one))
@@ -70,9 +70,9 @@ def merge(
 
 def move(settings: Settings, uid: str, right: tuple[str, str], *, yes: bool) -> None:
     """Make a film, or a study's films, another patient's."""
-    with open_context(settings) as ground:
-        files = _files(ground)
-        with Session(ground.engine) as session:
+    with open_context(settings) as context:
+        files = _files(context)
+        with Session(context.engine) as session:
             uids = [film.uid for film in Scope(session).named(uid)]
         _ask(f"{_films(len(uids))} will be of the other Patient ID", yes=yes)
         into, done = files.move(uids, right)
@@ -81,9 +81,9 @@ def move(settings: Settings, uid: str, right: tuple[str, str], *, yes: bool) -> 
 
 def forget(settings: Settings, who: tuple[str, str | None], *, yes: bool) -> None:
     """Delete what is here of a patient."""
-    with open_context(settings) as ground:
-        files = _files(ground)
-        with Session(ground.engine) as session:
+    with open_context(settings) as context:
+        files = _files(context)
+        with Session(context.engine) as session:
             scope = Scope(session)
             patient = scope.one(*who)
             number, films = patient.id, len(scope.films(patient))
@@ -125,7 +125,7 @@ def _film(session: Session, film: Instance) -> dict[str, Any]:
     return {
         "uid": film.uid,
         "study_uid": film.series.study.uid,
-        "taken": taken.told if taken else "",
+        "taken": taken.text_with_source if taken else "",
         "view": film.view,
         "state": film.state.value,
         "name": film.patient_name or "",
@@ -181,19 +181,19 @@ def _person() -> str:
     return f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
-def _audit(ground: ServiceContext) -> Audit:
-    return Audit(ground.archive.data_dir, now)
+def _audit(context: ServiceContext) -> Audit:
+    return Audit(context.archive.data_dir, now)
 
 
-def _files(ground: ServiceContext) -> PatientFiles:
+def _files(context: ServiceContext) -> PatientFiles:
     return PatientFiles(
-        ground.engine,
-        ground.archive,
-        ground.jobs,
-        _audit(ground),
+        context.engine,
+        context.archive,
+        context.jobs,
+        _audit(context),
         _person(),
         now,
-        ground.settings.priors.settle_s,
-        ground.settings.patients,
-        ground.settings.zone,
+        context.settings.priors.settle_s,
+        context.settings.patients,
+        context.settings.zone,
     )

@@ -25,8 +25,8 @@ from scp.processes.runtime import ServiceContext, now, open_context
 
 def list_jobs(settings: Settings, *, as_json: bool) -> None:
     """Print what waits, runs, or stopped without success; dead letters too."""
-    with open_context(settings) as ground, Session(ground.engine) as session:
-        jobs = not_replaced(session, ground.jobs.unfinished())
+    with open_context(settings) as context, Session(context.engine) as session:
+        jobs = not_replaced(session, context.jobs.unfinished())
         rows = [_row(job) for job in jobs]
         rows += [*_dead_letters(session), *_warned(session)]
     if as_json:
@@ -43,12 +43,12 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
 
 def show_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Print one job with the outcome of its film and deliveries."""
-    with open_context(settings) as ground:
+    with open_context(settings) as context:
         film_uid = film_in(job_id)
-        with Session(ground.engine) as session:
-            found = _found(ground, session, job_id)
+        with Session(context.engine) as session:
+            found = _found(context, session, job_id)
             instance = films.film(session, film_uid)
-            refusal = _control(ground).refusal(job_id)
+            refusal = _control(context).refusal(job_id)
             shown = found | {
                 "may_be_retried": refusal is None,
                 "not_retried_because": refusal.sentence if refusal else "",
@@ -74,21 +74,21 @@ def retry_job(settings: Settings, job_id: str, *, done: bool = False) -> None:
 
     With ``done`` also what has been done, as an answered film.
     """
-    with open_context(settings) as ground:
-        _control(ground).retry(job_id, done=done)
+    with open_context(settings) as context:
+        _control(context).retry(job_id, done=done)
     Console().print(f"{job_id} is in the queue again")
 
 
 def cancel_job(settings: Settings, job_id: str) -> None:
     """Take a job out of the queue, and say so where people look."""
-    with open_context(settings) as ground:
-        _control(ground).cancel(job_id)
+    with open_context(settings) as context:
+        _control(context).cancel(job_id)
     Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
 
 
-def _control(ground: ServiceContext) -> JobControl:
-    names = [destination.name for destination in ground.settings.destinations]
-    return JobControl(ground.engine, ground.jobs, names, now)
+def _control(context: ServiceContext) -> JobControl:
+    names = [destination.name for destination in context.settings.destinations]
+    return JobControl(context.engine, context.jobs, names, now)
 
 
 def film_reason(instance: Instance) -> str:
@@ -98,13 +98,13 @@ def film_reason(instance: Instance) -> str:
     return instance.detail or instance.reason
 
 
-def _found(ground: ServiceContext, session: Session, job_id: str) -> dict[str, Any]:
+def _found(context: ServiceContext, session: Session, job_id: str) -> dict[str, Any]:
     """Return the row of a job; of a dead letter also where the queue has forgotten its job."""
     film_uid = film_of(job_id)
     if film_uid is not None:  # the last of its jobs, whichever number was asked for
         film = films.find(session, film_uid)
         job_id = film_job(film_uid, film.job) if film else job_id
-    job = ground.jobs.status(job_id)
+    job = context.jobs.status(job_id)
     if job is not None:
         return _row(job)
     for row in _dead_letters(session):

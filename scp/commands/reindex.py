@@ -44,7 +44,7 @@ class Reindexed:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _HeaderValues:
     """What a header says that an earlier release did not keep."""
 
     person: Person
@@ -52,20 +52,20 @@ class _Said:
     acquired: AcquisitionTime | None
 
 
-def _said(ds: Dataset, zone: tzinfo, received_at: datetime) -> _Said:
+def _header_values(ds: Dataset, zone: tzinfo, received_at: datetime) -> _HeaderValues:
     number = readable(ds, "AccessionNumber")
-    return _Said(person_of(ds), number, acquisition_time(ds, zone, received_at))
+    return _HeaderValues(person_of(ds), number, acquisition_time(ds, zone, received_at))
 
 
 def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     """Read the headers of films from before, and print how it went; return the exit code."""
-    with open_context(settings) as ground, progress() as bar:
-        task = bar.add_task("headers", total=count(ground.engine, everything=everything))
+    with open_context(settings) as context, progress() as bar:
+        task = bar.add_task("headers", total=count(context.engine, everything=everything))
         done = Reindexed()
         zone = settings.zone
-        for _ in reindex(ground.engine, ground.archive, done, zone, everything=everything):
+        for _ in reindex(context.engine, context.archive, done, zone, everything=everything):
             bar.advance(task)
-        again = answer_unfit_again(ground)
+        again = answer_unfit_again(context)
     console = Console()
     for uid, why in done.unreadable.items():
         console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
@@ -76,7 +76,7 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     return 1 if done.unreadable else 0
 
 
-def answer_unfit_again(ground: ServiceContext) -> int:
+def answer_unfit_again(context: ServiceContext) -> int:
     """Ask anew for the answers that the rule of the prior would give otherwise now.
 
     Those that rest on a film of another person, or on one that is not known to be earlier, are
@@ -84,11 +84,11 @@ def answer_unfit_again(ground: ServiceContext) -> int:
     """
     after, found = 0, 0
     while True:
-        with Session(ground.engine) as session, session.begin():
-            last, again = withdraw_unfit(session, ground.settings.zone, after, _BATCH)
+        with Session(context.engine) as session, session.begin():
+            last, again = withdraw_unfit(session, context.settings.zone, after, _BATCH)
             for film, chosen_at in again:
                 told = f"{film.revision}-{chosen_at.timestamp():.0f}"
-                ground.jobs.answer_again(session, film.uid, film.uid, 0, told)
+                context.jobs.answer_again(session, film.uid, film.uid, 0, told)
         found += len(again)
         if last == after:
             return found
@@ -121,14 +121,14 @@ def reindex(
         if not batch:
             return
         after = batch[-1][0]
-        found: dict[int, _Said] = {}
+        found: dict[int, _HeaderValues] = {}
         for film_id, uid, path, received_at in batch:
             try:
                 ds = read_header(archive.path(path))
             except (OSError, Unreadable) as error:
                 done.unreadable[uid] = str(getattr(error, "strerror", None) or error)
             else:
-                found[film_id] = _said(ds, zone, received_at)
+                found[film_id] = _header_values(ds, zone, received_at)
             yield
         with Session(engine) as session, session.begin():  # only now: reading takes its time
             for film_id, said in found.items():

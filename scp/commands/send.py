@@ -38,7 +38,7 @@ def send_files(paths: Iterable[Path], to: str, calling: str, *, as_json: bool) -
         task = bar.add_task("sending", total=len(objects))
         answers = _answers(destination, calling, objects)
         for item, answer in zip(objects, answers, strict=True):
-            rows.append((item.path, _said(answer.outcome)))
+            rows.append((item.path, _status_text(answer.outcome)))
             bar.advance(task)
     good = all(text.startswith(_DELIVERED) for _, text in rows)
     if as_json:
@@ -51,7 +51,7 @@ def send_files(paths: Iterable[Path], to: str, calling: str, *, as_json: bool) -
     return 0 if good else 1
 
 
-def _said(outcome: Outcome) -> str:
+def _status_text(outcome: Outcome) -> str:
     if outcome.kind is Kind.WARNING:
         return f"{_DELIVERED}, with a warning: {outcome}"
     return _DELIVERED if outcome.delivered else str(outcome)

@@ -23,15 +23,15 @@ def add(settings: Settings, name: str, access: Access, *, stdin: bool) -> None:
     """Add a user, once a good password was given."""
     users.require_name(name)
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as context, Session(context.engine) as session, session.begin():
         users.add(session, name, password_hash, access, now())
-        _record(ground, "user added", name, access=access.value)
+        _record(context, "user added", name, access=access.value)
     Console().print(f"{name} may log in, as {access.value}")
 
 
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print users, and what each may do."""
-    with open_context(settings) as ground, Session(ground.engine) as session:
+    with open_context(settings) as context, Session(context.engine) as session:
         rows = [
             {
                 "name": user.name,
@@ -54,17 +54,17 @@ def show(settings: Settings, *, as_json: bool) -> None:
 def set_password(settings: Settings, name: str, *, stdin: bool) -> None:
     """Give a user a new password; they are logged out everywhere."""
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as context, Session(context.engine) as session, session.begin():
         users.set_password(session, name, password_hash)
-        _record(ground, "password changed", name)
+        _record(context, "password changed", name)
     Console().print(f"{name} has a new password, and is logged out everywhere")
 
 
 def remove(settings: Settings, name: str) -> None:
     """Remove a user; they are logged out everywhere."""
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as context, Session(context.engine) as session, session.begin():
         users.remove(session, name)
-        _record(ground, "user removed", name)
+        _record(context, "user removed", name)
     Console().print(f"{name} may no longer log in")
 
 
@@ -78,10 +78,10 @@ def print_audit(
         print(json.dumps(line))
 
 
-def _record(ground: ServiceContext, action: str, name: str, **details: str) -> None:
+def _record(context: ServiceContext, action: str, name: str, **details: str) -> None:
     """Record before the transaction ends: what cannot be recorded is not done."""
     person = f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
-    Audit(ground.archive.data_dir, now).record(person, action, name, **details)
+    Audit(context.archive.data_dir, now).record(person, action, name, **details)
 
 
 def _good_password(name: str, *, stdin: bool) -> str:

@@ -20,7 +20,7 @@ from scp.monitoring.metrics import metrics as current_metrics
 from scp.monitoring.readiness import readiness
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses that probes, Prometheus and scripts read."""
     routes = APIRouter()
 
@@ -32,7 +32,7 @@ def router(site: AppContext) -> APIRouter:
     @routes.get("/readyz", response_class=JSONResponse)
     def ready() -> JSONResponse:
         """Say whether films sent now will be taken and read: 200, or 503 with what is wrong."""
-        now = readiness(site.engine, site.archive, site.clock())
+        now = readiness(context.engine, context.archive, context.clock())
         checks = [asdict(check) for check in now.checks]
         status = "ready" if now.ready else "not ready"
         return JSONResponse({"status": status, "checks": checks}, 200 if now.ready else 503)
@@ -40,13 +40,13 @@ def router(site: AppContext) -> APIRouter:
     @routes.get("/metrics")
     def metrics() -> Response:
         """Return sums for Prometheus; no UID and no patient."""
-        text = current_metrics(site.engine, site.archive, site.clock())
+        text = current_metrics(context.engine, context.archive, context.clock())
         return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @routes.get("/api/counts")
     def numbers() -> Counts:
         """Count the whole index."""
-        with Session(site.engine) as session:
+        with Session(context.engine) as session:
             return counts(session)
 
     @routes.get("/api/films")
@@ -56,8 +56,8 @@ def router(site: AppContext) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> list[FilmRow]:
         """Return films as the page has them; the header Link leads to the next ones."""
-        with Session(site.engine) as session:
-            page = found(site, session, asked, limit)
+        with Session(context.engine) as session:
+            page = found(context, session, asked, limit)
         if page.last:
             following = asked.address("/api/films", limit=limit, after=page.last.token())
             response.headers["Link"] = f'<{following}>; rel="next"'
@@ -66,11 +66,11 @@ def router(site: AppContext) -> APIRouter:
     @routes.get("/api/films/{uid}")
     def film(request: Request, uid: str) -> FilmRow:
         """Return one film by its SOP Instance UID."""
-        with Session(site.engine) as session:
-            row = film_row(session, uid, site.operating)
+        with Session(context.engine) as session:
+            row = film_row(session, uid, context.operating)
         if row is None:
             raise NotHere(NO_FILM)
-        viewed(site, request, uid)
+        viewed(context, request, uid)
         return row
 
     return routes

@@ -34,13 +34,13 @@ PARTS = (
 )
 
 
-def make_app(site: AppContext) -> FastAPI:
+def make_app(context: AppContext) -> FastAPI:
     """Return the dashboard as an ASGI application."""
     app = FastAPI(title="hilum", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     # the last that is added is asked first: headers, guard, shared pages
-    app.add_middleware(shared_pages.RequestCoalescing, site=site)
-    guard.guard(app, site)
-    rendering.prepare(app, site.pages, https=site.settings.behind_https)
+    app.add_middleware(shared_pages.RequestCoalescing, context=context)
+    guard.guard(app, context)
+    rendering.prepare(app, context.pages, https=context.settings.behind_https)
     for part in PARTS:
-        app.include_router(part.router(site))
+        app.include_router(part.router(context))
     return app

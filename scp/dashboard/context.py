@@ -75,20 +75,20 @@ class AppContext:
     operating: OperatingSettings = BUNDLES_OWN
     counts_max_age_s: float | None = None
     audit: Audit = field(init=False)
-    seen: ViewLog = field(init=False, default_factory=ViewLog)
-    kept: ImageCache = field(init=False)
-    news: ChangeDetector = field(init=False)
+    view_log: ViewLog = field(init=False, default_factory=ViewLog)
+    image_cache: ImageCache = field(init=False)
+    change_detector: ChangeDetector = field(init=False)
     pages: Jinja2Templates = field(init=False)
-    watch: CountsCache = field(init=False)
+    counts_cache: CountsCache = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audit", Audit(self.archive.data_dir, self.clock))
-        object.__setattr__(self, "news", ChangeDetector(self.engine))
-        object.__setattr__(self, "kept", ImageCache(1_000_000 * self.settings.cache_mb))
+        object.__setattr__(self, "change_detector", ChangeDetector(self.engine))
+        object.__setattr__(self, "image_cache", ImageCache(1_000_000 * self.settings.cache_mb))
         object.__setattr__(self, "pages", rendering.templates(self.zone))
         age_s = self.counts_max_age_s
         age_s = self.settings.refresh_s / 2 if age_s is None else age_s
-        object.__setattr__(self, "watch", CountsCache(self.engine, age_s))
+        object.__setattr__(self, "counts_cache", CountsCache(self.engine, age_s))
         self.pages.env.globals |= {
             "settings": self.settings,
             "destinations": self.destinations,
@@ -112,7 +112,7 @@ class AppContext:
 
     def close(self) -> None:
         """Stop what runs beside the requests."""
-        self.watch.close()
+        self.counts_cache.close()
 
     def page(
         self, request: Request, session: Session, template: str, status: int = 200, **found: object
@@ -124,7 +124,7 @@ class AppContext:
             "person": _asker(request),
             "roles": readiness.roles(session, now),
             "problems": readiness.readiness(self.engine, self.archive, now).problems,
-            "counts": self.watch.counts(),
+            "counts": self.counts_cache.counts(),
         }
         return self.pages.TemplateResponse(request, template, around | found, status)
 

@@ -65,7 +65,7 @@ def full_name(name: str) -> list[str]:
 def taken(film: SaysWhen) -> str:
     """Return when a film was taken, by its own clock, and whose time it is if not its own."""
     when = acquired(film, UTC)  # which zone a film without an offset is of, is not shown
-    return when.told if when else "not stated"
+    return when.text_with_source if when else "not stated"
 
 
 def interval_in(zone: tzinfo) -> Callable[[SaysWhen, SaysWhen], str]:

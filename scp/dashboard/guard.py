@@ -30,7 +30,7 @@ _LONGEST_FORM = 1_000_000  # bytes
 
 
 def viewed(
-    site: "AppContext",
+    context: "AppContext",
     request: Request,
     uid: str,
     action: str = "viewed",
@@ -46,12 +46,12 @@ def viewed(
     trail cannot be written the look goes on, and the log says so.
     """
     person = person_of(request)
-    first = site.seen.note(person.name, uid)
+    first = context.view_log.note(person.name, uid)
     embedded = part or request.headers.get("sec-fetch-dest") == "image"
     if not first and (by_itself(request) or embedded):
         return
     try:
-        site.audit.record(person.name, action, uid, **more)
+        context.audit.record(person.name, action, uid, **more)
     except AuditFailed:
         _LOG.exception("%s %s %s, and that is not in the audit trail", person.name, action, uid)
 
@@ -61,17 +61,17 @@ def cookie_name(*, https: bool) -> str:
     return "__Host-hilum" if https else "hilum"
 
 
-def guard(app: FastAPI, site: "AppContext") -> None:
+def guard(app: FastAPI, context: "AppContext") -> None:
     """Let no request in but those that may come, and let it know who asks."""
-    app.add_middleware(AuthMiddleware, site=site)
+    app.add_middleware(AuthMiddleware, context=context)
 
 
 class AuthMiddleware:
     """ASGI middleware. It holds no answer back, so that events may stream through it."""
 
-    def __init__(self, app: ASGIApp, site: "AppContext") -> None:
-        self._app, self._site = app, site
-        self._cookie = cookie_name(https=site.settings.behind_https)
+    def __init__(self, app: ASGIApp, context: "AppContext") -> None:
+        self._app, self._context = app, context
+        self._cookie = cookie_name(https=context.settings.behind_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that may not come; pass the others on with their person."""
@@ -92,11 +92,11 @@ class AuthMiddleware:
         why = other_site(request.method, request.headers, has_session=token != "")
         if why:
             text = f"Nothing was done: {why}. Only this dashboard's own pages may ask for that."
-            return self._site.problem(request, 403, "Not allowed", text)
+            return self._context.problem(request, 403, "Not allowed", text)
         path = request.url.path
         if path in OPEN or path.startswith(OPEN_FOLDER):
             return None
-        if not self._site.settings.asks_for_login:
+        if not self._context.settings.asks_for_login:
             return self._local(request)
         return await run_in_threadpool(self._logged_in, request, token)
 
@@ -110,25 +110,25 @@ class AuthMiddleware:
                 " a login: [dashboard] behind_https behind a reverse proxy, or another [dashboard]"
                 " host."
             )
-            return self._site.problem(request, 403, "Not allowed", text)
+            return self._context.problem(request, 403, "Not allowed", text)
         request.state.person = LOCAL
         return self._unrecorded(request)
 
     def _logged_in(self, request: Request, token: str) -> Response | None:
-        site = self._site
+        context = self._context
         try:
-            with Session(site.engine) as session, session.begin():
+            with Session(context.engine) as session, session.begin():
                 found = sessions.recognise(
                     session,
                     token,
-                    site.clock(),
-                    site.settings.limits,
+                    context.clock(),
+                    context.settings.limits,
                     acts=not by_itself(request),
                 )
         except SQLAlchemyError as error:
             _LOG.error("the database did not tell who asks: %s", type(error).__name__)
             text = "The database does not answer, so nobody can be let in. See that it runs."
-            return site.problem(request, 503, "Not now", text)
+            return context.problem(request, 503, "Not now", text)
         if found is None:
             return _ask_for_login(request)
         request.state.person = Person(*found)
@@ -139,11 +139,11 @@ class AuthMiddleware:
         if request.method in SAFE_METHODS or request.url.path == "/logout":
             return None
         try:
-            self._site.audit.require_writable()
+            self._context.audit.require_writable()
         except AuditFailed as error:
             _LOG.exception("nothing may be changed")
             text = f"Nothing was done, because {error}."
-            return self._site.problem(request, 503, "Not now", text)
+            return self._context.problem(request, 503, "Not now", text)
         return None
 
 

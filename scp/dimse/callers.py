@@ -127,14 +127,14 @@ class Callers:
     def _reject(
         self, association: Association, reason: Reason, detail: str, how: tuple[int, int, int]
     ) -> None:
-        self._told(association, reason, detail)
+        self._report(association, reason, detail)
         association.acse.send_reject(*how)
         association.kill()  # returns once the rejection is out: else the socket closes before
 
     def _on_rejected(self, event: evt.Event) -> None:
         """Tell of what pynetdicom rejects by itself: one association too many."""
         limit = event.assoc.ae.maximum_associations
-        self._told(event.assoc, Reason.LOCAL_LIMIT, f"{limit} at once in one process")
+        self._report(event.assoc, Reason.LOCAL_LIMIT, f"{limit} at once in one process")
 
     def _on_established(self, event: evt.Event) -> None:
         if event.assoc.accepted_contexts:
@@ -144,26 +144,26 @@ class Callers:
             for cx in event.assoc.rejected_contexts
         )
         detail = "; ".join(dict.fromkeys(refused)) or "the request has no presentation context"
-        self._told(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
+        self._report(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
 
     def _on_aborted(self, event: evt.Event) -> None:
         end = layer_of(event.assoc).end
         # without an end that the peer set, it is we who gave it up for its silence
-        self._told(event.assoc, _REASONS[end] if end else Reason.TIMED_OUT)
+        self._report(event.assoc, _REASONS[end] if end else Reason.TIMED_OUT)
 
     def _on_closed(self, event: evt.Event) -> None:
         """Tell of what ended before there was an association; a look at the port is nothing."""
         layer = layer_of(event.assoc)
         if layer.end is None or (layer.end is End.CLOSED and not layer.heard):
             return
-        self._told(event.assoc, _REASONS[layer.end])
+        self._report(event.assoc, _REASONS[layer.end])
 
-    def _told(self, association: Association, reason: Reason, detail: str = "") -> None:
+    def _report(self, association: Association, reason: Reason, detail: str = "") -> None:
         """Tell of an association, the first time that there is something to tell."""
         layer = layer_of(association)
-        if layer.told or association.is_released or self.stopping:
+        if layer.reported or association.is_released or self.stopping:
             return
-        layer.told = True
+        layer.reported = True
         names = _names(association, association.requestor.address)
         self._failed(
             FailedAssociation(

@@ -25,7 +25,7 @@ from scp.config.priors import PriorsSettings
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Current, Dropped, Found, Image, Prior
 from scp.dimse.receiver import accepted_sop_classes
-from scp.dimse.requestor import Requested, associated, said
+from scp.dimse.requestor import Requested, associated, status_text
 from scp.errors import SUCCESS, QueryFailed
 
 log = structlog.get_logger(__name__)
@@ -243,7 +243,7 @@ class _Search:
                 " it seems to ignore the keys it is asked by"
             )
         if status != SUCCESS:
-            ended = said("C-FIND", status, QR_FIND_SERVICE_CLASS_STATUS)
+            ended = status_text("C-FIND", status, QR_FIND_SERVICE_CLASS_STATUS)
             raise QueryFailed(f"{self.requested.remote} {ended} at {level} level")
         return matches
 

@@ -132,7 +132,7 @@ def associated(
         There is no association; the text says why and what to do.
     """
     deadline.require(remote)
-    watch = _Watch(deadline)
+    watch = _ConnectionTimer(deadline)
     handlers: list[Handler] = [(evt.EVT_CONN_OPEN, watch.begin)]
     if on_store is not None:
         handlers.append((evt.EVT_C_STORE, on_store))
@@ -208,7 +208,7 @@ _UNREACHABLE = {
 }
 
 
-def said(operation: str, status: int | None, words: Mapping[int, tuple[str, str]]) -> str:
+def status_text(operation: str, status: int | None, words: Mapping[int, tuple[str, str]]) -> str:
     """Say how an operation ended; a peer's own comment may quote the patient, so it is left out."""
     if status is None:
         return f"did not answer {operation}"
@@ -237,7 +237,7 @@ def _end(association: Association, deadline: Deadline) -> None:
         association.release()
 
 
-class _Watch:
+class _ConnectionTimer:
     """Closes a connection some time after the deadline, for whoever still waits on it."""
 
     def __init__(self, deadline: Deadline) -> None:

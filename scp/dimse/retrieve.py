@@ -31,7 +31,7 @@ from scp.dimse.requestor import (
     associated,
     is_accepted,
     nothing_accepted,
-    said,
+    status_text,
 )
 from scp.dimse.suboperations import SubOperations
 from scp.errors import SUCCESS, PriorsUnavailable, RetrieveFailed
@@ -255,7 +255,7 @@ def _each(
         )
         status, elements, _ = list(responses)[-1]
         tally.add(elements)
-        yield image, _came(status, elements), said(operation.name, status, operation.words)
+        yield image, _came(status, elements), status_text(operation.name, status, operation.words)
 
 
 def _came(status: int, elements: Dataset) -> bool:

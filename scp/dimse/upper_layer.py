@@ -90,7 +90,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         Called and calling AE title of a request, as far as it could be read.
     detail
         What was wrong with what the peer sent; "" when nothing was.
-    told
+    reported
         Whether somebody was told that the association came to nothing.
     """
 
@@ -103,7 +103,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.rejection: A_ASSOCIATE | None = None
         self.titles = ("", "")
         self.detail = ""
-        self.told = False
+        self.reported = False
 
     def note(self, end: End) -> None:
         """Keep what came first: the rest follows from it."""

@@ -91,7 +91,7 @@ def set_failed(
     _attempted(row, outcome, now)
     new = DeliveryState.PENDING if next_at else DeliveryState.DEAD
     own = [Delivery.id == delivery_id]
-    moved = _moved(session, own, DeliveryState.PENDING, new, next_attempt_at=next_at)
+    moved = _change_state(session, own, DeliveryState.PENDING, new, next_attempt_at=next_at)
     return bool(moved) and new is DeliveryState.PENDING
 
 
@@ -110,7 +110,7 @@ def set_state(
     Those of withdrawn results stay as they are.
     """
     own = _not_withdrawn(film_uid, destination)
-    return len(_moved(session, own, old, new, next_attempt_at=None))
+    return len(_change_state(session, own, old, new, next_attempt_at=None))
 
 
 def undelivered(
@@ -132,7 +132,9 @@ def take_up(session: Session, film_uid: str, destination: str, *old: DeliverySta
     Return them; those of withdrawn results stay as they are.
     """
     own = _not_withdrawn(film_uid, destination)
-    moved = [_moved(session, own, one, DeliveryState.PENDING, next_attempt_at=None) for one in old]
+    moved = [
+        _change_state(session, own, one, DeliveryState.PENDING, next_attempt_at=None) for one in old
+    ]
     return [number for numbers in moved for number in numbers]
 
 
@@ -145,11 +147,11 @@ def take_up_cancelled(session: Session, result_id: int, jobs: Mapping[str, int])
     for name, job in jobs.items():
         own = [Delivery.result_id == result_id, Delivery.destination == name]
         pending = DeliveryState.PENDING
-        moved += _moved(session, own, DeliveryState.CANCELLED, pending, job=job)
+        moved += _change_state(session, own, DeliveryState.CANCELLED, pending, job=job)
     return bool(moved)
 
 
-def _moved(
+def _change_state(
     session: Session,
     which: list[ColumnElement[bool]],
     old: DeliveryState,
@@ -198,7 +200,7 @@ def count_dead(session: Session, destination: str, like: Outcome | None = None) 
 def discard_dead(session: Session, destination: str, like: Outcome | None = None) -> int:
     """Cancel the dead letters to a destination; return how many."""
     dead = _dead(destination, like)
-    return len(_moved(session, dead, DeliveryState.DEAD, DeliveryState.CANCELLED))
+    return len(_change_state(session, dead, DeliveryState.DEAD, DeliveryState.CANCELLED))
 
 
 def _of(film_uid: str, destination: str) -> list[ColumnElement[bool]]:

@@ -73,13 +73,13 @@ def set_outcome(
     }
     if state in NOT_DUE:
         values["due_at"] = None
-    return _moved(instance, values, Instance.state.in_(old), not_cancelled)
+    return _update(instance, values, Instance.state.in_(old), not_cancelled)
 
 
 def reopen(instance: Instance) -> bool:
     """Make a film that has no answer wait for one again; return whether it was such a film."""
     values = {"state": FilmState.RECEIVED, "reason": "", "detail": "", "finished_at": None}
-    return _moved(instance, values, Instance.state.in_(WITHOUT_ANSWER))
+    return _update(instance, values, Instance.state.in_(WITHOUT_ANSWER))
 
 
 def take_up(instance: Instance) -> bool:
@@ -87,13 +87,13 @@ def take_up(instance: Instance) -> bool:
 
     Return False when somebody else has just done so.
     """
-    if not _moved(instance, {"job": Instance.job + 1}, Instance.job == instance.job):
+    if not _update(instance, {"job": Instance.job + 1}, Instance.job == instance.job):
         return False
     reopen(instance)
     return True
 
 
-def _moved(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[bool]) -> bool:
+def _update(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[bool]) -> bool:
     """Change a film's row where the conditions hold for it; return whether they did."""
     session = object_session(instance)
     if session is None:

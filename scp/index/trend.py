@@ -134,10 +134,10 @@ def _points(view: SiteView, rows: list[Analysis], zone: tzinfo) -> Iterator[Tren
         film = row.instance
         if taken := acquired(film, zone):
             values = dict(zip(LABELS, view.applied(row).probabilities, strict=True))
-            yield TrendPoint(film.uid, taken.when, taken.told, film.view, values)
+            yield TrendPoint(film.uid, taken.when, taken.text_with_source, film.view, values)
 
 
 def _left_out(row: Analysis, why: str) -> LeftOut:
     film = row.instance
     taken = acquired(film, UTC)
-    return LeftOut(film.uid, taken.told if taken else "not stated", film.view, why)
+    return LeftOut(film.uid, taken.text_with_source if taken else "not stated", film.view, why)

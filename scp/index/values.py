@@ -48,7 +48,7 @@ class Applied:
         return all(abs(one - two) <= _SAME for one, two in pairs)
 
     @classmethod
-    def kept(cls, row: Mapping[str, Sequence[float]] | None) -> "Applied | None":
+    def from_row(cls, row: Mapping[str, Sequence[float]] | None) -> "Applied | None":
         """Return what a result's row says; None where that is not known."""
         return cls(tuple(row["probabilities"]), tuple(row["thresholds"])) if row else None
 
@@ -121,7 +121,7 @@ class PriorRow(Acquired):
     reason: str
 
     @property
-    def said(self) -> str:
+    def limitation(self) -> str:
         """What limits or forbids the comparison, in words; "" when nothing does."""
         if not self.reason:
             return ""

@@ -214,7 +214,7 @@ def _why(
         came = BETTER_PRIOR if was else PRIOR_CAME
         told.append(came if basis.prior_uid else PRIOR_GONE)
     told += _differences(header, drafts[0].ds)
-    then = Applied.kept(last.applied)
+    then = Applied.from_row(last.applied)
     if then is not None and basis.applied is not None and not then.is_like(basis.applied):
         told.append(OTHER_THRESHOLDS)
     return "; ".join(told) or OTHERWISE

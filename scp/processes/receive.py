@@ -31,13 +31,13 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
     from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
     from scp.pipeline.intake import Intake  # noqa: PLC0415
 
-    with open_context(settings) as ground:
+    with open_context(settings) as context:
         host, port = listening.getsockname()[:2]
         priors = settings.priors
         intake = Intake(
-            ground.engine,
-            ground.archive,
-            ground.jobs,
+            context.engine,
+            context.archive,
+            context.jobs,
             now,
             priors.settle_s,
             settings.worklist,
@@ -49,14 +49,14 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
             settings.receiver,
             intake.ingest,
             listening,
-            ground.archive.incoming,
+            context.archive.incoming,
             take_prior=intake.ingest_prior,
             tell=tally.add,
             secondary_captures=settings.gate.accept_secondary_capture,
             moved_by=priors.ae_title if priors.retrieve == "move" else None,
         )
         start_id = this_start()
-        begin_role(ground, name, "receive", start_id)
+        begin_role(context, name, "receive", start_id)
         thread = Thread(target=receiver.serve, name="receiver", daemon=True)
         thread.start()
         details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
@@ -71,10 +71,10 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
 
         def every_beat() -> None:
             role.details["associations"] = receiver.open_associations
-            _sweep(ground.archive)
-            write_tally(ground.engine, tally, now())
+            _sweep(context.archive)
+            write_tally(context.engine, tally, now())
 
-        beat_until(stop, ground, role, every_beat=every_beat, works=thread.is_alive)
+        beat_until(stop, context, role, every_beat=every_beat, works=thread.is_alive)
         receiver.stop(wait_until)
         log.info("stopped")
 

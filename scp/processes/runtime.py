@@ -109,16 +109,16 @@ def this_start() -> str:
     return os.environ.get(START_ID) or uuid4().hex
 
 
-def begin_role(ground: ServiceContext, name: str, role: str, start_id: str) -> None:
+def begin_role(context: ServiceContext, name: str, role: str, start_id: str) -> None:
     """Say that a role starts: what an earlier life of it said no longer counts."""
-    beat_file(ground.archive, name).unlink(missing_ok=True)
-    with Session(ground.engine) as session, session.begin():
+    beat_file(context.archive, name).unlink(missing_ok=True)
+    with Session(context.engine) as session, session.begin():
         begin(session, Role(name, role, os.getpid(), {}, start_id), now())
 
 
 def beat_until(
     stop: Stop,
-    ground: ServiceContext,
+    context: ServiceContext,
     role: Role,
     *,
     every_beat: Callable[[], None] = lambda: None,
@@ -138,10 +138,10 @@ def beat_until(
     ServiceError
         It has ended by itself: this process is of no use, and must not say that it is.
     """
-    file = beat_file(ground.archive, role.name)
+    file = beat_file(context.archive, role.name)
     while works():
         try:
-            with Session(ground.engine) as session, session.begin():
+            with Session(context.engine) as session, session.begin():
                 if not beat(session, role, now()):
                     log.error("another process beats under this name", name=role.name)
             file.parent.mkdir(exist_ok=True)
@@ -153,7 +153,7 @@ def beat_until(
             break
     ended = not works()
     file.unlink(missing_ok=True)
-    with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
+    with suppress(SQLAlchemyError), Session(context.engine) as session, session.begin():
         deregister(session, role.name, role.start_id)
     if ended:
         raise ServiceError(

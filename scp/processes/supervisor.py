@@ -52,11 +52,11 @@ class _Child:
     started_at: float = field(default_factory=monotonic)
     start_id: str = ""
 
-    def start(self, ground: ServiceContext) -> None:
+    def start(self, context: ServiceContext) -> None:
         """Start the process, in a session of its own: Ctrl-C reaches it through us alone."""
         self.started_at, self.start_id = monotonic(), uuid4().hex
         with suppress(SQLAlchemyError):  # the role says so itself when the database is back
-            begin_role(ground, self.name, self.command[0], self.start_id)
+            begin_role(context, self.name, self.command[0], self.start_id)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scp.cli", *self.command],
             pass_fds=[listening.fileno() for listening in self.sockets],
@@ -64,11 +64,11 @@ class _Child:
             env=os.environ | {START_ID: self.start_id},
         )
 
-    def revive(self, ground: ServiceContext) -> None:
+    def revive(self, context: ServiceContext) -> None:
         """Start the process again if it is dead and its pause is over."""
         if self.process is not None and self.process.poll() is not None:
             code, self.process = self.process.returncode, None
-            with suppress(SQLAlchemyError), Session(ground.engine) as session, session.begin():
+            with suppress(SQLAlchemyError), Session(context.engine) as session, session.begin():
                 deregister(session, self.name, self.start_id)
             if monotonic() - self.started_at > 60:
                 self.pause_s = 1.0
@@ -76,7 +76,7 @@ class _Child:
             log.error("role died", name=self.name, code=code, again_in_s=self.pause_s)
             self.pause_s = min(_LONGEST_PAUSE_S, self.pause_s * 2)
         if self.process is None and monotonic() >= self.restart_at:
-            self.start(ground)
+            self.start(context)
 
 
 def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> None:
@@ -91,19 +91,19 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
     with (
         open_socket(receiver.host, receiver.port, "receiver") as dicom,
         open_socket(web.host, web.port, "dashboard") as http,
-        open_context(settings) as ground,
+        open_context(settings) as context,
     ):
         stop = Stop()
         children = _children(settings, config, dicom, http)
         for child in children:
-            child.start(ground)
+            child.start(context)
         try:
-            ready = _await_ready(ground, children, stop)
+            ready = _await_ready(context, children, stop)
             if ready is not None:
                 announce(_ready_line(receiver.ae_title, dicom, http, ready))
             while not stop.wait(0.2):
                 for child in children:
-                    child.revive(ground)
+                    child.revive(context)
         finally:
             _stop_all(children)
     log.info("stopped")
@@ -129,14 +129,14 @@ def _children(
     ]
 
 
-def _await_ready(ground: ServiceContext, children: list[_Child], stop: Stop) -> list[Role] | None:
+def _await_ready(context: ServiceContext, children: list[_Child], stop: Stop) -> list[Role] | None:
     """Wait until each role says that it is alive; None when told to stop before."""
     deadline = monotonic() + _READY_WITHIN_S
     while not stop.wait(0.1):
         for child in children:
             if child.process is not None and child.process.poll() == CANNOT_START:
                 raise ServiceError(f"{child.name} cannot start; its message is above")
-        with Session(ground.engine) as session:
+        with Session(context.engine) as session:
             beating = {(role.name, role.start_id): role for role in alive(session, now())}
         lives = [(child.name, child.start_id) for child in children if child.process is not None]
         if all(life in beating for life in lives) and len(lives) == len(children):
@@ -144,7 +144,7 @@ def _await_ready(ground: ServiceContext, children: list[_Child], stop: Stop) -> 
         if monotonic() > deadline:
             raise ServiceError(f"not ready after {_READY_WITHIN_S:.0f} s; the log above says why")
         for child in children:
-            child.revive(ground)
+            child.revive(context)
     return None
 
 

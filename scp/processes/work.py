@@ -97,13 +97,15 @@ def _open_engine(settings: Settings) -> Engine:
 def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
     """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
     with (
-        open_context(settings) as ground,
-        only_one(ground.archive, name),
+        open_context(settings) as context,
+        only_one(context.archive, name),
         open_reader(settings) as reader,
     ):
-        answerer = make_answerer(ground, reader)
-        Worker(answerer, make_fetcher(ground), make_deliverer(ground))  # DBOS knows it from now on
-        _launch(ground, name)
+        answerer = make_answerer(context, reader)
+        Worker(
+            answerer, make_fetcher(context), make_deliverer(context)
+        )  # DBOS knows it from now on
+        _launch(context, name)
         engine = reader.engine
         details = {
             "model": engine.bundle.identity.name,
@@ -112,13 +114,13 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
             "device": str(engine.device),
         }
         log.info("working", name=name, input_check=reader.check is not None, **details)
-        Thread(target=obey_settings, args=(ground, stop), name="settings", daemon=True).start()
+        Thread(target=obey_settings, args=(context, stop), name="settings", daemon=True).start()
         try:
             beat_until(
                 stop,
-                ground,
+                context,
                 Role(name, "work", os.getpid(), details, start_id),
-                every_beat=lambda: state_given_up(ground, answerer),
+                every_beat=lambda: state_given_up(context, answerer),
                 works=lambda: engine.works,
             )
         except ServiceError as error:  # the network's thread; the queue's would keep us from ending
@@ -130,35 +132,35 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
     os._exit(0)
 
 
-def make_answerer(ground: ServiceContext, reader: Reader) -> Answerer:
+def make_answerer(context: ServiceContext, reader: Reader) -> Answerer:
     """Put together what answers films."""
-    destinations = {d.name: d.kinds for d in ground.settings.destinations}
-    settle_s = ground.settings.priors.settle_s
+    destinations = {d.name: d.kinds for d in context.settings.destinations}
+    settle_s = context.settings.priors.settle_s
     bundle = reader.engine.bundle
-    with Session(ground.engine) as session, session.begin():
+    with Session(context.engine) as session, session.begin():
         remember_model(session, bundle.identity, bundle.readings)
     return Answerer(
-        ground.engine,
-        ground.archive,
-        ground.jobs,
+        context.engine,
+        context.archive,
+        context.jobs,
         reader,
         destinations,
         now,
         settle_s,
-        ground.settings.worklist,
+        context.settings.worklist,
     )
 
 
-def make_fetcher(ground: ServiceContext) -> Fetcher:
+def make_fetcher(context: ServiceContext) -> Fetcher:
     """Put together what fetches priors."""
-    settings = ground.settings
+    settings = context.settings
     settle_s = settings.priors.settle_s
     order, patients = settings.worklist, settings.patients
     return Fetcher(
         Intake(
-            ground.engine,
-            ground.archive,
-            ground.jobs,
+            context.engine,
+            context.archive,
+            context.jobs,
             now,
             settle_s,
             order,
@@ -171,13 +173,13 @@ def make_fetcher(ground: ServiceContext) -> Fetcher:
     )
 
 
-def make_deliverer(ground: ServiceContext) -> Deliverer:
+def make_deliverer(context: ServiceContext) -> Deliverer:
     """Put together what delivers answers."""
-    settings = ground.settings
+    settings = context.settings
     return Deliverer(
-        ground.engine,
-        ground.archive,
-        ground.jobs,
+        context.engine,
+        context.archive,
+        context.jobs,
         {
             one.name: destination_of(one, settings.receiver.ae_title)
             for one in settings.destinations
@@ -186,12 +188,12 @@ def make_deliverer(ground: ServiceContext) -> Deliverer:
     )
 
 
-def _launch(ground: ServiceContext, name: str) -> None:
+def _launch(context: ServiceContext, name: str) -> None:
     """Start taking jobs; those that an earlier process of this name left are taken up first."""
     config = DBOSConfig(
         name=APPLICATION,
-        system_database_engine=ground.engine,
-        system_database_url=ground.engine.url.render_as_string(hide_password=False),
+        system_database_engine=context.engine,
+        system_database_url=context.engine.url.render_as_string(hide_password=False),
         application_version=WORKFLOW_VERSION,
         executor_id=name,
         run_migrations=False,
@@ -200,7 +202,7 @@ def _launch(ground: ServiceContext, name: str) -> None:
     DBOS(config=config)
     logs.adopt_dbos_logs()
     DBOS.launch()
-    settings = ground.settings
+    settings = context.settings
     DBOS.register_queue(
         FILMS,
         worker_concurrency=settings.inference.films_at_once,
@@ -223,12 +225,12 @@ def _launch(ground: ServiceContext, name: str) -> None:
         )
 
 
-def obey_settings(ground: ServiceContext, stop: Stop) -> None:
+def obey_settings(context: ServiceContext, stop: Stop) -> None:
     """Make lists and due times of films by the settings of now, where others have made them."""
-    settings = ground.settings
+    settings = context.settings
     try:
         done = update_entries(
-            ground.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
+            context.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
         )
     except SQLAlchemyError:  # the edge of the thread; the next start goes on
         log.exception("lists not made anew; restart the worker")
@@ -237,13 +239,13 @@ def obey_settings(ground: ServiceContext, stop: Stop) -> None:
             log.info("lists follow the settings", films=done)
 
 
-def state_given_up(ground: ServiceContext, answerer: Answerer) -> None:
+def state_given_up(context: ServiceContext, answerer: Answerer) -> None:
     """State the outcome of films at which workers died again and again."""
-    for job in ground.jobs.given_up():
+    for job in context.jobs.given_up():
         film_uid = film_of(job)
         if film_uid is None:
             continue
-        with Session(ground.engine) as session:
+        with Session(context.engine) as session:
             stated = films.film(session, film_uid).state is FilmState.FAILED
             stated = stated or is_replaced(session, job)
         if not stated:

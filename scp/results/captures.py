@@ -16,7 +16,7 @@ from inference.findings import FINDINGS
 from inference.statements import NOT_VERIFIED
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
-from scp.results.envelope import Envelope, reference
+from scp.results.envelope import CommonModules, reference
 from scp.results.kinds import CLOSEUP, COMPARISON, SUMMARY
 from scp.results.uids import named
 
@@ -38,8 +38,8 @@ def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
         notes=(*_notes(answer), *_comparison_note(answer)),
         settings=settings.drawing,
     )
-    envelope = Envelope(answer, SUMMARY, settings)
-    return named(SUMMARY, _capture(envelope, rgb, f"{_maps_of(answer)} over the film"))[0]
+    common = CommonModules(answer, SUMMARY, settings)
+    return named(SUMMARY, _capture(common, rgb, f"{_maps_of(answer)} over the film"))[0]
 
 
 def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
@@ -49,7 +49,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
     """
     found = answer.prediction
     strongest = found.mapped[: settings.finding_captures]
-    envelope = Envelope(answer, CLOSEUP, settings)
+    common = CommonModules(answer, CLOSEUP, settings)
     made = []
     for number, i in enumerate(strongest, start=1):
         rgb = draw_closeup(
@@ -65,7 +65,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
-        made.append(_capture(envelope, rgb, derivation, number))
+        made.append(_capture(common, rgb, derivation, number))
     return named(CLOSEUP, *made) if made else []
 
 
@@ -90,8 +90,8 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
         notes=_notes(answer),
         settings=settings.drawing,
     )
-    envelope = Envelope(answer, COMPARISON, settings)
-    ds = _capture(envelope, rgb, "Current film compared with the prior film moved onto it")
+    common = CommonModules(answer, COMPARISON, settings)
+    ds = _capture(common, rgb, "Current film compared with the prior film moved onto it")
     if answer.comparison.comparable:
         ds.DerivationCodeSequence = [hd.sr.CodedConcept.from_code(SUBTRACTION)]
     return named(COMPARISON, ds)[0]
@@ -125,8 +125,8 @@ def _comparison_note(answer: Answer) -> tuple[str, ...]:
     return (f"Not comparable with the prior film: {answer.comparison.reason}",)
 
 
-def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> Dataset:
-    current, settings = envelope.current, envelope.settings
+def _capture(common: CommonModules, rgb: Rgb, derivation: str, number: int = 1) -> Dataset:
+    current, settings = common.current, common.settings
     ds: Dataset = hd.sc.SCImage(
         pixel_array=rgb,
         photometric_interpretation="RGB",
@@ -134,28 +134,28 @@ def _capture(envelope: Envelope, rgb: Rgb, derivation: str, number: int = 1) -> 
         coordinate_system="PATIENT",
         patient_orientation=("L", "F"),  # replaced below; the argument takes single letters only
         study_instance_uid=current.StudyInstanceUID,
-        transfer_syntax_uid=envelope.kind.transfer_syntax,
-        **envelope.arguments(number),
+        transfer_syntax_uid=common.kind.transfer_syntax,
+        **common.arguments(number),
     )
-    envelope.seal(ds)
-    envelope.refer(ds)
+    common.add_common_modules(ds)
+    common.add_references(ds)
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     ds.ConversionType = "WSD"
-    product = envelope.statement.product
+    product = common.statement.product
     ds.SecondaryCaptureDeviceManufacturer = product.manufacturer
     ds.SecondaryCaptureDeviceManufacturerModelName = product.model_name
     ds.SecondaryCaptureDeviceSoftwareVersions = product.version
     ds.PatientOrientation = orientation(current)
-    ds.BodyPartExamined = envelope.body_part
+    ds.BodyPartExamined = common.body_part
     ds.BurnedInAnnotation = "YES"
     ds.RecognizableVisualFeatures = "NO"
     ds.ImageComments = f"{settings.drawing.label}. {NOT_VERIFIED}"
     ds.DerivationDescription = derivation[0].upper() + derivation[1:]
-    sources = [reference(film) for film in envelope.films]
+    sources = [reference(film) for film in common.films]
     for item in sources:
         item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(SOURCE_IMAGE)]
     ds.SourceImageSequence = sources
-    hand_on_loss(ds, envelope.films)
+    hand_on_loss(ds, common.films)
     return ds
 
 

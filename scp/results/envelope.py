@@ -17,7 +17,7 @@ from scp.results.series import series_number, series_title
 from scp.results.uids import UNNAMED
 
 
-class Envelope:
+class CommonModules:
     """The films an object speaks of, and the elements that every object carries.
 
     Attributes
@@ -47,8 +47,9 @@ class Envelope:
         """Return what each of highdicom's constructors takes.
 
         The patient's name is not among it: highdicom prints odd names into warnings. No time is
-        among it either: highdicom holds them against its own clock and raises; `seal` writes all.
-        The UIDs are those of no object yet (`scp.results.uids.give_uids`).
+        among it either: highdicom holds them against its own clock and raises;
+        `add_common_modules` writes all. The UIDs are those of no object yet
+        (`scp.results.uids.give_uids`).
         """
         product = self.statement.product
         return {
@@ -97,7 +98,7 @@ class Envelope:
             contribution_description="Film read by machine",
         )
 
-    def seal(self, ds: Dataset) -> None:
+    def add_common_modules(self, ds: Dataset) -> None:
         """Write patient and study as the source has them, and one moment everywhere.
 
         References
@@ -119,7 +120,7 @@ class Envelope:
         if institution:
             ds.InstitutionName = institution
 
-    def refer(self, ds: Dataset) -> None:
+    def add_references(self, ds: Dataset) -> None:
         """Name the films that the object was made from.
 
         References
@@ -139,8 +140,9 @@ class Envelope:
 def minimal_reference(film: Dataset) -> Dataset:
     """Return what highdicom needs of a film, without the patient.
 
-    highdicom judges names and dates and prints them into warnings; `Envelope.seal` writes the
-    source's own afterwards. Modality OT keeps it from reading elements that a CR may lack.
+    highdicom judges names and dates and prints them into warnings; `CommonModules`
+    writes the source's own afterwards. Modality OT keeps it
+    from reading elements that a CR may lack.
     """
     made = Dataset()
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):

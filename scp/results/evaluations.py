@@ -45,7 +45,7 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     above = int(answer.prediction.positive.sum())
     words = outcome_in_full(above, answer.prediction.not_assessed)
     first = (label, NOT_VERIFIED, *answer.notes, *_limits_of_comparison(answer))
-    taken = f"Film taken: {answer.acquired.told if answer.acquired else 'not stated'}"
+    taken = f"Film taken: {answer.acquired.text_with_source if answer.acquired else 'not stated'}"
     second = (taken, answer.edition.sentence, words)
     items.extend(text(COMMENT, said) for said in (*first, *second) if said)
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
@@ -106,7 +106,7 @@ def _prior_film(answer: Answer) -> str:
     if answer.prior_acquired is None:
         return "the prior film (date not stated)"
     apart = interval(answer.acquired, answer.prior_acquired)
-    taken = answer.prior_acquired.told
+    taken = answer.prior_acquired.text_with_source
     return f"the prior film of {taken}, {apart}" if apart else f"the prior film of {taken}"
 
 
@@ -128,9 +128,9 @@ def _said_of_the_prior(answer: Answer) -> Iterator[sr.TextContentItem]:
     )
     for finding, change in zip(FINDINGS, comparison.changes, strict=True):
         if not change.assessed:
-            yield text(DIFFERENCE, f"{finding.name}: {change.said}")
+            yield text(DIFFERENCE, f"{finding.name}: {change.text}")
             continue
         yield text(
             DIFFERENCE,
-            f"{finding.name} ({percent(change.prior)} -> {percent(change.current)}): {change.said}",
+            f"{finding.name} ({percent(change.prior)} -> {percent(change.current)}): {change.text}",
         )

@@ -40,7 +40,7 @@ from scp.results.codes import (
     container,
     text,
 )
-from scp.results.envelope import Envelope, minimal_reference
+from scp.results.envelope import CommonModules, minimal_reference
 from scp.results.identity import derive_uid
 from scp.results.tracking import tracking_identifier, tracking_uid
 
@@ -48,19 +48,19 @@ from scp.results.tracking import tracking_identifier, tracking_uid
 _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 
 
-def measurements(answer: Answer, envelope: Envelope) -> sr.ContainerContentItem:
+def measurements(answer: Answer, common: CommonModules) -> sr.ContainerContentItem:
     """Make the container of all findings that have an outline, or of the outcome of the film."""
     if not answer.outlined:
         assessed = int(answer.prediction.assessed.sum())
-        return outcome(envelope, *_outcome(answer), LOOKED_FOR, assessed)
+        return outcome(common, *_outcome(answer), LOOKED_FOR, assessed)
     groups = sr.ContentSequence()
     for i, ring in answer.outlined:
-        groups.extend(_group(answer, envelope, i, ring))
+        groups.extend(_group(answer, common, i, ring))
     return container(codes.DCM.ImagingMeasurements, groups)
 
 
 def outcome(
-    envelope: Envelope,
+    common: CommonModules,
     what: Code,
     comment: str,
     counted: Code,
@@ -71,7 +71,7 @@ def outcome(
     Without a group where the film's size is not stated. ``looked_for`` is the number of findings
     that are counted.
     """
-    film, said = envelope.current, envelope.statement
+    film, said = common.current, common.statement
     if not (film.get("Rows") and film.get("Columns")):
         return container(codes.DCM.ImagingMeasurements)
     number = sr.Measurement(
@@ -131,7 +131,7 @@ def algorithm_items(answer: Answer) -> list[sr.TextContentItem]:
 
 
 def _group(
-    answer: Answer, envelope: Envelope, i: int, ring: FloatArray
+    answer: Answer, common: CommonModules, i: int, ring: FloatArray
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     finding = FINDINGS[i]
     certainty = sr.Measurement(
@@ -139,9 +139,9 @@ def _group(
         value=round(100 * float(answer.prediction.probabilities[i]), 1),
         unit=codes.UCUM.Percent,
         # the NUM's only child: OHIF reads no list here
-        referenced_coordinates=[_region(envelope.current, ring)],
+        referenced_coordinates=[_region(common.current, ring)],
     )
-    identifier = _ADOPTABLE if envelope.settings.adoptable_outlines else tracking_identifier(i)
+    identifier = _ADOPTABLE if common.settings.adoptable_outlines else tracking_identifier(i)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=tracking_uid(answer, i), identifier=identifier

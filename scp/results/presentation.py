@@ -20,7 +20,7 @@ from inference.image.header import items, number, text
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.display import overlay_layers, show_as_film
-from scp.results.envelope import Envelope, minimal_reference
+from scp.results.envelope import CommonModules, minimal_reference
 from scp.results.kinds import PRESENTATION_STATE
 from scp.results.measurements import label_of
 from scp.results.tracking import tracking_identifier, tracking_uid
@@ -43,8 +43,8 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     """
     if not answer.outlined:
         raise ValueError("a presentation state needs an outline")
-    envelope = Envelope(answer, PRESENTATION_STATE, settings)
-    film = minimal_reference(envelope.current)
+    common = CommonModules(answer, PRESENTATION_STATE, settings)
+    film = minimal_reference(common.current)
     layer = pr.GraphicLayer(
         layer_name=_LAYER, order=1, description="AI findings", display_color=_YELLOW
     )
@@ -65,14 +65,14 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
         ),
-        **envelope.arguments(),
+        **common.arguments(),
     )
     show_as_film(ds, answer.film)
     _copy_modality_lut(ds, answer.source)
     if answer.film.voi is not None:
         ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]
-    ds.BodyPartExamined = envelope.body_part
-    envelope.seal(ds)
+    ds.BodyPartExamined = common.body_part
+    common.add_common_modules(ds)
     return named(PRESENTATION_STATE, ds)[0]
 
 

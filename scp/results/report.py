@@ -21,7 +21,7 @@ from inference.findings import PRIVATE_SCHEME
 from scp.config.results import ReportClass, ResultSettings
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.codes import CHEST_XRAY, ENGLISH, NOT_DONE, NOT_LOOKED_FOR
-from scp.results.envelope import Envelope, minimal_reference
+from scp.results.envelope import CommonModules, minimal_reference
 from scp.results.evaluations import evaluations, not_analysed_evaluations
 from scp.results.identity import Product, derive_uid
 from scp.results.kinds import NOT_ANALYSED, REPORT
@@ -37,47 +37,47 @@ _CLASSES = {
 
 def report(answer: Answer, settings: ResultSettings) -> ResultObject:
     """Make the structured report of all 14 findings, with outlines of the positive ones."""
-    envelope = Envelope(answer, REPORT, settings)
-    ds = _document(envelope)
+    common = CommonModules(answer, REPORT, settings)
+    ds = _document(common)
     # Only now: the constructor copies its content twice, 0.1 s for 14 outlines. Every image that
     # is referred to is the current film, which is evidence.
-    ds.ContentSequence.append(measurements(answer, envelope))
+    ds.ContentSequence.append(measurements(answer, common))
     ds.ContentSequence.append(evaluations(answer, settings.drawing.label))
     return named(REPORT, ds)[0]
 
 
 def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> ResultObject:
     """Make a report that says that a film was not read, and why."""
-    envelope = Envelope(statement, NOT_ANALYSED, settings)
-    ds = _document(envelope)
+    common = CommonModules(statement, NOT_ANALYSED, settings)
+    ds = _document(common)
     comment = f"NOT ANALYSED (AI): {statement.detail}"
-    ds.ContentSequence.append(outcome(envelope, NOT_DONE, comment, NOT_LOOKED_FOR))
+    ds.ContentSequence.append(outcome(common, NOT_DONE, comment, NOT_LOOKED_FOR))
     ds.ContentSequence.append(not_analysed_evaluations(statement, settings.drawing.label))
     return named(NOT_ANALYSED, ds)[0]
 
 
-def _document(envelope: Envelope) -> Dataset:
+def _document(common: CommonModules) -> Dataset:
     """Make a report without its findings; it names the report that it takes the place of.
 
     References
     ----------
     PS3.3 C.17.2 (Predecessor Documents Sequence).
     """
-    before = envelope.statement.edition.predecessor
-    ds: Dataset = _CLASSES[envelope.settings.report_class](
-        evidence=[minimal_reference(film) for film in envelope.films],
-        content=_frame(envelope),
+    before = common.statement.edition.predecessor
+    ds: Dataset = _CLASSES[common.settings.report_class](
+        evidence=[minimal_reference(film) for film in common.films],
+        content=_frame(common),
         is_complete=True,
         is_final=False,
         is_verified=False,
         content_qualification="RESEARCH",
-        coding_schemes=[_private_scheme(envelope.statement.product)],
-        content_date=envelope.moment.date(),
-        content_time=envelope.moment.time(),
+        coding_schemes=[_private_scheme(common.statement.product)],
+        content_date=common.moment.date(),
+        content_time=common.moment.time(),
         previous_versions=None if before is None else [before],
-        **envelope.arguments(),
+        **common.arguments(),
     )
-    envelope.seal(ds)
+    common.add_common_modules(ds)
     return ds
 
 
@@ -90,18 +90,18 @@ def _private_scheme(product: Product) -> CodingSchemeIdentificationItem:
     )
 
 
-def _frame(envelope: Envelope) -> Dataset:
+def _frame(common: CommonModules) -> Dataset:
     """Build the content up to the findings: context, procedure, image library."""
     root: Dataset = sr.ContainerContentItem(
         name=codes.DCM.ImagingMeasurementReport, template_id="1500"
     )
     content = sr.ContentSequence()
     content.extend(sr.LanguageOfContentItemAndDescendants(ENGLISH))
-    content.extend(_observer(envelope.statement.product))
+    content.extend(_observer(common.statement.product))
     content.append(
         sr.CodeContentItem(codes.DCM.ProcedureReported, CHEST_XRAY, Relation.HAS_CONCEPT_MOD)
     )
-    content.extend(_image_library(minimal_reference(envelope.current)))
+    content.extend(_image_library(minimal_reference(common.current)))
     root.ContentSequence = content
     return root
 

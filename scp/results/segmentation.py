@@ -29,7 +29,7 @@ from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.captures import hand_on_loss, orientation
 from scp.results.codes import ARTIFICIAL_INTELLIGENCE, code_of
-from scp.results.envelope import Envelope, minimal_reference
+from scp.results.envelope import CommonModules, minimal_reference
 from scp.results.kinds import LABEL_MAP, SEGMENTATION
 from scp.results.tracking import tracking_identifier, tracking_uid
 from scp.results.uids import UNNAMED, named
@@ -52,10 +52,10 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     mapped = sorted(answer.prediction.mapped)
     if not mapped:
         raise ValueError("a segmentation needs a heat map")
-    envelope = Envelope(answer, SEGMENTATION, settings)
+    common = CommonModules(answer, SEGMENTATION, settings)
     ds = _made(
         answer,
-        envelope,
+        common,
         mapped,
         np.zeros((1, 1, 1, len(mapped)), np.float32),
         segmentation_type="FRACTIONAL",
@@ -67,8 +67,8 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     # Only now: highdicom takes 0.1 s and more to check and convert a map of 5 million pixels
     ds.Rows, ds.Columns = answer.film.pixels.shape
     ds.PixelData = encapsulate([_encoded(_frame(answer, i), ds) for i in mapped])
-    ds.SharedFunctionalGroupsSequence = [_measures(answer)]
-    return _finished(ds, envelope)
+    ds.SharedFunctionalGroupsSequence = [_shared_functional_groups(answer)]
+    return _finished(ds, common)
 
 
 def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
@@ -84,10 +84,10 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     """
     if not answer.outlined:
         raise ValueError("a label map needs an outline")
-    envelope = Envelope(answer, LABEL_MAP, settings)
+    common = CommonModules(answer, LABEL_MAP, settings)
     ds = _made(
         answer,
-        envelope,
+        common,
         [i for i, _ in answer.outlined],
         _labelled(answer)[None],
         segmentation_type="LABELMAP",
@@ -97,28 +97,28 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     # highdicom describes a background; OHIF would list it and shift every colour by one
     ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentNumber]
     ds.SharedFunctionalGroupsSequence = [_plane(answer)]
-    return _finished(ds, envelope)
+    return _finished(ds, common)
 
 
 def _made(
     answer: Answer,
-    envelope: Envelope,
+    common: CommonModules,
     findings: Sequence[int],
     pixels: npt.NDArray[Any],
     **kind: Any,
 ) -> Dataset:
     """Make a segmentation of one film; ``pixels`` (1, rows, columns[, segments])."""
-    film = minimal_reference(envelope.current)
+    film = minimal_reference(common.current)
     film.Rows, film.Columns = pixels.shape[1:3]
     ds: Dataset = seg.Segmentation(
         source_images=[film],
         pixel_array=pixels,
         segment_descriptions=_segments(answer, findings),
-        transfer_syntax_uid=envelope.kind.transfer_syntax,
+        transfer_syntax_uid=common.kind.transfer_syntax,
         content_creator_name="",
         omit_empty_frames=False,
         **kind,
-        **envelope.arguments(),
+        **common.arguments(),
     )
     return ds
 
@@ -175,7 +175,7 @@ def _segments(answer: Answer, findings: Sequence[int]) -> list[seg.SegmentDescri
     return made
 
 
-def _measures(answer: Answer) -> Dataset:
+def _shared_functional_groups(answer: Answer) -> Dataset:
     """Return what all frames share; without it OHIF's whole page breaks, even where it draws none.
 
     A film whose spacing is not stated has none here either, but the one element that is left out
@@ -190,8 +190,8 @@ def _measures(answer: Answer) -> Dataset:
 
 
 def _plane(answer: Answer) -> Dataset:
-    """Return `_measures` with an orientation, and with a spacing whatever is stated."""
-    shared, plane = _measures(answer), Dataset()
+    """Return what frames share, with an orientation, and with a spacing whatever is stated."""
+    shared, plane = _shared_functional_groups(answer), Dataset()
     if answer.film.spacing_mm is None:
         tall = f"{answer.film.presentation.aspect:.6g}"
         shared.PixelMeasuresSequence[0].PixelSpacing = [tall, "1"]
@@ -200,11 +200,11 @@ def _plane(answer: Answer) -> Dataset:
     return shared
 
 
-def _finished(ds: Dataset, envelope: Envelope) -> ResultObject:
+def _finished(ds: Dataset, common: CommonModules) -> ResultObject:
     for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
         item.DimensionOrganizationUID = UNNAMED  # highdicom makes one up
-    ds.PatientOrientation = orientation(envelope.current)
-    ds.BodyPartExamined = envelope.body_part
-    hand_on_loss(ds, [envelope.current])
-    envelope.seal(ds)
-    return named(envelope.kind, ds)[0]
+    ds.PatientOrientation = orientation(common.current)
+    ds.BodyPartExamined = common.body_part
+    hand_on_loss(ds, [common.current])
+    common.add_common_modules(ds)
+    return named(common.kind, ds)[0]

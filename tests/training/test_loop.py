@@ -18,9 +18,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import Dataset
 
-from training.classifier.train import RUN, begin, labels_of, shares, source_of, teachers, train
+from training.classifier.train import (
+    RUN,
+    begin,
+    labels_of,
+    sampling_weights,
+    source_of,
+    teachers,
+    train,
+)
 from training.data.film_list import BadFilmList, Source
-from training.loop import BEST, CHECKPOINT, EpochSampler, OtherRun, Task, fit, follow, start
+from training.loop import BEST, CHECKPOINT, EpochSampler, OtherRun, Task, fit, start, update_ema
 from training.settings import BadSetting, LoopSettings, TrainSettings, read_settings
 
 TINY = LoopSettings(
@@ -249,7 +257,7 @@ def test_a_run_stops_when_it_is_told_that_it_is_enough(tmp_path):
         told.append((epoch, score))
         return epoch == 2
 
-    fit(task([0.1, 0.2, 0.3], enough=enough), TINY, tmp_path)
+    fit(task([0.1, 0.2, 0.3], should_stop=enough), TINY, tmp_path)
     assert told == [(1, 0.1), (2, 0.2)]
     fit(task([0.3, 0.4]), TINY, tmp_path)  # but can go on
     assert load(tmp_path / CHECKPOINT)["epoch"] == 4
@@ -284,10 +292,10 @@ def test_balance_shows_films_with_rare_findings_more_often():
     labels[:10, 1] = 1  # each of these has the common finding too
     common, rare, none = 20, 5, 900
     for balance in (0.5, 1.0):
-        shown = shares(labels, balance)
+        shown = sampling_weights(labels, balance)
         assert float(shown[rare] / shown[common]) == pytest.approx((400 / 10) ** balance)
         assert shown[none] < shown[common]
-    points = task(points=Points(1000), weights=shares(labels, 1.0))
+    points = task(points=Points(1000), weights=sampling_weights(labels, 1.0))
     drawn = torch.tensor([index for batch in EpochSampler(points, TINY) for _, index in batch])
     assert 250 < int((drawn < 10).sum()) < 420  # a third: rare, common and none are alike
 
@@ -296,7 +304,7 @@ def test_the_average_follows_the_network_slowly():
     network, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     network.weight.data.fill_(3.0)
     network.num_batches_tracked.fill_(7)
-    follow(average, network, decay=0.75)
+    update_ema(average, network, decay=0.75)
     assert average.weight.tolist() == [1.5, 1.5]
     assert average.num_batches_tracked == 7
 

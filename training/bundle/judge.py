@@ -30,7 +30,7 @@ from training.evaluation.discrimination import discrimination, is_sharp
 from training.evaluation.maps import film_maps
 from training.evaluation.pointing import evidence, pointed
 from training.evaluation.statistics import Doubles
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,19 @@ class Verdicts:
             for label, reading in readings.items()
         }
 
-    def sheets(self) -> list[Sheet]:
+    def sheets(self) -> list[TextTable]:
         """Return a table of findings and one of maps."""
-        told = [(label, *_told(self.unseen[label])) for label in LABELS if label in self.unseen]
+        told = [
+            (label, *_discrimination_row(self.unseen[label]))
+            for label in LABELS
+            if label in self.unseen
+        ]
         maps = [(label, *_pointing(self.maps[label])) for label in LABELS if label in self.maps]
         columns = ("finding", "films", "with it", "AUC within source (95 % interval)", "verdict")
         controls = ("random box", "mean map", "another film's map")
         return [
-            Sheet("Told apart, on films that did not teach", columns, tuple(told)),
-            Sheet(
+            TextTable("Told apart, on films that did not teach", columns, tuple(told)),
+            TextTable(
                 "Maps that point, on boxes of films that did not teach",
                 ("finding", "boxes", "peak in the box", *controls, "verdict"),
                 tuple(maps),
@@ -65,7 +69,7 @@ class Verdicts:
         ]
 
 
-def _told(found: Discrimination) -> tuple[str, ...]:
+def _discrimination_row(found: Discrimination) -> tuple[str, ...]:
     auc = "-" if found.auc is None else f"{found.auc:.3f}"
     if found.low is not None:
         auc += f" ({found.low:.3f} to {found.high:.3f})"

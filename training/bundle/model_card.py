@@ -9,7 +9,7 @@ from inference.model.metadata import CARD, Hilum
 from inference.settings import Architecture
 from training.evaluation.classification import COLUMNS, Evaluation, summary
 from training.evaluation.subsets import ALL, QUOTED
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 
 HEADING = "## How each output is read"
 
@@ -115,7 +115,7 @@ def _readings(hilum: Hilum) -> list[str]:
         "of boxes on films that did not teach that hold its peak, and in brackets that of a random "
         "box, the mean map and another film's map; one that does not beat all three is not shown.",
         "",
-        *Sheet("", columns, tuple(rows)).markdown(),
+        *TextTable("", columns, tuple(rows)).markdown(),
         "",
     ]
 
@@ -144,7 +144,7 @@ def _measured(evaluations: Sequence[Evaluation]) -> list[str]:
     quoted = [evaluation for evaluation in evaluations if evaluation.subset in (ALL, QUOTED)]
     lines = []
     for evaluation in quoted:
-        sheet = Sheet(evaluation.title, COLUMNS, tuple(evaluation.rows()))
+        sheet = TextTable(evaluation.title, COLUMNS, tuple(evaluation.rows()))
         lines += [f"## Test split, {evaluation.title}", "", *sheet.markdown(), ""]
     if len(evaluations) > len(quoted):
         lines += ["## Test split, by group of films", "", *summary(evaluations).markdown(), ""]

@@ -47,7 +47,7 @@ def crossfitted(measured: Unchanged) -> Iterator[CrossFitted]:
     whole = null_of(measured)
     each = [
         (pair, *judged(said, nulls.get(pair.current.patient, whole), pair.condition))
-        for pair, said in zip(measured.pairs, measured.said, strict=True)
+        for pair, said in zip(measured.pairs, measured.predictions, strict=True)
     ]
     for condition in Condition:
         for films in ("train", "val", "test", "all"):

@@ -61,7 +61,7 @@ class FalseChanges:
 
 
 @dataclass(frozen=True)
-class Told:
+class ChangeDiscrimination:
     """How well pairs with a change are told from pairs without, as areas under the ROC curve.
 
     Attributes
@@ -84,7 +84,7 @@ class ChangeMeasured:
     """What was measured: false changes by condition, and what is told, by group of pairs."""
 
     false_changes: tuple[FalseChanges, ...]
-    told: dict[str, tuple[Told, ...]]
+    discrimination: dict[str, tuple[ChangeDiscrimination, ...]]
 
 
 def measure_change(
@@ -122,8 +122,8 @@ def measure_change(
                 [said[place] for place in others],
             ),
         ),
-        told={
-            name: told([pairs[k] for k in places], [said[k] for k in places], null)
+        discrimination={
+            name: change_discrimination([pairs[k] for k in places], [said[k] for k in places], null)
             for name, places in groups.items()
             if places
         },
@@ -157,9 +157,9 @@ def upper_bound(count: int, of: int) -> float:
     return 1.0 if count >= of else float(beta.ppf(0.95, count + 1, of - count))
 
 
-def told(
+def change_discrimination(
     pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: ChangeNullDistribution
-) -> tuple[Told, ...]:
+) -> tuple[ChangeDiscrimination, ...]:
     """Measure how well pairs with a change are told: of any label, and of each separately."""
     change = np.stack([pair.labels for pair in pairs])  # (pairs, 14)
     ours = differences_of(said)
@@ -167,9 +167,13 @@ def told(
     _, patients = np.unique([pair.current.patient for pair in pairs], return_inverse=True)
     weights = np.concatenate(list(patient_draws(patients)))
 
-    def row(what: str, changed: Flags, counted: Flags, scores: Sequence[Doubles]) -> Told:
+    def row(
+        what: str, changed: Flags, counted: Flags, scores: Sequence[Doubles]
+    ) -> ChangeDiscrimination:
         areas = [_area(score, changed, counted, weights) for score in scores]
-        return Told(what, int(counted.sum()), int((changed & counted).sum()), *areas)
+        return ChangeDiscrimination(
+            what, int(counted.sum()), int((changed & counted).sum()), *areas
+        )
 
     everywhere = np.ones(len(pairs), dtype=np.bool_)
     spread = [null.spread[label] for label in LABELS]
@@ -212,10 +216,13 @@ def tables(measured: ChangeMeasured) -> list[Table]:
         share = f"{one.named / one.pairs:.1%}"
         cells = (one.what, one.pairs, one.patients, named, share, f"{one.upper:.1%}")
         false.add_row(*map(str, cells))
-    return [false, *(_told_table(name, rows) for name, rows in measured.told.items())]
+    return [
+        false,
+        *(_discrimination_table(name, rows) for name, rows in measured.discrimination.items()),
+    ]
 
 
-def _told_table(name: str, rows: Sequence[Told]) -> Table:
+def _discrimination_table(name: str, rows: Sequence[ChangeDiscrimination]) -> Table:
     made = Table(
         "what happened", "pairs", "of these", "AUC, hilum", "AUC, probabilities alone", title=name
     )

@@ -54,7 +54,7 @@ class Unchanged:
     """
 
     pairs: tuple[FilmPair, ...]
-    said: tuple[SaidOfPair, ...]
+    predictions: tuple[SaidOfPair, ...]
     exposed: Doubles
     patients: tuple[str, ...]
 
@@ -99,7 +99,7 @@ def null_of(measured: Unchanged, without: str | None = None) -> ChangeNullDistri
         if pair.split != "test" and pair.current.patient != without
     ]
     still = [measured.pairs[place] for place in taught]
-    between = differences_of([measured.said[place] for place in taught])
+    between = differences_of([measured.predictions[place] for place in taught])
     exposed = measured.exposed[[patient != without for patient in measured.patients]]
     spread = _spread(exposed, between)
     return ChangeNullDistribution(

@@ -36,7 +36,7 @@ from training.errors import TrainingError
 from training.evaluation.discrimination import discrimination, is_sharp, macro
 from training.evaluation.maps import film_maps
 from training.evaluation.statistics import Doubles
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 from training.loop import CHECKPOINT
 from training.settings import TrainSettings
 
@@ -193,11 +193,11 @@ def score(said: OutOfFold) -> float:
     return macro(_judged(said))
 
 
-def sheet(said: Sequence[OutOfFold]) -> Sheet:
+def text_table(said: Sequence[OutOfFold]) -> TextTable:
     """Return a table of the findings, a column a seed, with mean and range in the last row."""
     judged = [_judged(one) for one in said]
     rows = [
-        (label, str(found.positives), *(_said(one[label].auc) for one in judged))
+        (label, str(found.positives), *(_auc_text(one[label].auc) for one in judged))
         for label, found in judged[0].items()
     ]
     macros = [macro(one) for one in judged]
@@ -207,7 +207,7 @@ def sheet(said: Sequence[OutOfFold]) -> Sheet:
         f"{np.mean(macros):.3f}, {min(macros):.3f} to {max(macros):.3f} over {len(said)} seeds"
     )
     columns = ("finding", "films with it", *(f"seed {k}" for k in range(len(said))))
-    return Sheet(title, columns, tuple(rows))
+    return TextTable(title, columns, tuple(rows))
 
 
 def _judged(said: OutOfFold) -> dict[str, Discrimination]:
@@ -215,5 +215,5 @@ def _judged(said: OutOfFold) -> dict[str, Discrimination]:
     return discrimination(said.logits[sharp], [said.records[k] for k in sharp])
 
 
-def _said(auc: float | None) -> str:
+def _auc_text(auc: float | None) -> str:
     return "-" if auc is None else f"{auc:.3f}"

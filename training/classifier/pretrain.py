@@ -131,11 +131,13 @@ def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Tas
         missed = sum(float(loss(average, one)) * len(one[0]) for one in batches)
         return 1 - missed / len(apart)
 
-    about = (
+    provenance = (
         f"label-free pre-training on {len(films)} films, {settings.epochs} epochs at "
         f"{settings.size_px} px, learning what an EfficientNet-Lite0 trained on ImageNet sees"
     )
-    return Task(network, FilmsAndTargets(seen, grids[~held], settings), loss, score, about=about)
+    return Task(
+        network, FilmsAndTargets(seen, grids[~held], settings), loss, score, provenance=provenance
+    )
 
 
 def part(films: FilmSet, chosen: torch.Tensor) -> FilmSet:

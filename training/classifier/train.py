@@ -50,7 +50,7 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
     BadFilmList, NoWeights, OtherRun
     """
     records = source.records()
-    return learn(records, out, settings, _said(source, records))
+    return learn(records, out, settings, _source_record(source, records))
 
 
 def learn(
@@ -66,7 +66,7 @@ def learn(
     refuse_too_few(records, settings)
     refuse_other_films(out, said)
     # before films are decoded: weights may be missing
-    network, began = begin(labels_of(records, "train"), settings)
+    network, initial = begin(labels_of(records, "train"), settings)
     if settings.teach_val:
         seen, held = load_teachers(records, settings.size_px), None
     else:
@@ -74,7 +74,7 @@ def learn(
     if idist.get_rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
         (out / RUN).write_text(json.dumps(said) + "\n")
-    learning = replace(task(network, seen, held, settings), about=about(seen, began))
+    learning = replace(task(network, seen, held, settings), provenance=provenance(seen, initial))
     return fit(learning, settings, out)
 
 
@@ -109,8 +109,8 @@ def labels_of(records: Sequence[Record], split: str) -> list[tuple[int, ...]]:
 def counted(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return which findings, (14,), have enough films in (films, 14) to speak of an AUC."""
     positives = labels.sum(axis=0)
-    enough: npt.NDArray[np.bool_] = (positives >= MIN_POSITIVES) & (positives < len(labels))
-    return enough
+    known: npt.NDArray[np.bool_] = (positives >= MIN_POSITIVES) & (positives < len(labels))
+    return known
 
 
 def begin(labels: Sequence[Sequence[int]], settings: TrainSettings) -> tuple[FindingNetwork, str]:
@@ -131,10 +131,10 @@ def begin(labels: Sequence[Sequence[int]], settings: TrainSettings) -> tuple[Fin
     return network, initialise(network, settings)
 
 
-def about(seen: FilmSet, began: str) -> str:
+def provenance(seen: FilmSet, initial: str) -> str:
     """Say what a network learns from."""
     patients = {record.patient for record in seen.records}
-    return f"{len(seen)} frontal films of {len(patients)} patients, beginning with {began}"
+    return f"{len(seen)} frontal films of {len(patients)} patients, beginning with {initial}"
 
 
 def decoded(records: Sequence[Record], size_px: int) -> tuple[FilmSet, FilmSet]:
@@ -155,7 +155,7 @@ def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]])
     network.head.bias = nn.Parameter(torch.logit(frequency))
 
 
-def _said(source: Source, records: Sequence[Record]) -> dict[str, Any]:
+def _source_record(source: Source, records: Sequence[Record]) -> dict[str, Any]:
     """Return where the films are listed, and a hash of which they are, in which split."""
     lists = {"films": source.films, "nih": source.nih, "experts": source.experts}
     said: dict[str, Any] = {kind: str(path.resolve()) for kind, path in lists.items() if path}
@@ -207,7 +207,7 @@ def task(
     seen: FilmSet,
     held: FilmSet | None,
     settings: TrainSettings,
-    enough: Callable[[int, float], bool] | None = None,
+    should_stop: Callable[[int, float], bool] | None = None,
 ) -> Task:
     """Say what is learnt: the findings of ``seen``, judged by the macro AUC on ``held``.
 
@@ -233,7 +233,7 @@ def task(
         loss,
         score=None if held is None else lambda one: macro_auc(one, held, settings.device),
         weights=weights_of(seen, settings),
-        enough=enough,
+        should_stop=should_stop,
     )
 
 
@@ -243,10 +243,10 @@ def weights_of(films: FilmSet, settings: TrainSettings) -> torch.Tensor | None:
         return None
     sources = Counter(record.source for record in films.records)
     counts = torch.tensor([float(sources[record.source]) for record in films.records])
-    return shares(films.labels, settings.balance) * counts**-settings.source_balance
+    return sampling_weights(films.labels, settings.balance) * counts**-settings.source_balance
 
 
-def shares(labels: torch.Tensor, balance: float) -> torch.Tensor:
+def sampling_weights(labels: torch.Tensor, balance: float) -> torch.Tensor:
     """Return how often each film is shown, (films,): as its rarest finding asks.
 
     ``balance`` is the exponent of a finding's rarity; a film without one counts as the finding

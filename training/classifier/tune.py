@@ -125,7 +125,7 @@ class Search:
         """Train once; epochs of earlier seeds are ``steps``."""
         hopeless = False
 
-        def enough(epoch: int, score: float) -> bool:
+        def should_stop(epoch: int, score: float) -> bool:
             nonlocal hopeless
             trial.report(score, steps + epoch)
             hopeless = epoch < settings.epochs and trial.should_prune()
@@ -134,7 +134,7 @@ class Search:
         settings = settings.model_copy(update={"device": self.device})
         seen, held = self.films(settings.size_px)
         network, _ = begin(labels_of(self.records, "train"), settings)
-        learnt = task(network, seen, held, settings, enough)
+        learnt = task(network, seen, held, settings, should_stop)
         best = fit(learnt, settings, self.out / "runs" / _name(settings))
         if hopeless:
             raise optuna.TrialPruned

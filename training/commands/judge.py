@@ -42,7 +42,7 @@ def cross_validate(
 ) -> None:
     """Score settings on films of train and val whose patients did not teach. Killed, it goes on."""
     from inference.model.engine import find_device
-    from training.classifier.cross_validation import by_patient, by_source, sheet
+    from training.classifier.cross_validation import by_patient, by_source, text_table
     from training.classifier.cross_validation import cross_validate as validated
     from training.data.film_list import Source
 
@@ -55,7 +55,7 @@ def cross_validate(
             ready = {"device": find_device(device).type, "seed": chosen.seed + seed}
             run = out / f"seed-{chosen.seed + seed}"
             said.append(validated(parts, run, chosen.model_copy(update=ready)))
-    say(sheet(said).table())
+    say(text_table(said).table())
 
 
 @app.command()
@@ -102,8 +102,8 @@ def judge(
         drawn = [box for path in boxes for box in read_boxes(path)]
         loaded = load_bundle(bundle_folder(bundle))
         verdicts = judged(loaded.network(), loaded.preprocessing, asked, drawn, device)
-        for sheet in verdicts.sheets():
-            say(sheet.table())
+        for text_table in verdicts.sheets():
+            say(text_table.table())
         if out is not None:
             made = judged_bundle(loaded, verdicts, out, chosen, version).identity
             typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")

@@ -207,7 +207,7 @@ def measure_lungs(
     from training.bundle.parts import NoPart
     from training.lungs.evaluate import as_json as plain
     from training.lungs.evaluate import measure_lungs as measure
-    from training.lungs.evaluate import pace_ms, sheet
+    from training.lungs.evaluate import pace_ms, text_table
     from training.lungs.masks import masked_files
     from training.lungs.train import lungs_of
 
@@ -220,7 +220,7 @@ def measure_lungs(
     if as_json:
         typer.echo(json.dumps(plain(found), indent=2))
     else:
-        say(sheet(found).table())
+        say(text_table(found).table())
         typer.echo(f"{pace_ms(fields):.0f} ms a film of 512 px on one core")
 
 

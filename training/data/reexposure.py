@@ -25,11 +25,13 @@ JPEG_QUALITY = (70, 95)
 def exposed_again(film: Film, seed: int) -> Film:
     """Turn, shift, scale, crop, window, grain and compress a film, as the seed says."""
     rng = np.random.default_rng(seed)
-    greys = _compressed(_grained(_windowed(_cropped(_moved(film.pixels, rng), rng), rng), rng), rng)
+    greys = _compressed(
+        _grained(_windowed(_cropped(_repositioned(film.pixels, rng), rng), rng), rng), rng
+    )
     return replace(film, pixels=greys)
 
 
-def _moved(greys: npt.NDArray[np.floating], rng: np.random.Generator) -> Greys:
+def _repositioned(greys: npt.NDArray[np.floating], rng: np.random.Generator) -> Greys:
     """Lay the film differently; what opens at its edges is black, as behind a collimator."""
     height, width = greys.shape
     angle = np.radians(rng.uniform(-TURN_DEG, TURN_DEG))

@@ -12,7 +12,7 @@ from inference.findings import LABELS, Prediction
 from inference.model.engine import Engine
 from training.data.film_set import read_picture
 from training.data.record import Record
-from training.evaluation.sample import Sample, sample_of
+from training.evaluation.sample import ScoredSample, scored_sample
 from training.evaluation.statistics import (
     Doubles,
     Estimate,
@@ -28,7 +28,7 @@ from training.evaluation.statistics import (
     share,
 )
 from training.evaluation.subsets import subsets_of
-from training.evaluation.text_table import Row, Sheet
+from training.evaluation.text_table import Row, TextTable
 
 COLUMNS = (
     "finding", "films", "AUC (95 % interval)", "average precision", "precision", "recall",
@@ -121,10 +121,10 @@ class Evaluation:
         )
         columns = [column.replace("average ", "average\n") for column in COLUMNS]
         columns = [column.replace("calibration ", "calibration\n") for column in columns]
-        return Sheet(self.title, tuple(columns), tuple(rows)).table()
+        return TextTable(self.title, tuple(columns), tuple(rows)).table()
 
 
-def summary(evaluations: Sequence[Evaluation]) -> Sheet:
+def summary(evaluations: Sequence[Evaluation]) -> TextTable:
     """Return one row a subset, to compare them by."""
     columns = ("films", "number", "patients", "findings", "macro AUC", "macro average precision")
     rows = (
@@ -132,7 +132,7 @@ def summary(evaluations: Sequence[Evaluation]) -> Sheet:
          str(e.macro.average_precision))
         for e in evaluations
     )  # fmt: skip
-    return Sheet("By group of films", columns, tuple(rows))
+    return TextTable("By group of films", columns, tuple(rows))
 
 
 def read_all(engine: Engine, records: Sequence[Record]) -> list[Prediction]:
@@ -149,11 +149,11 @@ def evaluate(predictions: Sequence[Prediction], records: Sequence[Record]) -> li
     predictions, records
         Same length and order.
     """
-    sample = sample_of(predictions, records)
+    sample = scored_sample(predictions, records)
     return [evaluate_sample(s.name, sample.take(s.films)) for s in subsets_of(records)[0]]
 
 
-def evaluate_sample(subset: str, sample: Sample) -> Evaluation:
+def evaluate_sample(subset: str, sample: ScoredSample) -> Evaluation:
     """Measure films; all figures share one bootstrap of their patients."""
     values = measure(sample, np.ones((1, len(sample))))[0]  # (6, 15)
     resampled = np.concatenate(  # (draws, 6, 15)
@@ -181,7 +181,7 @@ def evaluate_sample(subset: str, sample: Sample) -> Evaluation:
     )
 
 
-def measure(sample: Sample, weights: Doubles) -> Doubles:
+def measure(sample: ScoredSample, weights: Doubles) -> Doubles:
     """Return the figures of each finding, and of No Finding, whose scores are undefined.
 
     Parameters

@@ -20,7 +20,7 @@ GOAL = 0.03  # mean absolute change of probability
 
 
 @dataclass(frozen=True)
-class Moved:
+class ProbabilityChange:
     """How far probabilities moved under one perturbation.
 
     Attributes
@@ -47,7 +47,7 @@ def measure_invariance(
     engine: Engine,
     records: Sequence[Record],
     perturbations: Sequence[Perturbation] = PERTURBATIONS,
-) -> list[Moved]:
+) -> list[ProbabilityChange]:
     """Read each film as it is and under each perturbation, and say how far it moved."""
     with ThreadPoolExecutor(max_workers=4) as threads:
 
@@ -59,7 +59,7 @@ def measure_invariance(
             for versions in _versions(records, perturbations)
         ]
     return [
-        _moved(perturbation.name, np.stack(change))
+        _probability_change(perturbation.name, np.stack(change))
         for perturbation, change in zip(perturbations, zip(*changes, strict=True), strict=True)
     ]
 
@@ -73,18 +73,20 @@ def _versions(
         yield [film, *(perturbation(film, seed) for perturbation in perturbations)]
 
 
-def _moved(name: str, change: Doubles) -> Moved:
+def _probability_change(name: str, change: Doubles) -> ProbabilityChange:
     by_finding = change.mean(axis=0)  # (14,)
     worst = int(by_finding.argmax())
-    return Moved(name, len(change), float(change.mean()), float(by_finding[worst]), LABELS[worst])
+    return ProbabilityChange(
+        name, len(change), float(change.mean()), float(by_finding[worst]), LABELS[worst]
+    )
 
 
-def as_json(moved: Sequence[Moved]) -> list[dict[str, Any]]:
+def as_json(moved: Sequence[ProbabilityChange]) -> list[dict[str, Any]]:
     """Return plain values."""
     return [asdict(one) | {"goal": GOAL, "good": one.good} for one in moved]
 
 
-def table(moved: Sequence[Moved]) -> Table:
+def table(moved: Sequence[ProbabilityChange]) -> Table:
     """Return a table for a terminal."""
     films = moved[0].films if moved else 0
     made = Table(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from training.evaluation.classification import Evaluation
 from training.evaluation.statistics import Estimate
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 
 NO_FINDING = "No Finding"
 
@@ -54,7 +54,7 @@ def beside_origin(evaluation: Evaluation) -> tuple[OriginRow, ...]:
     )
 
 
-def origin_sheet(evaluations: Sequence[Evaluation]) -> Sheet:
+def origin_sheet(evaluations: Sequence[Evaluation]) -> TextTable:
     """Return the table of precisions, on each of the given subsets."""
     measured = [beside_origin(evaluation) for evaluation in evaluations]
     columns = ["category", "the origin"]
@@ -66,4 +66,4 @@ def origin_sheet(evaluations: Sequence[Evaluation]) -> Sheet:
         for found in measured:
             cells += [str(found[k].ours), f"{found[k].share:.3f}"]
         rows.append(tuple(cells))
-    return Sheet("Precision, beside what the origin states", tuple(columns), tuple(rows))
+    return TextTable("Precision, beside what the origin states", tuple(columns), tuple(rows))

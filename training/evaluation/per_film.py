@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.sample import Sample
+from training.evaluation.sample import ScoredSample
 from training.evaluation.statistics import Doubles, Estimate, estimate, patient_draws, share
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class PerFilm:
     recall: Estimate
 
 
-def per_film(subset: str, sample: Sample) -> PerFilm:
+def per_film(subset: str, sample: ScoredSample) -> PerFilm:
     """Measure films; the intervals are from bootstraps of patients."""
-    flagged, recall = _shares(sample, np.ones((1, len(sample))))
-    drawn = [_shares(sample, weights) for weights in patient_draws(sample.patients)]
+    flagged, recall = _rates(sample, np.ones((1, len(sample))))
+    drawn = [_rates(sample, weights) for weights in patient_draws(sample.patients)]
     return PerFilm(
         subset,
         clear=int((~sample.positive.any(axis=1)).sum()),
@@ -46,7 +46,7 @@ def per_film(subset: str, sample: Sample) -> PerFilm:
     )
 
 
-def _shares(sample: Sample, weights: Doubles) -> tuple[Doubles, Doubles]:
+def _rates(sample: ScoredSample, weights: Doubles) -> tuple[Doubles, Doubles]:
     """Return the share of clear films flagged, and of findings flagged, (draws,) each."""
     clear = ~sample.positive.any(axis=1)
     found = (sample.positive & sample.flagged).sum(axis=1)
@@ -56,11 +56,11 @@ def _shares(sample: Sample, weights: Doubles) -> tuple[Doubles, Doubles]:
     )
 
 
-def sheet(measured: Sequence[PerFilm]) -> Sheet:
+def text_table(measured: Sequence[PerFilm]) -> TextTable:
     """Return a table, one row a group of films."""
     columns = ("films", "without a finding", "flagged", "findings", "recall")
     rows = (
         (one.subset, str(one.clear), str(one.flagged), str(one.findings), str(one.recall))
         for one in measured
     )
-    return Sheet("Film by film", columns, tuple(rows))
+    return TextTable("Film by film", columns, tuple(rows))

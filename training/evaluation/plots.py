@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from inference.findings import FINDINGS
 from training.evaluation.classification import Evaluation, FindingScore
-from training.evaluation.sample import Sample
+from training.evaluation.sample import ScoredSample
 from training.evaluation.statistics import (
     BINS,
     Doubles,
@@ -60,7 +60,7 @@ class Picture:
 
 
 def draw_all(
-    folder: Path, evaluation: Evaluation, sample: Sample, lines: Sequence[Line]
+    folder: Path, evaluation: Evaluation, sample: ScoredSample, lines: Sequence[Line]
 ) -> dict[str, Path]:
     """Write roc.png, precision_recall.png and reliability.png; return them by their titles.
 
@@ -178,7 +178,7 @@ def _precision_recall(axes: Axes, score: FindingScore, rankings: Iterator[Rankin
     _say(axes, f"AP {mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})", 0.93)
 
 
-def _reliability(axes: Axes, score: FindingScore, sample: Sample, k: int) -> None:
+def _reliability(axes: Axes, score: FindingScore, sample: ScoredSample, k: int) -> None:
     ones = np.ones((1, len(sample)))
     scores, positive = sample.scores[:, k], sample.positive[:, k]
     ranking = rank(scores, positive, ones)

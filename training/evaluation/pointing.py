@@ -65,11 +65,11 @@ def pointed(
         own = [box for box in boxes if box.label == label and box.film in maps]
         films = sorted({box.film for box in own})
         grids = {film: maps[film][number] for film in films}
-        judged += [_asked(box, grids, patients) for box in own]
+        judged += [_pointed(box, grids, patients) for box in own]
     return judged
 
 
-def _asked(box: Box, grids: Mapping[str, FloatArray], patients: Mapping[str, str]) -> Pointed:
+def _pointed(box: Box, grids: Mapping[str, FloatArray], patients: Mapping[str, str]) -> Pointed:
     """Ask about one box; ``grids`` are the finding's maps (h, w) of the films with a box of it."""
     patient = patients[box.film]
     others = [grid for film, grid in grids.items() if patients[film] != patient]

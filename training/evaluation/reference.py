@@ -17,7 +17,7 @@ from inference.findings import LABELS
 from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.classification import without_nan
-from training.evaluation.sample import Sample
+from training.evaluation.sample import ScoredSample
 from training.evaluation.statistics import (
     Doubles,
     Estimate,
@@ -27,7 +27,7 @@ from training.evaluation.statistics import (
     patient_draws,
 )
 from training.evaluation.subsets import ALL, QUOTED, subsets_of
-from training.evaluation.text_table import Row, Sheet
+from training.evaluation.text_table import Row, TextTable
 
 FILM = "image_index"
 
@@ -81,14 +81,14 @@ class Comparison:
         plain: dict[str, Any] = without_nan(asdict(self))
         return plain
 
-    def sheet(self) -> Sheet:
+    def sheet(self) -> TextTable:
         """Return the table of both AUCs."""
         title = (
             f"Against {self.reference}, {self.subset}: {self.films} of {self.of} films are in it"
         )
         columns = ("finding", "our AUC", "theirs", "difference (95 % interval)", "p")
         rows = tuple(difference.row() for difference in (*self.findings, self.macro))
-        return Sheet(title, columns, rows)
+        return TextTable(title, columns, rows)
 
 
 def read_reference(path: Path) -> dict[str, tuple[float, ...]]:
@@ -148,7 +148,7 @@ def scores_for(records: Sequence[Record], *paths: Path) -> Doubles:
 
 
 def compare_all(
-    sample: Sample, theirs: Doubles, records: Sequence[Record], reference: str
+    sample: ScoredSample, theirs: Doubles, records: Sequence[Record], reference: str
 ) -> list[Comparison]:
     """Compare on all films, and on those to quote, as far as the reference has them."""
     comparisons = []
@@ -164,7 +164,7 @@ def compare_all(
     return comparisons
 
 
-def compare(sample: Sample, theirs: Doubles) -> tuple[Difference, tuple[Difference, ...]]:
+def compare(sample: ScoredSample, theirs: Doubles) -> tuple[Difference, tuple[Difference, ...]]:
     """Return the macro difference and that of each finding, on the same draws of patients."""
     labels = sample.positive.astype(float)
     ours, others = aucs(sample.scores, labels), aucs(theirs, labels)

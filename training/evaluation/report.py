@@ -26,12 +26,12 @@ from training.evaluation.classification import (
 )
 from training.evaluation.origin import CAVEAT, beside_origin, origin_sheet
 from training.evaluation.per_film import PerFilm, per_film
-from training.evaluation.per_film import sheet as per_film_sheet
+from training.evaluation.per_film import text_table as per_film_sheet
 from training.evaluation.reference import Comparison, compare_all
-from training.evaluation.sample import Sample, sample_of
+from training.evaluation.sample import ScoredSample, scored_sample
 from training.evaluation.statistics import BOOTSTRAPS, Doubles
 from training.evaluation.subsets import ALL, QUOTED, LeftOut, subsets_of
-from training.evaluation.text_table import Sheet, say
+from training.evaluation.text_table import TextTable, say
 
 
 class NoPlots(TrainingError, ImportError):
@@ -55,7 +55,7 @@ class Report:
     left_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
     per_film: tuple[PerFilm, ...]
-    sample: Sample
+    sample: ScoredSample
     theirs: Doubles | None
     quoted_films: tuple[int, ...]
 
@@ -125,7 +125,7 @@ def measure_bundle(
     predictions, records
         Same length and order, of one split.
     """
-    sample = sample_of(predictions, records)
+    sample = scored_sample(predictions, records)
     subsets, left_out = subsets_of(records)
     compared = [] if theirs is None else compare_all(sample, theirs, records, reference)
     return Report(
@@ -188,7 +188,7 @@ def _html(report: Report, pictures: dict[str, Path]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    full = [Sheet(each.title, COLUMNS, tuple(each.rows())) for each in report.evaluations]
+    full = [TextTable(each.title, COLUMNS, tuple(each.rows())) for each in report.evaluations]
     return environment.get_template("report.html").render(
         report=report,
         bootstraps=BOOTSTRAPS,

@@ -13,7 +13,7 @@ from training.evaluation.statistics import Doubles, Flags, Indices
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ScoredSample:
     """Films that were read and whose findings are known.
 
     Attributes
@@ -44,12 +44,12 @@ class Sample:
         return type(self)(*arrays, patients.astype(np.intp))
 
 
-def sample_of(predictions: Sequence[Prediction], records: Sequence[Record]) -> Sample:
+def scored_sample(predictions: Sequence[Prediction], records: Sequence[Record]) -> ScoredSample:
     """Put predictions and records of the same films, in the same order, into arrays."""
     if len(predictions) != len(records):
         raise ValueError(f"{len(predictions)} predictions of {len(records)} films")
     patients = np.unique([record.patient for record in records], return_inverse=True)[1]
-    return Sample(
+    return ScoredSample(
         scores=np.stack([prediction.probabilities for prediction in predictions]).astype(float),
         flagged=np.stack([prediction.positive for prediction in predictions]),
         positive=np.array([record.labels for record in records]) > 0.5,

@@ -19,7 +19,7 @@ def say(*shown: RenderableType) -> None:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TextTable:
     """A titled table; the first column is words, the others are numbers."""
 
     title: str

@@ -78,7 +78,7 @@ def _placed(greys: Greys, rng: np.random.Generator, size_px: int) -> Greys:
 def varied(greys: Greys, rng: np.random.Generator, *, invert: bool) -> Greys:
     """Vary sharpness, greys and noise, burn in letters, invert; each but the last by chance."""
     steps: tuple[Callable[[Greys], Greys], ...] = tuple(
-        partial(step, rng=rng) for step in (_blurred, _bent, _windowed, _noisy, _marked)
+        partial(step, rng=rng) for step in (_blurred, _gamma, _windowed, _noisy, _marked)
     )
     inversion = int(rng.integers(1, len(steps) + 1))  # before the marker or after it
     for count, step in enumerate(steps, 1):
@@ -95,7 +95,7 @@ def _blurred(greys: Greys, rng: np.random.Generator) -> Greys:
     return changed.clip(0, 1)  # softer, or sharpened
 
 
-def _bent(greys: Greys, rng: np.random.Generator) -> Greys:
+def _gamma(greys: Greys, rng: np.random.Generator) -> Greys:
     bent: Greys = np.clip(greys, 0, 1) ** np.float32(np.exp(rng.uniform(-0.9, 0.9)))
     return bent
 

@@ -26,7 +26,7 @@ from inference.model.lung_fields import LungFields, two_parts
 from inference.model.preprocessing import comparable_greys
 from training.data.opacities import OPACITIES, Greys, Mask, painted
 from training.data.perturbations import PERTURBATIONS, Perturbation
-from training.evaluation.text_table import Sheet
+from training.evaluation.text_table import TextTable
 from training.lungs.examples import Masked
 from training.lungs.masks import MaskedFile, read_masked, small_films
 from training.lungs.train import dice_of
@@ -186,7 +186,7 @@ def as_json(found: Sequence[Found]) -> list[dict[str, Any]]:
     return [asdict(one) for one in found]
 
 
-def sheet(found: Sequence[Found]) -> Sheet:
+def text_table(found: Sequence[Found]) -> TextTable:
     """Return a table: a row a kind of film, three columns a way."""
     methods = list(dict.fromkeys(one.method for one in found))
     heads = [f"{method}: {what}" for method in methods for what in ("Dice", "9 of 10", "off")]
@@ -204,4 +204,4 @@ def sheet(found: Sequence[Found]) -> Sheet:
         f"{films} films that never taught. 9 of 10: the Dice that so many reach; "
         "off: outlines apart, in % of the long edge"
     )
-    return Sheet(title, ("film", *heads), tuple(rows))
+    return TextTable(title, ("film", *heads), tuple(rows))

@@ -93,7 +93,7 @@ def task(
         return float(torch.cat(scores).mean())
 
     about = f"{len(seen)} films with masks, {len(held)} more chose the epoch"
-    return Task(network, LungExamples(seen, settings), loss, score, about=about)
+    return Task(network, LungExamples(seen, settings), loss, score, provenance=about)
 
 
 def dice_of(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:

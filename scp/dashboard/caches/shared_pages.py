@@ -23,7 +23,7 @@ _MOST = 32
 class _Page:
     """One page as it was answered, and what was the newest then."""
 
-    news: Hashable = None
+    token: Hashable = None
     made_at: float = float("-inf")
     messages: list[Message] = field(default_factory=list)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -32,8 +32,8 @@ class _Page:
 class RequestCoalescing:
     """ASGI middleware, behind the guard: of twenty open worklists one is made."""
 
-    def __init__(self, app: ASGIApp, site: AppContext) -> None:
-        self._app, self._site = app, site
+    def __init__(self, app: ASGIApp, context: AppContext) -> None:
+        self._app, self._context = app, context
         self._pages: LRUCache[Hashable, _Page] = LRUCache(_MOST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,12 +43,15 @@ class RequestCoalescing:
             return
         page = self._page((person_of(request).access, request.url.path, request.url.query))
         async with page.turn:
-            news = await run_in_threadpool(self._site.news.newest)
-            if news != page.news or monotonic() - page.made_at > self._site.settings.refresh_s / 2:
+            token = await run_in_threadpool(self._context.change_detector.newest)
+            if (
+                token != page.token
+                or monotonic() - page.made_at > self._context.settings.refresh_s / 2
+            ):
                 made: list[Message] = []
                 await self._app(scope, receive, _into(made))  # an error is this reader's alone
                 good = made[0]["status"] == 200
-                page.messages, page.news = made, news
+                page.messages, page.token = made, token
                 page.made_at = monotonic() if good else float("-inf")
             messages = page.messages
         for message in messages:

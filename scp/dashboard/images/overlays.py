@@ -26,29 +26,29 @@ from scp.index.overlays import newest_prediction, pair_row
 _ASK_AGAIN = "private, no-cache"
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of what lies over films."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/films/{uid}/overlay")
     def overlay(request: Request, uid: str) -> list[dict[str, Any]]:
         """Return the positive findings that have a map, the most probable first, with outlines."""
-        prediction = _prediction(site, uid)
-        viewed(site, request, uid, part=True)
-        return outlined(site, uid, prediction) if prediction is not None else []
+        prediction = _prediction(context, uid)
+        viewed(context, request, uid, part=True)
+        return outlined(context, uid, prediction) if prediction is not None else []
 
     @routes.get("/films/{uid}/heatmaps/{label}.png")
     def heatmap(request: Request, uid: str, label: str) -> Response:
         from inference.drawing.layers import heat_layer  # noqa: PLC0415
 
-        viewed(site, request, uid, part=True)
-        prediction = _prediction(site, uid)
+        viewed(context, request, uid, part=True)
+        prediction = _prediction(context, uid)
         if prediction is None or _index(label) not in prediction.mapped:
             raise NotHere(
                 f"Of {label} no heat map is shown: it is below the site's threshold, or its map is"
                 " withheld."
             )
-        (rows, columns), how = _shown(site, uid)
+        (rows, columns), how = _shown(context, uid)
         shape = (rows * how.aspect, columns)
         return _png(heat_layer(prediction.heatmaps[_index(label)], shape))
 
@@ -56,13 +56,13 @@ def router(site: AppContext) -> APIRouter:
     def structural(uid: str, prior_uid: str) -> Response:
         from inference.drawing.layers import difference_layer  # noqa: PLC0415
 
-        return _png(difference_layer(_layers(site, uid, prior_uid).structural))
+        return _png(difference_layer(_layers(context, uid, prior_uid).structural))
 
     @routes.get("/films/{uid}/compare/{prior_uid}/heatmaps/{label}.png")
     def difference(uid: str, prior_uid: str, label: str) -> Response:
         from inference.drawing.layers import difference_layer  # noqa: PLC0415
 
-        return _png(difference_layer(_layers(site, uid, prior_uid).heatmaps[_index(label)]))
+        return _png(difference_layer(_layers(context, uid, prior_uid).heatmaps[_index(label)]))
 
     return routes
 
@@ -77,13 +77,13 @@ def warm() -> None:
     inference.drawing.colours.difference_table()
 
 
-def outlined(site: AppContext, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
+def outlined(context: AppContext, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
     """Return findings with their outlines, in pixels of the film, by the rule of the results."""
     from inference.drawing.layers import STROKES  # noqa: PLC0415
     from inference.drawing.outlines import outlines  # noqa: PLC0415
 
-    shape, how = _shown(site, uid)
-    rings = outlines(prediction, shape, site.about.regions, how.occluded)
+    shape, how = _shown(context, uid)
+    rings = outlines(prediction, shape, context.about.regions, how.occluded)
     return [
         {
             "label": FINDINGS[i].label,
@@ -103,14 +103,14 @@ def _index(label: str) -> int:
     return LABELS.index(label)
 
 
-def _prediction(site: AppContext, uid: str) -> Prediction | None:
-    with Session(site.engine) as session:
-        return newest_prediction(session, uid, site.operating)
+def _prediction(context: AppContext, uid: str) -> Prediction | None:
+    with Session(context.engine) as session:
+        return newest_prediction(session, uid, context.operating)
 
 
-def _layers(site: AppContext, uid: str, prior_uid: str) -> Layers:
-    with Session(site.engine) as session:
-        pair = pair_row(session, uid, prior_uid, site.operating)
+def _layers(context: AppContext, uid: str, prior_uid: str) -> Layers:
+    with Session(context.engine) as session:
+        pair = pair_row(session, uid, prior_uid, context.operating)
     if pair is None or pair.layers is None:
         raise NotHere(
             "Of these films no difference can be shown: they were not compared, or are not"
@@ -119,9 +119,9 @@ def _layers(site: AppContext, uid: str, prior_uid: str) -> Layers:
     return pair.layers
 
 
-def _shown(site: AppContext, uid: str) -> tuple[tuple[int, int], Presentation]:
+def _shown(context: AppContext, uid: str) -> tuple[tuple[int, int], Presentation]:
     """Return the rows and columns of a film, and how it is to be shown."""
-    path = site.archive.path(find(site, uid).path)
+    path = context.archive.path(find(context, uid).path)
     try:
         ds = dcmread(path, stop_before_pixels=True)
     except FileNotFoundError as error:

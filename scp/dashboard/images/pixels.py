@@ -62,58 +62,58 @@ def coarser(data: bytes) -> bytes:
     return b"".join((header, shown, coarse.tobytes()))
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of films' values."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/films/{uid}/pixels")
     def pixels(request: Request, uid: str, coarse: bool = False) -> Response:
         """Return a film; ``coarse`` for a first look, while the whole of it is on its way."""
-        file = find(site, uid)
-        viewed(site, request, uid, part=True)
-        key, make = file.sha256, lambda: pack(*read(site, file))
-        return _answer(site, request, key, make, coarse=coarse)
+        file = find(context, uid)
+        viewed(context, request, uid, part=True)
+        key, make = file.sha256, lambda: pack(*read(context, file))
+        return _answer(context, request, key, make, coarse=coarse)
 
     @routes.get("/films/{uid}/compare/{prior_uid}/pixels")
     def aligned(request: Request, uid: str, prior_uid: str, coarse: bool = False) -> Response:
         """Return the prior laid onto the film."""
-        current, prior = find(site, uid), find(site, prior_uid)
-        viewed(site, request, prior_uid, part=True)
-        with Session(site.engine) as session:
-            pair = pair_row(session, uid, prior_uid, site.operating)
+        current, prior = find(context, uid), find(context, prior_uid)
+        viewed(context, request, prior_uid, part=True)
+        with Session(context.engine) as session:
+            pair = pair_row(session, uid, prior_uid, context.operating)
         if pair is None or pair.layers is None:
             raise NotHere("These films were not laid onto each other.")
         layers = pair.layers
         key = f"{current.sha256}-{prior.sha256}"
 
         def make() -> bytes:
-            (greys, how), (onto, _) = read(site, prior), read(site, current)
-            return pack(laid(greys, layers, onto), laid_presentation(how, layers))
+            (greys, how), (onto, _) = read(context, prior), read(context, current)
+            return pack(warped(greys, layers, onto), laid_presentation(how, layers))
 
-        return _answer(site, request, key, make, coarse=coarse)
+        return _answer(context, request, key, make, coarse=coarse)
 
     @routes.get("/films/{uid}/annotations.png")
     def annotations(request: Request, uid: str) -> Response:
         """Return what lies over a film: its overlays, and black where its shutter hides it."""
-        file = find(site, uid)
-        viewed(site, request, uid, part=True)
-        return _picture(annotated(read(site, file)[1], None))
+        file = find(context, uid)
+        viewed(context, request, uid, part=True)
+        return _picture(annotated(read(context, file)[1], None))
 
     @routes.get("/films/{uid}/compare/{prior_uid}/annotations.png")
     def aligned_annotations(request: Request, uid: str, prior_uid: str) -> Response:
         """Return what lies over the prior, laid onto the film with it."""
-        prior = find(site, prior_uid)
-        viewed(site, request, prior_uid, part=True)
-        with Session(site.engine) as session:
+        prior = find(context, prior_uid)
+        viewed(context, request, prior_uid, part=True)
+        with Session(context.engine) as session:
             pair = pair_row(session, uid, prior_uid)
         if pair is None or pair.layers is None:
             raise NotHere("These films were not laid onto each other.")
-        return _picture(annotated(read(site, prior)[1], pair.layers))
+        return _picture(annotated(read(context, prior)[1], pair.layers))
 
     return routes
 
 
-def read(site: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
+def read(context: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
     """Decode a film from the archive, and read how it is to be shown.
 
     Raises
@@ -122,7 +122,7 @@ def read(site: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
         Its file is gone, or it holds no film.
     """
     try:
-        ds = dcmread(site.archive.path(file.path))
+        ds = dcmread(context.archive.path(file.path))
         greys = read_greys(ds)
     except FileNotFoundError as error:
         raise file_gone("this film") from error
@@ -177,7 +177,7 @@ def laid_presentation(how: Presentation, layers: Layers) -> Presentation:
     return replace(how, sides=turned.sides)
 
 
-def laid(prior: Greys, layers: Layers, current: Greys) -> Greys:
+def warped(prior: Greys, layers: Layers, current: Greys) -> Greys:
     """Lay a prior onto the current film, with the prior's own greys; turned back if inverted."""
     values, shown = prior.values, prior.shown
     if layers.inverted:
@@ -192,9 +192,9 @@ def _picture(rgba: npt.NDArray[np.uint8]) -> Response:
     return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": KEPT})
 
 
-def find(site: AppContext, uid: str) -> FilmFile:
+def find(context: AppContext, uid: str) -> FilmFile:
     """Return where a film lies. Raises `NotHere` when it was never received."""
-    with Session(site.engine) as session:
+    with Session(context.engine) as session:
         file = film_file(session, uid)
     if file is None:
         raise NotHere(NO_FILM)
@@ -202,11 +202,11 @@ def find(site: AppContext, uid: str) -> FilmFile:
 
 
 def _answer(
-    site: AppContext, request: Request, key: str, make: Callable[[], bytes], *, coarse: bool
+    context: AppContext, request: Request, key: str, make: Callable[[], bytes], *, coarse: bool
 ) -> Response:
     """Answer with a packed film, which is made once for all who look."""
     headers = {"ETag": f'"{key}{"-coarse" if coarse else ""}"', "Cache-Control": KEPT}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    data = site.kept.get(key, make)
+    data = context.image_cache.get(key, make)
     return Response(coarser(data) if coarse else data, media_type=MEDIA_TYPE, headers=headers)

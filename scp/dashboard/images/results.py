@@ -23,10 +23,10 @@ _ASKED = "private, no-cache"
 _THUMBNAIL = 256  # pixels; the worklist is full of them, and they tell little
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of results. No part of an address ever becomes part of a path."""
     routes = APIRouter(include_in_schema=False)
-    kept = _ASKED if site.settings.asks_for_login else _KEPT
+    kept = _ASKED if context.settings.asks_for_login else _KEPT
 
     @routes.get("/results/{uid}.png")
     def picture(
@@ -34,16 +34,16 @@ def router(site: AppContext) -> APIRouter:
         uid: str,
         width: Annotated[int | None, Query(ge=MIN_WIDTH, le=MAX_WIDTH)] = None,
     ) -> Response:
-        result = _find(site.engine, uid)
+        result = _find(context.engine, uid)
         if not is_picture(result.sop_class_uid):
             raise NotHere(f"A {result.kind} is no picture. Its DICOM file: /results/{uid}.dcm")
         headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": kept}
         if width is None or width > _THUMBNAIL:
-            viewed(site, request, result.film_uid, result=uid)
+            viewed(context, request, result.film_uid, result=uid)
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         try:
-            data = _png(site, result, width)
+            data = _png(context, result, width)
         except FileNotFoundError as error:
             raise file_gone(f"result {uid}") from error
         except NoPicture as error:
@@ -52,23 +52,23 @@ def router(site: AppContext) -> APIRouter:
 
     @routes.get("/results/{uid}.dcm")
     def file(request: Request, uid: str) -> Response:
-        result = _find(site.engine, uid)
-        path = site.archive.path(result.path)
+        result = _find(context.engine, uid)
+        path = context.archive.path(result.path)
         if not path.is_file():
             raise file_gone(f"result {uid}")
-        viewed(site, request, result.film_uid, "downloaded", result=uid)
+        viewed(context, request, result.film_uid, "downloaded", result=uid)
         # its header names the patient: no browser keeps it
         return FileResponse(path, media_type="application/dicom", filename=f"{result.uid}.dcm")
 
     return routes
 
 
-def _png(site: AppContext, result: ResultFile, width: int | None) -> bytes:
+def _png(context: AppContext, result: ResultFile, width: int | None) -> bytes:
     """Return a picture; small ones are made once, for a page is full of them."""
-    path = site.archive.path(result.path)
+    path = context.archive.path(result.path)
     if width is None or width > _THUMBNAIL:
         return png_of(path, width)
-    return site.kept.get(f"{result.sha256}-{width}", lambda: png_of(path, width))
+    return context.image_cache.get(f"{result.sha256}-{width}", lambda: png_of(path, width))
 
 
 def _find(engine: sa.Engine, uid: str) -> ResultFile:

@@ -18,38 +18,38 @@ from scp.pipeline.job_ids import pair_job
 SEE_OTHER = 303
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of comparisons."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/films/{uid}/compare")
     def chosen(request: Request, uid: str) -> Response:
         """Show the film beside the prior that it was answered with; or say why there is none."""
-        with Session(site.engine) as session:
-            film = film_row(session, uid, site.operating)
+        with Session(context.engine) as session:
+            film = film_row(session, uid, context.operating)
             if film is None:
                 raise NotHere(NO_FILM)
             if film.choice is not None and film.choice.prior_uid:
                 address = f"/films/{uid}/compare/{film.choice.prior_uid}"
                 return RedirectResponse(address, SEE_OTHER)
-            others = earlier_rows(session, uid, site.zone)
-            return site.page(request, session, "no_prior.html", film=film, others=others)
+            others = earlier_rows(session, uid, context.zone)
+            return context.page(request, session, "no_prior.html", film=film, others=others)
 
     @routes.get("/films/{uid}/compare/{prior_uid}")
     def pair(request: Request, uid: str, prior_uid: str) -> Response:
-        with Session(site.engine) as session:
-            film = film_row(session, uid, site.operating)
-            prior = film_row(session, prior_uid, site.operating)
-            others = earlier_rows(session, uid, site.zone) if film is not None else []
+        with Session(context.engine) as session:
+            film = film_row(session, uid, context.operating)
+            prior = film_row(session, prior_uid, context.operating)
+            others = earlier_rows(session, uid, context.zone) if film is not None else []
             if film is None or prior is None or prior_uid not in {other.uid for other in others}:
                 raise NotHere(
                     "These are no film and an earlier one of the same patient. The film's own page"
                     " says with which it can be compared."
                 )
-            viewed(site, request, uid)
-            viewed(site, request, prior_uid)
-            compared = pair_row(session, uid, prior_uid, site.operating)
-            return site.page(
+            viewed(context, request, uid)
+            viewed(context, request, prior_uid)
+            compared = pair_row(session, uid, prior_uid, context.operating)
+            return context.page(
                 request,
                 session,
                 "comparison.html",
@@ -58,18 +58,18 @@ def router(site: AppContext) -> APIRouter:
                 pair=compared,
                 drawn=drawn(compared),
                 not_drawn=not_drawn(compared),
-                job=site.jobs.status(pair_job(uid, prior_uid)),
+                job=context.jobs.status(pair_job(uid, prior_uid)),
                 others=others,
             )
 
     @routes.post("/films/{uid}/compare/{prior_uid}")
     def compare(viewer: Viewer, uid: str, prior_uid: str) -> Response:
         """Have a worker compare two films; the page shows it when it is done."""
-        with Session(site.engine) as session:
-            if prior_uid not in {other.uid for other in earlier_rows(session, uid, site.zone)}:
+        with Session(context.engine) as session:
+            if prior_uid not in {other.uid for other in earlier_rows(session, uid, context.zone)}:
                 raise NotHere("The two are no film and an earlier one of the same patient.")
-        site.audit.record(viewer.name, "compared", uid, prior=prior_uid)
-        site.jobs.compare_pair(uid, prior_uid)
+        context.audit.record(viewer.name, "compared", uid, prior=prior_uid)
+        context.jobs.compare_pair(uid, prior_uid)
         return RedirectResponse(f"/films/{uid}/compare/{prior_uid}", SEE_OTHER)
 
     return routes

@@ -11,33 +11,33 @@ from scp.index.worklist.film_rows import film_row, study_rows
 from scp.pipeline.job_ids import film_job
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of one film."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/films/{uid}")
     def film(request: Request, uid: str) -> Response:
-        with Session(site.engine) as session:
-            row = film_row(session, uid, site.operating)
+        with Session(context.engine) as session:
+            row = film_row(session, uid, context.operating)
             if row is None:
                 raise NotHere(NO_FILM)
-            viewed(site, request, uid)
+            viewed(context, request, uid)
             others = [
                 other
-                for other in study_rows(session, row.study_uid, site.operating)
+                for other in study_rows(session, row.study_uid, context.operating)
                 if other.uid != uid
             ]
-            said = newest_prediction(session, uid, site.operating)
-            return site.page(
+            said = newest_prediction(session, uid, context.operating)
+            return context.page(
                 request,
                 session,
                 "film.html",
                 film=row,
-                refusal=site.control.refusal(film_job(uid)),
+                refusal=context.control.refusal(film_job(uid)),
                 others=others,
                 mapped=[row.findings[i] for i in said.mapped] if said else [],
-                card=site.about.card,
-                moved=site.operating.prevalences,
+                card=context.about.card,
+                moved=context.operating.prevalences,
             )
 
     return routes

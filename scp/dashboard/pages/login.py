@@ -26,15 +26,15 @@ _NOBODY = "-"  # who fails to log in is nobody, and what they typed as a name ma
 WRONG = "That name and password do not go together."
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses by which people come and go."""
     routes = APIRouter(include_in_schema=False)
-    door = LoginService(site)
+    service = LoginService(context)
     limiter = CapacityLimiter(_CHECKED_AT_ONCE)
 
     @routes.get("/login")
     def ask(request: Request, next: str = "/") -> Response:
-        return door.page(request, local_path(next))
+        return service.page(request, local_path(next))
 
     @routes.post("/login")
     async def log_in(
@@ -43,12 +43,12 @@ def router(site: AppContext) -> APIRouter:
         password: Annotated[str, Form()] = "",
         next: Annotated[str, Form()] = "/",
     ) -> Response:
-        enter = partial(door.enter, request, name.strip().lower(), password, local_path(next))
+        enter = partial(service.enter, request, name.strip().lower(), password, local_path(next))
         return await to_thread.run_sync(enter, limiter=limiter)
 
     @routes.post("/logout")
     def log_out(request: Request) -> Response:
-        return door.leave(request)
+        return service.log_out(request)
 
     return routes
 
@@ -56,19 +56,19 @@ def router(site: AppContext) -> APIRouter:
 class LoginService:
     """Lets people in who know their password, and out again."""
 
-    def __init__(self, site: AppContext) -> None:
-        self._site = site
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
         self._slowed = LoginThrottle()
-        self._https = site.settings.behind_https
+        self._https = context.settings.behind_https
         self._cookie = cookie_name(https=self._https)
 
     def page(
         self, request: Request, wanted: str, status: int = 200, name: str = "", error: str = ""
     ) -> Response:
         """Return the form; where nobody logs in, the page that was wanted."""
-        if not self._site.settings.asks_for_login:
+        if not self._context.settings.asks_for_login:
             return RedirectResponse(wanted, 303)
-        with Session(self._site.engine) as session:
+        with Session(self._context.engine) as session:
             nobody = users.how_many(session) == 0
         context = {
             "next": wanted,
@@ -78,15 +78,15 @@ class LoginService:
             # a link on another site brings no cookie along (SameSite=Strict), the next click does
             "came_by_link": request.headers.get("sec-fetch-site") == "cross-site",
         }
-        return self._site.pages.TemplateResponse(request, "login.html", context, status)
+        return self._context.pages.TemplateResponse(request, "login.html", context, status)
 
     def enter(self, request: Request, name: str, password: str, wanted: str) -> Response:
         """Check a password; begin a session, or say that it is wrong and not why."""
-        if not self._site.settings.asks_for_login:
+        if not self._context.settings.asks_for_login:
             return RedirectResponse(wanted, 303)
         address = request.client.host if request.client else ""
         keys: tuple[Key, ...] = (("name", name[:64]), ("address", address))
-        wait_s = self._slowed.wait_s(keys, self._site.clock())
+        wait_s = self._slowed.wait_s(keys, self._context.clock())
         if wait_s:
             text = f"Too many failed logins. Try again in {wait_s} s."
             answer = self.page(request, wanted, 429, error=text)
@@ -94,7 +94,7 @@ class LoginService:
             return answer
         token = self._begin(name, password, request.cookies.get(self._cookie, ""))
         if token is None:
-            self._slowed.failed(keys, self._site.clock())
+            self._slowed.failed(keys, self._context.clock())
             self._record(_NOBODY, "login failed", self._known(name), address)
             return self.page(request, wanted, 401, error=WRONG)
         self._slowed.forget(("name", name))
@@ -105,11 +105,11 @@ class LoginService:
         )
         return answer
 
-    def leave(self, request: Request) -> Response:
+    def log_out(self, request: Request) -> Response:
         """End a session."""
-        if not self._site.settings.asks_for_login:
+        if not self._context.settings.asks_for_login:
             return RedirectResponse("/", 303)
-        with Session(self._site.engine) as session, session.begin():
+        with Session(self._context.engine) as session, session.begin():
             sessions.end(session, request.cookies.get(self._cookie, ""))
         person = person_of(request)
         address = request.client.host if request.client else ""
@@ -123,24 +123,24 @@ class LoginService:
 
     def _begin(self, name: str, password: str, before: str) -> str | None:
         """Return a new session's token, if the password is right; the browser's old one ends."""
-        site = self._site
-        with Session(site.engine) as session:
+        context = self._context
+        with Session(context.engine) as session:
             user = users.find(session, name)
             password_hash = user.password_hash if user else None
         if not passwords.matches(password, password_hash) or password_hash is None:
             return None
-        with Session(site.engine) as session, session.begin():
+        with Session(context.engine) as session, session.begin():
             sessions.end(session, before)
-            sessions.sweep(session, site.clock(), site.settings.limits)
-            return sessions.begin(session, name, password_hash, site.clock())
+            sessions.sweep(session, context.clock(), context.settings.limits)
+            return sessions.begin(session, name, password_hash, context.clock())
 
     def _known(self, name: str) -> str:
-        with Session(self._site.engine) as session:
+        with Session(self._context.engine) as session:
             return name if users.find(session, name) else _NOBODY
 
     def _record(self, person: str, action: str, target: str, address: str) -> None:
         """Record who comes and goes; a full disk keeps nobody from seeing that it is full."""
         try:
-            self._site.audit.record(person, action, target, address=address)
+            self._context.audit.record(person, action, target, address=address)
         except AuditFailed:
             _LOG.exception("%s %s, and that is not in the audit trail", person, action)

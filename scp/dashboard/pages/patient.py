@@ -15,18 +15,18 @@ from scp.index.patients import PatientFilms, patient_films
 _MOST = 200
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the address of a patient: a number of our own, for addresses get logged."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/patients/{row_id}")
     def patient(request: Request, row_id: int) -> Response:
-        with Session(site.engine) as session:
-            found = patient_films(session, row_id, _MOST, site.zone, site.operating)
+        with Session(context.engine) as session:
+            found = patient_films(session, row_id, _MOST, context.zone, context.operating)
             if found is None:
                 raise NotHere("hilum knows no patient of this number. The films' pages link to it.")
-            viewed(site, request, f"patient:{row_id}")
-            return site.page(
+            viewed(context, request, f"patient:{row_id}")
+            return context.page(
                 request,
                 session,
                 "patient.html",

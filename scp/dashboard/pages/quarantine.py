@@ -9,14 +9,14 @@ from scp.index.counts import quarantined
 _SHOWN = 500
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the address of the quarantine."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/quarantine")
     def refused(request: Request) -> Response:
-        with Session(site.engine) as session:
+        with Session(context.engine) as session:
             rows = quarantined(session, _SHOWN)
-            return site.page(request, session, "quarantine.html", refused=rows)
+            return context.page(request, session, "quarantine.html", refused=rows)
 
     return routes

@@ -38,47 +38,49 @@ Like = Annotated[int | None, Query(ge=1)]
 Key = Annotated[int | None, Query(ge=1)]
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of the queue."""
     routes = APIRouter(include_in_schema=False)
-    site.pages.env.globals |= {
-        "advice": lambda outcome, name: advice(outcome, queue_rows.parties(name, site.about)),
-        "why": lambda error: queue_rows.why(error, site.about),
+    context.pages.env.globals |= {
+        "advice": lambda outcome, name: advice(outcome, queue_rows.parties(name, context.about)),
+        "why": lambda error: queue_rows.why(error, context.about),
     }
-    _looks(routes, site)
-    _one(routes, site)
-    _many(routes, site)
+    _looks(routes, context)
+    _one(routes, context)
+    _many(routes, context)
     return routes
 
 
-def _looks(routes: APIRouter, site: AppContext) -> None:
+def _looks(routes: APIRouter, context: AppContext) -> None:
     """Add what is only looked at."""
 
     @routes.get("/queue")
     def shown(request: Request, done: str = "", n: int = 0, left: int = 0) -> Response:
-        running = {job.workflow_id for job in site.jobs.running()}
-        jobs = site.jobs.stopped(_STOPPED)
-        with Session(site.engine) as session:
+        running = {job.workflow_id for job in context.jobs.running()}
+        jobs = context.jobs.stopped(_STOPPED)
+        with Session(context.engine) as session:
             troubles = backlog.troubles(session)
             stopped = not_replaced(session, jobs)
             uids = {queue_rows.film_of_any(job.workflow_id) for job in stopped}
             films = backlog.films_by_uid(session, sorted(uids))
             delivered = backlog.last_delivered(session)
-            return site.page(
+            return context.page(
                 request,
                 session,
                 "queue.html",
                 said=queue_rows.message(done, n, left),
                 films=backlog.unfinished_films(session, _FEW),
                 in_hand={film_of(job) for job in running},
-                again=len(site.jobs.waiting(COMPARISONS, _COUNTED)),
-                fetching=len(site.jobs.waiting(FETCHES, _COUNTED)),
+                again=len(context.jobs.waiting(COMPARISONS, _COUNTED)),
+                fetching=len(context.jobs.waiting(FETCHES, _COUNTED)),
                 counted=_COUNTED,
-                stopped=[queue_rows.stopped(job, films, site.destinations) for job in stopped],
+                stopped=[queue_rows.stopped(job, films, context.destinations) for job in stopped],
                 all_stopped=len(jobs) < _STOPPED,
                 troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
                 letters=backlog.dead_letters(session, _FEW),
-                stand=queue_rows.destinations(site.destinations, site.about, troubles, delivered),
+                stand=queue_rows.destinations(
+                    context.destinations, context.about, troubles, delivered
+                ),
                 warned=[(w, Outcome.of_status(w.status)) for w in warnings(session)],
                 errors=backlog.latest_errors(session, _FEW),
                 at_once=AT_ONCE,
@@ -86,9 +88,9 @@ def _looks(routes: APIRouter, site: AppContext) -> None:
 
     @routes.get("/queue/dead-letters")
     def dead_letters(request: Request, destination: str = "", before: Key = None) -> Response:
-        with Session(site.engine) as session:
+        with Session(context.engine) as session:
             letters = backlog.dead_letters(session, _LETTERS, destination, before)
-            return site.page(
+            return context.page(
                 request,
                 session,
                 "dead_letters.html",
@@ -99,9 +101,9 @@ def _looks(routes: APIRouter, site: AppContext) -> None:
             )
 
 
-def _one(routes: APIRouter, site: AppContext) -> None:
+def _one(routes: APIRouter, context: AppContext) -> None:
     """Add what is done to one job."""
-    control = site.control
+    control = context.control
 
     def do(act: Callable[[], object], done: str, operator: Person, job: str) -> Response:
         try:
@@ -110,7 +112,7 @@ def _one(routes: APIRouter, site: AppContext) -> None:
             return _back(error.refusal.value)
         except NoSuchJob:
             return _back("gone")
-        site.audit.record(operator.name, done, job)
+        context.audit.record(operator.name, done, job)
         return _back(done)
 
     @routes.post("/queue/retry")
@@ -130,9 +132,9 @@ def _one(routes: APIRouter, site: AppContext) -> None:
         return do(give_up, "discarded", operator, job)
 
 
-def _many(routes: APIRouter, site: AppContext) -> None:
+def _many(routes: APIRouter, context: AppContext) -> None:
     """Add what is done to the dead letters of a destination together."""
-    control = site.control
+    control = context.control
 
     @routes.post("/queue/retry-all")
     def retry_all(operator: Operator, destination: str, like: Like = None) -> Response:
@@ -143,7 +145,7 @@ def _many(routes: APIRouter, site: AppContext) -> None:
         if not went.films:
             return _back("gone")
         target = delivery_queue(destination)
-        site.audit.record(operator.name, "retried", target, films=str(went.films))
+        context.audit.record(operator.name, "retried", target, films=str(went.films))
         return _back("retried-all", n=went.films, left=went.left)
 
     @routes.post("/queue/discard-all")
@@ -152,7 +154,7 @@ def _many(routes: APIRouter, site: AppContext) -> None:
         if not number:
             return _back("gone")
         target = delivery_queue(destination)
-        site.audit.record(operator.name, "discarded", target, results=str(number))
+        context.audit.record(operator.name, "discarded", target, results=str(number))
         return _back("discarded-all", n=number)
 
 

@@ -58,23 +58,23 @@ class Database:
     size_bytes: int | None
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the addresses of the system."""
     routes = APIRouter(include_in_schema=False)
     versions = _versions()
 
     @routes.get("/system")
     def system(request: Request) -> Response:
-        now, card = site.clock(), site.about.card
-        with Session(site.engine) as session:
-            hours = last_day.hours(session, now, site.zone)
-            return site.page(
+        now, card = context.clock(), context.about.card
+        with Session(context.engine) as session:
+            hours = last_day.hours(session, now, context.zone)
+            return context.page(
                 request,
                 session,
                 "system.html",
                 versions=versions,
                 model=card.statements if card else {},
-                checks=readiness(site.engine, site.archive, now).checks,
+                checks=readiness(context.engine, context.archive, now).checks,
                 bars=_bars(hours),
                 most=max(hour.received for hour in hours),
                 drawing={"bar": _BAR, "height": _HEIGHT},
@@ -82,16 +82,16 @@ def router(site: AppContext) -> APIRouter:
                 ended=last_day.ended(session, now),
                 space=last_day.space(session),
                 failed=[(row, ADVICE[row.failed.reason]) for row in latest_failed(session, _FEW)],
-                disk=_disk(site.archive),
-                reserve=site.archive.reserve_bytes,
+                disk=_disk(context.archive),
+                reserve=context.archive.reserve_bytes,
                 database=_database(session),
-                about=site.about,
+                about=context.about,
             )
 
     @routes.get("/system/model-card")
     def model_card() -> Response:
         try:
-            return PlainTextResponse(site.about.model_card.read_text(encoding="utf-8"))
+            return PlainTextResponse(context.about.model_card.read_text(encoding="utf-8"))
         except OSError as error:
             text = f"The model's folder has no card that can be read ({error.strerror})."
             raise NotHere(text) from error

@@ -13,28 +13,28 @@ from scp.index.worklist.query import InvalidQuery
 from scp.index.worklist.search import Page, worklist
 
 
-def router(site: AppContext) -> APIRouter:
+def router(context: AppContext) -> APIRouter:
     """Return the address of the worklist."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
-    def films(request: Request, asked: Annotated[WorklistParams, Depends()]) -> Response:
+    def films(request: Request, params: Annotated[WorklistParams, Depends()]) -> Response:
         unclear = ""
-        with Session(site.engine) as session:
+        with Session(context.engine) as session:
             try:
-                page = found(site, session, asked, site.settings.films_per_page)
+                page = found(context, session, params, context.settings.films_per_page)
             except InvalidQuery as error:
                 page, unclear = Page([], None), f"{error}."
-            return site.page(
+            return context.page(
                 request,
                 session,
                 "worklist.html",
                 422 if unclear else 200,
                 studies=formatting.by_study(page.films),
-                older=asked.address(after=page.last.token()) if page.last else "",
-                asked=asked,
+                older=params.address(after=page.last.token()) if page.last else "",
+                params=params,
                 unclear=unclear,
-                triage=site.worklist,
+                triage=context.worklist,
                 all_findings=FINDINGS,
                 all_changes=Change,
             )
@@ -42,7 +42,7 @@ def router(site: AppContext) -> APIRouter:
     return routes
 
 
-def found(site: AppContext, session: Session, asked: WorklistParams, limit: int) -> Page:
+def found(context: AppContext, session: Session, params: WorklistParams, limit: int) -> Page:
     """Return a page of the films that are asked for.
 
     Raises
@@ -50,4 +50,4 @@ def found(site: AppContext, session: Session, asked: WorklistParams, limit: int)
     Unclear
         The text says what cannot be looked for.
     """
-    return worklist(session, asked.wanted(site), limit, asked.key(), site.operating)
+    return worklist(session, params.query(context), limit, params.key(), context.operating)

@@ -31,26 +31,26 @@ class WorklistParams:
     order: Order = Order.NEWEST
     after: str = ""
 
-    def wanted(self, site: AppContext) -> WorklistQuery:
+    def query(self, context: AppContext) -> WorklistQuery:
         """Return what is wanted; days are those of the site's time zone.
 
         Raises
         ------
-        Unclear
+        InvalidQuery
             It cannot be looked for.
         """
         if self.finding and self.finding not in LABELS:
             raise InvalidQuery(f"finding: {self.finding} is none; they are {', '.join(LABELS)}")
         if self.received_from and self.received_to and self.received_from > self.received_to:
             raise InvalidQuery("The dates are the wrong way round: the first is after the last")
-        since = _midnight(self.received_from, site.zone)
+        since = _midnight(self.received_from, context.zone)
         if self.order is Order.URGENT:
-            newest = site.clock() - timedelta(hours=site.worklist.urgent_h)
+            newest = context.clock() - timedelta(hours=context.worklist.urgent_h)
             since = newest if since is None else max(since, newest)
         return WorklistQuery(
             words=parse_terms(self.q),
             received_from=since,
-            received_before=_midnight(self.received_to, site.zone, 1),
+            received_before=_midnight(self.received_to, context.zone, 1),
             finding=self.finding,
             change=self.change,
             state=self.state,

@@ -162,7 +162,7 @@ def _results(session: Session, film_ids: Sequence[int]) -> defaultdict[int, list
                 created_at=row.created_at,
                 deliveries=tuple(delivery_row(delivery) for delivery in row.deliveries),
                 withdrawn=row.withdrawn or "",
-                applied=Applied.kept(row.applied),
+                applied=Applied.from_row(row.applied),
                 answer=row.further.number if row.further else 1,
                 why=row.further.why if row.further else "",
             )

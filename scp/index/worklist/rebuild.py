@@ -32,7 +32,7 @@ def update_entries(
         with Session(engine) as session, session.begin():
             batch = session.scalars(_outdated(mark, last)).all()
             for instance in batch:
-                _hold(session, instance)
+                _lock_film(session, instance)
                 update_entry(session, instance, _newest(session, instance), settings, operating)
             if not batch:
                 return done
@@ -46,7 +46,7 @@ def _outdated(mark: str, last: int | None) -> sa.Select[Instance]:
     return films.limit(_BATCH) if last is None else films.where(Instance.id < last).limit(_BATCH)
 
 
-def _hold(session: Session, instance: Instance) -> None:
+def _lock_film(session: Session, instance: Instance) -> None:
     """Lock the film's row: an answer and another rebuild of this entry wait for it."""
     prior_choices.lock_patient(session, instance)
     lock(session, Instance, id=instance.id)

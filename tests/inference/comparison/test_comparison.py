@@ -409,7 +409,7 @@ def test_without_a_measured_null_no_change_is_named():
         made = changes(prediction(0.99), prediction(0.01), unmeasured, Condition.PA)
         assert {one.change for one in made} == {Change.UNCERTAIN}
         assert {one.confidence for one in made} == {None}
-        assert {one.said for one in made} == {"uncertain"}
+        assert {one.text for one in made} == {"uncertain"}
 
 
 def test_the_answer_of_a_model_without_a_null_says_why_no_change_is_named():
@@ -431,7 +431,7 @@ def test_the_confidence_is_the_share_of_pairs_without_change_in_which_no_finding
     assert measured.confidence("Mass", -2.0, Condition.AP) == pytest.approx(0.95)
     assert measured.confidence("Mass", 1e9, Condition.AP) == SHARES[-1]  # no more was measured
     (said, *_) = changes(prediction(0.99), prediction(0.01), measured, Condition.AP)
-    assert said.said == "new: differs more than in 99 of 100 pairs without change"
+    assert said.text == "new: differs more than in 99 of 100 pairs without change"
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_a_deep_breath_is_followed_and_a_new_opacity_is_not():
 
 def test_no_place_is_bent_further_than_a_breath_moves_it():
     current, prior = chest(300, 260, seed=1), np.rot90(chest(300, 260, seed=2), 2).copy()
-    moves = align(current, prior).bend.on((300, 260))  # x and y, in long edges
+    moves = align(current, prior).deformation.on((300, 260))  # x and y, in long edges
     assert 20 < 512 * moves.norm(dim=0).max() <= 40 + 1e-3
 
 

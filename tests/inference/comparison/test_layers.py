@@ -38,7 +38,7 @@ def test_the_mesh_lays_a_film_as_the_alignment_itself_does():
     moved = np.roll(np.pad(film, 20, mode="edge"), (9, -7), (0, 1))[20:-20, 20:-20]
     alignment = align(at_working_size(film), at_working_size(moved))
     whole = comparison(rows=512, columns=448)
-    object.__setattr__(whole, "places", alignment.shares)
+    object.__setattr__(whole, "places", alignment.relative_coordinates)
     laid = Layers.of(whole).move(moved, 512, 448)
     inside = alignment.overlap
     assert np.abs(laid - alignment.move(moved))[inside].mean() < 0.002

@@ -303,7 +303,7 @@ def test_two_orders_of_a_pair_never_contradict_each_other(one, other):
     ],
 )
 def test_a_time_says_whose_it_is_where_it_is_not_the_acquisitions(taken, said):
-    assert taken.told == said
+    assert taken.text_with_source == said
 
 
 @settings(max_examples=100, deadline=None, database=None)
@@ -337,4 +337,4 @@ def test_no_text_in_a_date_is_an_error(texts):
     taken = read(**dict(zip(DATES, texts, strict=True)))
     if taken is not None:
         assert taken.earliest < taken.end
-        assert taken.told
+        assert taken.text_with_source

@@ -16,7 +16,7 @@ from inference.image.film import read_film, read_greys
 from inference.image.presentation import read_presentation
 from scp.config.worklist import WorklistSettings
 from scp.dashboard.caches.images import ImageCache
-from scp.dashboard.images.pixels import annotated, coarser, laid, laid_presentation, pack
+from scp.dashboard.images.pixels import annotated, coarser, laid_presentation, pack, warped
 from scp.index.schema.tables import Analysis, Comparison, FilmState, Instance
 from scp.index.worklist.entries import update_entry
 from scp.pipeline.job_ids import pair_job
@@ -182,9 +182,9 @@ def test_a_first_look_is_every_nth_value_of_the_same_film():
 def test_a_prior_of_exchanged_polarity_is_turned_back_on_the_current_film():
     greys = read_greys(make_film_ds())
     layers = Layers.of(invented_comparison(rows=512, columns=448))
-    straight = laid(greys, layers, greys)
+    straight = warped(greys, layers, greys)
     object.__setattr__(layers, "inverted", True)
-    turned = laid(greys, layers, greys)
+    turned = warped(greys, layers, greys)
     one, other = (g.shown[g.values].astype(int) for g in (straight, turned))
     assert np.abs(one - (255 - other)).mean() < 2
 

@@ -25,7 +25,7 @@ def looking_again():
 def site():
     """The part of the dashboard that is asked: nothing ever changes."""
     return SimpleNamespace(
-        news=SimpleNamespace(newest=lambda: 1), settings=SimpleNamespace(refresh_s=600)
+        change_detector=SimpleNamespace(newest=lambda: 1), settings=SimpleNamespace(refresh_s=600)
     )
 
 

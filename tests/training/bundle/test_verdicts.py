@@ -447,7 +447,7 @@ def test_no_change_is_named_of_a_finding_that_one_film_does_not_assess():
     for pair in ((now, half), (replace(now, assessed=half.assessed), before)):
         found = {one.label: one for one in changes(*pair, measured, Condition.PA)}
         assert not found["Pneumothorax"].called
-        assert found["Pneumothorax"].said == NOT_ASSESSED
+        assert found["Pneumothorax"].text == NOT_ASSESSED
         assert sum(one.called for one in found.values()) == 13
 
 

@@ -22,7 +22,7 @@ from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
 from training.bundle.parts import NULL, BundleExists, NoPart, with_part
 from training.change.crossfit import crossfitted, judged
-from training.change.evaluate import false_changes, measure_change, tables, told
+from training.change.evaluate import change_discrimination, false_changes, measure_change, tables
 from training.change.film_pairs import BadPairList, FilmPair, read_pairs
 from training.change.null import (
     Unchanged,
@@ -295,7 +295,7 @@ def test_changes_that_the_network_follows_are_told(records):
         now = np.full(14, 0.2)
         now[mass] = 0.7 if appears else 0.22
         said.append((prediction(np.full(14, 0.2)), prediction(now)))
-    rows = {row.what: row for row in told(films, said, invented_null(1.0))}
+    rows = {row.what: row for row in change_discrimination(films, said, invented_null(1.0))}
     assert set(rows) == {"any label changed", "Mass appeared"}
     assert rows["Mass appeared"].changed == 12
     for row in rows.values():
@@ -312,7 +312,7 @@ def test_what_is_measured_is_shown_for_all_pairs_and_for_those_held_out(
         alone = measure_change(engine, written, records, listed, exposures=0)
     said = [one.what for one in found.false_changes if "exposed again" not in one.what]
     assert [one.what for one in alone.false_changes] == said
-    assert list(found.told) == ["all pairs", "pairs of test patients"]
+    assert list(found.discrimination) == ["all pairs", "pairs of test patients"]
     assert [table.row_count for table in tables(found)] == [len(found.false_changes), 1, 1]
 
 

@@ -14,13 +14,13 @@ from training.classifier.cross_validation import (
     cross_validate,
     fold_of,
     score,
-    sheet,
+    text_table,
 )
 from training.cli import app
 from training.data.film_list import BadFilmList, Source
 from training.evaluation.per_film import per_film
-from training.evaluation.per_film import sheet as per_film_sheet
-from training.evaluation.sample import Sample
+from training.evaluation.per_film import text_table as per_film_sheet
+from training.evaluation.sample import ScoredSample
 
 pytestmark = pytest.mark.xdist_group("cross_validation")  # its fixtures are made once
 
@@ -69,7 +69,7 @@ def test_networks_read_the_films_that_did_not_teach_them_and_go_on_where_they_we
     assert len(said.records) == sum(one.split != "test" for one in records)
     again = cross_validate(parts, tmp_path, ONE_EPOCH)  # all is there: nothing is trained
     assert (again.logits == said.logits).all()
-    table = sheet([said, again])
+    table = text_table([said, again])
     assert table.rows[-1][0] == "macro average"
     assert table.rows[-1][2] == f"{score(said):.3f}"
     assert f"{len(said.records)} films out of fold" in table.title
@@ -92,7 +92,7 @@ def sample(flagged, positive):
     truth = np.zeros((len(flagged), 14), bool)
     for k, (said, true) in enumerate(zip(flagged, positive, strict=True)):
         flags[k, list(said)], truth[k, list(true)] = True, True
-    return Sample(flags.astype(float), flags, truth, np.arange(len(flagged)))
+    return ScoredSample(flags.astype(float), flags, truth, np.arange(len(flagged)))
 
 
 def test_films_without_findings_are_counted_flagged_once_and_findings_are_recalled():

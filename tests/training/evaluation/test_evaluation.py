@@ -19,7 +19,7 @@ from training.evaluation.classification import evaluate, evaluate_sample, operat
 from training.evaluation.origin import PRECISION, beside_origin
 from training.evaluation.reference import BadReference, compare_all, read_reference, scores_for
 from training.evaluation.report import measure_bundle, write_report
-from training.evaluation.sample import Sample, sample_of
+from training.evaluation.sample import ScoredSample, scored_sample
 from training.evaluation.statistics import (
     BOOTSTRAPS,
     auc,
@@ -231,10 +231,10 @@ def test_too_few_films_are_left_out_with_their_number(tmp_path):
 
 
 def test_a_finding_that_no_film_has_is_unknown_and_not_in_the_mean(films):
-    sample = sample_of(*films)
+    sample = scored_sample(*films)
     positive = sample.positive.copy()
     positive[:, 13] = False
-    without = Sample(sample.scores, sample.flagged, positive, sample.patients)
+    without = ScoredSample(sample.scores, sample.flagged, positive, sample.patients)
     evaluation = evaluate_sample("all films", without)
     assert evaluation.counted == 13
     assert evaluation.as_json()["findings"][13]["auc"] == {"value": None, "low": None, "high": None}
@@ -249,7 +249,7 @@ def test_a_finding_that_no_film_has_is_unknown_and_not_in_the_mean(films):
 
 def test_a_network_does_not_differ_from_itself(films, tmp_path):
     records = films[1]
-    sample = sample_of(*films)
+    sample = scored_sample(*films)
     path = write_reference(tmp_path / "same.csv", records, sample.scores)
     for comparison in compare_all(sample, scores_for(records, path), records, "same"):
         assert comparison.macro.difference.high == comparison.macro.difference.low == 0
@@ -258,7 +258,7 @@ def test_a_network_does_not_differ_from_itself(films, tmp_path):
 
 def test_a_reference_is_compared_film_by_film_whatever_its_order(films, tmp_path):
     records = films[1]
-    sample = sample_of(*films)
+    sample = scored_sample(*films)
     better = sample.scores + 0.4 * sample.positive
     path = write_reference(tmp_path / "better.csv", records[::-1], better[::-1])
     everything, quoted = compare_all(sample, scores_for(records, path), records, "better")
@@ -271,7 +271,7 @@ def test_a_reference_is_compared_film_by_film_whatever_its_order(films, tmp_path
 
 def test_only_the_films_that_the_reference_has_are_compared_and_counted(films, tmp_path):
     records = films[1]
-    sample = sample_of(*films)
+    sample = scored_sample(*films)
     path = write_reference(tmp_path / "part.csv", records[:100], sample.scores[:100])
     everything = compare_all(sample, scores_for(records, path), records, "part")[0]
     assert (everything.films, everything.of) == (100, 240)
@@ -317,7 +317,7 @@ def test_no_finding_is_right_where_nothing_is_flagged_and_nothing_is_there():
     flagged, positive = np.zeros((30, 14), bool), np.zeros((30, 14), bool)
     flagged[:10, 0] = True
     positive[5:15, 0] = True  # 20 films unflagged, of which 5 have something
-    sample = Sample(flagged * 1.0, flagged, positive, np.arange(30))
+    sample = ScoredSample(flagged * 1.0, flagged, positive, np.arange(30))
     evaluation = evaluate_sample("all films", sample)
     assert evaluation.no_finding.value == pytest.approx(15 / 20)
     rows = {row.category: row for row in beside_origin(evaluation)}
@@ -333,7 +333,7 @@ def test_no_finding_is_right_where_nothing_is_flagged_and_nothing_is_there():
 @pytest.fixture(scope="module")
 def report(films):
     predictions, records = films
-    theirs = sample_of(list(predictions_of(records, seed=9)), records).scores
+    theirs = scored_sample(list(predictions_of(records, seed=9)), records).scores
     theirs[:40] = np.nan  # the reference lacks some films
     return measure_bundle(predictions, records, MODEL, theirs, "<other>")
 

@@ -16,7 +16,7 @@ from inference.model.preprocessing import Preprocessing
 from training.cli import app
 from training.data.film_list import read_film_list
 from training.data.perturbations import PERTURBATIONS, Perturbation, as_dataset
-from training.evaluation.invariance import GOAL, Moved, measure_invariance, table
+from training.evaluation.invariance import GOAL, ProbabilityChange, measure_invariance, table
 
 FILM = Film(chest(200, 161, seed=4), View.PA, (0.2, 0.2))
 BY_NAME = {one.name: one for one in PERTURBATIONS}
@@ -89,7 +89,10 @@ def test_a_film_that_does_not_change_does_not_move(films, tiny_bundle):
 
 
 def test_the_table_marks_what_misses_the_goal():
-    moved = [Moved("small", 1, GOAL / 2, 0.1, "Mass"), Moved("large", 1, GOAL, 0.1, "Mass")]
+    moved = [
+        ProbabilityChange("small", 1, GOAL / 2, 0.1, "Mass"),
+        ProbabilityChange("large", 1, GOAL, 0.1, "Mass"),
+    ]
     assert list(table(moved).columns[4].cells) == ["met", "MISSED"]
 
 
