@@ -21,6 +21,7 @@ _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD}  # with the tables and the restart interv
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 JPEG_2000 = b"\xff\x4f\xff\x51"
 END = b"\xff\xd9"  # of all these streams
+NO_END = "the stream is cut short: it has no end"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Codestream:
     coding
         What it is: "JPEG", "JPEG Lossless", "JPEG-LS" or "JPEG 2000".
     lack
-        What is missing by its own counts (JPEG 2000); "" where nothing is.
+        What is missing by its own counts (JPEG 2000) or at its end (JPEG-LS); "" where nothing is.
     counted
         Whether it counts its bytes; of others, only decoding shows that all are there.
     """
@@ -126,6 +127,8 @@ def _jpeg(frame: bytes) -> Codestream | None:
                 END in frame[-16:],
                 components=components,
                 coding="JPEG-LS" if kind == 0xF7 else coding,
+                # its data hold no marker (T.87 A.1); without an end its decoder searches for 5 s
+                lack=NO_END if kind == 0xF7 and END not in frame[at:] else "",
                 counted=kind == 0xF7,  # its decoder is strict
             )
     return None

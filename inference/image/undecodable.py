@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from inference.image.codestream import Codestream
+from inference.image.codestream import NO_END, Codestream
 
 _CODINGS = {
     uid.JPEGBaseline8Bit: "JPEG",
@@ -43,7 +43,7 @@ def _contradictions(frame: Dataset, stream: Codestream) -> Iterator[str]:
         said = f"the header says {frame.SamplesPerPixel}"
         yield f"the stream has {stream.components} samples a pixel, {said}"
     if not stream.ended:
-        yield "the stream is cut short: it has no end"
+        yield NO_END
     if (stream.bits <= 8) != (frame.BitsAllocated == 8):
         said = f"the header allots {frame.BitsAllocated}"
         yield f"the stream has {stream.bits} bits a sample, {said}"

@@ -146,10 +146,10 @@ def make_variants():
     return [{made.kind: made.ds for made in one.objects} for one in studies], studies[0].film
 
 
-def renewed(page: str) -> str:
+def renewed(page: str, variants, film) -> str:
     """Return a page with the table made anew."""
-    return MARKED.sub(lambda mark: mark[1] + attribute_table(*make_variants()) + mark[2], page)
+    return MARKED.sub(lambda mark: mark[1] + attribute_table(variants, film) + mark[2], page)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8"), *make_variants()), encoding="utf-8")

@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 from syntaxes import encoded
 
+from inference.image.codestream import declared
 from inference.image.film import NotAFilm, read_film
 
 
@@ -65,6 +66,13 @@ def test_a_stream_that_ends_early_is_never_answered(syntax, how, at_least, tmp_p
     ds = dcmread(encoded(tmp_path, syntax, bits_stored=STREAMS[syntax]))
     with pytest.raises(NotAFilm, match=r"cut short|damaged"):
         read_film(restreamed(ds, CUT[how]), at_least=at_least)
+
+
+def test_a_jpeg_ls_stream_without_its_end_is_refused_before_it_is_decoded(tmp_path):
+    stream = next(generate_frames(dcmread(encoded(tmp_path, JPEGLSLossless)).PixelData))
+    assert not declared(stream, JPEGLSLossless).lack
+    assert not declared(stream + bytes(99), JPEGLSLossless).lack
+    assert "no end" in declared(stream[: stream.rindex(b"\xff\xd9")], JPEGLSLossless).lack
 
 
 @pytest.mark.parametrize("more", [b"", b"\0", b"\0\0", bytes(9)], ids=len)

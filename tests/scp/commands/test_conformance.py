@@ -29,12 +29,9 @@ def test_every_table_stands_in_the_page():
     assert set(re.findall(r"<!-- from the code: (\w+) -->", PAGE)) == set(TABLES)
 
 
-def test_the_attributes_of_the_page_are_those_of_the_objects():
-    assert renewed(PAGE) == PAGE, "python tests/support/attributes.py"
-
-
-def test_an_attribute_more_or_less_would_be_seen():
+def test_the_attributes_of_the_page_are_those_of_the_objects_and_no_more_or_less():
     variants, film = make_variants()
+    assert renewed(PAGE, variants, film) == PAGE, "python tests/support/attributes.py"
     full, bare = variants[:2]
     said = MARKED.search(PAGE)[0]
     full["report"].InstitutionalDepartmentName = "Radiology"
