@@ -27,12 +27,12 @@ demo: $(STAMP)  ## send a real film to the running service and show what comes b
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
-# of pure functions: no server, no database, no browser
+# of pure functions: no server, no database, no browser; films that are decoded at a part need large ones
 FAST := tests/inference tests/scp/config tests/scp/matching/test_prior.py tests/scp/test_archive.py tests/training/data \
 	tests/house/test_rooms.py tests/house/test_architecture_page.py
 
 test-fast: $(STAMP)  ## a minute of tests, for the developer's loop
-	$(BIN)/python -m pytest -q -n 2 $(FAST)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(FAST) --ignore tests/inference/image/test_reduced.py
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
