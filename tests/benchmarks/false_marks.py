@@ -24,7 +24,7 @@ from inference.comparison.posture import POSTURE
 from inference.comparison.result import MARK
 from inference.image.film import Film
 from inference.model.bundle import load_bundle
-from inference.model.metadata import default_bundle
+from inference.model.metadata import bundle_folder
 from tests.benchmarks.comparison import prediction
 from tests.benchmarks.opacities import still_pairs
 from training.change.film_pairs import FilmPair
@@ -117,7 +117,7 @@ def main(said: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", help="of the patients, such as test; all when left out")
     parser.add_argument("--count", type=int, help="pairs at most")
     options = parser.parse_args(said)
-    lungs = load_bundle(options.bundle or default_bundle()).lung_fields()
+    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
     listed = still_pairs(options.films, options.pairs)
     chosen = [one for one in listed if options.split in (None, one.split)][: options.count]
     Console(width=120).print(table(list(of_pairs(chosen, lungs))))
