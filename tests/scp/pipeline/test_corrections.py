@@ -209,6 +209,39 @@ def test_a_correction_withdraws_the_wrong_comparison_and_the_film_is_answered_ag
     assert bench.row(old).patient_id == "OTHER"
 
 
+def while_objects_are_made(bench, happens):
+    """Let something happen once, between looking at the films and writing what was made of them."""
+    reader, make, left = bench.answerer.reader, bench.answerer.reader.objects, [happens]
+
+    def objects(answer):
+        made = make(answer)
+        while left:
+            left.pop()()
+        return made
+
+    reader.objects = objects
+
+
+@pytest.mark.parametrize("corrected", ["the film", "its prior"])
+def test_an_answer_that_was_made_while_a_film_was_corrected_is_not_written_but_made_anew(
+    bench, corrected
+):
+    old = bench.take(make_film_ds(study_date="20230101", seed=1))
+    bench.answer(old)
+    new = make_film_ds(study_date="20240101", seed=2)
+    uid = bench.take(new)
+    assert bench.answerer.read(uid)
+    wrong = new if corrected == "the film" else make_film_ds(study_date="20230101", seed=1)
+    while_objects_are_made(bench, lambda: bench.take(again(wrong, PatientID="OTHER")))
+    with pytest.raises(corrections.Corrected, match="once more"):
+        bench.answerer.write(uid)
+    assert not bench.row(uid).results
+    bench.answerer.write(uid)  # as the worker does: the step is done again
+    row = bench.row(uid)
+    assert (row.prior, row.choice.code) == (None, "none_known")
+    assert bench.result(row, "report").PatientID == ("OTHER" if wrong is new else "TEST-1")
+
+
 def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
     _, new = pair(bench)
     bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientID="OTHER"))
