@@ -20,6 +20,8 @@ from scp.archive import valid_uid
 from scp.errors import Unreadable
 
 _PREAMBLE_BYTES = 128
+_MAGIC = b"DICM"
+_META_GROUP = b"\x02\x00"  # always little endian, PS3.10 7.1
 
 
 def copy_as_part10(source: Path, target: Path) -> None:
@@ -33,11 +35,11 @@ def copy_as_part10(source: Path, target: Path) -> None:
         It cannot be read, or there is no room.
     """
     with source.open("rb") as file:
-        begins = file.read(_PREAMBLE_BYTES + 4)
-    if begins[_PREAMBLE_BYTES:] == b"DICM":
+        begins = file.read(_PREAMBLE_BYTES + len(_MAGIC + _META_GROUP))
+    if begins[_PREAMBLE_BYTES:] == _MAGIC + _META_GROUP:
         shutil.copyfile(source, target)
         return
-    if begins.startswith(b"DICM"):  # all but the preamble is there
+    if begins.startswith(_MAGIC + _META_GROUP):  # all but the preamble is there
         target.write_bytes(bytes(_PREAMBLE_BYTES) + source.read_bytes())
         return
     try:

@@ -20,14 +20,15 @@ from scp.errors import Unreadable
 @pytest.mark.parametrize(
     "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 )
-def test_a_bare_data_set_becomes_a_file(syntax, tmp_path):
+@pytest.mark.parametrize("before", [b"", bytes(128) + b"DICM"], ids=["bare", "preamble"])
+def test_a_data_set_without_meta_information_becomes_a_file(before, syntax, tmp_path):
     ds = make_film_ds(transfer_syntax=syntax)
     plain = read_film(ds).pixels
     ds.save_as(tmp_path / "whole", enforce_file_format=True)
     with (tmp_path / "whole").open("rb") as file:
         read_preamble(file, force=False)
         _read_file_meta_info(file)
-        (tmp_path / "bare").write_bytes(file.read())
+        (tmp_path / "bare").write_bytes(before + file.read())
     copy_as_part10(tmp_path / "bare", tmp_path / "film.dcm")
     read = dcmread(tmp_path / "film.dcm")
     assert read.file_meta.TransferSyntaxUID == syntax
