@@ -25,8 +25,7 @@ def film_job(film_uid: str, number: int = 1) -> str:
 
 def film_of(job_id: str) -> str | None:
     """Return which film a job answers; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "film" else None
+    return _film_of("film", job_id)
 
 
 def again_job(film_uid: str, prior_uid: str, revisions: str = "") -> str:
@@ -39,8 +38,7 @@ def again_job(film_uid: str, prior_uid: str, revisions: str = "") -> str:
 
 def again_of(job_id: str) -> str | None:
     """Return which film a job answers again; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "again" else None
+    return _film_of("again", job_id)
 
 
 def fetch_job(film_uid: str, attempt: int) -> str:
@@ -50,8 +48,7 @@ def fetch_job(film_uid: str, attempt: int) -> str:
 
 def fetch_of(job_id: str) -> str | None:
     """Return for which film a job fetches priors; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "fetch" else None
+    return _film_of("fetch", job_id)
 
 
 def pair_job(film_uid: str, prior_uid: str) -> str:
@@ -61,8 +58,13 @@ def pair_job(film_uid: str, prior_uid: str) -> str:
 
 def pair_of(job_id: str) -> str | None:
     """Return which film a job compares for a reader; None for another kind of job."""
-    kind, _, rest = job_id.partition(":")
-    return rest.partition(":")[0] if kind == "pair" else None
+    return _film_of("pair", job_id)
+
+
+def _film_of(kind: str, job_id: str) -> str | None:
+    """Return the film of a job of this kind; None for another kind."""
+    own, _, rest = job_id.partition(":")
+    return rest.partition(":")[0] if own == kind else None
 
 
 def auxiliary_job(job_id: str) -> tuple[str, str] | None:

@@ -30,8 +30,7 @@ APPLICATION = "hilum"
 WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
-_DONE = ("SUCCESS", "ERROR")  # DBOS resumes none of these
-ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # nor rewinds one of these
+ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # DBOS rewinds none of these
 
 
 # states of jobs, in words
@@ -119,14 +118,10 @@ class Jobs:
             options["delay_seconds"] = delay_s
         self._client.enqueue_in_transaction(session, options, film_uid, destination, number)
 
-    def run_now(self, film_uid: str, destination: str, number: int) -> bool:
-        """Make a cancelled or waiting attempt due at once; return whether there is such a one."""
+    def run_now(self, film_uid: str, destination: str, number: int) -> None:
+        """Make an attempt that waits for its time due at once; one that has ended stays so."""
         job_id = delivery_job(film_uid, destination, number)
-        job = self.status(job_id)
-        if job is None or job.status in _DONE:
-            return False
         self._client.resume_workflow(job_id, queue_name=delivery_queue(destination))
-        return True
 
     def unfinished(self) -> list[WorkflowStatus]:
         """Return the jobs that wait, run, or have stopped without success."""

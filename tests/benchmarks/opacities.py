@@ -163,6 +163,23 @@ def still_pairs(films: Path, pairs: Sequence[Path]) -> list[FilmPair]:
     return [kept[i] for i in np.random.default_rng(0).permutation(len(kept))]
 
 
+def chosen_still_pairs(
+    description: str, said: Sequence[str] | None
+) -> tuple[list[FilmPair], FindsLungs | None]:
+    """Return the pairs that a command line asks for, and what finds their lungs."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--films", type=Path, required=True, help="films.csv")
+    parser.add_argument("--pairs", type=Path, required=True, action="append", help="pairs.csv")
+    parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's own when left out")
+    parser.add_argument("--split", help="of the patients, such as test; all when left out")
+    parser.add_argument("--count", type=int, help="pairs at most")
+    options = parser.parse_args(said)
+    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
+    listed = still_pairs(options.films, options.pairs)
+    chosen = [one for one in listed if options.split in (None, one.split)][: options.count]
+    return chosen, lungs
+
+
 def cases(pairs: list[FilmPair], lungs: FindsLungs | None) -> Iterator[tuple[Seen, Seen]]:
     """Yield each pair as it is, and with an opacity."""
     for seed, pair in enumerate(pairs):

@@ -8,11 +8,9 @@ compared as the product does. The control are the same pairs with nothing painte
 of them is false, as far as labels tell, and part of every row.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -25,10 +23,8 @@ from inference.comparison.compare import FindsLungs, compare
 from inference.comparison.posture import POSTURE
 from inference.comparison.result import MARK
 from inference.image.film import Film
-from inference.model.bundle import load_bundle
-from inference.model.metadata import bundle_folder
 from tests.benchmarks.comparison import prediction
-from tests.benchmarks.opacities import Mask, opacity, somewhere, still_pairs, whiter
+from tests.benchmarks.opacities import Mask, chosen_still_pairs, opacity, somewhere, whiter
 from training.change.film_pairs import FilmPair
 from training.data.film_set import read_picture
 
@@ -139,16 +135,7 @@ def table(rows: dict[str, list[Marked]]) -> Table:
 
 
 def main(said: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--films", type=Path, required=True, help="films.csv")
-    parser.add_argument("--pairs", type=Path, required=True, action="append", help="pairs.csv")
-    parser.add_argument("--bundle", type=Path, help="whose lung fields; hilum's own when left out")
-    parser.add_argument("--split", help="of the patients, such as test; all when left out")
-    parser.add_argument("--count", type=int, help="pairs at most")
-    options = parser.parse_args(said)
-    lungs = load_bundle(bundle_folder(options.bundle)).lung_fields()
-    listed = still_pairs(options.films, options.pairs)
-    chosen = [one for one in listed if options.split in (None, one.split)][: options.count]
+    chosen, lungs = chosen_still_pairs(__doc__.splitlines()[0], said)
     rows: dict[str, list[Marked]] = {}
     for seed, pair in enumerate(chosen):
         for name, one in of_each_size(pair, lungs, seed):

@@ -24,7 +24,7 @@ from training.bundle.rounding import rounded, store
 from training.classifier.calibration import calibrate_findings
 from training.classifier.cross_validation import NoFolds, out_of_fold
 from training.classifier.train import logits_of, source_of
-from training.data.boxes import Box, read_boxes
+from training.data.boxes import Box, read_box_lists
 from training.data.film_list import Source
 from training.data.film_set import load_films
 from training.data.record import Record
@@ -81,7 +81,7 @@ def export_run(
     best, settings, network = _trained(run)
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
-    drawn = [box for path in boxes for box in read_boxes(path)]
+    drawn = read_box_lists(boxes)
     if folds is not None:
         readings, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
     elif settings.teach_val:

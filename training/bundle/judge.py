@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from inference.findings import LABELS, FloatArray
 from inference.model.bundle import Bundle, load_bundle
 from inference.model.calibration import Discrimination, MapEvidence, OutputCalibration
@@ -27,7 +24,7 @@ from training.data.boxes import Box
 from training.data.film_list import BadFilmList
 from training.data.record import Record
 from training.evaluation.discrimination import discrimination, is_sharp
-from training.evaluation.maps import film_maps
+from training.evaluation.maps import film_outputs
 from training.evaluation.pointing import evidence, pointed
 from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import TextTable
@@ -119,9 +116,7 @@ def judge(
     device: str = "cpu",
 ) -> Verdicts:
     """Read films that did not teach, and judge findings and maps by them."""
-    maps = film_maps(network, preprocessing, records, device=device)
-    grids = torch.from_numpy(np.stack([maps[record.name] for record in records]))
-    logits = network.pooled(grids).double().numpy()  # (films, 14)
+    maps, logits = film_outputs(network, preprocessing, records, device)
     return judged_by(maps, logits, records, boxes)
 
 

@@ -34,7 +34,7 @@ from training.data.film_list import BadFilmList
 from training.data.record import Record
 from training.errors import TrainingError
 from training.evaluation.discrimination import discrimination, is_sharp, macro
-from training.evaluation.maps import film_maps
+from training.evaluation.maps import film_outputs
 from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import TextTable
 from training.loop import CHECKPOINT
@@ -146,11 +146,11 @@ def cross_validate(parts: Sequence[Part], out: Path, settings: TrainSettings) ->
 def _read_held(part: Part, run: Path, settings: TrainSettings) -> None:
     """Let a part's network read the films that judge it, and keep what it says."""
     network = network_of(run, settings)
-    found = film_maps(network, Preprocessing(settings.size_px), part.held, device=settings.device)
-    maps = torch.from_numpy(np.stack(list(found.values())))
-    logits = network.cpu().pooled(maps).double().numpy()
+    reads = Preprocessing(settings.size_px)
+    found, logits = film_outputs(network, reads, part.held, settings.device)
+    maps = np.stack(list(found.values())).astype(np.float16)
     half = run / f"half-{HELD}"
-    np.savez(half, size_px=settings.size_px, names=list(found), logits=logits, maps=maps.half())
+    np.savez(half, size_px=settings.size_px, names=list(found), logits=logits, maps=maps)
     half.replace(run / HELD)
 
 

@@ -88,7 +88,7 @@ def judge(
     from training.bundle.judge import judge as judged
     from training.bundle.judge import judged_bundle, unseen_films
     from training.bundle.prevalences import read_prevalences
-    from training.data.boxes import read_boxes
+    from training.data.boxes import read_box_lists
     from training.data.film_list import Source
     from training.settings import BadSetting
 
@@ -99,7 +99,7 @@ def judge(
         records = Source(films, nih, experts).records()
         teachers = Source(films=taught).records() if taught else records
         asked = unseen_films(records, teachers, test=on_test)
-        drawn = [box for path in boxes for box in read_boxes(path)]
+        drawn = read_box_lists(boxes)
         loaded = load_bundle(bundle_folder(bundle))
         verdicts = judged(loaded.network(), loaded.preprocessing, asked, drawn, device)
         for text_table in verdicts.sheets():

@@ -65,9 +65,8 @@ def boxes_by_film(paths: Sequence[Path]) -> dict[str, tuple[Box, ...]]:
     BadBoxList
     """
     films = defaultdict[str, list[Box]](list)
-    for path in paths:
-        for box in read_boxes(path):
-            films[box.film].append(box)
+    for box in read_box_lists(paths):
+        films[box.film].append(box)
     return {film: tuple(boxes) for film, boxes in films.items()}
 
 
@@ -82,6 +81,16 @@ def box_masks(boxes: Sequence[Box], shape: tuple[int, int]) -> torch.Tensor:
         within = (rows >= top) & (rows <= bottom), (columns >= left) & (columns <= right)
         mask[within[0][:, None] & within[1][None, :]] = 1
     return masks
+
+
+def read_box_lists(paths: Sequence[Path]) -> list[Box]:
+    """Read lists of boxes, one after the other.
+
+    Raises
+    ------
+    BadBoxList
+    """
+    return [box for path in paths for box in read_boxes(path)]
 
 
 def read_boxes(path: Path) -> list[Box]:

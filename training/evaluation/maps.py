@@ -14,6 +14,7 @@ Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
@@ -26,6 +27,7 @@ from training.data.boxes import BadBoxList, Box
 from training.data.film_set import read_picture
 from training.data.record import Record
 from training.evaluation.localisation import Score, score
+from training.evaluation.statistics import Doubles
 
 Variant = Callable[[FindingNetwork, torch.Tensor], torch.Tensor]  # films -> (b, labels, h, w)
 
@@ -141,6 +143,18 @@ def film_maps(
         grids = found.float().cpu().numpy()
         maps |= {record.name: grid for record, grid in zip(batch, grids, strict=True)}
     return maps
+
+
+def film_outputs(
+    network: FindingNetwork,
+    preprocessing: Preprocessing,
+    records: Sequence[Record],
+    device: str = "cpu",
+) -> tuple[dict[str, FloatArray], Doubles]:
+    """Return the maps (14, h, w) of films by name, not scaled, and their logits (films, 14)."""
+    maps = film_maps(network, preprocessing, records, device=device)
+    grids = torch.from_numpy(np.stack([maps[record.name] for record in records]))
+    return maps, network.pooled(grids).double().numpy()
 
 
 def score_boxes(
