@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from inference.errors import require_torch
 from scp.commands.options import CONFIG, Config, Json
 from scp.commands.options import errors_to_exit_code as _errors_to_exit_code
 from scp.commands.options import load as _load
@@ -49,6 +50,7 @@ def serve(config: Config = CONFIG) -> None:
     """Run the whole service on this machine: receiver, worker, dashboard."""
     with _errors_to_exit_code():
         settings = _load(config, "serve")
+        require_torch()
         from scp.processes.supervisor import serve as run
 
         run(settings, str(config), lambda line: print(line, flush=True))
@@ -78,6 +80,7 @@ def work(config: Config = CONFIG, name: Name = None, supervisor: Supervisor = No
     """Run a worker alone: films from the queue, answers to the destinations."""
     with _errors_to_exit_code():
         settings = _load(config, "work")
+        require_torch()
         from scp.processes import runtime
 
         stop = runtime.Stop(supervisor)  # before torch, whose loading takes seconds, is loaded

@@ -64,10 +64,10 @@ def pretrain(
     device: Device = "auto",
 ) -> None:
     """Learn what films look like from films without labels, and the train films of a list."""
-    from training.classifier.pretrain import films_of, pretrain
-    from training.classifier.train import on_devices
-
     with errors_as_text():
+        from training.classifier.pretrain import films_of, pretrain
+        from training.classifier.train import on_devices
+
         chosen = read_settings(PretrainSettings, config, settings or [])
         records = films_of(folders or [], films, nih)
         typer.echo(on_devices(lambda ready: pretrain(records, out, ready), chosen, device))
@@ -91,10 +91,10 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node gpu -m training.cli train ...
     """
-    from training.classifier.train import on_devices, train
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from training.classifier.train import on_devices, train
+        from training.data.film_list import Source
+
         chosen = read_settings(TrainSettings, config, settings or [])
         source = Source(films, nih, experts, tuple(boxes or ()))
         typer.echo(on_devices(lambda ready: train(source, out, ready), chosen, device))
@@ -111,12 +111,12 @@ def tune(
     device: Device = "auto",
 ) -> None:
     """Search for settings as a file says; a table, a plot and best.toml. Killed, it goes on."""
-    from inference.model.engine import find_device
-    from training.classifier.tune import read_plan, tune
-    from training.classifier.tune_report import table
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from inference.model.engine import find_device
+        from training.classifier.tune import read_plan, tune
+        from training.classifier.tune_report import table
+        from training.data.film_list import Source
+
         plan = read_plan(config, settings or [])
         study = tune(Source(films, nih), out, plan, find_device(device).type)
     say(table(study))
@@ -161,10 +161,10 @@ def export(
 
     The card quotes what the bundle reaches on test films.
     """
-    from training.bundle.export import export_run
-    from training.bundle.prevalences import read_prevalences
-
     with errors_as_text():
+        from training.bundle.export import export_run
+        from training.bundle.prevalences import read_prevalences
+
         bundle = export_run(
             run,
             out,
@@ -196,11 +196,11 @@ def train_check(
     device: Device = "auto",
 ) -> None:
     """Train the input check, which says whether a picture looks like an upright chest film."""
-    from training.classifier.train import on_devices
-    from training.data.film_list import Source
-    from training.input_check.train import train_check
-
     with errors_as_text():
+        from training.classifier.train import on_devices
+        from training.data.film_list import Source
+        from training.input_check.train import train_check
+
         chosen = read_settings(CheckSettings, config, settings or [])
         source = Source(films, nih)
         typer.echo(
@@ -218,10 +218,10 @@ def train_lungs(
     device: Device = "auto",
 ) -> None:
     """Train the segmenter that finds the lungs of a film. Killed, it goes on."""
-    from training.classifier.train import on_devices
-    from training.lungs.train import train_lungs
-
     with errors_as_text():
+        from training.classifier.train import on_devices
+        from training.lungs.train import train_lungs
+
         chosen = read_settings(LungSettings, config, settings or [])
         typer.echo(on_devices(lambda ready: train_lungs(masks, out, ready), chosen, device))
 
@@ -269,10 +269,11 @@ def add_null(
 
 
 def _add(part: "BundleComponent", bundle: Path, run: Path, out: Path, version: str | None) -> None:
-    from inference.model.bundle import load_bundle
-    from training.bundle.parts import with_part
 
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from training.bundle.parts import with_part
+
         made = with_part(load_bundle(bundle), part, run, out, version).identity
         typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
 

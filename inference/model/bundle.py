@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from inference.errors import BundleError
 from inference.findings import LABELS, ModelIdentity
 from inference.model.calibration import OutputCalibration
 from inference.model.input_check import CheckNetwork, InputCheck
@@ -41,7 +42,6 @@ from inference.model.metadata import (
     LUNGS,
     METADATA,
     WEIGHTS,
-    BundleError,
     BundleMalformed,
     Metadata,
     read_metadata,

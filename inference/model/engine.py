@@ -17,20 +17,13 @@ from typing import Self
 import numpy as np
 import torch
 
+from inference.errors import EngineClosed, EngineError
 from inference.findings import NetworkOutput, Prediction
 from inference.image.film import Film
 from inference.model.bundle import Bundle
 from inference.model.network import calibrated
 from inference.model.operating_points import OperatingSettings, operating_points
 from inference.settings import ShownMaps
-
-
-class EngineError(RuntimeError):
-    """The engine cannot do what was asked; the text says why."""
-
-
-class EngineClosed(EngineError):
-    """The engine was closed before the film came."""
 
 
 class ReadFailed(EngineError):

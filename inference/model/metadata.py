@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from inference.comparison.change_null import ChangeNullDistribution
+from inference.errors import BundleError
 from inference.findings import LABELS
 from inference.model.calibration import OutputCalibration
 from inference.settings import Architecture, Pooling
@@ -24,10 +25,6 @@ WEIGHTS = Path("models/model.safetensors")
 CHECK = Path("models/input_check.safetensors")
 LUNGS = Path("models/lung_fields.safetensors")
 CARD = Path("docs/README.md")
-
-
-class BundleError(ValueError):
-    """The folder is not a bundle that hilum can use; the text says why."""
 
 
 class BundleIncomplete(BundleError):

@@ -15,6 +15,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from inference.errors import NotInstalled, missing_packages_named
 from scp.archive import Archive
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings, load_settings
@@ -74,8 +75,9 @@ def _checks(config: Path) -> Iterator[Checked]:
 
 def _try(what: str, look: Callable[[], str]) -> Checked:
     try:
-        return Checked(what, good=True, text=look())
-    except (HilumError, ValueError, OSError, SQLAlchemyError) as error:
+        with missing_packages_named():
+            return Checked(what, good=True, text=look())
+    except (HilumError, NotInstalled, ValueError, OSError, SQLAlchemyError) as error:
         return Checked(what, good=False, text=str(error).split("\n", maxsplit=1)[0])
 
 

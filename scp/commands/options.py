@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inference.errors import NotInstalled, missing_packages_named
 from scp.errors import CANNOT_START, ConfigError, HilumError, ServiceError
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ CONFIG = Path("config.toml")
 def errors_to_exit_code() -> Iterator[None]:
     """Print what went wrong in one sentence, and leave with the right code."""
     try:
-        yield
-    except (ConfigError, ServiceError) as error:
+        with missing_packages_named():
+            yield
+    except (ConfigError, NotInstalled, ServiceError) as error:
         typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(CANNOT_START) from error
     except HilumError as error:

@@ -31,19 +31,31 @@ def delivery_row(row: Delivery) -> DeliveryRow:
 
 
 def destination_rows(results: Sequence[ResultRow]) -> tuple[DestinationRow, ...]:
-    """Sum up a film's deliveries, by destination."""
+    """Sum up a film's deliveries, by destination.
+
+    Withdrawn results count only where no other result went to the destination.
+    """
     deliveries = sorted(
-        (delivery for result in results for delivery in result.deliveries),
-        key=lambda delivery: (delivery.destination, _WORST_FIRST.index(delivery.state)),
+        (
+            (delivery, bool(result.withdrawn))
+            for result in results
+            for delivery in result.deliveries
+        ),
+        key=lambda one: (one[0].destination, _WORST_FIRST.index(one[0].state)),
     )
     return tuple(
         _destination(name, list(group))
-        for name, group in groupby(deliveries, key=lambda delivery: delivery.destination)
+        for name, group in groupby(deliveries, key=lambda one: one[0].destination)
     )
 
 
-def _destination(name: str, deliveries: list[DeliveryRow]) -> DestinationRow:
-    """Sum up the deliveries to one destination, the worst of which comes first."""
+def _destination(name: str, all_of_them: list[tuple[DeliveryRow, bool]]) -> DestinationRow:
+    """Sum up the deliveries to one destination, each with whether its result was withdrawn.
+
+    The worst state comes first.
+    """
+    valid = [delivery for delivery, withdrawn in all_of_them if not withdrawn]
+    deliveries = valid or [delivery for delivery, _ in all_of_them]
     times = [delivery.next_attempt_at for delivery in deliveries if delivery.next_attempt_at]
     return DestinationRow(
         destination=name,
@@ -56,4 +68,5 @@ def _destination(name: str, deliveries: list[DeliveryRow]) -> DestinationRow:
             None,
         ),
         next_attempt_at=min(times, default=None),
+        withdrawn=not valid,
     )

@@ -207,9 +207,10 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class DestinationRow:
-    """Where a film's whole answer stands at one destination: the state of its worst result.
+    """How far a film's answer got at one destination: the state of its worst result.
 
-    ``outcome`` is the first that was not plain success: a failure, or a warning.
+    ``outcome`` is the first that was not plain success: a failure, or a warning. ``withdrawn`` says
+    that no result for this destination is valid any more.
     """
 
     destination: str
@@ -219,6 +220,7 @@ class DestinationRow:
     attempts: int
     outcome: Outcome | None
     next_attempt_at: datetime | None
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -137,12 +137,13 @@ class Jobs:
             load_input=False,
         )
 
-    def stopped(self, limit: int) -> list[WorkflowStatus]:
-        """Return the jobs that have stopped without success, the last asked for first."""
+    def stopped(self, limit: int, offset: int = 0) -> list[WorkflowStatus]:
+        """Return the jobs that have stopped without success, the newest first."""
         return self._client.list_workflows(
             status=["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             sort_desc=True,
             limit=limit,
+            offset=offset,
             load_input=False,
         )
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from scp.index.schema.tables import Delivery, Instance, Result
 from scp.pipeline.job_ids import delivery_number, film_job, film_of
+from scp.pipeline.queue import Jobs
 
 # UIDs in one statement: SQLite takes 32,766 values
 _AT_ONCE = 1000
@@ -20,6 +21,19 @@ def not_replaced(session: Session, jobs: Iterable[WorkflowStatus]) -> list[Workf
     stopped = [job.workflow_id for job in listed if job.status == "CANCELLED"]
     replaced = _replaced_films(session, ids) | _replaced_deliveries(session, stopped)
     return [job for job in listed if job.workflow_id not in replaced]
+
+
+def stopped_jobs(session: Session, jobs: Jobs, limit: int) -> list[WorkflowStatus]:
+    """Return the newest jobs that have stopped without success and that no other job has replaced.
+
+    Reads on until there are ``limit``, or no more.
+    """
+    found: list[WorkflowStatus] = []
+    offset = 0
+    while len(found) < limit and (batch := jobs.stopped(limit, offset)):
+        found += not_replaced(session, batch)
+        offset += len(batch)
+    return found[:limit]
 
 
 def is_replaced(session: Session, job_id: str) -> bool:

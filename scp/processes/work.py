@@ -11,11 +11,12 @@ from dbos import DBOS, DBOSConfig
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from inference.errors import BundleError, EngineError
 from inference.model.bundle import Bundle, load_bundle
-from inference.model.engine import Engine, EngineError
+from inference.model.engine import Engine
 from inference.model.input_check import InputCheck
 from inference.model.lung_fields import LungFields
-from inference.model.metadata import BundleError, bundle_folder
+from inference.model.metadata import bundle_folder
 from inference.model.operating_points import BadOperatingPoint
 from scp.config.load import Settings
 from scp.errors import CANNOT_START, ServiceError

@@ -11,7 +11,7 @@ PACKAGES = ("inference", "scp", "training")
 # folder of a package, or a module that stands beside the folders.
 FLOORS = {
     "inference": (
-        "settings", "findings", "image", "statements", "comparison", "model", "drawing",
+        "errors", "settings", "findings", "image", "statements", "comparison", "model", "drawing",
     ),
     "scp": (
         "errors", "config", "archive", "outcomes", "dimse", "matching", "index", "monitoring",

@@ -313,6 +313,24 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do(service, tiny_bundle, tm
     assert "[receiver] port" in done.stderr
 
 
+def test_an_answered_film_is_answered_once_more_by_a_job_of_its_own(alone, tmp_path):
+    ds = make_film_ds(patient_id="ONCE-MORE", seed=43)
+    alone.storescu(write(tmp_path, ds))
+    first = alone.outcome(ds.SOPInstanceUID)
+    alone.hilum("queue", "retry", f"film:{ds.SOPInstanceUID}", "--done")
+
+    def finished():
+        job = json.loads(alone.hilum("queue", "show", f"film:{ds.SOPInstanceUID}", "--json"))
+        return job["state"] == "done" and job
+
+    job = wait_for(finished, "the second job of the film")
+    assert job["job"] == f"film:{ds.SOPInstanceUID}:2"
+    film = alone.film(ds.SOPInstanceUID)
+    assert film["state"] == "answered"
+    assert film["finished_at"] > first["finished_at"]
+    assert [one["uid"] for one in film["results"]] == [one["uid"] for one in first["results"]]
+
+
 def test_after_a_power_cut_every_film_is_answered_and_ctrl_c_stops_in_ten_seconds(alone, tmp_path):
     films = [make_film_ds(patient_id=f"PLUG-{n}", seed=50 + n) for n in range(5)]
     alone.storescu(*(write(tmp_path, ds) for ds in films))

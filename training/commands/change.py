@@ -36,15 +36,15 @@ def measure_null(
     device: Device = "auto",
 ) -> None:
     """Measure how far a bundle's probabilities differ without change, for `hilum add-null`."""
-    from inference.model.bundle import load_bundle
-    from inference.model.engine import Engine
-    from inference.model.metadata import bundle_folder
-    from training.change.crossfit import table as false_changes
-    from training.change.film_pairs import read_pairs
-    from training.change.null import null_of, read_unchanged, table, write
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.engine import Engine
+        from inference.model.metadata import bundle_folder
+        from training.change.crossfit import table as false_changes
+        from training.change.film_pairs import read_pairs
+        from training.change.null import null_of, read_unchanged, table, write
+        from training.data.film_list import Source
+
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
         with Engine(load_bundle(bundle_folder(bundle)), device=device) as engine:
@@ -67,17 +67,17 @@ def measure_change(
     device: Device = "auto",
 ) -> None:
     """Measure how often a change is named where there is none, and told where there is one."""
-    from inference.model.bundle import load_bundle
-    from inference.model.engine import Engine
-    from inference.model.metadata import bundle_folder
-    from training.bundle.parts import NoPart
-    from training.change.evaluate import as_json as plain
-    from training.change.evaluate import measure_change as measure
-    from training.change.evaluate import tables
-    from training.change.film_pairs import read_pairs
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.engine import Engine
+        from inference.model.metadata import bundle_folder
+        from training.bundle.parts import NoPart
+        from training.change.evaluate import as_json as plain
+        from training.change.evaluate import measure_change as measure
+        from training.change.evaluate import tables
+        from training.change.film_pairs import read_pairs
+        from training.data.film_list import Source
+
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
         folder = bundle_folder(bundle)

@@ -41,12 +41,12 @@ def cross_validate(
     device: Device = "auto",
 ) -> None:
     """Score settings on films of train and val whose patients did not teach. Killed, it goes on."""
-    from inference.model.engine import find_device
-    from training.classifier.cross_validation import by_patient, by_source, text_table
-    from training.classifier.cross_validation import cross_validate as validated
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from inference.model.engine import find_device
+        from training.classifier.cross_validation import by_patient, by_source, text_table
+        from training.classifier.cross_validation import cross_validate as validated
+        from training.data.film_list import Source
+
         chosen = read_settings(TrainSettings, config, settings or [])
         records = Source(films, nih, experts, tuple(boxes or ())).records()
         parts = by_source(records) if sources else by_patient(records, folds)
@@ -83,16 +83,16 @@ def judge(
     device: Device = "auto",
 ) -> None:
     """Judge findings and maps on films that did not teach, and put the verdicts into a copy."""
-    from inference.model.bundle import load_bundle
-    from inference.model.metadata import bundle_folder
-    from training.bundle.judge import judge as judged
-    from training.bundle.judge import judged_bundle, unseen_films
-    from training.bundle.prevalences import read_prevalences
-    from training.data.boxes import read_box_lists
-    from training.data.film_list import Source
-    from training.settings import BadSetting
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.metadata import bundle_folder
+        from training.bundle.judge import judge as judged
+        from training.bundle.judge import judged_bundle, unseen_films
+        from training.bundle.prevalences import read_prevalences
+        from training.data.boxes import read_box_lists
+        from training.data.film_list import Source
+        from training.settings import BadSetting
+
         if on_test and out is not None:
             raise BadSetting("test films only measure: leave out either --out or --on-test")
         chosen = read_prevalences(prevalences)

@@ -45,11 +45,11 @@ def lesions(
     device: Device = "auto",
 ) -> None:
     """Check the pipeline: it must find, and point at, discs laid into half of the films."""
-    from inference.model.engine import find_device
-    from training.classifier.lesion_check import learn_lesions
-    from training.data.film_list import Source
-
     with errors_as_text():
+        from inference.model.engine import find_device
+        from training.classifier.lesion_check import learn_lesions
+        from training.data.film_list import Source
+
         chosen = read_settings(TrainSettings, config, settings or [])
         ready = chosen.model_copy(update={"device": find_device(device).type})
         score = learn_lesions(Source(films, nih), out, ready, contrast, size_px)
@@ -83,16 +83,16 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure a bundle on labelled films, with 95 % intervals, and by group of films."""
-    from inference.model.bundle import load_bundle
-    from inference.model.engine import Engine
-    from inference.model.metadata import bundle_folder
-    from training.data.expert_labels import expert_films
-    from training.data.film_list import Source, of_split
-    from training.evaluation.classification import read_all
-    from training.evaluation.reference import scores_for
-    from training.evaluation.report import measure_bundle, need_plots, write_report
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.engine import Engine
+        from inference.model.metadata import bundle_folder
+        from training.data.expert_labels import expert_films
+        from training.data.film_list import Source, of_split
+        from training.evaluation.classification import read_all
+        from training.evaluation.reference import scores_for
+        from training.evaluation.report import measure_bundle, need_plots, write_report
+
         if out:
             need_plots()
         records = of_split(Source(films, nih), split)
@@ -135,13 +135,13 @@ def localise(
 
     The list must be the one whose train split the bundle was trained on.
     """
-    from inference.model.bundle import load_bundle
-    from inference.model.metadata import bundle_folder
-    from training.data.boxes import read_boxes
-    from training.data.film_list import Source
-    from training.evaluation.localisation_report import localise as measure
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.metadata import bundle_folder
+        from training.data.boxes import read_boxes
+        from training.data.film_list import Source
+        from training.evaluation.localisation_report import localise as measure
+
         loaded = load_bundle(bundle_folder(bundle))
         records, drawn = Source(films, nih).records(), read_boxes(boxes)
         measured = measure(
@@ -172,15 +172,15 @@ def evaluate_check(
     as_json: AsJson = False,
 ) -> None:
     """Measure which share of real films, and of what is none, a bundle's input check refuses."""
-    from inference.model.bundle import load_bundle
-    from inference.model.metadata import bundle_folder
-    from training.bundle.parts import NoPart
-    from training.data.film_list import Source, of_split
-    from training.input_check.evaluate import as_json as plain
-    from training.input_check.evaluate import evaluate_check as measure
-    from training.input_check.evaluate import table
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.metadata import bundle_folder
+        from training.bundle.parts import NoPart
+        from training.data.film_list import Source, of_split
+        from training.input_check.evaluate import as_json as plain
+        from training.input_check.evaluate import evaluate_check as measure
+        from training.input_check.evaluate import table
+
         records = of_split(Source(films, nih), split)[:films_at_most]
         folder = bundle_folder(bundle)
         check = load_bundle(folder).input_check()
@@ -202,16 +202,16 @@ def measure_lungs(
     as_json: AsJson = False,
 ) -> None:
     """Measure how well a bundle, or a run, finds lungs on films that never taught it."""
-    from inference.model.bundle import load_bundle
-    from inference.model.metadata import bundle_folder
-    from training.bundle.parts import NoPart
-    from training.lungs.evaluate import as_json as plain
-    from training.lungs.evaluate import measure_lungs as measure
-    from training.lungs.evaluate import pace_ms, text_table
-    from training.lungs.masks import masked_files
-    from training.lungs.train import lungs_of
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.metadata import bundle_folder
+        from training.bundle.parts import NoPart
+        from training.lungs.evaluate import as_json as plain
+        from training.lungs.evaluate import measure_lungs as measure
+        from training.lungs.evaluate import pace_ms, text_table
+        from training.lungs.masks import masked_files
+        from training.lungs.train import lungs_of
+
         folder = bundle_folder(bundle)
         fields = lungs_of(lungs) if lungs else load_bundle(folder).lung_fields()
         if fields is None:
@@ -236,14 +236,14 @@ def invariance(
     device: Device = "auto",
 ) -> None:
     """Measure how far probabilities move when the same film comes with another window, turned..."""
-    from inference.model.bundle import load_bundle
-    from inference.model.engine import Engine
-    from inference.model.metadata import bundle_folder
-    from training.data.film_list import Source, of_split
-    from training.evaluation.invariance import as_json as plain
-    from training.evaluation.invariance import measure_invariance, table
-
     with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from inference.model.engine import Engine
+        from inference.model.metadata import bundle_folder
+        from training.data.film_list import Source, of_split
+        from training.evaluation.invariance import as_json as plain
+        from training.evaluation.invariance import measure_invariance, table
+
         records = of_split(Source(films, nih), split)[:films_at_most]
         with Engine(load_bundle(bundle_folder(bundle)), device=device) as engine:
             moved = measure_invariance(engine, records)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inference.errors import BundleError, EngineError, NotInstalled, missing_packages_named
 from training.errors import TrainingError
 from training.settings import SPLITS
 
@@ -54,11 +55,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 @contextmanager
 def errors_as_text() -> Iterator[None]:
     """Say what is wrong in one line instead of a traceback."""
-    from inference.model.engine import EngineError
-    from inference.model.metadata import BundleError
-
     try:
-        yield
-    except (BundleError, EngineError, TrainingError) as error:
+        with missing_packages_named():
+            yield
+    except (BundleError, EngineError, NotInstalled, TrainingError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -148,7 +148,7 @@ def need_plots() -> None:
     try:
         import matplotlib  # noqa: F401, PLC0415
     except ImportError as error:
-        text = "--out draws with the package matplotlib: pip install 'hilum[training]'"
+        text = "--out draws with the package matplotlib: `make setup` in hilum's folder installs it"
         raise NoPlots(text) from error
 
 

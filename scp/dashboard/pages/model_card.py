@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from inference.errors import BundleError
 from inference.model.calibration import ReliabilityBin
-from inference.model.metadata import BundleError, read_metadata
+from inference.model.metadata import read_metadata
 
 # MONAI's keys of metadata.json that a page shows
 _SHOWN = ("name", "version", "task", "intended_use", "data_source")

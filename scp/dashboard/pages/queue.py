@@ -25,7 +25,7 @@ from scp.pipeline.job_ids import (
     film_of,
 )
 from scp.pipeline.operator_actions import AT_ONCE
-from scp.pipeline.replaced_jobs import not_replaced
+from scp.pipeline.replaced_jobs import stopped_jobs
 from scp.pipeline.retry import NotRetried
 
 _FEW = 20
@@ -57,10 +57,9 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
     @routes.get("/queue")
     def shown(request: Request, done: str = "", n: int = 0, left: int = 0) -> Response:
         running = {job.workflow_id for job in context.jobs.running()}
-        jobs = context.jobs.stopped(_STOPPED)
         with Session(context.engine) as session:
             troubles = backlog.troubles(session)
-            stopped = not_replaced(session, jobs)
+            stopped = stopped_jobs(session, context.jobs, _STOPPED)
             uids = {queue_rows.film_of_any(job.workflow_id) for job in stopped}
             films = backlog.films_by_uid(session, sorted(uids))
             delivered = backlog.last_delivered(session)
@@ -75,7 +74,7 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
                 fetching=len(context.jobs.waiting(FETCHES, _COUNTED)),
                 counted=_COUNTED,
                 stopped=[queue_rows.stopped(job, films, context.destinations) for job in stopped],
-                all_stopped=len(jobs) < _STOPPED,
+                all_stopped=len(stopped) < _STOPPED,
                 troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
                 letters=backlog.dead_letters(session, _FEW),
                 stand=queue_rows.destinations(

@@ -6,6 +6,7 @@ import torch
 from monai.bundle import ConfigParser
 from safetensors.torch import load_file, save_file
 
+from inference.errors import BundleError
 from inference.model.bundle import OtherWeights, PickledWeights, file_sha256, load_bundle
 from inference.model.calibration import OutputCalibration
 from inference.model.metadata import (
@@ -13,7 +14,6 @@ from inference.model.metadata import (
     CONFIG,
     METADATA,
     WEIGHTS,
-    BundleError,
     BundleIncomplete,
     BundleMalformed,
     OtherLabels,

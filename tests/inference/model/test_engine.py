@@ -7,16 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from inference.errors import EngineClosed
 from inference.findings import LABELS
 from inference.image.film import Film
 from inference.model.bundle import load_bundle
-from inference.model.engine import (
-    Engine,
-    EngineClosed,
-    ReadFailed,
-    UnknownDevice,
-    find_device,
-)
+from inference.model.engine import Engine, ReadFailed, UnknownDevice, find_device
 from inference.model.operating_points import BadOperatingPoint
 
 pytestmark = pytest.mark.xdist_group("engine")  # its fixtures are made once

@@ -93,6 +93,35 @@ def test_each_command_explains_itself(command):
     assert "Usage" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "package", "code"),
+    [
+        ("check --json", "torch", 1),
+        ("work", "torch", 78),
+        ("serve", "torch", 78),
+        ("train --out run", "torch", 1),
+        ("train --out run", "ignite", 1),
+    ],
+)
+def test_what_needs_a_package_that_is_missing_names_it_and_does_nothing(
+    config, tmp_path, command, package, code
+):
+    run = "import sys; sys.modules[sys.argv.pop(1)] = None; import scp.cli; scp.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", run, package, *command.split()],
+        cwd=tmp_path,
+        env=os.environ | {"NO_COLOR": "1", "HILUM_CONFIG": str(config())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"the package {package}, which is not installed: `make setup`" in (
+        done.stdout + done.stderr
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_help_says_what_hilum_is_and_what_it_is_not():
     done = hilum("--help")
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from scp.config.destinations import DestinationSettings
 from scp.dashboard import guard
+from scp.dashboard.pages import queue
 from scp.dashboard.pages.configuration import About
 from scp.dashboard.security.person import Person
 from scp.dimse.request import Request
@@ -44,9 +45,9 @@ def dead(invented, destination="PACS_A", outcome=SILENT, results=2, **more):
     return film.uid
 
 
-def taken_in(site):
+def taken_in(site, seed=0):
     """A film that was received as films are, with its job; return its UID."""
-    ds = make_film_ds()
+    ds = make_film_ds(seed=seed)
     path = site.archive.incoming / "received.dcm"
     ds.save_as(path, enforce_file_format=True)
     intake = Intake(site.engine, site.archive, site.jobs, lambda: NOW)
@@ -346,6 +347,42 @@ def test_the_film_page_offers_what_can_be_done_about_its_deliveries_and_itself(s
     assert f'action="/queue/retry?job=film%3A{failed}"' in page
     assert f"hilum queue retry film:{failed}" in page
     assert "/queue/retry" not in site.page(f"/films/{fine}")
+
+
+def test_the_film_page_does_not_offer_to_send_what_was_withdrawn(site):
+    with site.invent() as invented:
+        film = invented.film()
+        withdrawn = invented.result(film, "report", REPORT, b"x")
+        withdrawn.withdrawn = "the film's patient was corrected"
+        invented.delivery(withdrawn, state=DeliveryState.CANCELLED, attempts=0)
+        uid = film.uid
+    page = site.page(f"/films/{uid}")
+    assert "/queue/retry" not in page
+    assert "hilum queue retry" not in page
+    assert "withdrawn: nothing is sent again" in page
+    with site.invent() as invented:  # the answer in its place, which an operator cancelled
+        film = films.film(invented.session, uid)
+        other = invented.result(film, "report", REPORT, b"y")
+        invented.delivery(other, state=DeliveryState.CANCELLED, attempts=0)
+    page = site.page(f"/films/{uid}")
+    assert f'action="/queue/retry?job=delivery%3A{uid}%3APACS_A"' in page
+    with Session(site.engine) as session:
+        (there,) = film_row(session, uid).destinations
+    assert (there.total, there.withdrawn) == (1, False)
+
+
+def test_jobs_that_a_retry_has_replaced_hide_none_that_stopped_before_them(site, monkeypatch):
+    monkeypatch.setattr(queue, "_STOPPED", 2)
+    stopped = taken_in(site)
+    press(site, f"/queue/cancel?job={film_job(stopped)}")
+    for seed in (1, 2, 3):  # cancelled, and given to another job
+        uid = taken_in(site, seed)
+        press(site, f"/queue/cancel?job={film_job(uid)}")
+        with Session(site.engine) as session, session.begin():
+            films.take_up(films.film(session, uid))
+    page = section(site.page("/queue"), "stopped")
+    assert f"/queue/retry?job=film%3A{stopped}" in page
+    assert uid not in page
 
 
 def test_what_strangers_say_is_escaped_and_in_no_address(site):

@@ -432,5 +432,5 @@ def test_without_matplotlib_the_report_is_refused_before_films_are_read(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run(film_list, tiny_bundle, "--out", tmp_path)
     assert result.exit_code == 1
-    assert "pip install 'hilum[training]'" in result.stderr
+    assert "`make setup`" in result.stderr
     assert run(film_list, tiny_bundle).exit_code == 0
