@@ -103,9 +103,10 @@ def reaches(probability: float, threshold: float) -> bool: ...
 @overload
 def reaches(probability: FloatArray, threshold: FloatArray) -> npt.NDArray[np.bool_]: ...
 def reaches(probability: Any, threshold: Any) -> Any:
-    """Decide whether a finding is positive: its probability reaches the threshold.
+    """Return whether a finding is positive: its probability reaches the threshold.
 
-    The only place that decides; `inference.statements` has the words for it.
+    Both in [0, 1]: numbers, or arrays of any shape that broadcast. The only place that decides;
+    `inference.statements` has the words for it.
     """
     return probability >= threshold
 

@@ -119,7 +119,7 @@ class Run:
         )
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; device, workers and number of epochs may be others."""
+        """Go on from a checkpoint, or raise `OtherRun`; device, workers and epochs may differ."""
         state = torch.load(path, map_location=self.settings.device, weights_only=True)
         free = {"epochs": None, "device": None, "workers": None}
         if self.settings.model_dump() | free != state["settings"] | free:

@@ -54,7 +54,7 @@ class Registered:
 def align(
     current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
 ) -> Alignment:
-    """Find where the prior lies on the current film; see `register`."""
+    """Find where the prior lies on the current film; parameters as of `register`, films (h, w)."""
     return register(current, prior, pixel_ratio, deform=deform).alignment
 
 

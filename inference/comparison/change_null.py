@@ -136,7 +136,10 @@ class ChangeNullDistribution(BaseModel):
 
 
 def log_odds(probabilities: FloatArray) -> FloatArray:
-    """Return ``log(p / (1 - p))`` of each, in float64."""
+    """Return ``log(p / (1 - p))`` of probabilities in [0, 1], of any shape, in float64.
+
+    0 and 1 are moved inward first, so that the result is finite.
+    """
     kept = np.clip(probabilities.astype(np.float64), _NEAREST, 1 - _NEAREST)
     return np.asarray(np.log(kept / (1 - kept)))
 

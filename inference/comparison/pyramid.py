@@ -91,7 +91,10 @@ def sampling_grid(places: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def gradient(pair: PyramidLevel, places: torch.Tensor) -> Gradient:
-    """Compare the current film with the prior at ``places``, one for each of its pixels."""
+    """Compare the current film with the prior, sampled at one point for each pixel.
+
+    ``places`` is (2, h, w): x and y on the prior, in its pixels.
+    """
     grid = sampling_grid(places, pair.prior.shape)
     seen = functional.grid_sample(
         pair.prior[None], grid, padding_mode="border", align_corners=False

@@ -97,8 +97,9 @@ def refined_deformation(
 ) -> BSplineDeformation:
     """Improve a deformation that comes on top of a transform, by Gauss-Newton.
 
-    Thin plates bend like this: second derivatives cost, an affine transform is free
-    (Rueckert et al., IEEE Trans. Medical Imaging 18(8), 1999).
+    ``matrix`` is (2, 3): current pixels to prior pixels. Thin plates bend like this: second
+    derivatives cost, an affine transform is free (Rueckert et al., IEEE Trans. Medical Imaging
+    18(8), 1999).
     """
     height, width = pair.current.shape[1:]
     start = transform_points(matrix, pair.points())

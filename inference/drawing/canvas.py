@@ -116,7 +116,7 @@ class Canvas:
         return self.px(1.32 * size)
 
     def colour_bar(self, x: int, y: int, width: int, table: Rgb) -> None:
-        """Draw a colour table from left to right, `BAR` units high."""
+        """Draw a colour table (colours, 3) from left to right, `BAR` units high."""
         columns = np.linspace(0, len(table) - 1, width).astype(np.intp)
         self.paste(np.repeat(table[columns][None], self.px(BAR), axis=0), x, y)
 

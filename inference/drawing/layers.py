@@ -62,9 +62,10 @@ def grey(eight: npt.NDArray[np.uint8], rows: int, columns: int) -> Rgb:
 
 
 def finished(picture: Rgb, film: Film, part: Part | None = None) -> Rgb:
-    """Lay the shutter and then the overlays of a film over a picture of it, or of a part of it.
+    """Draw the shutter and then the overlays of a film over a picture of it, or of a part of it.
 
-    In this order: what is annotated behind a shutter stays visible (PS3.4 N.2.3.1).
+    ``picture`` is (rows, columns, 3). In this order: what is annotated behind a shutter stays
+    visible (PS3.4 N.2.3.1).
     """
     how, (rows, columns) = film.presentation, picture.shape[:2]
     done = picture.copy()
@@ -88,7 +89,8 @@ def marked(picture: Rgb, graphics: BoolArray) -> Rgb:
 def sided(picture: Rgb, sides: Sides | None, unit: float) -> Rgb:
     """Put a strip of `SIDE` units left and right of a film's picture, with its sides' letters.
 
-    Where the header states no sides the strips are empty.
+    (rows, columns, 3) becomes (rows, columns + 2 strips, 3). Where the header states no sides the
+    strips are empty.
     """
     strip = round(SIDE * unit)
     page = Image.fromarray(np.pad(picture, ((0, 0), (strip, strip), (0, 0))))
@@ -142,13 +144,13 @@ def heat_over(
 
 
 def heat_opacity(heat: FloatArray) -> FloatArray:
-    """Return how thick a heat map in [0, 1] is painted; below 0.3 the film stays bare."""
+    """Return the opacity of a heat map in [0, 1], of the same shape; 0 where it is below 0.3."""
     opacity: FloatArray = MAP_OPACITY * np.clip((heat - 0.3) / 0.3, 0, 1)
     return opacity
 
 
 def difference_opacity(signed: FloatArray) -> FloatArray:
-    """Return how thick a difference in [-1, 1] is painted; a faint one not at all."""
+    """Return the opacity of a difference in [-1, 1], of the same shape; 0 where it is faint."""
     opacity: FloatArray = np.clip((np.abs(signed) - FAINT) / (MARK - FAINT), 0, 1)
     return DIFFERENCE_OPACITY * opacity
 
@@ -191,7 +193,11 @@ def _paint(picture: Rgb, values: FloatArray, table: Rgb, opacity: FloatArray) ->
 
 
 def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_]) -> Rgb:
-    """Lay a signed map in [-1, 1] over the dimmed film; 0 leaves the film as it is."""
+    """Draw a signed map in [-1, 1] over the dimmed film; where it is 0 the film stays as it is.
+
+    ``film`` is (rows, columns, 3). ``signed`` and ``where`` have the same shape, (h, w), and are
+    scaled to the film edge to edge.
+    """
     rows, columns = film.shape[:2]
     dark = dimmed(film)
     values = np.clip(resize(np.where(where, signed, 0), (rows, columns)), -1, 1)
@@ -200,13 +206,16 @@ def difference_over(film: Rgb, signed: FloatArray, where: npt.NDArray[np.bool_])
 
 
 def dimmed(film: Rgb) -> Rgb:
-    """Darken a film."""
+    """Return a picture (rows, columns, 3), darkened."""
     dark: Rgb = np.rint(film * np.float32(DIMMED)).astype(np.uint8)
     return dark
 
 
 def keep_corners(picture: Rgb, film: Rgb) -> Rgb:
-    """Give a picture the corners of the bare film: the left and right markers are there."""
+    """Copy the corners of the bare film into a picture: the left and right markers are there.
+
+    Both are (rows, columns, 3).
+    """
     kept = picture.copy()
     y, x = (max(1, round(CORNER * n)) for n in film.shape[:2])
     for rows in (slice(None, y), slice(-y, None)):

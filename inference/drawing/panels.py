@@ -107,7 +107,7 @@ class TextColumn:
         self.gap(3)
 
     def bar(self, table: Rgb, ends: tuple[str, str, str], meaning: str) -> None:
-        """Draw a colour bar with what its left end, middle and right end mean."""
+        """Draw a colour bar of a table (colours, 3), with what its ends and its middle mean."""
         self.page.colour_bar(self.left, self.y, self.width, table)
         self.gap(BAR + 3)
         sides: tuple[Align, ...] = ("left", "center", "right")

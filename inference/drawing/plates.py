@@ -35,7 +35,7 @@ class Figure:
     sides: Sides | None = None
 
     def sided(self, unit: float) -> Rgb:
-        """Return the picture between the letters of its sides."""
+        """Return the picture between the letters of its sides, (rows, columns, 3)."""
         return sided(self.picture, self.sides, unit)
 
 

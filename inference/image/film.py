@@ -85,12 +85,12 @@ class Film:
 
     @cached_property
     def eight_bits(self) -> npt.NDArray[np.uint8]:
-        """The pixels from 0 to 255, for pictures; made once."""
+        """The pixels from 0 to 255, (rows, columns), for pictures; computed once."""
         return eight_bits(self.pixels)
 
 
 def eight_bits(pixels: FloatArray) -> npt.NDArray[np.uint8]:
-    """Round pixels in [0, 1] to 8 bits."""
+    """Round pixels in [0, 1], of any shape, to 0 to 255."""
     return (np.clip(pixels, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
@@ -121,7 +121,7 @@ def read_film(ds: Dataset, words: Vocabulary | None = None, at_least: int = 0) -
 
 
 def read_greys(ds: Dataset) -> Greys:
-    """Decode one grey image with all the values that it has.
+    """Decode one grey image with all the values that it has, (rows, columns).
 
     Raises
     ------

@@ -40,19 +40,29 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Lut:
-    """A look-up table: its entries, the first value that is mapped, and the bits of an entry."""
+    """A look-up table (PS3.3 C.11.1.1).
+
+    Attributes
+    ----------
+    entries
+        (n,): what values are mapped to.
+    first
+        The value that is mapped to the first entry.
+    bits
+        Of an entry; 2 ** bits - 1 is shown as 1.
+    """
 
     entries: npt.NDArray[np.float64]
     first: float
     bits: int
 
     def look_up(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map values; those below the first or above the last entry take that entry."""
+        """Map values of any shape; below the first or above the last entry, that entry."""
         index = np.clip(np.rint(values - self.first), 0, len(self.entries) - 1).astype(np.intp)
         return self.entries[index]
 
     def grey(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map values to [0, 1]."""
+        """Map values of any shape to [0, 1]."""
         return np.clip(self.look_up(values) / (2.0**self.bits - 1), 0, 1)
 
 
@@ -83,18 +93,25 @@ def displayed(
 
     Polarity follows the photometric interpretation alone. For DX, Presentation LUT Shape INVERSE
     restates MONOCHROME1 and is no second inversion (PS3.3 C.8.11.3.1.2); where the two contradict
-    each other the gate speaks, not this function.
+    each other, the gate reports it.
 
     Parameters
     ----------
+    stored
+        (rows, columns), as decoded.
     occluded
-        (rows, columns), what a shutter keeps from view: as padding it counts nowhere.
+        (rows, columns): True where a shutter covers the film; ignored, as padding is.
 
     Returns
     -------
     tuple
         (rows, columns) float32 in [0, 1]; bright is dense; padding is 0. All 0 for a constant
         image. And what made the greys: a window, or the file's first VOI LUT.
+
+    Raises
+    ------
+    NotAFilm
+        No pixel is left beside padding and shutter.
     """
     occluded = kept_from_view(stored, ds, occluded)
     table, chosen = _table(stored, photometric, ds, occluded)
@@ -110,7 +127,13 @@ def greys(
     ds: Dataset,
     occluded: npt.NDArray[np.bool_] | None = None,
 ) -> Greys:
-    """Keep every value, with the greys that `displayed` gives them."""
+    """Keep every value of (rows, columns), with the greys that `displayed` gives them.
+
+    Raises
+    ------
+    NotAFilm
+        As `displayed`.
+    """
     occluded = kept_from_view(stored, ds, occluded)
     table, _ = _table(stored, photometric, ds, occluded)
     patterns = _patterns(stored)
@@ -220,7 +243,7 @@ def _window(
 
 
 def window(values: npt.NDArray[np.float64], shown: Window) -> npt.NDArray[np.float64]:
-    """Apply a window; result in [0, 1].
+    """Apply a window to values of any shape; the result is in [0, 1].
 
     A width of less than 1 (LINEAR), or of nothing, is a threshold at the centre. A function that
     is none of the three is taken as LINEAR.

@@ -37,10 +37,11 @@ def decode(src: bytes, runner: DecodeRunner) -> bytes:
 
 
 def decode_grey(coded: bytes, stream: Codestream, levels: int = 0) -> npt.NDArray[np.integer[Any]]:
-    """Decode a stream of one component, its sides halved so often.
+    """Decode a High-Throughput JPEG 2000 stream of one component, as (rows, columns).
 
-    imagecodecs 2026.3 drops the error of a damaged stream, and leaves the rows black that were not
-    decoded. Where the last one is, another decoder must say whether it is black in truth.
+    Both sides are halved ``levels`` times, rounded up. imagecodecs 2026.3 drops the error of a
+    damaged stream, and leaves the rows black that were not decoded. Where the last one is black,
+    another decoder must say whether it really is.
 
     Raises
     ------

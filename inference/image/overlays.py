@@ -71,9 +71,9 @@ def read_overlays(
 
 
 def read_overlay(ds: Dataset, group: int, shape: tuple[int, int]) -> BoolArray | None:
-    """Return where an overlay has a 1, on the pixels of the film; None where it cannot be read.
+    """Return where an overlay has a 1, (rows, columns) of the film; None where it cannot be read.
 
-    Of several frames the first counts: a film has one.
+    Of several frames the first counts: a film has one (PS3.3 C.9.2).
     """
     try:
         plane = _plane(ds, group)
@@ -105,16 +105,17 @@ def _inner(region: BoolArray) -> BoolArray:
 
 
 def rim(mask: BoolArray) -> BoolArray:
-    """Return the pixels beside a mask, above, below, left and right, and the mask's own."""
+    """Return a mask (rows, columns) with the pixels above, below, left and right of it."""
     wide = np.pad(mask, 1)
     around: BoolArray = wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:] | mask
     return around
 
 
 def shrunk(mask: BoolArray, rows: int, columns: int, least: float = 0.1) -> BoolArray:
-    """Scale a mask edge to edge: True where at least this share of the pixels below is.
+    """Scale a mask to (rows, columns), edge to edge.
 
-    By default thin strokes stay; with ``least`` 0.5 an area keeps its size.
+    True where at least the share ``least``, in [0, 1], of the pixels beneath is. By default thin
+    strokes stay; with 0.5 an area keeps its size.
     """
     picture = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
     small = picture.resize((columns, rows), Image.Resampling.BOX)

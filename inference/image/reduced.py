@@ -61,7 +61,9 @@ def _rounds_alike(stream: Codestream, levels: int) -> bool:
 def decode_reduced(
     frame: Dataset, coded: bytes, stream: Codestream, levels: int
 ) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Decode a frame of `levels_to_leave`; values may lie a little beyond Bits Stored.
+    """Decode a frame at a part of its size, (rows, columns), each halved ``levels`` times.
+
+    Values may lie slightly beyond Bits Stored.
 
     Raises
     ------

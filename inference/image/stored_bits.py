@@ -9,10 +9,11 @@ import numpy.typing as npt
 def within_bits_stored(
     pixels: npt.NDArray[np.integer[Any]], bits: int, *, exact: bool
 ) -> npt.NDArray[np.integer[Any]]:
-    """Return pixels that are within Bits Stored.
+    """Return pixels of any shape, each within Bits Stored.
 
-    Of ``exact`` ones the bits above are cleared, where overlays once stood; a sign stays. Lossy
-    coding overshoots its white by a little, which cleared bits would make black: those are cut off.
+    Of ``exact`` ones the bits above are cleared (overlays were kept there once), and a sign stays.
+    Lossy coding overshoots white slightly, which cleared bits would make black: such values are
+    clipped.
     """
     unused = 8 * pixels.dtype.itemsize - bits
     if unused <= 0:  # a stream of 8 bits in a header of 16

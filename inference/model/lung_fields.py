@@ -84,7 +84,7 @@ class LungFields:
 
 
 def two_parts(cells: BoolArray) -> BoolArray:
-    """Keep the two largest connected parts, and fill their small holes."""
+    """Keep the two largest connected parts of a mask (h, w), and fill their small holes."""
     parts, _ = label(cells)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0  # what is no lung

@@ -18,7 +18,7 @@ from inference.image.header import MALFORMED, text
 from inference.image.view import view_of
 from scp.archive import Stored, valid_uid
 from scp.config.patients import PLACEHOLDERS
-from scp.errors import Unreadable
+from scp.errors import HilumError
 from scp.index.acquisition import keep
 from scp.index.schema.tables import Base, FilmState, Instance, Patient, Quarantined, Series, Study
 from scp.index.worklist.entries import set_words
@@ -27,6 +27,10 @@ from scp.matching.person import NOBODY, Person
 
 # three component groups of 64 characters (PS3.5 6.2), and as much again for careless senders
 _LONGEST_TEXT = 400
+
+
+class RowGone(HilumError):
+    """A row was deleted while a film that belongs to it came in; the sender may send it again."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,11 @@ def register(
 
     ``fetched``: hilum itself asked for it, as a prior; otherwise somebody sent it, and a reader
     should see it by ``due_at``. ``placeholders`` are Patient IDs that name nobody.
+
+    Raises
+    ------
+    RowGone
+        Somebody deleted one of its rows at the same moment; the sender may send it again.
     """
     known = session.scalar(select(Instance.sha256).where(Instance.uid == identity.sop_uid))
     if known is not None:
@@ -175,7 +184,13 @@ def patient_row(session: Session, patient: tuple[str, str], placeholders: Collec
 
 
 def own_row(session: Session, patient: tuple[str, str], placeholders: Collection[str]) -> int:
-    """Return the row of a patient, made if need be, whoever it was merged into."""
+    """Return the row of a patient, made if need be, whoever it was merged into.
+
+    Raises
+    ------
+    RowGone
+        Somebody deleted it at the same moment.
+    """
     key = dict(zip(("patient_id", "issuer"), patient, strict=True))
     nobody = is_placeholder(patient[0], placeholders)
     return _id_of(session, Patient, key, {"placeholder": nobody})
@@ -239,5 +254,5 @@ def _id_of(
     session.execute(insert(table).values(**key, **(rest or {})).on_conflict_do_nothing())
     found = session.scalar(select(table.__table__.c.id).filter_by(**key))
     if found is None:  # deleted between the two statements
-        raise Unreadable(f"the {table.__tablename__} row could not be made")
+        raise RowGone(f"the {table.__tablename__} row was deleted while a film of it came in")
     return int(found)

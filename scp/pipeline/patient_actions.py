@@ -73,7 +73,13 @@ class Scope:
         return list(self.session.scalars(own.order_by(Instance.acquired_at, Instance.id)).unique())
 
     def named(self, uid: str) -> list[Instance]:
-        """Return the film, or the films of the study, of this UID."""
+        """Return the film, or the films of the study, of this UID.
+
+        Raises
+        ------
+        NoSuchPatient
+            The index has neither.
+        """
         study = select(Series.id).join(Series.study).where(Study.uid == uid)
         found = select(Instance).where((Instance.uid == uid) | Instance.series_id.in_(study))
         films = list(self.session.scalars(found.order_by(Instance.id)).unique())

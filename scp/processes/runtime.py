@@ -70,7 +70,13 @@ def default_name(role: str, number: int = 1) -> str:
 
 @contextmanager
 def only_one(archive: Archive, name: str) -> Iterator[None]:
-    """Hold a role's name: two workers of one name would do each other's films over again."""
+    """Hold a role's name: two workers of one name would do each other's films over again.
+
+    Raises
+    ------
+    ServiceError
+        Another process holds it.
+    """
     folder = archive.data_dir / "locks"
     folder.mkdir(exist_ok=True)
     with (folder / f"{name}.lock").open("w") as file:

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def rounded(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the weights as they are stored: float16, counters as they are."""
+    """Return the weights of any shape as they are stored: float16; counters stay integers."""
     return {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in network.state_dict().items()

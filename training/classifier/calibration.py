@@ -62,7 +62,10 @@ def calibrate_findings(logits: Doubles, labels: Doubles) -> dict[str, OutputCali
 
 
 def reliability(probabilities: Doubles, labels: Doubles) -> tuple[ReliabilityBin, ...]:
-    """Return what held where how much was said: `BINS` bins of equally many films each."""
+    """Return mean probability and frequency in `BINS` bins of equally many films.
+
+    ``probabilities`` in [0, 1] and ``labels``, 0 or 1, are (films,).
+    """
     parts = np.array_split(np.argsort(probabilities, kind="stable"), BINS)
     return tuple(
         ReliabilityBin(
@@ -104,5 +107,8 @@ def fit(logits: Doubles, labels: Doubles) -> tuple[Doubles, Doubles]:
 
 
 def operating_point(negatives: Doubles) -> float:
-    """Return the probability that `SPECIFICITY` of the films without the finding stay below."""
+    """Return the threshold, in [0, 1], for which `SPECIFICITY` of the negatives stay below it.
+
+    ``negatives`` are the probabilities of films without the finding, (films,).
+    """
     return float(np.clip(np.quantile(negatives, SPECIFICITY), 1e-4, 1 - 1e-4))

@@ -107,9 +107,9 @@ def _download(url: str) -> Weights:
 def from_imagenet(state: Mapping[str, torch.Tensor]) -> Weights:
     """Map a torchvision state dict to ours: one grey channel, its own normalisation folded in.
 
-    ImageNet's three channels are the same grey here, each normalised by its own mean and
-    deviation; the sum over channels is exact but for a constant, which goes into the first
-    batch normalisation.
+    Of the first convolution (features, 3, h, w) the three channels see the same grey here, each
+    normalised by its own mean and deviation; the sum over channels is exact except for a constant,
+    which goes into the first batch normalisation.
     """
     ours = {f"trunk.{_modern(name)}": value for name, value in state.items()}
     ours = {n: v for n, v in ours.items() if not re.search(r"^trunk\.(fc|classifier)\.", n)}
@@ -137,7 +137,10 @@ def _stem_names(weights: Mapping[str, torch.Tensor]) -> tuple[str, str]:
 
 
 def from_torchxrayvision(state: Mapping[str, torch.Tensor]) -> Weights:
-    """Map a torchxrayvision ResNet's state dict to ours: its greys, and the labels we share."""
+    """Map a torchxrayvision ResNet's state dict to ours: its greys, and the labels we share.
+
+    Its head is (18, 2048); ours is (14, 2048, 1, 1).
+    """
     ours = {f"trunk.{name.removeprefix('model.')}": value for name, value in state.items()}
     weight, bias = ours.pop("trunk.fc.weight"), ours.pop("trunk.fc.bias")  # (18, 2048), (18,)
     ours = {n: v for n, v in ours.items() if not n.startswith(("trunk.op_threshs", "trunk.norm"))}

@@ -87,7 +87,7 @@ class AsymmetricLoss(nn.Module):
         self.margin = margin
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the mean over films and findings."""
+        """Return the mean over films and findings, a scalar; both arguments are (b, labels)."""
         present = torch.sigmoid(logits)
         absent = (1 - present + self.margin).clamp(max=1)
         tiny = torch.finfo(logits.dtype).tiny

@@ -34,7 +34,10 @@ _LEAST = 0.6  # of a side that a crop shows
 
 
 class FilmsAndTargets(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """A film's exposure varied, and part of it cropped, with what the teacher saw there."""
+    """A film's exposure varied, and part of it cropped, with what the teacher saw there.
+
+    ``grids`` are the teacher's features of the whole films, (films, COMPONENTS, 7, 7).
+    """
 
     def __init__(self, films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> None:
         self.films, self.grids, self.settings = films, grids, settings
@@ -108,7 +111,10 @@ def pretrain(records: Sequence[Record], out: Path, settings: PretrainSettings) -
 
 
 def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Task:
-    """Say what is learnt: what the teacher saw, judged on films kept apart."""
+    """Define the training: predict what the teacher saw; films kept apart judge it.
+
+    ``grids`` are the teacher's features, (films, COMPONENTS, 7, 7).
+    """
     torch.manual_seed(settings.seed)
     network = FindingNetwork(settings.architecture, labels=COMPONENTS)
     held = torch.arange(len(films)) % _HELD == 0

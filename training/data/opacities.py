@@ -126,7 +126,7 @@ DARK = {"air"}
 
 
 def with_lines(film: Greys, rng: np.random.Generator) -> Greys:
-    """Draw what lies on and in the sick: one to four bright cables and tubes."""
+    """Return a film (rows, columns), in [0, 1], with one to four bright cables and tubes."""
     picture = Image.fromarray(film)
     draw = ImageDraw.Draw(picture)
     height, width = film.shape

@@ -87,7 +87,10 @@ class FindingLocalisation:
 
 
 def peak(grid: FloatArray) -> tuple[float, float] | None:
-    """Return x and y of the greatest cell's centre, as fractions of the film."""
+    """Return x and y of the centre of the greatest cell of a map (h, w), as fractions of the film.
+
+    None where no cell is greater than all others.
+    """
     if not _singles_out(grid):
         return None
     row, column = np.unravel_index(int(grid.argmax()), grid.shape)

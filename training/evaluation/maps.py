@@ -37,33 +37,40 @@ HELD_OUT, SEEN = "films not trained on (val and test)", "films trained on (train
 
 
 def last(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Return the class activation maps of the last stage, as `Engine` does."""
+    """Return the class activation maps of the last stage, as `Engine` does.
+
+    Films are (b, 1, size, size), maps (b, labels, h, w): of this variant and of the others.
+    """
     maps: torch.Tensor = network(films)[1]
     return maps
 
 
 def flipped(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Average with the maps of the mirrored film: two passes."""
+    """Return the mean of the maps (b, labels, h, w) and those of the mirrored films: two passes."""
     return (last(network, films) + last(network, films.flip(-1)).flip(-1)) / 2
 
 
 def smoothed(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Average each cell with its eight neighbours."""
+    """Return maps (b, labels, h, w), each cell the mean of itself and its eight neighbours."""
     return avg_pool2d(pad(last(network, films), (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
 def layercam_last(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Return LayerCAM of the last stage, where the logit is the plain mean.
+    """Return LayerCAM of the last stage, (b, labels, h, w), where the logit is the plain mean.
 
-    Behind it lie only the mean and a linear head, so each gradient is a weight of the head over
-    the number of cells: what is left of it is the map with the positive weights alone.
+    Only the mean and a linear head follow, so each gradient is a weight of the head divided by the
+    number of cells: what is left is the map with the positive weights alone (Jiang et al., IEEE
+    Trans. Image Processing 30, 2021).
     """
     weights = network.head.weight[:, :, 0, 0].clamp(min=0)  # (labels, features)
     return torch.einsum("kf,bfhw->bkhw", weights, network.trunk(films))
 
 
 def layercam_third(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Return LayerCAM of the third stage, a reference: one backward pass per finding."""
+    """Return LayerCAM of the third stage, (b, labels, h, w): one backward pass per finding.
+
+    A reference, too slow for a service.
+    """
     before, after = _halves(network)
     with torch.enable_grad():
         features = before(films).detach().requires_grad_()
@@ -79,7 +86,7 @@ def layercam_third(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor
 
 
 def gated(network: FindingNetwork, films: torch.Tensor) -> torch.Tensor:
-    """Multiply the maps by how active the third stage is: two stages, no gradient."""
+    """Return the maps times the activity of the third stage, (b, labels, h, w): no gradient."""
     before, after = _halves(network)
     features = before(films)
     activity = _unit(features.mean(dim=1, keepdim=True))  # (b, 1, h, w)

@@ -150,7 +150,10 @@ def scores_for(records: Sequence[Record], *paths: Path) -> Doubles:
 def compare_all(
     sample: ScoredSample, theirs: Doubles, records: Sequence[Record], reference: str
 ) -> list[Comparison]:
-    """Compare on all films, and on those to quote, as far as the reference has them."""
+    """Compare on all films, and on those to quote, as far as the reference has them.
+
+    ``theirs`` are the reference's scores, (films, 14); nan where it has none.
+    """
     comparisons = []
     for subset in subsets_of(records)[0]:
         if subset.name in (ALL, QUOTED):
@@ -165,7 +168,10 @@ def compare_all(
 
 
 def compare(sample: ScoredSample, theirs: Doubles) -> tuple[Difference, tuple[Difference, ...]]:
-    """Return the macro difference and that of each finding, on the same draws of patients."""
+    """Return the macro difference and that of each finding, on the same draws of patients.
+
+    ``theirs`` are the reference's scores, (films, 14), of the sample's films.
+    """
     labels = sample.positive.astype(float)
     ours, others = aucs(sample.scores, labels), aucs(theirs, labels)
     apart = np.concatenate(  # (draws, 14)

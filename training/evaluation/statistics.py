@@ -126,7 +126,7 @@ def calibration_error(ranking: Ranking, bins: int = BINS) -> Doubles:
 
 
 def share(part: Doubles, whole: Doubles) -> Doubles:
-    """Return part / whole, nan where there is nothing to divide by."""
+    """Return part / whole, of any shape that broadcasts; nan where whole is 0."""
     undefined = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
     known: Doubles = np.divide(part, whole, out=undefined, where=whole > 0)
     return known
@@ -177,7 +177,7 @@ def patient_draws(
 
 
 def mean_known(values: Doubles) -> Doubles:
-    """Return the mean over the last axis of what is not nan; nan where nothing is known."""
+    """Return the mean over the last axis of what is not nan, of any shape; nan where nothing is."""
     known = ~np.isnan(values)
     return share(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1).astype(float))
 
@@ -192,9 +192,10 @@ def estimate(value: float, resampled: Doubles) -> Estimate:
 def estimate_biased(value: float, resampled: Doubles) -> Estimate:
     """Return a figure in [0, 1] with its interval, moved by the mean excess of the draws.
 
-    A draw repeats films. That raises the calibration error, for which more scatter is more
-    error, and the average precision, for which a film's twin ranks as high as itself: the plain
-    percentiles would lie above the figure that they belong to.
+    ``resampled`` (draws,) is the figure on each draw. A draw repeats films. That raises the
+    calibration error, for which more scatter is more error, and the average precision, for which
+    a film's twin ranks as high as itself: the plain percentiles would lie above the figure that
+    they belong to.
     """
     known = resampled[~np.isnan(resampled)]
     excess = float(known.mean()) - value if known.size else 0.0

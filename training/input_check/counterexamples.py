@@ -34,7 +34,10 @@ _PART = (0.25, 0.45)  # of each side: no such part shows both lungs
 
 @cache
 def photograph(name: str) -> Greys:
-    """Return a picture inside scikit-image, grey, its shorter side at most 256 px."""
+    """Return a picture that comes with scikit-image, (rows, columns) in [0, 1].
+
+    Its shorter side has at most 256 px.
+    """
     with Image.open(Path(skimage.__file__).parent / "data" / name) as picture:
         grey = picture.convert("RGBA" if "A" in picture.mode else "RGB").convert("L")
         grey.thumbnail((2 * _PHOTOGRAPH_PX, _PHOTOGRAPH_PX))
@@ -42,37 +45,37 @@ def photograph(name: str) -> Greys:
 
 
 def photograph_part(rng: np.random.Generator, names: tuple[str, ...] = PHOTOGRAPHS) -> Greys:
-    """Return a part of a photograph, with 40 % of each side or more, perhaps turned."""
+    """Return a part of a photograph, (rows, columns), 40 % of each side or more, perhaps turned."""
     greys = photograph(names[rng.integers(len(names))])
     return np.rot90(_part(greys, rng, 0.4, 1.0), int(rng.integers(4)))
 
 
 def shoulder(film: Greys, rng: np.random.Generator) -> Greys:
-    """Cut out one upper corner."""
+    """Return one upper corner of a film, (rows, columns)."""
     height, width = _sides(film, rng)
     return film[:height, :width] if rng.random() < 0.5 else film[:height, -width:]
 
 
 def abdomen(film: Greys, rng: np.random.Generator) -> Greys:
-    """Cut off what lies above the diaphragm."""
+    """Return what lies below the diaphragm, (rows, columns)."""
     height, width = _sides(film, rng)
     left = rng.integers(film.shape[1] - width + 1)
     return film[-height:] if rng.random() < 0.5 else film[-height:, left : left + width]
 
 
 def small_part(film: Greys, rng: np.random.Generator) -> Greys:
-    """Cut out a part from anywhere."""
+    """Return a part of a film from anywhere, (rows, columns)."""
     return _part(film, rng, *_PART)
 
 
 def one_side(film: Greys, rng: np.random.Generator) -> Greys:
-    """Cut the film in two from head to foot and keep one."""
+    """Return one of the two sides of a film, cut from head to foot, (rows, columns)."""
     width = round(film.shape[1] * rng.uniform(0.3, 0.5))
     return film[:, :width] if rng.random() < 0.5 else film[:, -width:]
 
 
 def shuffled(film: Greys, rng: np.random.Generator) -> Greys:
-    """Cut the film into 4 or 9 fields and put them together in another order."""
+    """Return a film (rows, columns) whose 4 or 9 fields are in another order."""
     count = int(rng.integers(2, 4))
     height, width = film.shape[0] // count, film.shape[1] // count
     order = rng.permutation(count**2)
@@ -86,7 +89,7 @@ def shuffled(film: Greys, rng: np.random.Generator) -> Greys:
 
 
 def noise(film: Greys, rng: np.random.Generator) -> Greys:
-    """Make noise: white, or of any coarseness, or with little contrast."""
+    """Return noise, (rows, columns): white, of any coarseness, or with little contrast."""
     grid = int(rng.choice([2, 3, 4, 8, 16, 32, 64]))
     greys = zoom(rng.random((grid, grid)), film.shape[0] / grid, order=1)
     if rng.random() < 0.3:
@@ -95,7 +98,7 @@ def noise(film: Greys, rng: np.random.Generator) -> Greys:
 
 
 def gradient(film: Greys, rng: np.random.Generator) -> Greys:
-    """Make an empty film: a gradient, some grain, perhaps collimated."""
+    """Return an empty film, (rows, columns): a gradient, some grain, perhaps collimated."""
     rows, columns = np.mgrid[0 : film.shape[0], 0 : film.shape[1]] / film.shape[0]
     slope, fall = rng.uniform(-1, 1, 2)
     greys = 0.5 + slope * (rows - 0.5) + fall * (columns - 0.5)
@@ -103,7 +106,7 @@ def gradient(film: Greys, rng: np.random.Generator) -> Greys:
 
 
 def limbs(film: Greys, rng: np.random.Generator) -> Greys:
-    """Draw bright bones and soft tissue on black: a hand, a knee, a pelvis, a skull at best."""
+    """Return bright bones and soft tissue on black, (rows, columns): a hand, a knee, a pelvis."""
     side = film.shape[0]
     greys = np.zeros((side, side))
     for _ in range(rng.integers(1, 6)):
@@ -132,7 +135,7 @@ def _bar(
 
 
 def discs(film: Greys, rng: np.random.Generator) -> Greys:
-    """Draw round things of any grey: phantoms, coins, cells."""
+    """Return round things of any grey, (rows, columns): phantoms, coins, cells."""
     greys = np.full(film.shape, rng.random())
     for _ in range(rng.integers(1, 12)):
         centre = rng.uniform(0, film.shape[0], 2)

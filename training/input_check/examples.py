@@ -33,7 +33,10 @@ class Example:
 
 
 def example(film: Greys, rng: np.random.Generator, size_px: int) -> Example:
-    """Make an example of an upright film, or of nothing."""
+    """Make an example of an upright film, or of what is none.
+
+    ``film`` is (rows, columns) in [0, 1], the example (size_px, size_px).
+    """
     look = LOOKS[rng.choice(len(LOOKS), p=list(SHARES.values()))]
     mirrored = bool(rng.random() < 0.5)
     invert = look is Look.INVERTED
@@ -76,7 +79,10 @@ def _placed(greys: Greys, rng: np.random.Generator, size_px: int) -> Greys:
 
 
 def varied(greys: Greys, rng: np.random.Generator, *, invert: bool) -> Greys:
-    """Vary sharpness, greys and noise, burn in letters, invert; each but the last by chance."""
+    """Vary sharpness, greys and noise, burn in letters, invert; each but the last by chance.
+
+    ``greys`` (rows, columns) in [0, 1], as what is returned.
+    """
     steps: tuple[Callable[[Greys], Greys], ...] = tuple(
         partial(step, rng=rng) for step in (_blurred, _gamma, _windowed, _noisy, _marked)
     )

@@ -159,7 +159,8 @@ def _on_films(kind: str, films: Sequence[Masked], finders: Mapping[str, Finder])
 def boundary_distance(found: Mask, true: Mask) -> float:
     """Return the mean distance between two outlines, both ways, as a share of the long edge.
 
-    Where nothing was found it is 1: as far as the film is long.
+    Both masks have the same shape, (rows, columns). Where nothing was found it is 1: as far as the
+    film is long.
     """
     if not found.any() or not true.any():
         return 1.0

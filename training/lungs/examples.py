@@ -29,7 +29,7 @@ class Masked:
 
     @cached_property
     def lungs(self) -> Sequence[Mask]:
-        """Each lung alone; the one mask where they are not two."""
+        """Each lung alone, (rows, columns); the one mask where they are not two."""
         parts, count = label(self.mask)
         sizes = np.bincount(parts.ravel())[1:]
         large = [k + 1 for k in range(count) if sizes[k] > 0.2 * sizes.sum()]

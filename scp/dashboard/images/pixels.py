@@ -133,12 +133,22 @@ def read(context: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
 
 
 def annotated(how: Presentation, layers: Layers | None) -> npt.NDArray[np.uint8]:
-    """Return the overlays of a film in white with a dark rim, and black for its shutter: RGBA.
+    """Return the overlays of a film in white with a dark rim, and black for its shutter.
 
     Parameters
     ----------
     layers
         How the film was laid onto another one; None: it stays as it is.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns, 4): red, green, blue, opacity.
+
+    Raises
+    ------
+    NotHere
+        The header states no shutter and no overlay.
     """
     masks = [mask for mask in (how.occluded, how.graphics) if mask is not None]
     if not masks:

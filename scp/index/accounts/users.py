@@ -58,14 +58,26 @@ def how_many(session: Session) -> int:
 
 
 def set_password(session: Session, name: str, password_hash: str) -> None:
-    """Give a user another password, and log them out everywhere."""
+    """Give a user another password, and log them out everywhere.
+
+    Raises
+    ------
+    UserRefused
+        There is no such user.
+    """
     user = _require(session, name)
     user.password_hash = password_hash
     _log_out(session, user)
 
 
 def remove(session: Session, name: str) -> None:
-    """Remove a user, and log them out everywhere."""
+    """Remove a user, and log them out everywhere.
+
+    Raises
+    ------
+    UserRefused
+        There is no such user.
+    """
     user = _require(session, name)
     _log_out(session, user)
     session.delete(user)

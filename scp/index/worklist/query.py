@@ -96,7 +96,7 @@ def parse_terms(text: str) -> tuple[str, ...]:
 
     Raises
     ------
-    Unclear
+    InvalidQuery
         There is nothing in it to look for, or too much.
     """
     found = tuple(dict.fromkeys(words(text)))
