@@ -1,56 +1,17 @@
 """Encoded pixel data -> the stored values of one grey frame."""
 
-from contextlib import suppress
-from copy import copy
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
-from inference.image.codestream import (
-    Codestream,
-    declared,
-    frame_of,
-    with_rubbish_at_its_end,
-    without_remarks,
-)
+from inference.image.codecs import StoredPixels
+from inference.image.codestream import Codestream, declared, frame_of, without_remarks
+from inference.image.decoder_pool import decode_apart
 from inference.image.header import number, text
-from inference.image.reduced import decode_reduced, levels_to_leave
+from inference.image.reduced import levels_to_leave
 from inference.image.stored_bits import within_bits_stored
-from inference.image.undecodable import why_undecodable
-
-StoredPixels = npt.NDArray[np.integer[Any]]
-
-
-class NotAFilm(ValueError):
-    """The object cannot be decoded to one grey image; the text says why, naming no patient."""
-
-
-# decoders in the order in which they are tried: by speed at 2048x2500
-# (docs/decisions/009-pixel-decoders.md). A damaged JPEG Baseline stream makes gdcm end the whole
-# process, so gdcm is used only where it is the fastest or the only one. pydicom's own decoder
-# decodes every other syntax
-DECODERS: dict[str, tuple[str, ...]] = {
-    uid.RLELossless: ("pylibjpeg", "pydicom"),
-    uid.JPEGBaseline8Bit: ("pillow",),
-    uid.JPEGExtended12Bit: ("pylibjpeg", "pillow"),  # pillow: those that have 8 bits
-    uid.JPEGLossless: ("gdcm", "pylibjpeg"),
-    uid.JPEGLosslessSV1: ("gdcm", "pylibjpeg"),
-    uid.JPEGLSLossless: ("pyjpegls",),
-    uid.JPEGLSNearLossless: ("pyjpegls",),
-    uid.JPEG2000Lossless: ("gdcm", "pylibjpeg"),
-    uid.JPEG2000: ("gdcm", "pylibjpeg"),
-    uid.HTJ2KLossless: ("openjph", "pylibjpeg"),
-    uid.HTJ2KLosslessRPCL: ("openjph", "pylibjpeg"),
-    uid.HTJ2K: ("openjph", "pylibjpeg"),
-}
-for _syntax in (uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K):
-    if "openjph" not in get_decoder(_syntax).available_plugins:
-        get_decoder(_syntax).add_plugin("openjph", ("inference.image.openjph", "decode"))
+from inference.image.undecodable import NotAFilm, undecodable
 
 # no X-ray detector has more: 43 x 43 cm at 0.05 mm. A header that claims more asks for memory
 MAXIMUM_PIXELS = 75_000_000
@@ -90,19 +51,12 @@ def stored_pixels(ds: Dataset, at_least: int = 0) -> tuple[StoredPixels, str]:
     frame, coded = _one_frame(ds, photometric)
     stream = declared(coded, frame.file_meta.TransferSyntaxUID) if coded else None
     _check_stream(frame, stream)
-    if (
-        at_least
-        and stream
-        and stream.counted
-        and (levels := levels_to_leave(ds, frame, coded, stream, at_least))
-    ):
-        with suppress(ValueError, OSError, RuntimeError):  # the whole film then says what is wrong
-            reduced = decode_reduced(frame, coded, stream, levels)
-            return within_bits_stored(reduced, frame.BitsStored, exact=False), photometric
-    pixels = _decode(frame, coded, stream)
+    levels = levels_to_leave(ds, frame, coded, stream, at_least) if at_least else 0
+    pixels = decode_apart(frame, coded, levels) if coded else _native(frame)
     if pixels.ndim == 3:
         return _grey_of_colour(pixels), "MONOCHROME2"
-    exact = stream is None or stream.lossless
+    reduced = pixels.shape != (frame.Rows, frame.Columns)
+    exact = not reduced and (stream is None or stream.lossless)
     return within_bits_stored(pixels, frame.BitsStored, exact=exact), photometric
 
 
@@ -164,21 +118,18 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
     frame.PhotometricInterpretation = photometric
     frame.file_meta = FileMetaDataset()
     frame.file_meta.TransferSyntaxUID = syntax
-    data, coded = ds.PixelData, b""
+    data = ds.PixelData
     if syntax.is_encapsulated:
         coded = _joined(data, syntax)
-        if syntax in (uid.JPEGLossless, uid.JPEGLosslessSV1):
-            coded = without_remarks(coded)
-        data = encapsulate([coded], has_bot=False)
-    else:
-        if data[:4] == _ITEM and len(data) >= 8:
-            at = 8 + int.from_bytes(data[4:8], "little")
-            if data[at : at + 4] == _ITEM:
-                raise NotAFilm(f"The pixel data are encapsulated; {syntax.name} is not.")
-        _check_length(frame, len(data))
+        without = syntax in (uid.JPEGLossless, uid.JPEGLosslessSV1)
+        return frame, without_remarks(coded) if without else coded
+    if data[:4] == _ITEM and len(data) >= 8:
+        at = 8 + int.from_bytes(data[4:8], "little")
+        if data[at : at + 4] == _ITEM:
+            raise NotAFilm(f"The pixel data are encapsulated; {syntax.name} is not.")
+    _check_length(frame, len(data))
     frame.add_new("PixelData", ds["PixelData"].VR, data)
-    frame["PixelData"].is_undefined_length = syntax.is_encapsulated
-    return frame, coded
+    return frame, b""
 
 
 def _joined(data: bytes, syntax: uid.UID) -> bytes:
@@ -207,47 +158,13 @@ def _check_length(frame: Dataset, length: int) -> None:
         )
 
 
-def _decode(frame: Dataset, coded: bytes, stream: Codestream | None) -> StoredPixels:
-    """Decode with the first of `DECODERS` that can; refuse a stream whose data end early.
-
-    The broad ``except`` is meant: six third-party decoders in C++, Rust and Python read bytes from
-    the network here, and each raises what it likes; a panic in Rust is not even an
-    ``Exception``. Their texts are left out of the reason, because they may quote the header.
-    """
+def _native(frame: Dataset) -> StoredPixels:
     syntax = frame.file_meta.TransferSyntaxUID
-    decoder = get_decoder(syntax)
-    installed = _installed(decoder, syntax)
-    for plugin in installed:
-        try:
-            pixels, _ = decoder.as_array(frame, index=0, decoding_plugin=plugin)
-            if stream is None or stream.counted:
-                return pixels
-            longer = _with_other_data(frame, with_rubbish_at_its_end(coded, stream))
-            again, _ = decoder.as_array(longer, index=0, decoding_plugin=plugin)
-        except (MemoryError, KeyboardInterrupt, SystemExit):
-            raise  # says nothing of the film
-        except BaseException:
-            continue
-        if not np.array_equal(pixels, again):
-            raise _undecodable("the stream is cut short: its data end before the picture", decoder)
-        return pixels
-    raise _undecodable(why_undecodable(frame, stream, installed), decoder)
-
-
-def _with_other_data(frame: Dataset, coded: bytes) -> Dataset:
-    other = copy(frame)
-    other["PixelData"] = copy(frame["PixelData"])
-    other["PixelData"].value = encapsulate([coded], has_bot=False)
-    return other
-
-
-def _undecodable(why: str, decoder: Decoder) -> NotAFilm:
-    return NotAFilm(f"The pixel data ({decoder.UID.name}) cannot be decoded: {why}.")
-
-
-def _installed(decoder: Decoder, syntax: uid.UID) -> list[str]:
-    wanted = DECODERS.get(syntax, ("",))
-    return [plugin for plugin in wanted if not plugin or plugin in decoder.available_plugins]
+    try:
+        pixels, _ = get_decoder(syntax).as_array(frame, index=0)
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise undecodable(syntax, "they are damaged") from error
+    return pixels
 
 
 def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
@@ -258,7 +175,7 @@ def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
     decoder = get_decoder(frame.file_meta.TransferSyntaxUID)
     if stream is None:
         if decoder.UID.is_encapsulated and uid.RLELossless != decoder.UID:
-            raise _undecodable("the stream has no readable header", decoder)
+            raise undecodable(decoder.UID, "the stream has no readable header")
         return
     if (stream.rows, stream.columns) != (frame.Rows, frame.Columns):
         raise NotAFilm(
@@ -266,7 +183,7 @@ def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
             f"the header says {frame.Rows} x {frame.Columns}."
         )
     if stream.lack:
-        raise _undecodable(stream.lack, decoder)
+        raise undecodable(decoder.UID, stream.lack)
     if frame.BitsStored < stream.bits < frame.BitsAllocated:
         # with as many as are allocated, overlays may stand above Bits Stored (retired in 2004)
         raise NotAFilm(

@@ -11,10 +11,12 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from inference.findings import FloatArray
-from inference.image.decoding import NotAFilm, StoredPixels, stored_pixels
+from inference.image.codecs import StoredPixels
+from inference.image.decoding import stored_pixels
 from inference.image.grayscale import Greys, Lut, Window, displayed, greys
 from inference.image.header import number, numbers
 from inference.image.presentation import Presentation, read_presentation
+from inference.image.undecodable import NotAFilm
 from inference.image.view import View, view_of
 from inference.image.vocabulary import Vocabulary
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from inference.findings import FloatArray
-from inference.image.decoding import NotAFilm, StoredPixels
+from inference.image.codecs import StoredPixels
 from inference.image.header import items, number, numbers, text, value
 from inference.image.padding import kept_from_view
+from inference.image.undecodable import NotAFilm
 
 # a window or VOI LUT is taken to be meant for this film when it shows this share of the exposed
 # field neither black nor white, and spreads it over this share of the grey scale

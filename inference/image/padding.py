@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from inference.image.decoding import StoredPixels
+from inference.image.codecs import StoredPixels
 from inference.image.header import number
 
 

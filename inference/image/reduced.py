@@ -35,7 +35,9 @@ def levels_to_leave(
     0, for the whole film, also where halving would change what the values mean: signed ones, bits
     of overlays above Bits Stored, padding, whose value must be met exactly.
     """
-    if stream is None or frame.file_meta.TransferSyntaxUID not in SYNTAXES:
+    if stream is None or not stream.counted:
+        return 0
+    if frame.file_meta.TransferSyntaxUID not in SYNTAXES:
         return 0
     plain = frame.SamplesPerPixel == 1 and frame.PixelRepresentation == 0 and not stream.signed
     within = stream.bits <= frame.BitsStored and stream.bits <= 8 * stream.sample_bytes

@@ -17,6 +17,15 @@ _CODINGS = {
 }  # all others: JPEG 2000
 
 
+class NotAFilm(ValueError):
+    """The object cannot be decoded to one grey image; the text says why, naming no patient."""
+
+
+def undecodable(syntax: uid.UID, why: str) -> NotAFilm:
+    """Return the error that says why a frame of a transfer syntax cannot be decoded."""
+    return NotAFilm(f"The pixel data ({syntax.name}) cannot be decoded: {why}.")
+
+
 def why_undecodable(frame: Dataset, stream: Codestream | None, installed: list[str]) -> str:
     """Return the reason, without a patient's data and without a decoder's own words."""
     syntax = frame.file_meta.TransferSyntaxUID

@@ -4,9 +4,6 @@ A PACS sends a film again after a correction, in another transfer syntax, or wit
 own. The picture must be the same to the bit; then what the two headers say of the patient decides.
 """
 
-import resource
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from inference.image.decoding import NotAFilm, stored_pixels
+from inference.image.decoding import stored_pixels
 from inference.image.header import text
+from inference.image.undecodable import NotAFilm
 
 # their pixel data are the same bytes
 _LITTLE_ENDIAN = frozenset(
@@ -61,11 +59,6 @@ _IMAGE = (
 # of group 0028, what says how pixels are packed, or how they once were
 _PACKING = ("PlanarConfiguration", "LossyImageCompression", "LossyImageCompressionRatio")
 _PACKED = (*_PACKING, "LossyImageCompressionMethod")
-# decoding in a process of its own: a film of 75 megapixels needs a part of it
-_MEMORY_BYTES = 4 << 30
-_SECONDS = 60
-# exit codes of that process; Python and the kernel have others of their own
-_SAME, _OTHER, _UNDECODED = 10, 11, 12
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ def compare_files(kept: Path, received: Path) -> Compared:
     try:
         one, other = dcmread(kept), dcmread(received)
         conflict = _conflict(one, other)
-        if conflict or (conflict := _other_pixels(kept, received, one, other)):
+        if conflict or (conflict := _other_pixels(one, other)):
             return Compared(conflict)
         return Compared(corrected=_corrected(one, other))
     except Exception as error:  # a parser's answer to odd bytes may be anything
@@ -138,7 +131,7 @@ def _corrected(one: Dataset, other: Dataset) -> tuple[str, ...]:
     return tuple(keyword for keyword, before, now in pairs if now and now != before)
 
 
-def _other_pixels(kept: Path, received: Path, one: Dataset, other: Dataset) -> str:
+def _other_pixels(one: Dataset, other: Dataset) -> str:
     """Say why the pixels are not the same; "" when they are."""
     syntaxes = [ds.file_meta.TransferSyntaxUID for ds in (one, other)]
     raw, other_raw = (bytes(ds.get("PixelData") or b"") for ds in (one, other))
@@ -148,28 +141,8 @@ def _other_pixels(kept: Path, received: Path, one: Dataset, other: Dataset) -> s
         short, long = sorted((raw, other_raw), key=len)  # one byte may fill up to an even length
         same = long.startswith(short) and long[len(short) :] in (b"", b"\0")
         return "" if same else "its pixels are others"
-    command = [sys.executable, "-m", "scp.matching.same_film", str(kept), str(received)]
     try:
-        done = subprocess.run(command, timeout=2 * _SECONDS, capture_output=True, check=False)
-    except subprocess.TimeoutExpired:
-        return "its pixels could not be compared in time"
-    if done.returncode == _SAME:
-        return ""
-    other_ones = done.returncode == _OTHER
-    return "its pixels are others" if other_ones else "its pixels cannot be decoded and compared"
-
-
-def _decode_and_compare(kept: Path, received: Path) -> int:
-    """Compare the pixels of two files; a decoder that aborts or swells takes nobody with it."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    try:
-        (one, _), (other, _) = (stored_pixels(dcmread(path)) for path in (kept, received))
+        (one_pixels, _), (other_pixels, _) = (stored_pixels(ds) for ds in (one, other))
     except NotAFilm:
-        return _UNDECODED
-    same = one.shape == other.shape and np.array_equal(one, other)
-    return _SAME if same else _OTHER
-
-
-if __name__ == "__main__":
-    sys.exit(_decode_and_compare(Path(sys.argv[1]), Path(sys.argv[2])))
+        return "its pixels cannot be decoded and compared"
+    return "" if np.array_equal(one_pixels, other_pixels) else "its pixels are others"

@@ -30,8 +30,9 @@ APPLICATION = "hilum"
 WORKFLOW_VERSION = "1"
 WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
+# seconds between looks into a queue: half of it is added to every answer's time
+_POLL_S = 0.1
 ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # DBOS rewinds none of these
-
 
 # states of jobs, in words
 STATE_WORDS = {
@@ -150,6 +151,33 @@ class Jobs:
     def running(self) -> list[WorkflowStatus]:
         """Return the jobs that a worker has in hand."""
         return self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+
+    def take(self, queue: str, at_once: int) -> None:
+        """Have every worker take so many jobs of a queue at a time."""
+        self._client.register_queue(
+            queue,
+            worker_concurrency=at_once,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
+
+    def in_hand(self, worker: str, queue: str) -> list[str]:
+        """Return the jobs of a queue that a worker has in hand, or had when it died."""
+        found = self._client.list_workflows(
+            status="PENDING",
+            executor_id=worker,
+            queue_name=queue,
+            load_input=False,
+            load_output=False,
+        )
+        return [job.workflow_id for job in found]
+
+    def active(self, job_ids: list[str]) -> list[str]:
+        """Return those of some jobs that wait or run."""
+        found = self._client.list_workflows(
+            workflow_ids=job_ids, status=list(ACTIVE), load_input=False, load_output=False
+        )
+        return [job.workflow_id for job in found]
 
     def waiting(self, queue: str, limit: int) -> list[WorkflowStatus]:
         """Return the jobs that wait in a queue, for a worker or for their time."""

@@ -31,12 +31,13 @@ from scp.pipeline.answer import Answerer
 from scp.pipeline.delivery import Deliverer
 from scp.pipeline.destinations import destination_of
 from scp.pipeline.intake import Intake
-from scp.pipeline.job_ids import COMPARISONS, FETCHES, FILMS, PAIRS, delivery_queue, film_of
+from scp.pipeline.job_ids import film_of
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import APPLICATION, WORKFLOW_VERSION
 from scp.pipeline.reader import Reader
 from scp.pipeline.replaced_jobs import is_replaced
 from scp.pipeline.workflow import Worker
+from scp.processes.queues import Queues
 from scp.processes.runtime import (
     DRAIN_S,
     ServiceContext,
@@ -49,11 +50,6 @@ from scp.processes.runtime import (
 from scp.results.identity import Product
 
 log = structlog.get_logger(__name__)
-
-# seconds between looks into a queue: half of it is added to every answer's time
-_POLL_S = 0.1
-# objects to one destination go one film after the other: a PACS counts its associations
-_DELIVERIES_AT_ONCE = 2
 
 
 def this_product(settings: Settings) -> Product:
@@ -106,6 +102,8 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
         Worker(
             answerer, make_fetcher(context), make_deliverer(context)
         )  # DBOS knows it from now on
+        queues = Queues(settings, context.jobs, name)
+        queues.register()
         _launch(context, name)
         engine = reader.engine
         details = {
@@ -116,12 +114,17 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
         }
         log.info("working", name=name, input_check=reader.check is not None, **details)
         Thread(target=obey_settings, args=(context, stop), name="settings", daemon=True).start()
+
+        def every_beat() -> None:
+            state_given_up(context, answerer)
+            queues.look()
+
         try:
             beat_until(
                 stop,
                 context,
                 Role(name, "work", os.getpid(), details, start_id),
-                every_beat=lambda: state_given_up(context, answerer),
+                every_beat=every_beat,
                 works=lambda: engine.works,
             )
         except ServiceError as error:  # the network's thread; the queue's would keep us from ending
@@ -203,27 +206,6 @@ def _launch(context: ServiceContext, name: str) -> None:
     DBOS(config=config)
     logs.adopt_dbos_logs()
     DBOS.launch()
-    settings = context.settings
-    DBOS.register_queue(
-        FILMS,
-        worker_concurrency=settings.inference.films_at_once,
-        polling_interval_sec=_POLL_S,
-        on_conflict="always_update",
-    )
-    for queue in (COMPARISONS, FETCHES, PAIRS):
-        DBOS.register_queue(
-            queue,
-            worker_concurrency=1,
-            polling_interval_sec=_POLL_S,
-            on_conflict="always_update",
-        )
-    for destination in settings.destinations:
-        DBOS.register_queue(
-            delivery_queue(destination.name),
-            worker_concurrency=_DELIVERIES_AT_ONCE,
-            polling_interval_sec=_POLL_S,
-            on_conflict="always_update",
-        )
 
 
 def obey_settings(context: ServiceContext, stop: Stop) -> None:

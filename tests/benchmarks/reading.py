@@ -5,9 +5,9 @@
 
 Prints, for each transfer syntax, milliseconds of the bare decoding and of `read_film`, and their
 ratio within this run. Then, of JPEG 2000, what part of the whole film's time one takes that is only
-compared and so decoded at a part of its size, and of JPEG what the check costs that all data are
-there, in bare decodings of the same decoder. Times depend on the machine and its load; compare
-ratios.
+compared and so decoded at a part of its size; of JPEG what the check costs that all data are there,
+in bare decodings of the same decoder; and what a decoder process costs. Times depend on the machine
+and its load; compare ratios.
 """
 
 import argparse
@@ -31,7 +31,10 @@ from pydicom.uid import (
 )
 
 from inference.comparison.alignment import COMPARED_PX
-from inference.image.decoding import DECODERS, stored_pixels
+from inference.image.codecs import DECODERS, decode
+from inference.image.codestream import frame_of
+from inference.image.decoder_pool import decode_apart
+from inference.image.decoding import stored_pixels
 from inference.image.film import read_film
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -72,6 +75,13 @@ def cost_of_the_check(ds: Dataset, repeats: int) -> float:
     return best_ms(lambda: stored_pixels(ds), repeats) / bare - 1
 
 
+def cost_of_the_process(ds: Dataset, repeats: int) -> float:
+    """Return what part of the decoding in place is added by decoding in a decoder process."""
+    coded = frame_of(ds.PixelData)
+    apart = best_ms(lambda: decode_apart(ds, coded), repeats)
+    return apart / best_ms(lambda: decode(ds, coded), repeats) - 1
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="2048 x 2500 instead of 512 x 640")
@@ -105,6 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         cost = cost_of_the_check(ds, options.repeats)
         print(f"{syntax.keyword}, {rows} x {columns}, check of its end: {cost:.2f} of a decoding")
+    for syntax in (JPEG2000Lossless, JPEGLSLossless, RLELossless):
+        ds = make_film_ds(rows=rows, columns=columns, transfer_syntax=syntax)
+        cost = cost_of_the_process(ds, options.repeats)
+        print(f"{syntax.keyword}, {rows} x {columns}, a process of its own: {cost:+.2f}")
 
 
 if __name__ == "__main__":

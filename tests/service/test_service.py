@@ -256,6 +256,8 @@ def test_twenty_films_are_answered_once_although_the_worker_is_killed(service, p
             if uid in str(ds):
                 references[uid].append(ds.SOPInstanceUID)
     assert sorted(uid for got in references.values() for uid in got) == expected
+    assert "one film at a time" in service.log.read_text()
+    wait_for(lambda: "films at once again" in service.log.read_text(), "films at once again")
     # at most the objects in flight at the kill were sent a second time, as the same instances
     log = (pacs.folder.parent / "storescp.log").read_text()
     assert log.count("Received Store Request") <= len(pacs.files()) + 20

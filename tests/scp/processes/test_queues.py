@@ -1,0 +1,61 @@
+"""After a worker's death, the films that it had in hand are done one at a time."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from inference.settings import InferenceSettings
+from scp.config.load import Settings
+from scp.pipeline.job_ids import FILMS, film_job
+from scp.processes.queues import Queues
+
+FILMS_AT_ONCE = 3
+
+
+def set_jobs(site, uids, status, worker):
+    """Make jobs as DBOS leaves them when the worker that has them in hand dies, or ends them."""
+    with site.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "update workflow_status set status = :status, executor_id = :worker"
+                " where workflow_uuid in :jobs"
+            ).bindparams(sa.bindparam("jobs", expanding=True)),
+            {"status": status, "worker": worker, "jobs": [film_job(uid) for uid in uids]},
+        )
+
+
+def at_once(site):
+    with site.engine.begin() as connection:
+        query = sa.text("select worker_concurrency from queues where name = :name")
+        return connection.execute(query, {"name": FILMS}).scalar_one()
+
+
+def queues_of(site, worker):
+    settings = Settings(
+        data_dir=site.archive.data_dir, inference=InferenceSettings(films_at_once=FILMS_AT_ONCE)
+    )
+    return Queues(settings, site.jobs, worker)
+
+
+def test_films_that_a_dead_worker_had_in_hand_are_done_one_at_a_time_and_then_as_ever(site):
+    uids = ["1.2.1", "1.2.2"]
+    with Session(site.engine) as session, session.begin():
+        for uid in [*uids, "1.2.3"]:
+            site.jobs.answer_film(session, uid)
+    set_jobs(site, uids, "PENDING", "worker-1")
+    queues = queues_of(site, "worker-1")
+    queues.register()
+    assert at_once(site) == 1
+    set_jobs(site, uids[:1], "SUCCESS", "worker-1")
+    queues.look()
+    assert at_once(site) == 1, "one is still to be done"
+    set_jobs(site, uids[1:], "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "worker-1")
+    queues.look()
+    assert at_once(site) == FILMS_AT_ONCE
+
+
+def test_films_that_another_worker_has_in_hand_hold_up_nobody(site):
+    with Session(site.engine) as session, session.begin():
+        site.jobs.answer_film(session, "1.2.1")
+    set_jobs(site, ["1.2.1"], "PENDING", "worker-2")
+    queues_of(site, "worker-1").register()
+    assert at_once(site) == FILMS_AT_ONCE
