@@ -15,8 +15,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 
 from inference.image.codestream import declared, with_rubbish_at_its_end
+from inference.image.pixel_count import rle_contradiction
 from inference.image.reduced import decode_reduced
-from inference.image.undecodable import undecodable, why_undecodable
+from inference.image.undecodable import NotAFilm, undecodable, why_undecodable
 
 StoredPixels = npt.NDArray[np.integer[Any]]
 
@@ -70,6 +71,8 @@ def decode(frame: Dataset, coded: bytes, levels: int = 0) -> StoredPixels:
         with suppress(ValueError, OSError, RuntimeError):  # the whole film then says what is wrong
             return decode_reduced(frame, coded, stream, levels)
     syntax = frame.file_meta.TransferSyntaxUID
+    if syntax == uid.RLELossless and (said := rle_contradiction(frame, coded)):
+        raise NotAFilm(f"The pixel data ({syntax.name}) {said}")
     decoder = get_decoder(syntax)
     installed = [
         plugin for plugin in DECODERS.get(syntax, ()) if plugin in decoder.available_plugins

@@ -8,7 +8,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from inference.image.codecs import StoredPixels
 from inference.image.codestream import Codestream, declared, frame_of, without_remarks
 from inference.image.decoder_pool import decode_apart
-from inference.image.header import number, text
+from inference.image.header import number, text, value
+from inference.image.pixel_count import native_bytes, native_contradiction
 from inference.image.reduced import levels_to_leave
 from inference.image.stored_bits import within_bits_stored
 from inference.image.undecodable import NotAFilm, undecodable
@@ -62,7 +63,7 @@ def stored_pixels(ds: Dataset, at_least: int = 0) -> tuple[StoredPixels, str]:
 
 def _check_layout(ds: Dataset) -> str:
     """Check the elements that describe the pixels; return the photometric interpretation."""
-    if "PixelData" not in ds:
+    if not value(ds, "PixelData"):
         raise NotAFilm("The object holds no pixel data.")
     frames = number(ds, "NumberOfFrames") or 1
     if frames > 1:
@@ -109,7 +110,9 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
     try:
         get_decoder(syntax)
     except NotImplementedError:
-        raise NotAFilm(f"The transfer syntax {syntax or 'is absent'} cannot be decoded.") from None
+        if not syntax:
+            raise NotAFilm("The transfer syntax is absent: nothing says how to decode.") from None
+        raise NotAFilm(f"The transfer syntax {syntax} cannot be decoded.") from None
     frame = Dataset()
     for keyword in ("Rows", "Columns", *_LAYOUT, "PlanarConfiguration"):
         if (stated := number(ds, keyword)) is not None:
@@ -127,8 +130,10 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
         at = 8 + int.from_bytes(data[4:8], "little")
         if data[at : at + 4] == _ITEM:
             raise NotAFilm(f"The pixel data are encapsulated; {syntax.name} is not.")
-    _check_length(frame, len(data))
-    frame.add_new("PixelData", ds["PixelData"].VR, data)
+    if said := native_contradiction(frame, len(data)):
+        raise NotAFilm(f"The pixel data {said}")
+    size = native_bytes(frame)
+    frame.add_new("PixelData", ds["PixelData"].VR, data[: size + size % 2])
     return frame, b""
 
 
@@ -145,17 +150,6 @@ def _joined(data: bytes, syntax: uid.UID) -> bytes:
     if not frame:
         raise NotAFilm(f"The pixel data ({syntax.name}) are empty.")
     return frame
-
-
-def _check_length(frame: Dataset, length: int) -> None:
-    expected = frame.Rows * frame.Columns * frame.SamplesPerPixel * frame.BitsAllocated // 8
-    if frame.PhotometricInterpretation == "YBR_FULL_422":
-        expected = expected * 2 // 3
-    if length < expected:
-        raise NotAFilm(
-            f"The pixel data are cut short by {expected - length} of {expected} bytes: "
-            f"{frame.Rows} x {frame.Columns} pixels are stated."
-        )
 
 
 def _native(frame: Dataset) -> StoredPixels:

@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from inference.findings import FloatArray
 from inference.image.codecs import StoredPixels
 from inference.image.decoding import stored_pixels
-from inference.image.grayscale import Greys, Lut, Window, displayed, greys
-from inference.image.header import number, numbers
+from inference.image.grayscale import Greys, Window, displayed, greys
+from inference.image.header import numbers, size
+from inference.image.lut import Lut
 from inference.image.presentation import Presentation, read_presentation
 from inference.image.undecodable import NotAFilm
 from inference.image.view import View, view_of
@@ -115,7 +116,7 @@ def read_film(ds: Dataset, words: Vocabulary | None = None, at_least: int = 0) -
     """
     stored, photometric = stored_pixels(ds, at_least)
     shape = _shape(stored)
-    whole = int(number(ds, "Rows") or 0), int(number(ds, "Columns") or 0)
+    whole = size(ds)
     presentation = read_presentation(ds, whole).reduced_to(shape)
     pixels, voi = displayed(stored, photometric, ds, presentation.occluded)
     view, spacing = view_of(ds, words).view, _spacing_mm(ds)

@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 
 from inference.findings import FloatArray
 from inference.image.codecs import StoredPixels
-from inference.image.header import items, number, numbers, text, value
+from inference.image.header import items, number, text
+from inference.image.lut import Lut, read_lut
 from inference.image.padding import kept_from_view
 from inference.image.undecodable import NotAFilm
 
@@ -37,34 +38,6 @@ class Window:
     centre: float
     width: float
     function: str = "LINEAR"
-
-
-@dataclass(frozen=True, eq=False)
-class Lut:
-    """A look-up table (PS3.3 C.11.1.1).
-
-    Attributes
-    ----------
-    entries
-        (n,): what values are mapped to.
-    first
-        The value that is mapped to the first entry.
-    bits
-        Of an entry; 2 ** bits - 1 is shown as 1.
-    """
-
-    entries: npt.NDArray[np.float64]
-    first: float
-    bits: int
-
-    def look_up(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map values of any shape; below the first or above the last entry, that entry."""
-        index = np.clip(np.rint(values - self.first), 0, len(self.entries) - 1).astype(np.intp)
-        return self.entries[index]
-
-    def grey(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map values of any shape to [0, 1]."""
-        return np.clip(self.look_up(values) / (2.0**self.bits - 1), 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,32 +241,3 @@ def _plausible(sample: npt.NDArray[np.float64]) -> bool:
     inside = np.mean((sample > 0) & (sample < 1))
     low, high = np.percentile(sample, ROBUST_PERCENTILES)
     return bool(inside >= PLAUSIBLE_INSIDE and high - low >= PLAUSIBLE_SPREAD)
-
-
-def read_lut(item: Dataset, ds: Dataset) -> Lut | None:
-    """Read a LUT item of a data set.
-
-    None when descriptor and data do not fit each other (PS3.3 C.11.1.1.1 and C.11.2.1.1).
-    """
-    descriptor = numbers(item, "LUTDescriptor")
-    data = value(item, "LUTData")
-    if len(descriptor) != 3 or data is None:
-        return None
-    count = int(descriptor[0]) % 2**16 or 2**16
-    first, bits = descriptor[1], int(descriptor[2])
-    if isinstance(data, bytes):
-        syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
-        order = ">" if syntax is not None and not syntax.is_little_endian else "<"
-        data = np.frombuffer(data, "u1" if len(data) < 2 * count else f"{order}u2")
-    entries = np.array(data, dtype=np.float64).ravel()
-    if not 8 <= bits <= 16 or len(entries) < count:
-        return None
-    return Lut(entries[:count], first, min(bits, _bits_used(entries[:count])))
-
-
-def _bits_used(entries: npt.NDArray[np.float64]) -> int:
-    """Return the bits that entries need, 8 at least.
-
-    Some senders state 16 bits and fill 14: taken at their word, their white would be dark grey.
-    """
-    return max(8, int(entries.max()).bit_length())

@@ -88,6 +88,11 @@ def number(ds: Dataset, keyword: str) -> float | None:
     return values[0] if values else None
 
 
+def size(ds: Dataset) -> tuple[int, int]:
+    """Return Rows and Columns; 0 for what is absent, empty or malformed."""
+    return int(number(ds, "Rows") or 0), int(number(ds, "Columns") or 0)
+
+
 def items(ds: Dataset, keyword: str) -> tuple[Dataset, ...]:
     """Return the items of a sequence; none when absent, malformed or not a sequence."""
     found = value(ds, keyword)

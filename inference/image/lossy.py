@@ -11,13 +11,22 @@ from pydicom.dataset import Dataset
 from inference.image.codestream import declared, frame_of
 from inference.image.header import items, number, numbers, text
 
-# PS3.3 C.7.6.1.1.5.1, by transfer syntax
+# PS3.3 C.7.6.1.1.5.1: transfer syntaxes that may lose something, and those that may not; a stream
+# with loss stands under the latter too
 _METHODS = {
     uid.JPEGBaseline8Bit: "ISO_10918_1",
     uid.JPEGExtended12Bit: "ISO_10918_1",
     uid.JPEGLSNearLossless: "ISO_14495_1",
     uid.JPEG2000: "ISO_15444_1",
     uid.HTJ2K: "ISO_15444_15",
+}
+_OF_LOSSLESS = {
+    uid.JPEGLossless: "ISO_10918_1",
+    uid.JPEGLosslessSV1: "ISO_10918_1",
+    uid.JPEGLSLossless: "ISO_14495_1",
+    uid.JPEG2000Lossless: "ISO_15444_1",
+    uid.HTJ2KLossless: "ISO_15444_15",
+    uid.HTJ2KLosslessRPCL: "ISO_15444_15",
 }
 # no chest film was seen to be packed smaller than this without loss (ratio of stored bits)
 _HIGHEST_LOSSLESS_RATIO = 10.0
@@ -33,7 +42,8 @@ def state_lossy(ds: Dataset) -> None:
     if "PixelData" not in ds:
         return
     syntax = uid.UID(text(getattr(ds, "file_meta", Dataset()), "TransferSyntaxUID"))
-    frame = frame_of(ds.PixelData) if syntax in _METHODS else b""  # the others lose nothing
+    methods = _METHODS | _OF_LOSSLESS
+    frame = frame_of(ds.PixelData) if syntax in methods else b""  # the others lose nothing
     ratio = _ratio(ds, frame)
     lost = bool(frame) and _lost(frame, syntax, ratio)
     if not (lost or _stated(ds)):
@@ -42,7 +52,7 @@ def state_lossy(ds: Dataset) -> None:
     if not lost:  # earlier, and this stream tells nothing of it
         return
     if not text(ds, "LossyImageCompressionMethod"):
-        ds.LossyImageCompressionMethod = _METHODS[syntax]
+        ds.LossyImageCompressionMethod = methods[syntax]
     if not numbers(ds, "LossyImageCompressionRatio"):
         ds.LossyImageCompressionRatio = f"{ratio:.2f}"
 
@@ -61,6 +71,8 @@ def _stated(ds: Dataset) -> bool:
 def _lost(frame: bytes, syntax: uid.UID, ratio: float) -> bool:
     """Say whether a frame was coded with loss: by its coding, else by its syntax and its size."""
     stream = declared(frame, syntax)
+    if syntax in _OF_LOSSLESS:
+        return stream is not None and not stream.lossless
     return stream is None or not stream.lossless or ratio > _HIGHEST_LOSSLESS_RATIO
 
 

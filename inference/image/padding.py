@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from inference.image.codecs import StoredPixels
 from inference.image.header import number
+from inference.image.stored_bits import within_bits_stored
 
 
 def kept_from_view(
@@ -22,8 +23,7 @@ def kept_from_view(
     if first is None:
         return shutter
     last = number(ds, "PixelPaddingRangeLimit")
-    ends = (_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
-    low, high = sorted(ends)
+    low, high = _padding(stored.dtype, int(number(ds, "BitsStored") or 0), first, last)
     padded = (stored >= low) & (stored <= high)
     edge = np.zeros_like(padded)
     for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
@@ -34,6 +34,22 @@ def kept_from_view(
 
     padded = np.asarray(binary_propagation(edge, mask=padded), dtype=np.bool_)
     return padded if shutter is None else padded | shutter
+
+
+def _padding(
+    dtype: np.dtype[Any], bits: int, first: float, last: float | None
+) -> tuple[float, float]:
+    """Return the lowest and the highest padding value as the decoded pixels have them.
+
+    One value may lie outside Bits Stored, as no pixel of the film does: 65535 in 12 bits. Its
+    upper bits were cleared with all others (`inference.image.stored_bits`). A range is cut off.
+    """
+    values = np.array(
+        sorted(_as_stored(v, dtype) for v in (first, first if last is None else last))
+    )
+    values = np.clip(values, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+    low, high = within_bits_stored(values, bits, exact=values[0] == values[1])
+    return float(low), float(high)
 
 
 def _as_stored(value: float, dtype: np.dtype[Any]) -> float:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from inference.image.acquisition import offset_text, stated_offset
+from inference.image.header import size
 from scp.config.results import ResultSettings
 from scp.results.answer import Statement
 from scp.results.identity import UTF8, prepare_source
@@ -151,9 +152,8 @@ def minimal_reference(film: Dataset) -> Dataset:
         setattr(made, keyword, "")
     for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
         setattr(made, keyword, "")
-    for keyword in ("Rows", "Columns"):
-        if keyword in film:
-            setattr(made, keyword, film[keyword].value)
+    if all(size(film)):
+        made.Rows, made.Columns = size(film)
     made.Modality, made.SamplesPerPixel = "OT", 1
     return made
 

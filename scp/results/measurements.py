@@ -19,6 +19,7 @@ from pydicom.sr.coding import Code
 
 from inference.drawing.outlines import rectangle
 from inference.findings import FINDINGS, FloatArray
+from inference.image.header import size
 from inference.statements import beside_outline, outcome_on_film
 from scp.results.answer import Answer, Statement
 from scp.results.codes import (
@@ -72,13 +73,13 @@ def outcome(
     that are counted.
     """
     film, said = common.current, common.statement
-    if not (film.get("Rows") and film.get("Columns")):
+    if not all(size(film)):
         return container(codes.DCM.ImagingMeasurements)
     number = sr.Measurement(
         name=counted,
         value=looked_for,
         unit=FINDINGS_COUNTED,
-        referenced_coordinates=[_region(film, _frame(film.Rows, film.Columns))],
+        referenced_coordinates=[_region(film, _frame(*size(film)))],
     )
     uid = derive_uid("outcome", said.source.SOPInstanceUID, said.model.sha256)
     group = sr.MeasurementsAndQualitativeEvaluations(

@@ -15,8 +15,9 @@ import highdicom as hd
 from highdicom import pr
 from pydicom.dataset import Dataset
 
-from inference.image.grayscale import Lut, Window, read_lut
+from inference.image.grayscale import Window
 from inference.image.header import items, number, text
+from inference.image.lut import Lut, read_lut
 from scp.config.results import ResultSettings
 from scp.results.answer import Answer, ResultObject
 from scp.results.display import overlay_layers, show_as_film

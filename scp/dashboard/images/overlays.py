@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
+from inference.image.header import size
 from inference.image.presentation import Presentation, read_presentation
 from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
@@ -126,7 +127,7 @@ def _shown(context: AppContext, uid: str) -> tuple[tuple[int, int], Presentation
         ds = dcmread(path, stop_before_pixels=True)
     except FileNotFoundError as error:
         raise file_gone("this film") from error
-    shape = int(ds.Rows), int(ds.Columns)
+    shape = size(ds)
     return shape, read_presentation(ds, shape)
 
 

@@ -27,7 +27,8 @@ from told import EVERYTHING, SETTINGS, SMALL, answer, named, read_back, states, 
 from inference.drawing.outlines import outlines
 from inference.findings import FINDINGS, LABELS, Prediction
 from inference.image.film import Film, View
-from inference.image.grayscale import Lut, Window, read_lut
+from inference.image.grayscale import Window
+from inference.image.lut import Lut, read_lut
 from inference.image.resizing import resize
 from scp.config.results import ResultSettings
 from scp.results.answer import NotAnalysed
@@ -130,6 +131,12 @@ def test_a_value_that_no_receiver_may_accept_is_left_out():
         header = prepare_source(source)
     assert "PatientAge" not in header
     assert header.PatientSize == 1.8
+
+
+def test_a_film_of_two_values_for_its_size_is_reported_by_the_first():
+    source = received()
+    source.add_new("Columns", "US", [source.Columns, source.Columns])
+    assert read_back(answer(source))
 
 
 def test_a_name_of_one_word_is_not_printed_into_a_warning():
