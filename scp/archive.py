@@ -14,6 +14,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
 
 import hashlib
 import os
+import pwd
 import re
 import shutil
 from contextlib import suppress
@@ -26,7 +27,7 @@ from pydicom import config
 from pydicom.uid import UID
 
 from scp.config.storage import ArchiveSettings
-from scp.errors import ArchiveFull, Unreadable
+from scp.errors import ArchiveFull, ServiceError, Unreadable
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,22 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     with suppress(FileExistsError):
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
     _fsync(folder.parent)
+
+
+def _refuse_root(data_dir: Path) -> None:
+    """Raise `ServiceError` for root where another user owns the folder and runs the service."""
+    if os.geteuid() != 0 or not data_dir.is_dir() or not (owner := data_dir.stat().st_uid):
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"
+    raise ServiceError(
+        f"{data_dir} belongs to {name}, and the service could not change what root leaves there:"
+        f" run this as its user (sudo -u {name} hilum ...)"
+    )
 
 
 def sha256_of(path: Path, skip_bytes: int = 0) -> str:
@@ -92,12 +107,19 @@ def sha256_of(path: Path, skip_bytes: int = 0) -> str:
 
 
 class Archive:
-    """The folders under ``data_dir``. Any number of processes and hosts may share them."""
+    """The folders under ``data_dir``. Any number of processes and hosts may share them.
+
+    Raises
+    ------
+    ServiceError
+        This is root, and the folder belongs to the service's own user.
+    """
 
     def __init__(self, data_dir: Path, settings: ArchiveSettings | None = None) -> None:
         self.data_dir = data_dir
         self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
         self.incoming = data_dir / "incoming"
+        _refuse_root(data_dir)
         for folder in (
             self.incoming,
             *(data_dir / n for n in ("archive", "results", "quarantine")),

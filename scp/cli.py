@@ -6,6 +6,7 @@ The only place for exit codes: 0 done, 1 done but not all well, 2 wrong usage (T
 78 wrong configuration or a role that cannot start (EX_CONFIG).
 """
 
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -289,6 +290,7 @@ def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
 
 def main() -> None:
     """Run `hilum`. Commands of other packages come in by the entry points `hilum.commands`."""
+    os.umask(0o077)  # what hilum writes tells of patients: for its own user alone
     for entry in entry_points(group="hilum.commands"):
         app.command(entry.name, rich_help_panel="Train")(entry.load())
     app()

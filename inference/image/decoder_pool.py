@@ -112,7 +112,13 @@ class DecoderPool:
         self._idle: list[_Decoder] = []
 
     def decode(self, frame: Dataset, coded: bytes, levels: int) -> StoredPixels:
-        """Decode one frame; parameters, result and errors as `decode_apart`."""
+        """Decode one frame to (rows, columns) or (rows, columns, 3), as `decode_apart`.
+
+        Raises
+        ------
+        NotAFilm, DecoderKilled, OSError
+            As there.
+        """
         with self._places:
             for _ in range(_TRIES):
                 decoder = self._take()
@@ -189,6 +195,11 @@ atexit.register(_at_exit)
 
 def decode_apart(frame: Dataset, coded: bytes, levels: int = 0) -> StoredPixels:
     """Decode a frame as `inference.image.codecs.decode`, in a decoder process.
+
+    Returns
+    -------
+    array
+        (rows, columns), or (rows, columns, 3) of a frame in colour: 8 or 16 bits.
 
     Raises
     ------

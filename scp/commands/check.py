@@ -2,6 +2,7 @@
 
 import json
 import socket
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -94,6 +95,11 @@ def _model(settings: Settings) -> str:
 def _disk(settings: Settings) -> str:
     archive = Archive(settings.data_dir, settings.archive)
     archive.require_space()
+    if settings.data_dir.stat().st_mode & stat.S_IRWXO:
+        raise ServiceError(
+            f"every user of this machine may look into {settings.data_dir}, where patients' data"
+            f" are: chmod -R o= {settings.data_dir}"
+        )
     return f"{archive.free_bytes / 1e9:.1f} GB free at {settings.data_dir}"
 
 

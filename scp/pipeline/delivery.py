@@ -145,7 +145,24 @@ class Deliverer:
 
 
 def wait_s(destination: DestinationSettings, attempts: int, age: timedelta) -> float | None:
-    """Return the seconds until the next attempt after so many failed ones; None: give up."""
-    if age > timedelta(hours=destination.give_up_after_h):
+    """Return the seconds until the next attempt after so many failed ones; None: give up.
+
+    Age alone gives up nothing: a clock that jumped forward, or a service that stood still, would
+    make dead letters of what was hardly tried.
+    """
+    last = timedelta(hours=destination.give_up_after_h)
+    if age > last and attempts >= _fewest_attempts(destination, last / 2):
         return None
+    return _after(destination, attempts)
+
+
+def _fewest_attempts(destination: DestinationSettings, within: timedelta) -> int:
+    """Return how many attempts fail within a time, if each fails at once."""
+    waited, attempts = 0.0, 1
+    while (waited := waited + _after(destination, attempts)) <= within.total_seconds():
+        attempts += 1
+    return attempts
+
+
+def _after(destination: DestinationSettings, attempts: int) -> float:
     return backoff_s(destination.first_retry_s, attempts, destination.longest_retry_s)

@@ -4,7 +4,7 @@ DBOS keeps it. A job is enqueued in the transaction that writes the index rows, 
 a film without a job nor a job without a film. `scp.pipeline.workflow` does the work.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
@@ -32,6 +32,8 @@ WORKFLOW_CLASS = "Worker"
 WORKFLOW_INSTANCE = "worker"
 # seconds between looks into a queue: half of it is added to every answer's time
 _POLL_S = 0.1
+# between the clocks of hosts that share a database
+_CLOCKS_DIFFER = timedelta(minutes=1)
 ACTIVE = ("DELAYED", "ENQUEUED", "PENDING")  # DBOS rewinds none of these
 
 # states of jobs, in words
@@ -178,6 +180,17 @@ class Jobs:
             workflow_ids=job_ids, status=list(ACTIVE), load_input=False, load_output=False
         )
         return [job.workflow_id for job in found]
+
+    def from_the_future(self) -> list[WorkflowStatus]:
+        """Return the jobs that wait for a time reckoned by a clock that was ahead of now's."""
+        soon = datetime.now(UTC) + _CLOCKS_DIFFER
+        return self._client.list_workflows(
+            status="DELAYED", start_time=soon.isoformat(), load_input=False, load_output=False
+        )
+
+    def make_due(self, job: WorkflowStatus) -> None:
+        """Let a job that waits for its time be done at once."""
+        self._client.resume_workflow(job.workflow_id, queue_name=job.queue_name)
 
     def waiting(self, queue: str, limit: int) -> list[WorkflowStatus]:
         """Return the jobs that wait in a queue, for a worker or for their time."""

@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from scp.archive import Archive, sha256_of, valid_uid
 from scp.config.storage import ArchiveSettings
-from scp.errors import OUT_OF_RESOURCES, ArchiveFull, Unreadable
+from scp.errors import OUT_OF_RESOURCES, ArchiveFull, ServiceError, Unreadable
 
 STUDY, SOP = UID("1.2.3"), UID("1.2.3.4")
 PREAMBLE = b"ours "
@@ -215,3 +215,13 @@ def test_many_may_make_the_same_folders_at_once(tmp_path):
     for maker in makers:
         maker.join()
     assert errors == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_root_leaves_nothing_in_the_folder_of_the_services_user(tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    os.chown(data_dir, 65534, -1)
+    with pytest.raises(ServiceError, match=r"belongs to nobody.*sudo -u nobody hilum"):
+        Archive(data_dir)
+    assert names_in(data_dir) == []

@@ -133,6 +133,15 @@ def test_real_dicom_films_get_a_stated_outcome(service, pacs, shared_data):
     assert [error for error in errors if f"<{hashed}>" not in error] == []
 
 
+def test_no_other_user_of_the_machine_may_read_what_is_kept(service, tmp_path):
+    ds = make_film_ds(patient_id="KEPT")
+    service.storescu(write(tmp_path, ds))
+    service.delivered(ds.SOPInstanceUID)
+    kept = list((service.folder / "var").rglob("*"))
+    assert len(kept) > 10
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []
+
+
 def test_a_lateral_film_is_refused_by_its_view(service, philips_film, tmp_path):
     ds = dcmread(philips_film)
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.SOPInstanceUID}.1"

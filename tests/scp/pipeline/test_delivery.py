@@ -378,12 +378,12 @@ def test_a_destination_that_is_no_longer_configured_is_a_dead_letter_that_says_s
 
 def test_after_its_last_hour_a_delivery_is_a_dead_letter_with_its_reason(ground):
     answer = Answer(ground, destination("pacs", free_port(), give_up_after_h=2))
-    ground.clock.forward(hours=2)
+    for attempt in range(2, 20):
+        answer.attempt()
+        assert (answer.states(), answer.next_job(attempt=attempt)) == ([PENDING] * 3, "DELAYED")
+    ground.clock.forward(hours=2, seconds=1)
     answer.attempt()
-    assert (answer.states(), answer.next_job()) == ([PENDING] * 3, "DELAYED")
-    ground.clock.forward(seconds=1)
-    answer.attempt()
-    assert (answer.states(), answer.next_job(attempt=3)) == ([DEAD] * 3, None)
+    assert (answer.states(), answer.next_job(attempt=20)) == ([DEAD] * 3, None)
     assert {row.cause for row in answer.rows()} == {Cause.NO_CONNECTION}
 
 
@@ -409,9 +409,18 @@ def test_each_wait_is_twice_as_long_up_to_the_longest(attempts, seconds):
     assert wait_s(destination("pacs", 104), attempts, timedelta()) == seconds
 
 
-@pytest.mark.parametrize(("hours", "seconds"), [(71.9, 5), (72, 5), (72.1, None), (9999, None)])
-def test_after_three_days_there_is_no_next_attempt(hours, seconds):
-    assert wait_s(destination("pacs", 104), 1, timedelta(hours=hours)) == seconds
+@pytest.mark.parametrize(
+    ("hours", "seconds"), [(-98, 300), (71.9, 300), (72, 300), (72.1, None), (9999, None)]
+)
+def test_after_three_days_of_attempts_there_is_no_next_one(hours, seconds):
+    assert wait_s(destination("pacs", 104), 500, timedelta(hours=hours)) == seconds
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 5), (6, 160), (430, 300), (440, None)])
+def test_a_clock_that_jumps_forward_makes_no_dead_letter_of_what_was_hardly_tried(
+    attempts, seconds
+):
+    assert wait_s(destination("pacs", 104), attempts, timedelta(hours=98)) == seconds
 
 
 def test_what_is_outstanding_is_in_the_order_in_which_it_was_made(ground):

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from inference.settings import InferenceSettings
 from scp.config.load import Settings
-from scp.pipeline.job_ids import FILMS, film_job
+from scp.pipeline.job_ids import FILMS, fetch_job, film_job
 from scp.processes.queues import Queues
 
 FILMS_AT_ONCE = 3
@@ -59,3 +59,22 @@ def test_films_that_another_worker_has_in_hand_hold_up_nobody(site):
     set_jobs(site, ["1.2.1"], "PENDING", "worker-2")
     queues_of(site, "worker-1").register()
     assert at_once(site) == FILMS_AT_ONCE
+
+
+def test_a_clock_that_was_set_back_makes_no_job_wait_for_it_to_come_round(site):
+    with Session(site.engine) as session, session.begin():
+        for attempt in (2, 3):
+            site.jobs.fetch_priors(session, "1.2.1", attempt, 60)
+    ahead, now = fetch_job("1.2.1", 2), fetch_job("1.2.1", 3)
+    four_hours_ms = 4 * 3_600_000
+    with site.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "update workflow_status set created_at = created_at + :ms,"
+                " delay_until_epoch_ms = delay_until_epoch_ms + :ms where workflow_uuid = :job"
+            ),
+            {"ms": four_hours_ms, "job": ahead},
+        )
+    queues_of(site, "worker-1").look()
+    assert site.jobs.status(ahead).status == "ENQUEUED"
+    assert site.jobs.status(now).status == "DELAYED"
