@@ -6,12 +6,14 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Protocol
 
-from pynetdicom import evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
 
-from scp.dimse.upper_layer import End, RequestingAE, layer_of
+from scp.dimse.responses import MatchedResponses
+from scp.dimse.upper_layer import End, layer_of, use_upper_layer
 
 Handler = tuple[object, Callable[[evt.Event], object]]
 
@@ -70,6 +72,15 @@ class NotAssociated(Exception):
     ) -> None:
         super().__init__(reason.value)
         self.reason, self.rejection, self.text = reason, rejection, text
+
+
+class RequestingAE(AE):  # type: ignore[misc]
+    """An application entity whose requested associations have our upper layer and DIMSE."""
+
+    def _create_socket(self, assoc: Association, *where: object) -> AssociationSocket:
+        use_upper_layer(assoc)
+        assoc.dimse = MatchedResponses(assoc)
+        return super()._create_socket(assoc, *where)
 
 
 def associate(

@@ -82,6 +82,8 @@ def read_negotiation(data: bytes) -> Negotiation:
     seen = list(_items(data[_HEADER:]))
     body = b"".join(_variable_items(made, data[0], seen))
     kinds = {kind for kind, _ in seen}
+    if data[0] == A_ASSOCIATE_AC and _CONTEXT[A_ASSOCIATE_AC] not in kinds:
+        raise MalformedPDU("it answers no presentation context")  # PS3.8 Table 9-17: each
     if _APPLICATION_CONTEXT not in kinds:
         made.oddities.append("no application context")
     if _USER_INFORMATION not in kinds:

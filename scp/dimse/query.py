@@ -155,13 +155,14 @@ class _Search:
 
     def _no_prior_study(self, match: Dataset) -> Dropped | None:
         """Return why a study is none of the patient's earlier ones; None when it is one."""
+        if not _is_uid(match, "StudyInstanceUID"):  # nor may anything else of it be read
+            return Dropped.UNUSABLE
         if reason := self._stranger(match):
             return reason
         taken, current = self._taken(match), self.current
         before = None if taken is None else is_earlier(taken, current.taken)
         modalities = texts(match, "ModalitiesInStudy")  # optional: absent where not supported
         checks = (
-            (Dropped.UNUSABLE, not _is_uid(match, "StudyInstanceUID")),
             (Dropped.NO_DATE, taken is None),
             (Dropped.NOT_EARLIER, text(match, "StudyInstanceUID") == current.study_uid),
             (Dropped.NOT_EARLIER, before is False),

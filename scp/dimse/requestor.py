@@ -21,7 +21,14 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.status import code_to_category
 
 from scp.config.priors import Remote
-from scp.dimse.association import Handler, NotAssociated, Reason, associate, hang_up
+from scp.dimse.association import (
+    Handler,
+    NotAssociated,
+    Reason,
+    associate,
+    ended,
+    hang_up,
+)
 from scp.dimse.deadline import GRACE_S, Deadline, too_late
 from scp.errors import (
     AssociationRejected,
@@ -107,7 +114,13 @@ class Requested:
     def _broken(self) -> DeadlinePassed | PeerUnreachable:
         if self.deadline.passed:
             return too_late(self.remote, self.deadline)
-        return PeerUnreachable(f"{self.remote} broke the association off: ask its log why")
+        reason = ended(self.association)
+        why = (
+            _UNREACHABLE[reason]
+            if reason in _SAID_WHY
+            else "broke the association off: ask its log why"
+        )
+        return PeerUnreachable(f"{self.remote} {why}")
 
 
 @contextmanager
@@ -201,11 +214,14 @@ _UNREACHABLE = {
     Reason.HOST_UNKNOWN: "cannot be looked up by its host name; check [priors] host",
     Reason.NO_CONNECTION: _NO_ANSWER,
     Reason.NO_ANSWER: _NO_ANSWER,
-    Reason.CLOSED: _NO_ANSWER,
+    Reason.CLOSED: "closed the connection without an answer that is whole: ask its log why, or is"
+    " another service on [priors] port?",
     Reason.ABORTED: "aborted the association: ask its log why",
     Reason.NOT_UNDERSTOOD: "answered with something that is no DICOM as hilum can read it: is"
     " another service on [priors] port?",
 }
+
+_SAID_WHY = (Reason.ABORTED, Reason.NOT_UNDERSTOOD)
 
 
 def status_text(operation: str, status: int | None, words: Mapping[int, tuple[str, str]]) -> str:

@@ -13,13 +13,12 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
-from pynetdicom.transport import AssociationSocket
 
 from scp.dimse.negotiation import MalformedPDU, Negotiation, read_negotiation, titles
 
@@ -232,14 +231,6 @@ def use_upper_layer(association: Association) -> UpperLayer:
     association.acse_timeout = association.acse_timeout  # its timers are the layer's
     association.network_timeout = association.network_timeout
     return layer
-
-
-class RequestingAE(AE):  # type: ignore[misc]
-    """An application entity whose requested associations have this upper layer."""
-
-    def _create_socket(self, assoc: Association, *where: Any) -> AssociationSocket:
-        use_upper_layer(assoc)
-        return super()._create_socket(assoc, *where)
 
 
 def layer_of(association: Association) -> UpperLayer:

@@ -59,7 +59,7 @@ class RawScu:
             0x0800: struct.pack("<H", 0x0101 if data is None else 0x0001),
             0x1000: uid.encode(),
         }
-        self.pdv(_command(command), 0x03)
+        self.pdv(command_set(command), 0x03)
         if data is not None:
             self.go_on(data)
 
@@ -79,7 +79,7 @@ class RawScu:
             0x0110: struct.pack("<H", 8),
             0x0800: struct.pack("<H", 0x0101),
         }
-        self.pdv(_command(command), 0x03, number)
+        self.pdv(command_set(command), 0x03, number)
         return self.status()
 
     def status(self) -> int:
@@ -143,7 +143,7 @@ def context(number: int, abstract: str, *syntaxes: str) -> bytes:
     return item(0x20, struct.pack(">B3x", number) + names)
 
 
-def _command(elements: dict[int, bytes]) -> bytes:
+def command_set(elements: dict[int, bytes]) -> bytes:
     """Encode group 0000 in Implicit VR Little Endian."""
     body = b""
     for element, value in elements.items():

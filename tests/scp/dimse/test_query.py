@@ -32,6 +32,7 @@ from pydicom.uid import (
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 from qrscp import OddPacs, QrScp
+from rawscp import ABORT, raw_scp, response
 from service import free_port, wait_for
 from structlog.testing import capture_logs
 
@@ -606,7 +607,7 @@ def test_an_association_that_breaks_says_what_had_come(tmp_path):
 
     with (
         OddPacs(get=answer, also=(DX,)) as pacs,
-        pytest.raises(PeerUnreachable, match="broke the association off") as error,
+        pytest.raises(PeerUnreachable, match="aborted the association") as error,
     ):
         get(asking(pacs.port), [image_of(first), image_of(second)], lambda *_: None, tmp_path)
     assert error.value.arrived == (first.SOPInstanceUID,)
@@ -693,6 +694,32 @@ def test_a_retrieval_that_stops_half_way_says_what_is_missing(how, tmp_path):
     assert error.value.arrived == (first.SOPInstanceUID,)
     assert error.value.missing == (second.SOPInstanceUID,)
     assert f"still missing: {second.SOPInstanceUID}" in str(error.value)
+
+
+@pytest.mark.parametrize("changed", [{"message_id": 99}, {"field": 0x8001}, {"context": 77}])
+def test_a_response_to_another_request_is_not_no_earlier_films(changed):
+    with (
+        raw_scp(lambda number, asked: response(number, asked, **changed)) as port,
+        pytest.raises(PeerUnreachable, match="no DICOM as hilum can read it"),
+    ):
+        find(asking(port))
+
+
+def test_a_pacs_that_aborts_what_it_has_accepted_is_not_waited_for():
+    with (
+        raw_scp(response, after_acceptance=ABORT) as port,
+        pytest.raises(PeerUnreachable, match="aborted the association"),
+    ):
+        find(asking(port))
+
+
+@pytest.mark.parametrize("most_bytes", [0, 40, 90])
+def test_a_pacs_that_closes_within_its_answer_is_not_said_to_be_silent(most_bytes):
+    with (
+        raw_scp(response, most_bytes=most_bytes) as port,
+        pytest.raises(PeerUnreachable, match="closed the connection without an answer"),
+    ):
+        find(asking(port))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02\x00\x00", b"\x02\x00\x00\x00\x01\x00 half an answer"])

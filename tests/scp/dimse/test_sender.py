@@ -20,6 +20,7 @@ from pydicom.uid import (
     RLELossless,
     SecondaryCaptureImageStorage,
 )
+from rawscp import ABORT, raw_scp, response
 from service import StoreScp, free_port, wait_for
 
 from scp.config.destinations import DestinationSettings
@@ -44,6 +45,9 @@ CAPTURE = SecondaryCaptureImageStorage
 
 # pynetdicom lets go of a socket that was refused, and leaves its closing to the garbage collector
 A_SOCKET_MAY_BE_LEFT = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+OF_ANOTHER_REQUEST = [{"message_id": 99}, {"field": 0x8030}, {"context": 77}]
 
 
 def to(port, **more):
@@ -218,6 +222,7 @@ def test_a_destination_that_never_answers_is_given_up_after_its_timeout(film_fil
         (b"\x02\x00\x00\x00\x00\x04\xff\xff\xff\xff", Cause.NOT_UNDERSTOOD),
         (b"\x02\x00\xff\xff\xff\xff", Cause.NOT_UNDERSTOOD),
         (acceptance(b"\x21\x00\xff\xff"), Cause.NOT_UNDERSTOOD),
+        (acceptance(b""), Cause.NOT_UNDERSTOOD),
         (b"\x03\x00\x00\x00\x00\x04\x00\x09\x09\x09", Cause.NOT_UNDERSTOOD),
         (b"\x04\x00\x00\x00\x00\x06\x00\x00\x00\x02\x01\x03", Cause.NOT_UNDERSTOOD),
         (b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00", Cause.ABORTED),
@@ -233,6 +238,32 @@ def test_whatever_a_destination_answers_to_an_association_request_is_told(film_f
         list(send(to(port, timeout_s=timeout_s), "HILUM", objects(film_file())))
     assert told.value.outcome.cause is cause
     assert told.value.outcome.kind is Kind.TRANSIENT
+
+
+@pytest.mark.parametrize("changed", OF_ANOTHER_REQUEST)
+def test_a_response_to_another_request_delivers_nothing(film_file, changed):
+    with raw_scp(lambda number, asked: response(number, asked, **changed)) as port:
+        (answer,) = send(to(port), "HILUM", objects(film_file()))
+    assert answer.outcome.cause is Cause.NOT_UNDERSTOOD
+    assert answer.outcome.kind is Kind.TRANSIENT
+
+
+def test_a_response_to_the_request_delivers_it(film_file):
+    with raw_scp(response) as port:
+        answers = list(send(to(port), "HILUM", objects(film_file(), film_file(seed=2))))
+    assert [answer.outcome for answer in answers] == [DELIVERED] * 2
+
+
+def test_a_destination_that_aborts_what_it_has_accepted_is_not_waited_for(film_file):
+    started = monotonic()
+    with raw_scp(response, after_acceptance=ABORT) as port:
+        for _ in range(10):  # now before the request, now while it goes out
+            try:
+                (answer,) = send(to(port), "HILUM", objects(film_file()))
+            except Unreachable as told:
+                answer = told
+            assert answer.outcome.cause is Cause.ABORTED
+    assert monotonic() - started < DEADLINE_S / 2
 
 
 @A_SOCKET_MAY_BE_LEFT
