@@ -12,6 +12,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
     └── quarantine/   refused, byte for byte, with the reason in the index
 """
 
+import errno
 import hashlib
 import os
 import pwd
@@ -120,10 +121,9 @@ class Archive:
         self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
         self.incoming = data_dir / "incoming"
         _refuse_root(data_dir)
-        for folder in (
-            self.incoming,
-            *(data_dir / n for n in ("archive", "results", "quarantine")),
-        ):
+        kept = (data_dir / name for name in ("archive", "results", "quarantine"))
+        self._folders = (self.incoming, *kept)
+        for folder in self._folders:
             _make_folder(folder)
 
     @property
@@ -136,8 +136,23 @@ class Archive:
         """What is free on its disk. Raises OSError where that cannot be reached."""
         return self.disk.free
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its folders are: where a disk is no longer mounted, they are not."""
+        return all(os.access(folder, os.R_OK | os.W_OK | os.X_OK) for folder in self._folders)
+
     def require_space(self) -> None:
-        """Raise `ArchiveFull` when the reserve is reached."""
+        """Check that an object may be taken in.
+
+        Raises
+        ------
+        ArchiveFull
+            The reserve is reached.
+        OSError
+            The disk is not there, or can only be read.
+        """
+        if not self.is_there:
+            raise OSError(errno.ENODEV, "data_dir is not mounted, or can only be read")
         free = self.free_bytes
         if free < self.reserve_bytes:
             raise ArchiveFull(

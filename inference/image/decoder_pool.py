@@ -37,8 +37,8 @@ _WIDEST = 4  # bytes of a sample
 _KINDS = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 
 
-class DecoderKilled(RuntimeError):
-    """Decoder processes were ended from outside, twice; that says nothing of the film."""
+class NoDecoder(RuntimeError):
+    """No decoder process can be started, or is left alone; that says nothing of the film."""
 
 
 class _Ended(Exception):
@@ -116,7 +116,7 @@ class DecoderPool:
 
         Raises
         ------
-        NotAFilm, DecoderKilled, OSError
+        NotAFilm, NoDecoder
             As there.
         """
         with self._places:
@@ -133,7 +133,7 @@ class DecoderPool:
                 if isinstance(reply, NotAFilm):
                     raise reply
                 return reply
-        raise DecoderKilled("decoder processes are ended from outside: is the memory used up?")
+        raise NoDecoder("decoder processes are ended from outside: is the memory used up?")
 
     def _take(self) -> _Decoder:
         with self._lock:
@@ -142,7 +142,10 @@ class DecoderPool:
                 if decoder.alive:
                     return decoder
                 decoder.end()
-        return _Decoder()
+        try:
+            return _Decoder()
+        except OSError as error:
+            raise NoDecoder(f"no decoder process can be started: {error.strerror}") from error
 
     def end(self) -> None:
         """End the processes that decode nothing now."""
@@ -206,9 +209,8 @@ def decode_apart(frame: Dataset, coded: bytes, levels: int = 0) -> StoredPixels:
     NotAFilm
         No decoder can read it; or it crashed its decoder, or takes more memory or computing than
         any film.
-    DecoderKilled
-        Decoder processes are ended from outside, so that nothing is known of the film.
-    OSError
-        No decoder process can be started.
+    NoDecoder
+        Decoder processes cannot be started, or are ended from outside, so that nothing is known
+        of the film.
     """
     return _pool.decode(frame, coded, levels)

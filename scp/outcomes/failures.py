@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from inference.image.decoder_pool import NoDecoder
 from scp.errors import HilumError
 
 
@@ -22,6 +23,7 @@ class Step(StrEnum):
     WRITE = "writing its answer"
     COMPARE = "comparing two films"
     DELIVER = "delivering its answer"
+    STATE = "stating why it has no answer"
 
 
 class Cause(StrEnum):
@@ -61,6 +63,7 @@ _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
     (SQLAlchemyError, Cause.DATABASE),
     (sqlite3.Error, Cause.DATABASE),
     (MemoryError, Cause.MEMORY),
+    (NoDecoder, Cause.MEMORY),
     (FileNotFoundError, Cause.FILE_MISSING),
     (PermissionError, Cause.NO_PERMISSION),
     (ConnectionError, Cause.CONNECTION),

@@ -27,6 +27,7 @@ from scp.matching.prior import Choice, choose, given_up
 from scp.outcomes.failures import SENTENCES, Cause
 from scp.pipeline.further_answer import Basis, Editions, Making, save
 from scp.pipeline.model_output import Analysed, Analyser
+from scp.pipeline.patience import is_away
 from scp.pipeline.prior_candidates import Known, consider
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reader import Reader
@@ -211,12 +212,7 @@ class Answerer:
             return Making([])
 
     def _state(
-        self,
-        film_uid: str,
-        state: FilmState,
-        reason: str,
-        detail: str,
-        making: Making,
+        self, film_uid: str, state: FilmState, reason: str, detail: str, making: Making
     ) -> None:
         """State that there is no answer, with what says so."""
         stored = [self._keep(made) for made in making.new]
@@ -252,7 +248,10 @@ class Answerer:
         """Return an earlier film with what is said of it; None when it cannot be read now."""
         try:
             prior = self.analyser.compared(film_uid)
-        except OSError as error:  # its file is gone: that is no fault of the current film
+        except OSError as error:
+            if is_away(error, self.archive):
+                raise
+            # its file is gone: that is no fault of the current film
             log.warning("prior cannot be read", prior=film_uid, error=error.strerror)
             return None
         return prior if isinstance(prior, Analysed) else None

@@ -1,6 +1,5 @@
 """Take one received object in: archive, index and queue, or refuse it and keep the bytes."""
 
-import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,13 +34,12 @@ from scp.index.registration import (
     register,
 )
 from scp.index.worklist.urgency import UNKNOWN
+from scp.pipeline.patience import is_away
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reanswer import enqueue_reanswers
 from scp.pipeline.resent import Corrections, Resent
 
 log = structlog.get_logger(__name__)
-
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Intake:
@@ -90,15 +88,19 @@ class Intake:
         return self._take_or_keep(received, request, fetched=True)
 
     def _take_or_keep(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
-        self.archive.require_space()
+        try:
+            self.archive.require_space()
+            return self._take_or_quarantine(received, request, fetched=fetched)
+        except OSError as error:
+            if is_away(error, self.archive):
+                raise ArchiveFull(f"the disk cannot take it ({error.strerror})") from error
+            raise
+
+    def _take_or_quarantine(self, received: Path, request: Request, *, fetched: bool) -> Recorded:
         try:
             return self._take(received, request, fetched=fetched)
         except Refused as refusal:
             self._quarantine(received, request, refusal)
-            raise
-        except OSError as error:
-            if error.errno in _NO_SPACE:
-                raise ArchiveFull(f"the disk is full ({error.strerror})") from error
             raise
 
     def _take(self, received: Path, request: Request, *, fetched: bool) -> Recorded:

@@ -7,9 +7,10 @@ it goes on after the last recorded step, and a step done again makes the same ro
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance
 
-from scp.outcomes.failures import SENTENCES, Cause, Step, failing, step_failure
+from scp.outcomes.failures import SENTENCES, Cause, Step, step_failure
 from scp.pipeline.answer import Answerer
 from scp.pipeline.delivery import Deliverer
+from scp.pipeline.patience import Patience
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import WORKFLOW_CLASS, WORKFLOW_INSTANCE
 from scp.pipeline.reader_comparison import compare_pair
@@ -24,8 +25,11 @@ _MOST_RECOVERIES = 5
 class Worker(DBOSConfiguredInstance):
     """Answers films, fetches what they are compared with, and delivers the answers."""
 
-    def __init__(self, answerer: Answerer, fetcher: Fetcher, deliverer: Deliverer) -> None:
+    def __init__(
+        self, answerer: Answerer, fetcher: Fetcher, deliverer: Deliverer, patience: Patience
+    ) -> None:
         super().__init__(config_name=WORKFLOW_INSTANCE)
+        self.patience = patience
         self.answerer = answerer
         self.fetcher = fetcher
         self.deliverer = deliverer
@@ -78,40 +82,40 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network."""
-        with failing(Step.READ):
-            return self.answerer.read(film_uid)
+        return self.patience.until_done(Step.READ, lambda: self.answerer.read(film_uid))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def fetch(self, film_uid: str, attempt: int) -> None:
         """Bring the film's priors here from the PACS, or write down why not."""
-        with failing(Step.FETCH):
-            self.fetcher.fetch(film_uid, attempt)
+        self.patience.until_done(Step.FETCH, lambda: self.fetcher.fetch(film_uid, attempt))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, ask for their delivery."""
-        with failing(Step.WRITE):
-            self.answerer.write(film_uid)
+        self.patience.until_done(Step.WRITE, lambda: self.answerer.write(film_uid))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write_again(self, film_uid: str) -> None:
         """Write the answer once more, unless its prior is still the best."""
-        with failing(Step.WRITE):
-            self.answerer.write_again(film_uid)
+        self.patience.until_done(Step.WRITE, lambda: self.answerer.write_again(film_uid))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def compare(self, film_uid: str, prior_uid: str) -> None:
         """Compare two films, and remember what is to be seen of it."""
-        with failing(Step.COMPARE):
-            compare_pair(self.answerer, film_uid, prior_uid)
+        self.patience.until_done(
+            Step.COMPARE, lambda: compare_pair(self.answerer, film_uid, prior_uid)
+        )
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def state_failure(self, film_uid: str, reason: str, sentence: str) -> None:
         """Say that a film could not be answered although it might be, and why."""
-        self.answerer.state_failure(film_uid, Cause(reason), sentence)
+        self.patience.until_done(
+            Step.STATE, lambda: self.answerer.state_failure(film_uid, Cause(reason), sentence)
+        )
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def attempt_delivery(self, film_uid: str, destination: str, number: int | None) -> None:
         """Send what a destination has not yet taken of this job's part."""
-        with failing(Step.DELIVER):
-            self.deliverer.attempt(film_uid, destination, number)
+        self.patience.until_done(
+            Step.DELIVER, lambda: self.deliverer.attempt(film_uid, destination, number)
+        )

@@ -32,6 +32,7 @@ from scp.pipeline.delivery import Deliverer
 from scp.pipeline.destinations import destination_of
 from scp.pipeline.intake import Intake
 from scp.pipeline.job_ids import film_of
+from scp.pipeline.patience import Patience
 from scp.pipeline.prior_fetch import Fetcher
 from scp.pipeline.queue import APPLICATION, WORKFLOW_VERSION
 from scp.pipeline.reader import Reader
@@ -99,9 +100,9 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
         open_reader(settings) as reader,
     ):
         answerer = make_answerer(context, reader)
-        Worker(
-            answerer, make_fetcher(context), make_deliverer(context)
-        )  # DBOS knows it from now on
+        fetcher, deliverer = make_fetcher(context), make_deliverer(context)
+        # DBOS knows it from now on
+        Worker(answerer, fetcher, deliverer, Patience(context.archive))
         queues = Queues(settings, context.jobs, name)
         queues.register()
         _launch(context, name)

@@ -19,7 +19,7 @@ from syntaxes import encoded
 
 from inference.image import decoder_pool, decoder_process
 from inference.image.codestream import frame_of, without_remarks
-from inference.image.decoder_pool import DecoderKilled, DecoderPool, decode_apart
+from inference.image.decoder_pool import DecoderPool, NoDecoder, decode_apart
 from inference.image.undecodable import NotAFilm
 
 # a JPEG File Interchange Format of version 9.9: gdcm ends the process over it
@@ -82,7 +82,7 @@ def test_decoders_that_are_killed_again_and_again_say_nothing_of_the_film(tmp_pa
     killed = tmp_path / "killed.py"
     killed.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.setattr(decoder_pool, "COMMAND", (sys.executable, str(killed)))
-    with pytest.raises(DecoderKilled, match="from outside"):
+    with pytest.raises(NoDecoder, match="from outside"):
         DecoderPool(1).decode(frame, coded, 0)
 
 
