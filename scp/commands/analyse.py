@@ -89,13 +89,22 @@ def _files_of(paths: Iterable[Path]) -> tuple[list[Path], list[Analysed]]:
         if not path.exists():
             missing.append(Analysed(str(path), "refused: it is not there", None, ()))
             continue
-        found = files_in([path])
-        astray = [p for p in sorted(path.rglob("*")) if p.is_symlink() and not p.exists()]
-        missing += [Analysed(str(p), "refused: a link to nothing", None, ()) for p in astray]
+        found = [file for file in files_in([path]) if file.is_file()]
+        astray = {p: said for p in sorted((path, *path.rglob("*"))) if (said := _astray(p, path))}
+        missing += [Analysed(str(p), f"refused: {said}", None, ()) for p, said in astray.items()]
         if not found and not astray:
             missing.append(Analysed(str(path), "refused: a folder without files", None, ()))
         files += found
     return files, missing
+
+
+def _astray(path: Path, named: Path) -> str:
+    """Say why there is no film at a path; "" where there may be one."""
+    if path.is_symlink() and not path.exists():
+        return "a link to nothing"
+    if path.is_symlink() and path.is_dir() and path != named:
+        return "a link to a folder: name it to have its films read"
+    return "" if path.is_file() or path.is_dir() else "neither a file nor a folder"
 
 
 def _is_answered(item: Analysed) -> bool:

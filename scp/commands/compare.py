@@ -92,6 +92,8 @@ def _make_room(out: Path, films: tuple[Path, Path]) -> None:
             raise ConfigError(f"{path} is not there")
         if path.is_dir():
             raise ConfigError(f"{path} is a folder: name one film")
+        if not path.is_file():  # a pipe would be waited for
+            raise ConfigError(f"{path} is no file: name one film")
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         earlier = [out / name for name in WRITTEN if (out / name).exists()]

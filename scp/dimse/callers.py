@@ -36,6 +36,7 @@ _USUAL = {
 }
 # Result of a presentation context in an A-ASSOCIATE-AC (PS3.8 Table 9-18)
 _NOT_TAKEN = {0x03: "not taken", 0x04: "in none of its transfer syntaxes"}
+_MOST_TOLD = 4  # of the contexts that were not taken: a request may have 128
 # AE titles are compared as they stand: only spaces around them do not count (PS3.5 6.2). So does
 # DCMTK, and Orthanc where its StrictAetComparison is set
 _ONLY_CASE = "; {} differs in upper and lower case only"
@@ -143,7 +144,9 @@ class Callers:
             f"{UID(str(cx.abstract_syntax)).name} {_NOT_TAKEN.get(cx.result, 'not taken')}"
             for cx in event.assoc.rejected_contexts
         )
-        detail = "; ".join(dict.fromkeys(refused)) or "the request has no presentation context"
+        told = list(dict.fromkeys(refused))
+        more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
+        detail = "; ".join(told[:_MOST_TOLD] + more) or "the request has no presentation context"
         self._report(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
 
     def _on_aborted(self, event: evt.Event) -> None:

@@ -201,7 +201,8 @@ def _uid(made: Negotiation, value: bytes, kind: int = 0) -> bytes:
         c if c.isascii() and c.isprintable() else "?" for c in value.strip(b" \0").decode("latin-1")
     )[:_UID_LENGTH]
     if uid.encode("ascii") != value:
-        made.oddities.append("UID with padding")
+        padded = uid.encode("ascii") == value.strip(b" \0")
+        made.oddities.append("UID with padding" if padded else "UID that is none")
     if kind == _ABSTRACT_SYNTAX and _LEADING_ZEROS.search(uid):
         made.oddities.append("UID with leading zeros")
         uid = _LEADING_ZEROS.sub("", uid)

@@ -17,6 +17,8 @@ _MOST_BYTES = 1 << 17
 # A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
 _REJECTION = struct.pack(">BxLxBBB", 0x03, 4, 0x01, 0x01, 0x03)
 
+_ABORT = struct.pack(">BxLxxBB", 0x07, 4, 0x02, 0x00)  # by the service provider (PS3.8 9.3.8)
+
 
 class Strangers:
     """Turns callers away; some at once, so that they hold up nobody."""
@@ -42,11 +44,18 @@ class Strangers:
 
 def _reject(connection: socket.socket) -> tuple[str, str] | None:
     deadline = monotonic() + _PATIENCE_S
-    data = _read(connection, _TITLES_END, deadline)
+    data = _read(connection, 1, deadline)
     if not data:
         return None
-    if len(data) < _TITLES_END or data[0] != A_ASSOCIATE_RQ:
+    if data[0] != A_ASSOCIATE_RQ:
+        connection.sendall(_ABORT)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(_PAUSE_S)
+        connection.recv(_MOST_BYTES)  # unread bytes would make a reset of the closing
         return "", ""
+    data += _read(connection, _TITLES_END - len(data), deadline)
+    if len(data) < _TITLES_END:
+        return titles(data)
     (length,) = struct.unpack(">L", data[2:6])
     _read(connection, min(6 + length - len(data), _MOST_BYTES), deadline)
     sleep(_PAUSE_S)

@@ -156,10 +156,17 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
             raise MalformedPDU(f"a PDU of type {kind} and of {length} bytes")
         body = self.socket.recv(length)
         if len(body) < length:
+            self._note_cut(bytes(head + body), length)
             return "Evt17"
         pdu, event = self._decode_pdu(head + body)
         self._recv_pdu.put(pdu)
         return event
+
+    def _note_cut(self, data: bytes, length: int) -> None:
+        """Keep who it was and what came of a request whose connection closed within it."""
+        if data[0] == _NEGOTIATION[0]:
+            self.titles = titles(data)
+            self.detail = f"the request is cut short: {len(data) - 6} of {length} bytes came"
 
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
         data = bytes(bytestream)

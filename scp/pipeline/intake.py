@@ -12,8 +12,9 @@ import structlog
 from pydicom import FileDataset, dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_partial
+from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -40,6 +41,8 @@ from scp.pipeline.reanswer import enqueue_reanswers
 from scp.pipeline.resent import Corrections, Resent
 
 log = structlog.get_logger(__name__)
+
+_UNDEFINED = 0xFFFFFFFF  # length of a sequence that ends by a delimiter (PS3.5 7.1.1)
 
 
 class Intake:
@@ -224,7 +227,10 @@ def read_header(path: Path) -> FileDataset:
 def _header(path: Path, zone: tzinfo, now: datetime) -> Header:
     ds = read_header(path)
     with _parsing(path):  # pydicom parses a value only when it is asked for
-        identity = identify(ds, zone, now)
+        try:
+            identity = identify(ds, zone, now)
+        except Unreadable as refusal:
+            raise Unreadable(f"{refusal}{_broken_off(path)}") from refusal
         return Header(identity, str(ds.file_meta.TransferSyntaxUID), split_dataset(path)[1])
 
 
@@ -239,6 +245,22 @@ def _parsing(path: Path) -> Iterator[None]:
         raise Unreadable("not a DICOM data set") from error
     except Exception as error:  # it may be anything
         raise Unreadable(f"the data set cannot be parsed {_after(path)}") from error
+
+
+def _broken_off(path: Path) -> str:
+    """Name the element that states more bytes than the file has; "" where there is none."""
+    size, within = path.stat().st_size, ""
+
+    def note(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        nonlocal within
+        if length != _UNDEFINED and file.tell() + length > size:
+            within = f": the data set breaks off within {tag} {keyword_for_tag(tag)}".rstrip()
+        return bool(within)
+
+    with suppress(Exception), path.open("rb") as file:
+        if read_file_meta_info(path).TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
+            read_partial(file, stop_when=note)
+    return within
 
 
 def _after(path: Path) -> str:

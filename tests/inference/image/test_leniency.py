@@ -84,6 +84,17 @@ def test_a_data_set_that_cannot_be_parsed_is_refused_with_the_element_where_it_e
     assert "parsed from (0020,000D) StudyInstanceUID on" in refused.reason
 
 
+def test_a_data_set_that_breaks_off_is_refused_with_the_element_within_which_it_does(tmp_path):
+    ds = film()
+    content = data_set(ds)
+    cut = content[: content.index(b"\x20\0\x0d\0UI") + 12]  # within the Study Instance UID
+    with open_ground(tmp_path) as ground:
+        with receiving(ground) as receiver, raw(receiver) as peer:
+            assert peer.store(cut, ds.SOPInstanceUID) == CANNOT_UNDERSTAND
+        (refused,) = ground.refused()
+    assert refused.reason.endswith("breaks off within (0020,000D) StudyInstanceUID")
+
+
 def test_films_are_analysed_in_a_folder_without_configuration_and_none_ends_the_batch(
     tmp_path, monkeypatch, tiny_bundle, capsys
 ):

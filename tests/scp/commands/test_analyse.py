@@ -1,5 +1,7 @@
 """What `hilum analyse` prints for people."""
 
+import os
+
 from films import make_film_ds
 from network import save
 
@@ -26,6 +28,8 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     (tmp_path / "void").mkdir()
     (tmp_path / "astray").mkdir()
     (tmp_path / "astray" / "link.dcm").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "astray" / "folder").symlink_to(tmp_path / "astray")
+    os.mkfifo(tmp_path / "astray" / "pipe.dcm")
     code = analyse_files(
         load_settings(config),
         [*films, twice, *map(tmp_path.joinpath, ("gone.dcm", "void", "astray"))],
@@ -47,6 +51,9 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     assert "refused: it is not there" in rows["gone.dcm"]
     assert "a folder without files" in printed
     assert "a link to nothing" in printed
+    told = (tmp_path / "out" / "findings.json").read_text()
+    assert "refused: a link to a folder: name it" in told
+    assert "refused: neither a file nor a folder" in told
     said = next(line for line in printed.splitlines() if line.strip("│ ").startswith("twice.dcm"))
     assert "refused: the same object (SOP Instance UID) as" in said
     assert "Not a medical device." in printed

@@ -246,6 +246,37 @@ def test_callers_from_strange_addresses_hold_no_slot_that_a_sender_needs(ground)
     assert {f.reason for f in tally.take()} <= {Reason.UNKNOWN_CALLER}
 
 
+def test_a_stranger_who_speaks_no_dicom_is_aborted_at_once(ground):
+    tally = Tally()
+    with receiving(ground, tell=tally.add, peers=[PEER]) as receiver:
+        where = ("127.0.0.1", port_of(receiver))
+        with socket.create_connection(where, DEADLINE_S, ("127.0.0.2", 0)) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert stranger.recv(1) == b"\x07"
+        ((failed, _),) = wait_for(tally.take, "the line", DEADLINE_S).items()
+    assert failed.reason is Reason.UNKNOWN_CALLER
+
+
+def test_a_request_that_is_cut_short_tells_who_sent_it(ground):
+    tally = Tally()
+    with receiving(ground, tell=tally.add) as receiver:
+        with socket.create_connection(("127.0.0.1", port_of(receiver)), DEADLINE_S) as caller:
+            caller.sendall(request()[:-5])
+        ((failed, _),) = wait_for(tally.take, "the line", DEADLINE_S).items()
+    assert (failed.reason, failed.calling_ae_title) == (Reason.BROKEN, "RAW")
+    assert "the request is cut short: " in failed.detail
+
+
+def test_of_many_contexts_that_are_not_taken_the_first_are_told(ground):
+    tally = Tally()
+    classes = [f"1.2.840.10008.5.1.4.1.1.{n}.77" for n in range(30)]
+    contexts = b"".join(context(2 * n + 1, uid, Explicit) for n, uid in enumerate(classes))
+    with receiving(ground, tell=tally.add) as receiver:
+        RawScu.on(port_of(receiver), request(contexts=contexts)).release()
+    ((failed, _),) = tally.take().items()
+    assert failed.detail.endswith("1.3.77 not taken; and 26 more")
+
+
 def test_one_association_too_many_is_told(ground):
     tally = Tally()
     with receiving(ground, tell=tally.add, max_associations=1) as receiver:
