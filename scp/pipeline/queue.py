@@ -163,16 +163,15 @@ class Jobs:
             on_conflict="always_update",
         )
 
-    def in_hand(self, worker: str, queue: str) -> list[str]:
-        """Return the jobs of a queue that a worker has in hand, or had when it died."""
-        found = self._client.list_workflows(
+    def in_hand(self, worker: str, queue: str | None = None) -> list[WorkflowStatus]:
+        """Return the jobs that a worker has in hand, or had when it died."""
+        return self._client.list_workflows(
             status="PENDING",
             executor_id=worker,
             queue_name=queue,
             load_input=False,
             load_output=False,
         )
-        return [job.workflow_id for job in found]
 
     def active(self, job_ids: list[str]) -> list[str]:
         """Return those of some jobs that wait or run."""
@@ -189,7 +188,7 @@ class Jobs:
         )
 
     def make_due(self, job: WorkflowStatus) -> None:
-        """Let a job that waits for its time be done at once."""
+        """Let a job be done as soon as a worker is free, whatever it waits for."""
         self._client.resume_workflow(job.workflow_id, queue_name=job.queue_name)
 
     def waiting(self, queue: str, limit: int) -> list[WorkflowStatus]:

@@ -4,6 +4,10 @@ DBOS records each step that has finished. A worker may be killed at any instant:
 it goes on after the last recorded step, and a step done again makes the same rows and objects.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance
 
@@ -17,24 +21,49 @@ from scp.pipeline.reader_comparison import compare_pair
 
 log = structlog.get_logger(__name__)
 
+_P = ParamSpec("_P")
+
 # a film on which the worker dies more often than this is left alone, and said to be
 _MOST_RECOVERIES = 5
 
 
+def _in_hand(workflow: Callable[Concatenate["Worker", _P], None]) -> Callable[..., None]:
+    """Have a job named in ``Worker.in_hand`` while it runs."""
+
+    @wraps(workflow)
+    def held(worker: "Worker", *args: _P.args, **kwargs: _P.kwargs) -> None:
+        job = str(DBOS.workflow_id)
+        worker.in_hand.add(job)
+        try:
+            workflow(worker, *args, **kwargs)
+        finally:
+            worker.in_hand.discard(job)
+
+    return held
+
+
 @DBOS.dbos_class(WORKFLOW_CLASS)
 class Worker(DBOSConfiguredInstance):
-    """Answers films, fetches what they are compared with, and delivers the answers."""
+    """Answers films, fetches what they are compared with, and delivers the answers.
+
+    Attributes
+    ----------
+    in_hand
+        Ids of the jobs that run in this process.
+    """
 
     def __init__(
         self, answerer: Answerer, fetcher: Fetcher, deliverer: Deliverer, patience: Patience
     ) -> None:
         super().__init__(config_name=WORKFLOW_INSTANCE)
+        self.in_hand: set[str] = set()
         self.patience = patience
         self.answerer = answerer
         self.fetcher = fetcher
         self.deliverer = deliverer
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_film", max_recovery_attempts=_MOST_RECOVERIES)
+    @_in_hand
     def answer_film(self, film_uid: str) -> None:
         """Read a film, fetch its priors, compare, answer. Every film gets a stated outcome."""
         try:
@@ -53,6 +82,7 @@ class Worker(DBOSConfiguredInstance):
             raise
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_again", max_recovery_attempts=_MOST_RECOVERIES)
+    @_in_hand
     def answer_again(self, film_uid: str) -> None:
         """Answer a film again with a better prior; if that fails, its first answer stands."""
         try:
@@ -62,16 +92,19 @@ class Worker(DBOSConfiguredInstance):
             raise
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.compare_pair", max_recovery_attempts=_MOST_RECOVERIES)
+    @_in_hand
     def compare_pair(self, film_uid: str, prior_uid: str) -> None:
         """Compare a film with an earlier one that a reader chose; its answer stands."""
         self.compare(film_uid, prior_uid)
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.fetch_priors", max_recovery_attempts=_MOST_RECOVERIES)
+    @_in_hand
     def fetch_priors(self, film_uid: str, attempt: int) -> None:
         """Ask the PACS again; what comes asks for the films' new answers itself."""
         self.fetch(film_uid, attempt)
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.deliver", max_recovery_attempts=_MOST_RECOVERIES)
+    @_in_hand
     def deliver(self, film_uid: str, destination: str, number: int | None = None) -> None:
         """Attempt one delivery; a failed one asks for the next itself.
 

@@ -102,8 +102,8 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
         answerer = make_answerer(context, reader)
         fetcher, deliverer = make_fetcher(context), make_deliverer(context)
         # DBOS knows it from now on
-        Worker(answerer, fetcher, deliverer, Patience(context.archive))
-        queues = Queues(settings, context.jobs, name)
+        worker = Worker(answerer, fetcher, deliverer, Patience(context.archive))
+        queues = Queues(settings, context.jobs, name, worker.in_hand)
         queues.register()
         _launch(context, name)
         engine = reader.engine

@@ -29,11 +29,11 @@ def at_once(site):
         return connection.execute(query, {"name": FILMS}).scalar_one()
 
 
-def queues_of(site, worker):
+def queues_of(site, worker, in_hand=(), **more):
     settings = Settings(
         data_dir=site.archive.data_dir, inference=InferenceSettings(films_at_once=FILMS_AT_ONCE)
     )
-    return Queues(settings, site.jobs, worker)
+    return Queues(settings, site.jobs, worker, [film_job(uid) for uid in in_hand], **more)
 
 
 def test_films_that_a_dead_worker_had_in_hand_are_done_one_at_a_time_and_then_as_ever(site):
@@ -78,3 +78,20 @@ def test_a_clock_that_was_set_back_makes_no_job_wait_for_it_to_come_round(site):
     queues_of(site, "worker-1").look()
     assert site.jobs.status(ahead).status == "ENQUEUED"
     assert site.jobs.status(now).status == "DELAYED"
+
+
+def test_a_job_that_the_queue_thinks_is_running_and_nobody_does_is_taken_up_again(site):
+    uids = ["1.2.1", "1.2.2", "1.2.3"]
+    with Session(site.engine) as session, session.begin():
+        for uid in uids:
+            site.jobs.answer_film(session, uid)
+    set_jobs(site, uids[:2], "PENDING", "worker-1")
+    set_jobs(site, uids[2:], "PENDING", "worker-2")
+    seconds = iter([0.0, 29.0, 31.0])
+    queues = queues_of(site, "worker-1", in_hand=uids[:1], clock=lambda: next(seconds))
+    for _ in range(2):
+        queues.look()
+        assert [site.jobs.status(film_job(uid)).status for uid in uids] == ["PENDING"] * 3
+    queues.look()
+    states = [site.jobs.status(film_job(uid)).status for uid in uids]
+    assert states == ["PENDING", "ENQUEUED", "PENDING"]
