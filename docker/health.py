@@ -40,7 +40,7 @@ def _of_role(beat: Path, now: float) -> str:
         age_s = now - beat.stat().st_mtime
     except FileNotFoundError:
         return f"{beat.name} does not run, or has not started yet."
-    return "" if age_s < FRESH_S else f"{beat.name} was last heard of {age_s:.0f} s ago."
+    return "" if age_s < FRESH_S else f"{beat.name} sent its last heartbeat {age_s:.0f} s ago."
 
 
 def main() -> int:

@@ -77,11 +77,11 @@ LABELS: tuple[str, ...] = tuple(finding.label for finding in FINDINGS)
 # said on every picture, however short the space is
 NOT_VERIFIED = "Made by a machine, not verified by a physician."
 
-# said of a positive finding whose map is not shown
+# for a positive finding whose map is not shown
 WITHHELD = "heat map withheld: place not verified"
 # said beside a map or outline that is shown although nothing shows that it points at the finding
 PLACE_NOT_VERIFIED = "place not verified"
-# said of a finding that the network was not shown to tell apart: neither present nor absent
+# for a finding that the network was not shown to discriminate: neither present nor absent
 NOT_ASSESSED = "not assessed"
 
 
@@ -91,7 +91,7 @@ def _all_true() -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which weights spoke: the bundle's name, version, and the SHA-256 of its files."""
+    """Which weights were used: the bundle's name, version, and the SHA-256 of its files."""
 
     name: str
     version: str
@@ -125,7 +125,7 @@ class NetworkOutput:
         (14, h, w), the same of each cell of the class activation map. The grid spans the whole
         film, edge to edge, at the network's own resolution.
     model
-        Which weights spoke.
+        Which weights were used.
     """
 
     log_odds: FloatArray
@@ -135,7 +135,7 @@ class NetworkOutput:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What is said of one film at one site, in the order of `FINDINGS`.
+    """The findings of one film at one site, in the order of `FINDINGS`.
 
     Attributes
     ----------
@@ -144,13 +144,13 @@ class Prediction:
     thresholds
         (14,), operating points on the same scale; at or above is positive.
     heatmaps
-        (14, h, w) in [0, 1]; 1 marks what spoke most *for* the finding. The grid spans the whole
+        (14, h, w) in [0, 1]; 1 is the strongest evidence for it. The grid spans the whole
         film, edge to edge, at the network's own resolution.
     model
-        Which weights spoke.
+        Which weights were used.
     assessed
         (14,), False where the network was not shown to tell the finding apart: then nothing is
-        said of it, it is neither positive nor absent.
+        stated, it is neither positive nor absent.
     verified
         (14,), False where the finding's maps were not shown to point at it.
     drawn
@@ -181,12 +181,12 @@ class Prediction:
 
     @property
     def not_assessed(self) -> tuple[str, ...]:
-        """The names of the findings of which nothing is said."""
+        """The names of the findings that are not assessed."""
         pairs = zip(FINDINGS, self.assessed, strict=True)
         return tuple(finding.name for finding, assessed in pairs if not assessed)
 
     def place_of(self, finding: int) -> str:
-        """Return what stands behind a finding's name beside its map: "" where it is verified."""
+        """Return what follows a finding's name beside its map: "" where it is verified."""
         return "" if self.verified[finding] else f", {PLACE_NOT_VERIFIED}"
 
     @property

@@ -35,7 +35,8 @@ class InferenceSettings(BaseModel):
         3,
         ge=1,
         le=64,
-        description="films that a worker has in hand: decoding one while another is read;"
+        description="films that a worker works on at the same time: decoding one while another is"
+        " read;"
         " about the number of cores, plus one",
     )
 

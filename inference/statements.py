@@ -62,14 +62,14 @@ def outcome(above: int, not_assessed: Sequence[str] = ()) -> str:
     Parameters
     ----------
     not_assessed
-        The names of the findings of which nothing is said.
+        The names of the findings that are not assessed.
     """
     looked_for = len(FINDINGS) - len(not_assessed)
     found, is_ = above or "None", "are" if above > 1 else "is"
-    said = f"{found} of the {looked_for} findings looked for {is_} above the site's threshold."
+    sentence = f"{found} of the {looked_for} findings looked for {is_} above the site's threshold."
     if not not_assessed:
-        return said
-    return f"{said} {NOT_ASSESSED.capitalize()}: {', '.join(not_assessed)}."
+        return sentence
+    return f"{sentence} {NOT_ASSESSED.capitalize()}: {', '.join(not_assessed)}."
 
 
 def outcome_on_film(above: int, not_assessed: Sequence[str] = ()) -> str:
@@ -83,8 +83,8 @@ def outcome_on_film(above: int, not_assessed: Sequence[str] = ()) -> str:
 
 def outcome_in_full(above: int, not_assessed: Sequence[str] = ()) -> str:
     """Say the outcome of a film; one without findings is not thereby called normal."""
-    said = outcome(above, not_assessed)
-    return said if above else f"{said} {NOT_NORMAL}"
+    sentence = outcome(above, not_assessed)
+    return sentence if above else f"{sentence} {NOT_NORMAL}"
 
 
 def more_than_by_chance(confidence: float) -> str:

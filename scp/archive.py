@@ -1,6 +1,6 @@
 """Received objects and results on disk.
 
-Nothing stands under its final name before its bytes are on the disk: write beside it, fsync,
+No file has its final name before its bytes are on the disk: write beside it, fsync,
 rename, fsync the folder. Names are made of validated UIDs and hashes only.
 
 ::

@@ -129,7 +129,7 @@ def send(
 @app.command(rich_help_panel="Use")
 def analyse(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the answers; made if need be.")],
+    out: Annotated[Path, typer.Option(help="Folder for the answers; created if missing.")],
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -148,7 +148,7 @@ def analyse(
 def compare(
     current: Annotated[Path, typer.Argument(help="The film: DICOM, PNG or JPEG.")],
     prior: Annotated[Path, typer.Argument(help="The earlier film of the same patient.")],
-    out: Annotated[Path, typer.Option(help="Folder for pictures and JSON; made if need be.")],
+    out: Annotated[Path, typer.Option(help="Folder for pictures and JSON; created if missing.")],
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -169,7 +169,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo-answers"),
     to: Annotated[
         str | None,
-        typer.Option(help="A PACS that sends films on to the service: AE@HOST:PORT. Ends then."),
+        typer.Option(help="Only send the films, to a PACS that forwards them: AE@HOST:PORT."),
     ] = None,
 ) -> None:
     """Send a real chest film, and a simulated earlier one, to the running service."""
@@ -184,7 +184,7 @@ def demo(
 def check(config: Config = CONFIG, json: Json = False) -> None:
     """Check configuration, model, ports, disk, database and every destination.
 
-    Exit code 0, or 1 and a list of what is wrong and how to mend it.
+    Exit code 0, or 1 and a list of what is wrong and how to fix it.
     """
     from scp.commands.check import check_all
     from scp.monitoring import logs
@@ -206,7 +206,7 @@ def conformance(
     config: Config = CONFIG,
     page: Annotated[
         Path | None,
-        typer.Option(help="Make the tables of this page anew, by the defaults, and print none."),
+        typer.Option(help="Renew the tables in this file, with the default settings."),
     ] = None,
 ) -> None:
     """Print the tables of the DICOM conformance statement, as this configuration makes them.
@@ -269,7 +269,7 @@ def queue_retry(
     job: JobId,
     config: Config = CONFIG,
     done: Annotated[
-        bool, typer.Option("--done", help="Also what is done, as an answered film.")
+        bool, typer.Option("--done", help="Also what is done, such as an answered film.")
     ] = False,
 ) -> None:
     """Do a failed or cancelled job again, one that waits for its time at once."""

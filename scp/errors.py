@@ -46,7 +46,7 @@ class ServiceError(HilumError):
 
 
 class Refused(HilumError):
-    """An object is not taken in. ``status`` is what the sender is told."""
+    """An object is not taken in. ``status`` is what the sender gets."""
 
     status: int = CANNOT_UNDERSTAND
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from dashboard import index, site
+from dashboard import dashboard, index
 from databases import (
     backend,
     database_url,
@@ -29,6 +29,7 @@ from scp.monitoring import logs
 
 __all__ = [  # fixtures
     "backend",
+    "dashboard",
     "database_url",
     "engine",
     "finished_run",
@@ -38,7 +39,6 @@ __all__ = [  # fixtures
     "orthanc",
     "postgresql_server",
     "postgresql_template",
-    "site",
     "sqlite_template",
 ]
 

@@ -134,8 +134,8 @@ class Run:
         """Write down what an epoch led to."""
         self.epoch += 1
         rate = self.optimizer.param_groups[0]["lr"]
-        said = {"epoch": self.epoch, "loss": loss, "score": score, "learning_rate": rate}
-        self.history.append(said)
+        entry = {"epoch": self.epoch, "loss": loss, "score": score, "learning_rate": rate}
+        self.history.append(entry)
         if score > self.best or math.isnan(score):
             self.best, self.best_epoch = score, self.epoch
 

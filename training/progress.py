@@ -58,12 +58,12 @@ class RunProgress:
         """Say how many epochs are done; a part of one counts."""
         self._bar.update(self._task, completed=epochs, description=f"epoch {int(epochs) + 1}")
 
-    def epoch(self, said: dict[str, float], best: float) -> None:
+    def epoch(self, entry: dict[str, float], best: float) -> None:
         """Say what an epoch led to."""
         if self._events is None:
             return
-        number = int(said["epoch"])
+        number = int(entry["epoch"])
         for name in ("loss", "score", "learning_rate"):
-            self._events.add_scalar(name, said[name], number)
-        mark = "*" if said["score"] >= best else ""
-        console.log(f"epoch {number}: loss {said['loss']:.4f}, val {said['score']:.4f}", mark)
+            self._events.add_scalar(name, entry[name], number)
+        mark = "*" if entry["score"] >= best else ""
+        console.log(f"epoch {number}: loss {entry['loss']:.4f}, val {entry['score']:.4f}", mark)

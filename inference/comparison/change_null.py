@@ -140,8 +140,8 @@ def log_odds(probabilities: FloatArray) -> FloatArray:
 
     0 and 1 are moved inward first, so that the result is finite.
     """
-    kept = np.clip(probabilities.astype(np.float64), _NEAREST, 1 - _NEAREST)
-    return np.asarray(np.log(kept / (1 - kept)))
+    inside = np.clip(probabilities.astype(np.float64), _NEAREST, 1 - _NEAREST)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def differences(current: FloatArray, prior: FloatArray) -> FloatArray:

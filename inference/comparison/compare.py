@@ -33,9 +33,9 @@ CLEARLY = 0.01
 # of the film: on a chest film lungs take a third; a segmenter that says less was lost
 LEAST_LUNGS = 0.1
 
-INVERTED = "bright and dark are exchanged between the films; the prior is shown as the current one"
+INVERTED = "one of the films is inverted; the prior is shown with the polarity of the current film"
 NAMED_OF_NO_MIRRORED = (
-    "no change of a finding is named: the model was never taught on mirrored films"
+    "no change of a finding is named: the model was not trained on mirrored films"
 )
 NO_CONDITION = (
     "no change of a finding is named: it was measured for films that are stated to be PA, or AP, "
@@ -83,7 +83,7 @@ def compare(
     limits: Sequence[str] = (),
     taken: tuple[Acquisition, Acquisition] = (STATED, STATED),
 ) -> Comparison:
-    """Compare two frontal chest films of one patient, each with what the network said of it.
+    """Compare two frontal chest films of one patient, each with the network's output.
 
     Never raises on films that do not fit: they are not comparable, and the reason says why.
 
@@ -126,8 +126,8 @@ def compare(
         before.prediction,
     )
     marks = posture(seen.structural, seen.lungs)
-    said = (*flip.sentences, *_limits(now, before), *limits, marks, silent)
-    made = replace(seen, changes=words, reason="; ".join(filter(None, said)))
+    reasons = (*flip.sentences, *_limits(now, before), *limits, marks, silent)
+    made = replace(seen, changes=words, reason="; ".join(filter(None, reasons)))
     return presented(_as_stored(made, flip), prior)
 
 
@@ -228,12 +228,12 @@ def _not_comparable(now: _Half, before: _Half, found: Registered, flip: Mirrorin
     if judged.implausible:
         return judged.implausible
     if found.quality < MINIMUM_QUALITY:
-        return f"the aligned films hardly agree (correlation {found.quality:.2f})"
+        return f"the aligned films hardly match (correlation {found.quality:.2f})"
     if flip.current != flip.prior and not flip.sure:
         other = _registered(now.film.mirrored(), before.film)
         if other.quality > found.quality + CLEARLY:
             name = "current" if flip.current else "prior"
-            return f"the {name} film is called mirrored, but agrees less once it is mirrored back"
+            return f"the {name} film is stated to be mirrored, but matches less mirrored back"
     return ""
 
 
@@ -265,7 +265,7 @@ def _limits(now: _Half, before: _Half) -> list[str]:
         limits.append(f"{_named(current)} against {_named(prior)}")
     elif not same_projection(current.view, prior.view):
         limits.append("neither film says whether it is PA or AP")
-    # that a film is AP is said above, where the other is not
+    # that a film is AP is stated above, where the other is not
     notes = (note for note in before.taken.notes if not note.startswith("AP film"))
     limits += [f"the prior film: {note}" for note in notes]
     return limits

@@ -109,11 +109,11 @@ def mirroring(current: Acquisition, prior: Acquisition) -> Mirroring:
         return flip
     name, one, other = wrong[0]
     if one.stored_mirrored:
-        said = f"PatientOrientation calls the {name} film mirrored, and it does not look so"
-        return replace(flip, refusal=said)
+        refusal = f"PatientOrientation calls the {name} film mirrored, but it does not look so"
+        return replace(flip, refusal=refusal)
     if other.by_its_header is Side.UNCLEAR:
-        said = f"only the {name} film looks mirrored left to right, and the other may be as well"
-        return replace(flip, refusal=said)
+        refusal = f"only the {name} film looks mirrored left to right, but the other may be too"
+        return replace(flip, refusal=refusal)
     return replace(flip, current=True) if name == "current" else replace(flip, prior=True)
 
 

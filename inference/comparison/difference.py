@@ -108,10 +108,11 @@ def _signed(pair: AlignedPair, where: npt.NDArray[np.bool_], share: float) -> Fl
     edge = max(pair.overlap.shape)
     mean = windowed_mean(weight, share * edge)
     now, before = (_Window(film, mean) for film in map(tensor, (pair.current, pair.prior)))
-    common = mean(now.film * before.film) - now.middle * before.middle
+    covariance = mean(now.film * before.film) - now.middle * before.middle
     smoothed = windowed_mean(weight, SMOOTH_SHARE * edge)
     grown, gone = (
-        smoothed(one.unexplained_by(other, common)) for one, other in ((now, before), (before, now))
+        smoothed(one.unexplained_by(other, covariance))
+        for one, other in ((now, before), (before, now))
     )
     shown = (grown.clamp_min(0) - gone.clamp_min(0)).clamp(-1, 1)[0, 0].numpy()
     return np.asarray(np.where(where, shown, np.float32(0)))
@@ -124,9 +125,9 @@ class _Window:
         self.film, self.middle = film, mean(film)
         self.variance = (mean(film**2) - self.middle**2).clamp_min(0)
 
-    def unexplained_by(self, other: "_Window", common: torch.Tensor) -> torch.Tensor:
+    def unexplained_by(self, other: "_Window", covariance: torch.Tensor) -> torch.Tensor:
         """Return what is left when the other is fitted, in local standard deviations."""
-        gain = (common / (other.variance + STEADY**2)).clamp(0, MOST_GAIN)
+        gain = (covariance / (other.variance + STEADY**2)).clamp(0, MOST_GAIN)
         left = self.film - self.middle - gain * (other.film - other.middle)
         return left / (self.variance.sqrt() + FLAT)
 

@@ -25,7 +25,7 @@ def changes(
 ) -> tuple[FindingChange, ...]:
     """Return one change per finding, in the order of `FINDINGS`.
 
-    All are uncertain when two different networks spoke, for their probabilities lie on two
+    All are uncertain when two networks read the films, because their probabilities lie on two
     scales, and when no null was measured for the one that did, or not under this condition. Of a
     finding that is not assessed no change is named.
 

@@ -37,7 +37,7 @@ class Layers:
     structural
         (h, w) in [-1, 1]: above 0 more opaque than before.
     heatmaps
-        (14, h, w) in [-1, 1]: above 0 more is said for the finding than before.
+        (14, h, w) in [-1, 1]: above 0 there is more evidence for the finding than before.
     """
 
     at: tuple[FloatArray, FloatArray]
@@ -130,11 +130,11 @@ def _lines(at: FloatArray, length: int) -> list[int]:
     return [0, *(round(float(share) * length) for share in at[1:-1]), length]
 
 
-def _between(places: FloatArray, at: FloatArray, wanted: FloatArray, axis: int) -> FloatArray:
+def _between(places: FloatArray, at: FloatArray, points: FloatArray, axis: int) -> FloatArray:
     """Take points known ``at`` shares of the film to others, linearly, and on to its edges."""
     lines = np.moveaxis(places, axis, 0)
-    i = np.clip(np.searchsorted(at, wanted) - 1, 0, len(at) - 2)
-    t = ((wanted - at[i]) / (at[i + 1] - at[i]))[:, None, None]
+    i = np.clip(np.searchsorted(at, points) - 1, 0, len(at) - 2)
+    t = ((points - at[i]) / (at[i + 1] - at[i]))[:, None, None]
     found: FloatArray = np.moveaxis(lines[i] * (1 - t) + lines[i + 1] * t, 0, axis)
     return found
 

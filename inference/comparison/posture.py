@@ -13,8 +13,8 @@ RIM = 0.02  # of the long edge: what lies along the edge of a lung
 FEWEST = 3  # marks; one or two may well be one finding
 
 POSTURE = (
-    "most marks lie on clavicles, apices, diaphragm and lung edges: another posture or inspiration "
-    "is the likely cause, though fluid or air there would be marked alike"
+    "most marks lie on clavicles, apices, diaphragm and lung edges: a different posture or "
+    "inspiration is the likely cause, but fluid or air there would be marked in the same way"
 )
 
 
@@ -26,7 +26,7 @@ def posture(structural: FloatArray, lungs: npt.NDArray[np.bool_]) -> str:
     structural
         (h, w) signed, in [-1, 1].
     lungs
-        (h, w); all True where the lungs are not known, and nothing is said.
+        (h, w); all True where the lungs are not known: then the result is "".
     """
     marks, count = label(np.abs(structural) >= MARK)
     if count < FEWEST or lungs.all() or not lungs.any():

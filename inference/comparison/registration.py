@@ -130,17 +130,17 @@ class _Lattice:
         xx = self._products(at.weight * at.along_x**2)
         xy = self._products(at.weight * at.along_x * at.along_y)
         yy = self._products(at.weight * at.along_y**2)
-        told = (xx.diagonal().mean() + yy.diagonal().mean()) / 2 + 1e-9
-        stiff = STIFFNESS * told * self._bending
+        curvature = (xx.diagonal().mean() + yy.diagonal().mean()) / 2 + 1e-9
+        stiff = STIFFNESS * curvature * self._bending
         normal = torch.cat([torch.cat([xx + stiff, xy], 1), torch.cat([xy, yy + stiff], 1)])
-        normal = normal + 1e-5 * told * torch.eye(len(normal))
-        wanted = torch.cat(
+        normal = normal + 1e-5 * curvature * torch.eye(len(normal))
+        descent = torch.cat(
             [
                 self._sums(pull * along) - stiff @ knots[axis].flatten()
                 for axis, along in enumerate((at.along_x, at.along_y))
             ]
         )
-        change: torch.Tensor = torch.linalg.solve(normal, wanted).view_as(knots)
+        change: torch.Tensor = torch.linalg.solve(normal, descent).view_as(knots)
         return change
 
     def _products(self, weight: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ class FindingChange:
         Probabilities in [0, 1].
     confidence
         Share of pairs of films without change in which no finding differs as much, in [0, 1]: a
-        change is named only above 0.95. It is no probability that the change is real, and stands
+        change is named only above 0.95. It is not the probability that the change is real, and is
         nowhere without the words of `inference.statements.more_than_by_chance`. None where that
         cannot be said.
     threshold
@@ -41,7 +41,7 @@ class FindingChange:
         finding was positive on the prior and is on the current film. Empty where it is uncertain
         whatever the threshold.
     assessed
-        Whether anything is said of the finding on both films; else no change is named.
+        Whether the finding is assessed on both films; otherwise no change is named.
     verified
         Whether its maps were shown to point at it (`inference.findings.Prediction`).
     """

@@ -73,9 +73,9 @@ def draw_closeup(
     page.text(edge, page.px(10), settings.label, 20, YELLOW, width=page.px(WIDTH * 0.66))
     page.text(edge, page.px(13), software, 16, GREY, width=width, align="right")
     probability, threshold = prediction.probabilities[finding], prediction.thresholds[finding]
-    said = f"{FINDINGS[finding].name} {against_threshold(probability, threshold)}"
-    said += prediction.place_of(finding)
-    page.text(edge, page.px(HEADER), said, 22, YELLOW, width=width)
+    title = f"{FINDINGS[finding].name} {against_threshold(probability, threshold)}"
+    title += prediction.place_of(finding)
+    page.text(edge, page.px(HEADER), title, 22, YELLOW, width=width)
     about = (f"Chest X-ray {caption}", _change(caption, prior, change))
     for y, line in zip((30, 51), about, strict=True):
         page.text(edge, page.px(HEADER + y), line, 17, WHITE, width=width)

@@ -55,7 +55,7 @@ def _even_steps(lab: npt.NDArray[np.floating[Any]]) -> Rgb:
     """Take 256 colours of a path in CIELAB at equal colour differences (CIE 1976)."""
     lengths = np.linalg.norm(np.diff(lab, axis=0), axis=1)
     travelled = np.concatenate([[0.0], np.cumsum(lengths)])
-    wanted = np.linspace(0.0, travelled[-1], ENTRIES)
-    even = np.stack([np.interp(wanted, travelled, lab[:, i]) for i in range(3)], axis=-1)
+    steps = np.linspace(0.0, travelled[-1], ENTRIES)
+    even = np.stack([np.interp(steps, travelled, lab[:, i]) for i in range(3)], axis=-1)
     table: Rgb = np.rint(lab2rgb(even) * 255).astype(np.uint8)
     return table

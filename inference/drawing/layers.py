@@ -30,7 +30,7 @@ STROKES: tuple[Stroke, ...] = (
 )
 STROKE_WIDTH = 2.4  # units
 
-SIDE = 26  # units: the strip left and right of a film, where the letters of its sides stand
+SIDE = 26  # units: the strip left and right of a film, for the letters of its sides
 _LETTER = 24  # units
 
 CORNER = 0.1  # of each edge: where markers are, nothing is painted
@@ -216,9 +216,9 @@ def keep_corners(picture: Rgb, film: Rgb) -> Rgb:
 
     Both are (rows, columns, 3).
     """
-    kept = picture.copy()
+    result = picture.copy()
     y, x = (max(1, round(CORNER * n)) for n in film.shape[:2])
     for rows in (slice(None, y), slice(-y, None)):
         for columns in (slice(None, x), slice(-x, None)):
-            kept[rows, columns] = film[rows, columns]
-    return kept
+            result[rows, columns] = film[rows, columns]
+    return result

@@ -51,7 +51,7 @@ def outline(
     settings: RegionSettings | None = None,
     occluded: BoolArray | None = None,
 ) -> FloatArray | None:
-    """Return the outline of what spoke most, or None where the map singles nothing out.
+    """Return the outline of the strongest evidence, or None where the map singles nothing out.
 
     Parameters
     ----------
@@ -108,5 +108,5 @@ def _enclosed_area(ring: FloatArray) -> float:
 def _even_points(ring: FloatArray, count: int) -> FloatArray:
     """Resample a closed ring to at most ``count`` points at equal distances along it."""
     travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ring, axis=0), axis=1))])
-    wanted = np.linspace(0.0, travelled[-1], min(count, len(ring)))
-    return np.stack([np.interp(wanted, travelled, ring[:, i]) for i in (0, 1)], axis=-1)
+    steps = np.linspace(0.0, travelled[-1], min(count, len(ring)))
+    return np.stack([np.interp(steps, travelled, ring[:, i]) for i in (0, 1)], axis=-1)

@@ -60,13 +60,13 @@ class TextColumn:
     def notes(self, notes: Sequence[str]) -> None:
         """Write what limits the reading, as far as there is room; how many more there are."""
         for k, note in enumerate(notes):
-            said, left = f"Note: {note}", len(notes) - k
+            text, left = f"Note: {note}", len(notes) - k
             after = self.page.step(_NOTE) if left > 1 else 0
-            if not self.holds(said, _NOTE, after):
-                more = "1 more note stands" if left == 1 else f"{left} more notes stand"
+            if not self.holds(text, _NOTE, after):
+                more = "1 more note is" if left == 1 else f"{left} more notes are"
                 self.line(f"{more} in the report.", _NOTE, YELLOW)
                 return
-            self.paragraph(said, _NOTE, YELLOW)
+            self.paragraph(text, _NOTE, YELLOW)
             self.gap(4)
 
     def holds(self, text: str, size: float, after: int = 0) -> bool:
@@ -169,7 +169,7 @@ def _finding_cells(texts: Sequence[str]) -> list[Cell]:
 
 
 _HEAT = (
-    "Colour: how much this part of the film spoke for the finding, relative to the rest of "
+    "Colour: how much this part of the film contributed to the finding, relative to the rest of "
     "the film. It is not a probability and not the border of a lesion."
 )
 _LINE = "Line: half of the map's greatest value, largest part."
@@ -221,7 +221,7 @@ def _change_cells(texts: Sequence[str]) -> list[Cell]:
 
 _DIFFERENCE = (
     "Structure: orange is more opaque than on the prior film, blue is less. "
-    "Heat map: orange spoke more for the finding than on the prior film, blue less."
+    "Heat map: orange contributed more to the finding than on the prior film, blue less."
 )
 
 

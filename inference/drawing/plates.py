@@ -27,7 +27,7 @@ STRIP, FOOT, MARGIN, NARROWEST = 88, 28, 12, 720
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A picture (h, w, 3), the words that stand beside it, and the sides of the patient."""
+    """A picture (h, w, 3), the words beside it, and the sides of the patient."""
 
     title: str
     picture: Rgb
@@ -80,7 +80,7 @@ def heat_plates(
         Figure(
             f"Heat-map difference: {FINDINGS[i].name} ({changes[i].change}){_place(changes[i])}",
             finished(difference_over(plain, differences[i], comparison.overlap), film),
-            "Orange spoke more for the finding than on the prior film, blue less.",
+            "Orange contributed more to the finding than on the prior film, blue less.",
             film.presentation.sides,
         )
         for i in strongest[:most]
@@ -92,7 +92,7 @@ def _place(change: FindingChange) -> str:
 
 
 def changed(comparison: Comparison) -> list[int]:
-    """Return the findings that are said to have changed, by index."""
+    """Return the findings whose change is named, by index."""
     return [i for i, change in enumerate(comparison.changes) if change.called]
 
 

@@ -1,7 +1,7 @@
 """Findings and comparisons as pictures that a radiologist reads at a glance.
 
-All text stands beside the film, never on it, and the film's corners stay as they are: the left
-and right markers are there. Left and right of each film stand the letters of its sides, where the
+All text is beside the film, never on it, and the film's corners stay as they are: the left
+and right markers are there. Left and right of each film are the letters of its sides, where the
 header states them. No picture carries anything that identifies the patient.
 
 Where space is short, what limits the reading comes first, the legend goes, and that no physician
@@ -45,7 +45,7 @@ _MEANING = "Probability: the model's calibrated estimate. Below the threshold is
 
 @dataclass(frozen=True)
 class Caption:
-    """What is said of a film beside its picture. No patient identifiers.
+    """The text beside a film's picture. No patient identifiers.
 
     ``taken`` is when it was taken, None where that is not stated.
     """
@@ -201,24 +201,24 @@ def _model(model: ModelIdentity) -> str:
 
 def _compared_with(current: Caption, prior: Caption | None, comparison: Comparison | None) -> str:
     if prior is None or comparison is None:
-        return "No earlier film was compared: nothing is said of change"
-    said = "Change since" if comparison.comparable else "NOT comparable with"
-    return f"{said} the film of {prior}{since(current, prior)}"
+        return "No earlier film was compared: no statement about change"
+    verb = "Change since" if comparison.comparable else "NOT comparable with"
+    return f"{verb} the film of {prior}{since(current, prior)}"
 
 
 def _limits(prediction: Prediction, order: list[int], shown: list[int]) -> tuple[str, ...]:
     """Say whose map is withheld, and which place that is shown is not verified."""
     withheld = [FINDINGS[i].name for i in order if prediction.withheld[i]]
     unverified = [FINDINGS[i].name for i in shown if not prediction.verified[i]]
-    said = {
+    limits = {
         f"{', '.join(withheld)}: {WITHHELD}": withheld,
         f"{', '.join(unverified)}: {PLACE_NOT_VERIFIED}": unverified,
     }
-    return tuple(f"{sentence}." for sentence, names in said.items() if names)
+    return tuple(f"{sentence}." for sentence, names in limits.items() if names)
 
 
 def since(current: Caption, prior: Caption) -> str:
-    """Say how far apart two films are, to stand behind the prior; "" where a date is missing."""
+    """Say how far apart two films are, to follow the prior; ""  where a date is missing."""
     apart = interval(current.taken, prior.taken)
     return f", {apart}" if apart else ""
 

@@ -101,7 +101,7 @@ class AcquisitionTime:
 
     @property
     def borrowed_from(self) -> str:
-        """Whose time stands for the acquisition's: "study", "series", "image"; "" for its own."""
+        """Whose time is used for the acquisition's: "study", "series", "image"; "" for its own."""
         return _STANDS_FOR.get(self.source, "")
 
     def __str__(self) -> str:
@@ -182,14 +182,14 @@ def acquisition_time(
     """
     latest = date.max if received_at is None else received_at.astimezone(zone).date() + LATEST
     offset = stated_offset(ds)
-    found = [said for said in _sources(ds, offset) if _is_date(said.when.date(), latest)]
+    found = [one for one in _sources(ds, offset) if _is_date(one.when.date(), latest)]
     found = _within_study(found)
     if not found:
         return None
     taken = found[0]
     if taken.precision is Precision.DAY:
-        same_day = (said for said in found[1:] if said.when.date() == taken.when.date())
-        timed = (said for said in same_day if said.precision is not Precision.DAY)
+        same_day = (one for one in found[1:] if one.when.date() == taken.when.date())
+        timed = (one for one in same_day if one.precision is not Precision.DAY)
         completed = next(timed, None)
         if completed is not None:
             source = completed.source.removesuffix("Date") + "Time"
@@ -203,10 +203,10 @@ def _sources(ds: Dataset, offset: timedelta | None) -> Iterator[AcquisitionTime]
     The content's date is when the image was made, which for a copy, a scan or a reprocessed image
     is not when the film was taken (PS3.3 C.7.6.1).
     """
-    said = _DT.fullmatch(text(ds, "AcquisitionDateTime"))
-    if said is not None:
-        own = parse_offset(said["offset"] or "")
-        yield from _read(said, said, "AcquisitionDateTime", offset if own is None else own)
+    match = _DT.fullmatch(text(ds, "AcquisitionDateTime"))
+    if match is not None:
+        own = parse_offset(match["offset"] or "")
+        yield from _read(match, match, "AcquisitionDateTime", offset if own is None else own)
     groups = ["Acquisition", "Series", "Study"]
     if _is_original(ds):
         groups.insert(1, "Content")
@@ -219,7 +219,7 @@ def _sources(ds: Dataset, offset: timedelta | None) -> Iterator[AcquisitionTime]
 
 def _within_study(found: list[AcquisitionTime]) -> list[AcquisitionTime]:
     """Leave out series and contents of before their study: no part of it can begin before it."""
-    study = next((said.when.date() for said in found if said.source == "StudyDate"), date.min)
+    study = next((one.when.date() for one in found if one.source == "StudyDate"), date.min)
     earliest = study - timedelta(days=1) if study > date.min else study  # for time zones
     parts = ("ContentDate", "SeriesDate")
     return [s for s in found if s.source not in parts or s.when.date() >= earliest]
@@ -244,18 +244,18 @@ def _read(
     yield AcquisitionTime(datetime.combine(taken, at, zone), precision, source, offset is not None)
 
 
-def _date(said: re.Match[str]) -> date | None:
+def _date(match: re.Match[str]) -> date | None:
     try:
-        return date(*(int(said[part]) for part in ("year", "month", "day")))
+        return date(*(int(match[part]) for part in ("year", "month", "day")))
     except ValueError:
         return None
 
 
-def _clock(said: re.Match[str] | None) -> tuple[time, Precision]:
-    """Return a time of day and how exactly it is said; a leap second is the one before it."""
-    if said is None or said["hour"] is None:
+def _clock(match: re.Match[str] | None) -> tuple[time, Precision]:
+    """Return a time of day and how precise it is; a leap second is the one before it."""
+    if match is None or match["hour"] is None:
         return time(), Precision.DAY
-    hour, minute, second = (said[part] for part in ("hour", "minute", "second"))
+    hour, minute, second = (match[part] for part in ("hour", "minute", "second"))
     try:
         at = time(int(hour), int(minute or 0), min(int(second or 0), 59 if second == "60" else 99))
     except ValueError:
@@ -272,14 +272,14 @@ def _is_date(day: date, latest: date) -> bool:
 
 def stated_offset(ds: Dataset) -> timedelta | None:
     """Return the offset from UTC that a film states; None where it states none that is valid."""
-    said = text(ds, "TimezoneOffsetFromUTC")
-    return None if ":" in said else parse_offset(said)
+    value = text(ds, "TimezoneOffsetFromUTC")
+    return None if ":" in value else parse_offset(value)
 
 
-def parse_offset(said: str) -> timedelta | None:
+def parse_offset(value: str) -> timedelta | None:
     """Read "+0100"; None for what is no offset from -1200 to +1400 (PS3.5 6.2, DT)."""
-    match = _OFFSET.fullmatch(said)
-    if match is None or said in ("-0000", "-00:00"):
+    match = _OFFSET.fullmatch(value)
+    if match is None or value in ("-0000", "-00:00"):
         return None
     minutes = 60 * int(match[2]) + int(match[3])
     offset = timedelta(minutes=-minutes if match[1] == "-" else minutes)

@@ -30,7 +30,7 @@ _UNITS = (
 )
 _BELOW = ("<", "under", "unter ", "below", "bis ")
 _SEX = re.compile(r"(?<=[\W\d])/\s*[mf]\s*$|^\s*[mf]\s*/")  # "64/M", "F/64"
-_OLDEST = 120  # years; an earlier birth date stands for one that nobody knew
+_OLDEST = 120  # years; an earlier birth date is a placeholder
 # the first year of an era is the year after this one
 _ERAS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018, "民国": 1911}
 _ERAS |= {"m": 1867, "t": 1911, "s": 1925, "h": 1988, "r": 2018, "民國": 1911}
@@ -45,7 +45,7 @@ def age_years(ds: Dataset) -> float | None:
     A bare number, as some exporters write, is years. An age of 0 beside a birth date is what
     programs write that know none; of two other ages that differ the younger counts.
     """
-    ages = [age for said in texts(ds, "PatientAge") if (age := _stated_age(said)) is not None]
+    ages = [age for value in texts(ds, "PatientAge") if (age := _stated_age(value)) is not None]
     stated = min(ages, default=None)
     counted = _ages_by_birth(ds)
     if not counted:
@@ -58,18 +58,20 @@ def age_years(ds: Dataset) -> float | None:
 
 def birth_not_understood(ds: Dataset) -> bool:
     """Whether a birth date is stated that is none, or that fits no living patient."""
-    said = " ".join(texts(ds, "PatientBirthDate"))
-    return bool(re.search("[1-9]", fold(said))) and bool(_days_taken(ds)) and not _ages_by_birth(ds)
-
-
-def _stated_age(said: str) -> float | None:
-    """Read "064Y", "64", "5 years old", "Y064", "1Y 3M" or "15-16Y"; None for anything else."""
-    said = _SEX.sub("", fold(said)).strip()
-    found = re.findall(r"(\d+(?:[.,]\d+)?)\W*([^\W\d]*)", said)
-    before = re.match(
-        r"\W*([^\W\d]*)", said.removeprefix(next(filter(said.startswith, _BELOW), ""))
+    value = " ".join(texts(ds, "PatientBirthDate"))
+    return (
+        bool(re.search("[1-9]", fold(value))) and bool(_days_taken(ds)) and not _ages_by_birth(ds)
     )
-    if not found or len(found) > 3 or said.startswith("-"):
+
+
+def _stated_age(value: str) -> float | None:
+    """Read "064Y", "64", "5 years old", "Y064", "1Y 3M" or "15-16Y"; None for anything else."""
+    value = _SEX.sub("", fold(value)).strip()
+    found = re.findall(r"(\d+(?:[.,]\d+)?)\W*([^\W\d]*)", value)
+    before = re.match(
+        r"\W*([^\W\d]*)", value.removeprefix(next(filter(value.startswith, _BELOW), ""))
+    )
+    if not found or len(found) > 3 or value.startswith("-"):
         return None
     unit = (before[1] if before else "") or "y"
     days: list[float] = []
@@ -85,7 +87,7 @@ def _stated_age(said: str) -> float | None:
             days.append(count)  # another age
         last = one
     years = min(days) / 365.25
-    return math.nextafter(years, 0) if said.startswith(_BELOW) else years
+    return math.nextafter(years, 0) if value.startswith(_BELOW) else years
 
 
 def _days(amount: str, unit: str) -> float | None:
@@ -96,7 +98,7 @@ def _days(amount: str, unit: str) -> float | None:
 
 def _ages_by_birth(ds: Dataset) -> list[float]:
     """Return each age that the birth date can mean."""
-    births = {birth for said in texts(ds, "PatientBirthDate") for birth in _births(fold(said))}
+    births = {birth for value in texts(ds, "PatientBirthDate") for birth in _births(fold(value))}
     for taken in _days_taken(ds):
         ages = [
             max((taken - birth).days, 0) / 365.25
@@ -115,14 +117,14 @@ def _days_taken(ds: Dataset) -> list[date]:
     return [day for day in found if day]
 
 
-def _births(said: str) -> set[date]:
-    """Return each day that a date can mean: the last one of the year where that alone is told."""
-    if _SCRAMBLED.search(said):
+def _births(value: str) -> set[date]:
+    """Return each day that a date can mean: the last one of the year where only that is stated."""
+    if _SCRAMBLED.search(value):
         return set()
-    if era := _ERA.match(said.strip()):
+    if era := _ERA.match(value.strip()):
         digits = era[2][:2] if len(era[2]) == 6 else era[2]
         return {_last_of(_ERAS[era[1]] + (1 if digits == "元" else int(digits)))}
-    numbers = re.findall(r"\d+", said)
+    numbers = re.findall(r"\d+", value)
     if len(numbers) == 4 and all(len(one) == 2 for one in numbers):
         numbers = ["".join(numbers)]  # "20-19-03-05"
     if len(numbers) >= 3 and len(numbers[0]) == 4:
@@ -131,20 +133,20 @@ def _births(said: str) -> set[date]:
         return set(_in_digits(numbers[0]))
     years = {year for one in numbers if len(one) in (3, 4) for year in _years(one)}
     if not years:
-        years = {year for one in _short_years(said, numbers) for year in _years(one)}
+        years = {year for one in _short_years(value, numbers) for year in _years(one)}
     return set(map(_last_of, years))
 
 
-def _short_years(said: str, numbers: list[str]) -> Iterator[str]:
+def _short_years(value: str, numbers: list[str]) -> Iterator[str]:
     """Yield the numbers that can be a year of two digits: "05.03.19", "19-03-05", "Mar-19"."""
     short = [one for one in numbers if len(one) == 2]
-    if re.search(r"[^\W\d]{3}", said) and len(numbers) < 3:
+    if re.search(r"[^\W\d]{3}", value) and len(numbers) < 3:
         yield from short
     elif len(numbers) == 3:
         first, second, third = numbers
         if third in short and _is_day(first, second):
             yield third
-        if first in short and _is_day(second, third) and not re.search(r"\d[./]", said):
+        if first in short and _is_day(second, third) and not re.search(r"\d[./]", value):
             yield first
 
 

@@ -26,7 +26,7 @@ class BodyPart(StrEnum):
 
 @dataclass(frozen=True)
 class StatedPart:
-    """A part of the body, the element that names it, and what stands there.
+    """A part of the body, the element that names it, and its value.
 
     Attributes
     ----------
@@ -95,8 +95,8 @@ def _contradicted(
     if regions and regions.part is not BodyPart.CHEST:
         return replace(regions, against=found.keyword)
     for keyword, value in image_texts(ds):
-        said = words.read(value)
-        if _part_of(said) is BodyPart.OTHER and Concept.CHEST not in said:
+        meaning = words.read(value)
+        if _part_of(meaning) is BodyPart.OTHER and Concept.CHEST not in meaning:
             return StatedPart(BodyPart.OTHER, keyword, value, against=found.keyword)
     return found
 
@@ -106,11 +106,11 @@ def _regions(ds: Dataset, words: Vocabulary) -> StatedPart | None:
     found: dict[BodyPart, StatedPart] = {}
     for item in items(ds, "AnatomicRegionSequence"):
         code, meaning = code_of(item), text(item, "CodeMeaning")
-        said = words.read(meaning)
-        part = _part_of(said, alone=True)
-        if part is BodyPart.UNKNOWN and code in CHEST_CODES and not said.unknown:
+        read = words.read(meaning)
+        part = _part_of(read, alone=True)
+        if part is BodyPart.UNKNOWN and code in CHEST_CODES and not read.unknown:
             part = BodyPart.CHEST
-        lost = part is BodyPart.UNKNOWN and (said.unknown or not meaning)
+        lost = part is BodyPart.UNKNOWN and (read.unknown or not meaning)
         doubt = Doubt.NOT_UNDERSTOOD if lost else Doubt.NONE
         if lost and not code and not meaning:
             continue
@@ -121,20 +121,20 @@ def _regions(ds: Dataset, words: Vocabulary) -> StatedPart | None:
 
 def _part_in(values: list[Interpretation]) -> StatedPart | None:
     """Return what the values of a field for parts say; None when they say nothing."""
-    parts = {_part_of(said, alone=True) for said in values}
+    parts = {_part_of(value, alone=True) for value in values}
     for part in (BodyPart.CHEST, BodyPart.OTHER):
         if part in parts:
             return StatedPart(part)
-    unknown = any(said.unknown for said in values)
+    unknown = any(value.unknown for value in values)
     return StatedPart(doubt=Doubt.NOT_UNDERSTOOD) if unknown else None
 
 
-def _part_of(said: Interpretation, *, alone: bool = False) -> BodyPart:
+def _part_of(meaning: Interpretation, *, alone: bool = False) -> BodyPart:
     """Return the part that words name; ``alone``: they are there to name it and nothing else."""
-    if Concept.OTHER_PART in said:  # "CHEST AND ABDOMEN" too: exposed for both
+    if Concept.OTHER_PART in meaning:  # "CHEST AND ABDOMEN" too: exposed for both
         return BodyPart.OTHER
-    if Concept.CHEST in said:
+    if Concept.CHEST in meaning:
         return BodyPart.CHEST
-    if Concept.OTHER_PART_UNLESS_CHEST in said:
+    if Concept.OTHER_PART_UNLESS_CHEST in meaning:
         return BodyPart.OTHER
-    return BodyPart.OTHER if alone and Concept.OTHER_PART_ALONE in said else BodyPart.UNKNOWN
+    return BodyPart.OTHER if alone and Concept.OTHER_PART_ALONE in meaning else BodyPart.UNKNOWN

@@ -98,13 +98,13 @@ def without_remarks(frame: bytes) -> bytes:
 
     gdcm ends the whole process over a JFIF version that it does not know.
     """
-    kept = bytearray(frame[:2])
+    stripped = bytearray(frame[:2])
     try:
         for marker, at in _segments(frame):
             if marker == _START_OF_SCAN:
-                return bytes(kept) + frame[at:]
+                return bytes(stripped) + frame[at:]
             if marker in _NEEDED:
-                kept += frame[at : at + 2 + _word(frame, at + 2)]
+                stripped += frame[at : at + 2 + _word(frame, at + 2)]
     except IndexError:
         pass
     return frame

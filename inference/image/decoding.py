@@ -39,7 +39,7 @@ def stored_pixels(ds: Dataset, at_least: int = 0) -> tuple[StoredPixels, str]:
     Returns
     -------
     tuple
-        (rows, columns) integers of 8 or 16 bits as stored, without what stands in their unused
+        (rows, columns) integers of 8 or 16 bits as stored, without the content of their unused
         bits, and the photometric interpretation they have: MONOCHROME1 or MONOCHROME2 (a grey
         picture stored as colour is MONOCHROME2).
 
@@ -73,7 +73,7 @@ def _check_layout(ds: Dataset) -> str:
         raise NotAFilm("Rows and Columns are missing, or larger than any film.")
     for keyword in _LAYOUT:
         if number(ds, keyword) is None:
-            raise NotAFilm(f"{keyword} is missing or no number; the pixels cannot be told apart.")
+            raise NotAFilm(f"{keyword} is missing or not a number; the pixels cannot be read.")
     allocated, stored = number(ds, "BitsAllocated"), number(ds, "BitsStored")
     if allocated not in (8, 16):
         raise NotAFilm("Bits Allocated is neither 8 nor 16.")
@@ -97,8 +97,8 @@ def _photometric(ds: Dataset) -> str:
     if known in (*_GREY, *_COLOUR):
         return known
     if not stated:
-        raise NotAFilm("Photometric Interpretation is missing: which end is white is not known.")
-    raise NotAFilm(f"The photometric interpretation {stated[:16]!r} is not grey, or not known.")
+        raise NotAFilm("Photometric Interpretation is missing: which end is white is unknown.")
+    raise NotAFilm(f"The photometric interpretation {stated[:16]!r} is not grey, or unknown.")
 
 
 def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
@@ -182,7 +182,7 @@ def _check_stream(frame: Dataset, stream: Codestream | None) -> None:
         # with as many as are allocated, overlays may stand above Bits Stored (retired in 2004)
         raise NotAFilm(
             f"The stream has {stream.bits} bits a sample, the header says {frame.BitsStored}: "
-            "which greys are meant is not known."
+            "which greys are meant is unknown."
         )
     if stream.bits > frame.BitsAllocated:
         raise NotAFilm(

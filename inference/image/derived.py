@@ -1,6 +1,6 @@
 r"""Pictures made of a film that are not the film: bone, soft tissue, subtracted, enhanced.
 
-A film that was only processed anew, compressed or cut (DERIVED\PRIMARY) is still a film.
+A film that was only processed again, compressed or cut (DERIVED\PRIMARY) is still a film.
 
 References
 ----------
@@ -54,7 +54,7 @@ def derived_by(ds: Dataset, words: Vocabulary | None = None) -> str:
         if Concept.DERIVED in words.read(*texts(ds, keyword)):
             return keyword
     for item in items(ds, "DerivationCodeSequence"):
-        said = words.read(text(item, "CodeMeaning"))
-        if text(item, "CodeValue") in DERIVATION_CODES or Concept.DERIVED in said:
+        meaning = words.read(text(item, "CodeMeaning"))
+        if text(item, "CodeValue") in DERIVATION_CODES or Concept.DERIVED in meaning:
             return "DerivationCodeSequence"
     return ""

@@ -153,8 +153,8 @@ def film_from_picture(path: Path) -> Film:
             sixteen = picture.mode.startswith("I")
             grey = np.asarray(picture, np.uint16) if sixteen else np.asarray(picture.convert("L"))
     except _NO_PICTURE as error:
-        said = error.strerror if isinstance(error, OSError) else None
-        raise NotAFilm(said or "The file is no PNG or JPEG picture, or is damaged.") from error
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise NotAFilm(reason or "The file is no PNG or JPEG picture, or is damaged.") from error
     return film_from_pixels(grey)
 
 

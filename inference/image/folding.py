@@ -19,7 +19,7 @@ def fold(text: str) -> str:
     The index keeps folded words, so a change here asks for `hilum reindex`.
     """
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_LIKE)
-    kept = []
+    folded = []
     base = ""
     for char in unicodedata.normalize("NFKD", plain):
         if unicodedata.category(char) == "Mn":
@@ -27,8 +27,8 @@ def fold(text: str) -> str:
                 continue
         else:
             base = char
-        kept.append(chr(ord(char) - _TO_HIRAGANA) if ord(char) in _KATAKANA else char)
-    return unicodedata.normalize("NFKC", "".join(kept))
+        folded.append(chr(ord(char) - _TO_HIRAGANA) if ord(char) in _KATAKANA else char)
+    return unicodedata.normalize("NFKC", "".join(folded))
 
 
 def script_of(char: str) -> str:

@@ -104,7 +104,7 @@ def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
     if sop_class == DigitalXRayImageStorageForProcessing or (
         text(ds, "PresentationIntentType").upper() == "FOR PROCESSING"
     ):
-        return Refusal(Reason.FOR_PROCESSING, "The image is For Processing, not for reading.")
+        return Refusal(Reason.FOR_PROCESSING, "The image is For Processing, not For Presentation.")
     capture = sop_class in CAPTURE_CLASSES
     if not capture and sop_class not in FILM_CLASSES:
         return Refusal(
@@ -120,7 +120,7 @@ def _check_class(ds: Dataset, settings: GateSettings) -> Refusal | None:
 
 def _check_species(ds: Dataset, _settings: GateSettings) -> Refusal | None:
     evidence = animal_evidence(ds)
-    return Refusal(Reason.NOT_HUMAN, f"{evidence} speaks of an animal.") if evidence else None
+    return Refusal(Reason.NOT_HUMAN, f"{evidence} indicates an animal.") if evidence else None
 
 
 def _check_derived(ds: Dataset, settings: GateSettings) -> Refusal | None:
@@ -139,15 +139,15 @@ def _check_age(ds: Dataset, settings: GateSettings) -> Refusal | None:
     if age is not None and age < least:
         return Refusal(Reason.UNDER_AGE, f"The patient is under {least} years old.")
     where = child_by(ds, settings.vocabulary) if least else ""
-    return Refusal(Reason.UNDER_AGE, f"{where} speaks of a child.") if where else None
+    return Refusal(Reason.UNDER_AGE, f"{where} indicates a child.") if where else None
 
 
 def _check_body_part(ds: Dataset, settings: GateSettings) -> Refusal | None:
     stated = body_part_of(ds, settings.vocabulary)
     if stated.part is BodyPart.OTHER:
         against = f", although {stated.against} names the chest" if stated.against else ""
-        said = f"{stated.keyword} names a body part other than the chest{against}."
-        return Refusal(Reason.NOT_A_CHEST, said)
+        detail = f"{stated.keyword} names a body part other than the chest{against}."
+        return Refusal(Reason.NOT_A_CHEST, detail)
     if stated.doubt is Doubt.NOT_UNDERSTOOD and settings.not_understood == "refuse":
         text = f"The body part is stated as {_quoted(stated.value)}, not understood"
         return Refusal(Reason.BODY_PART_NOT_UNDERSTOOD, f"{text} ({stated.keyword}).")
@@ -241,7 +241,7 @@ def check_pixels(film: Film, settings: GateSettings) -> Refusal | None:
     seen = film.pixels if occluded is None else film.pixels[~occluded]
     clipped = float(np.mean((seen <= 0) | (seen >= 1)))
     if clipped > settings.maximum_clipped:
-        return Refusal(Reason.CLIPPED, f"{clipped:.0%} of the pixels are quite black or white.")
+        return Refusal(Reason.CLIPPED, f"{clipped:.0%} of the pixels are fully black or white.")
     return None
 
 

@@ -40,7 +40,7 @@ class GateSettings(BaseModel):
     accept_secondary_capture: bool = Field(
         False,
         description="read Secondary Captures too; only for scanned films or old CR systems, "
-        "because screenshots and other programs' results come the same way",
+        "because screenshots and other programs' results are sent the same way",
     )
     unknown_body_part: CHOICE = Field(
         "refuse",
@@ -70,13 +70,13 @@ class GateSettings(BaseModel):
     maximum_aspect_ratio: float = Field(
         2.0,
         gt=1,
-        description="longer side / shorter side; a chest film is nearly square, a strip is none",
+        description="longer side / shorter side; a chest film is nearly square, a strip is not",
     )
     maximum_clipped: float = Field(
         0.75,
         gt=0,
         le=1,
-        description="share of pixels that may be quite black or quite white; above it the film "
+        description="share of pixels that may be fully black or fully white; above it the film "
         "was exposed or windowed beyond reading",
     )
     minimum_structure: float = Field(

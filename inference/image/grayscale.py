@@ -143,7 +143,7 @@ def _table(
 
 
 def _every_value(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
-    """Return the value that each unsigned bit pattern of ``dtype`` stands for."""
+    """Return the value of each unsigned bit pattern of ``dtype``."""
     patterns = np.arange(2 ** (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
     values: npt.NDArray[np.float64] = patterns.view(dtype).astype(np.float64)
     return values

@@ -47,24 +47,26 @@ def texts(ds: Dataset, keyword: str) -> tuple[str, ...]:
     if found is None or isinstance(found, bytes | Dataset | Sequence):
         return ()
     values = found if isinstance(found, MultiValue | list | tuple) else [found]
-    said = (str(one).strip("\0 ") for one in values if one is not None)
-    return tuple(one if one.isascii() else _in_its_character_set(ds, keyword, one) for one in said)
+    values_read = (str(one).strip("\0 ") for one in values if one is not None)
+    return tuple(
+        one if one.isascii() else _in_its_character_set(ds, keyword, one) for one in values_read
+    )
 
 
-def _in_its_character_set(ds: Dataset, keyword: str, said: str) -> str:
+def _in_its_character_set(ds: Dataset, keyword: str, stated: str) -> str:
     """Decode what may only be ASCII and is not: "Tórax" as a code string, "35 лет" as an age.
 
     pydicom takes it for Latin-1, for the Specific Character Set holds for free text and names
     alone (PS3.5 6.1.2.2).
     """
     if dictionary_VR(keyword) in CUSTOMIZABLE_CHARSET_VR:
-        return said
+        return stated
     for encoding in ("utf-8", *convert_encodings(value(ds, "SpecificCharacterSet"))):
         try:
-            return said.encode("iso8859-1").decode(encoding)
+            return stated.encode("iso8859-1").decode(encoding)
         except (UnicodeError, LookupError):
             continue
-    return said
+    return stated
 
 
 def text(ds: Dataset, keyword: str) -> str:

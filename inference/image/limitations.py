@@ -13,14 +13,14 @@ from inference.image.vocabulary import Concept, Vocabulary, vocabulary
 # how the patient lay, which a comparison must know
 PORTABLE, SUPINE = "portable film", "supine film"
 # of a bundle, or a setting, without one
-NO_INPUT_CHECK = "no input check: nothing told whether this is an upright frontal chest film"
+NO_INPUT_CHECK = "no input check: nothing checked whether this is an upright frontal chest film"
 # of a bundle that states no figures on films that did not teach
-NOT_MEASURED = "the model states no figures on unseen films: how far it can be trusted is not known"
+NOT_MEASURED = "the model states no figures on unseen films: how far it can be trusted is unknown"
 
 OF_THE_MODEL = (NO_INPUT_CHECK, NOT_MEASURED)
 
 
-def bundle_notes(*, checked: bool, measured: bool) -> tuple[str, ...]:
+def bundle_limitations(*, checked: bool, measured: bool) -> tuple[str, ...]:
     """Say what limits every answer of a bundle.
 
     Parameters
@@ -30,11 +30,11 @@ def bundle_notes(*, checked: bool, measured: bool) -> tuple[str, ...]:
     measured
         Whether the bundle states how well it tells each finding apart on unseen films.
     """
-    said = {NO_INPUT_CHECK: not checked, NOT_MEASURED: not measured}
-    return tuple(note for note, holds in said.items() if holds)
+    limits = {NO_INPUT_CHECK: not checked, NOT_MEASURED: not measured}
+    return tuple(note for note, holds in limits.items() if holds)
 
 
-def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
+def limitations_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
     """Say what lets an image pass but limits what may be read from it."""
     words = words or vocabulary()
     stated, part = view_of(ds, words), body_part_of(ds, words)
@@ -63,5 +63,5 @@ def notes_of(ds: Dataset, words: Vocabulary | None = None) -> tuple[str, ...]:
 
 
 def _says(ds: Dataset, words: Vocabulary, concept: Concept) -> bool:
-    said = (value for _, value in (*image_texts(ds), *study_texts(ds)))
-    return concept in words.read(text(ds, "StationName"), text(ds, "ViewPosition"), *said)
+    texts_read = (value for _, value in (*image_texts(ds), *study_texts(ds)))
+    return concept in words.read(text(ds, "StationName"), text(ds, "ViewPosition"), *texts_read)

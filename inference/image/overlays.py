@@ -119,8 +119,8 @@ def shrunk(mask: BoolArray, rows: int, columns: int, least: float = 0.1) -> Bool
     """
     picture = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
     small = picture.resize((columns, rows), Image.Resampling.BOX)
-    kept: BoolArray = np.asarray(small) >= max(1.0, 255 * least)
-    return kept
+    covered: BoolArray = np.asarray(small) >= max(1.0, 255 * least)
+    return covered
 
 
 def _inside(first: int, length: int, available: int) -> slice:

@@ -33,7 +33,7 @@ _HUMAN_CODES = frozenset({"337915000", "L-85003"})  # Homo sapiens in SCT and SR
 
 
 def child_by(ds: Dataset, words: Vocabulary | None = None) -> str:
-    """Return the element whose words speak of a child; "" when none does.
+    """Return the element whose words indicate a child; "" when none does.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ def child_by(ds: Dataset, words: Vocabulary | None = None) -> str:
     words = words or vocabulary()
     own = [(keyword, " ".join(texts(ds, keyword))) for keyword in ("PatientAge", "ViewPosition")]
     for keyword, value in (*own, *image_texts(ds), *study_texts(ds)):
-        said = words.read(value)
-        if Concept.CHILD in said and Concept.ADULT not in said:
+        meaning = words.read(value)
+        if Concept.CHILD in meaning and Concept.ADULT not in meaning:
             return keyword
     if age_years(ds) is None:
-        told = (keyword for keyword, value in image_texts(ds) if _tells_a_young_age(value))
-        return next(told, "")
+        young = (keyword for keyword, value in image_texts(ds) if _tells_a_young_age(value))
+        return next(young, "")
     return ""
 
 
@@ -74,7 +74,7 @@ def animal_evidence(ds: Dataset) -> str:
         if text(ds, keyword):
             return keyword
     for keyword in _ANIMAL_TEXTS:
-        said = text(ds, keyword).upper()
-        if any(word in said for word in _ANIMAL_WORDS):
+        stated = text(ds, keyword).upper()
+        if any(word in stated for word in _ANIMAL_WORDS):
             return keyword
     return ""

@@ -72,7 +72,7 @@ def _tile_parts(frame: bytes, at: int) -> Iterator[_TilePart]:
 
 
 def _end(frame: bytes, at: int) -> int:
-    """Return where the end marker stands; the end of the bytes where there is none."""
+    """Return where the end marker is; the end of the bytes where there is none."""
     marker = frame.rfind(_END)
     return marker if marker > at else len(frame)
 

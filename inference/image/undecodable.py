@@ -49,13 +49,13 @@ def _contradictions(frame: Dataset, stream: Codestream) -> Iterator[str]:
     if stream.coding != meant:
         yield f"the stream is {stream.coding}, the transfer syntax says {meant}"
     if stream.components != frame.SamplesPerPixel:
-        said = f"the header says {frame.SamplesPerPixel}"
-        yield f"the stream has {stream.components} samples a pixel, {said}"
+        header = f"the header says {frame.SamplesPerPixel}"
+        yield f"the stream has {stream.components} samples a pixel, {header}"
     if not stream.ended:
         yield NO_END
     if (stream.bits <= 8) != (frame.BitsAllocated == 8):
-        said = f"the header allots {frame.BitsAllocated}"
-        yield f"the stream has {stream.bits} bits a sample, {said}"
+        header = f"the header allots {frame.BitsAllocated}"
+        yield f"the stream has {stream.bits} bits a sample, {header}"
 
 
 def _bits(stream: Codestream | None) -> int:

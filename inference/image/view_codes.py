@@ -115,10 +115,10 @@ MODIFIER_CODES = VIEW_CODES | {
 
 
 def code_of(item: Dataset) -> str:
-    """Return an item's code in capitals, also one that stands as a long code or as a URN."""
+    """Return an item's code in capitals, also one that is a long code or a URN."""
     keywords = ("CodeValue", "LongCodeValue", "URNCodeValue")
-    said = next((said for keyword in keywords if (said := text(item, keyword))), "")
-    return said.replace("/", ":").rpartition(":")[2].upper()
+    value = next((value for keyword in keywords if (value := text(item, keyword))), "")
+    return value.replace("/", ":").rpartition(":")[2].upper()
 
 
 def in_snomed(item: Dataset) -> bool:

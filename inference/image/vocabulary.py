@@ -92,7 +92,7 @@ class Vocabulary:
     Parameters
     ----------
     phrases
-        A phrase is words in their order; a "*" at its end stands for an ending of up to four
+        A phrase is words in their order; a "*" at its end means an ending of up to four
         letters, or of eight behind a stem of six.
     """
 
@@ -197,7 +197,7 @@ class Vocabulary:
         return self._phrases.get(("".join(letters),), _NONE)
 
     def _phrase(self, words: Words) -> Concepts:
-        """Return what a phrase means, as it stands or inflected."""
+        """Return what a phrase means, exact or inflected."""
         if words in self._phrases:
             return self._phrases[words]
         *before, last = words
@@ -212,9 +212,9 @@ class Vocabulary:
         """Return what a word says that is several run together; nothing unless all are known."""
         characters = bool(re.match(f"[{EAST_ASIAN}]", word))
         parts = self._characters(word) if characters else self._parts(word)
-        said = _NONE.union(*map(self._phrase, ((part,) for part in parts)))
+        meaning = _NONE.union(*map(self._phrase, ((part,) for part in parts)))
         long = max(map(len, parts), default=0) >= _LONG
-        return said if characters or long or Concept.CHEST in said else _NONE
+        return meaning if characters or long or Concept.CHEST in meaning else _NONE
 
     def _characters(self, word: str) -> Words:
         """Return the known words in a run of characters, which no space separates."""

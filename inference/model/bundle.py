@@ -87,7 +87,7 @@ class Bundle:
         return Preprocessing(hilum.size_px, hilum.mean, hilum.std)
 
     @property
-    def readings(self) -> tuple[OutputCalibration, ...]:
+    def calibrations(self) -> tuple[OutputCalibration, ...]:
         """How to read each output, in the order of `FINDINGS`."""
         return tuple(self.metadata.hilum.readings.values())
 

@@ -39,7 +39,7 @@ class MapEvidence(_Frozen):
 
 
 class Discrimination(_Frozen):
-    """How well films with a finding are told from others of their source, on unseen films.
+    """How well films with a finding are discriminated from others of their source, on unseen films.
 
     ``auc`` is the share of pairs, one film with and one without the finding and both of one
     source, that are in the right order; ``low`` and ``high`` are its 95 % interval. None where
@@ -54,7 +54,7 @@ class Discrimination(_Frozen):
 
     @property
     def assessed(self) -> bool:
-        """Whether the finding is told apart at all: the whole interval lies above 0.5."""
+        """Whether the finding is discriminated at all: the whole interval is above 0.5."""
         return self.low is not None and self.low > 0.5
 
 
@@ -76,7 +76,7 @@ class OutputCalibration(_Frozen):
         default=None, description="where its maps point; without it no map is verified"
     )
     unseen: Discrimination | None = Field(
-        default=None, description="how well it is told apart; None: not measured"
+        default=None, description="how well it is discriminated; None: not measured"
     )
 
     @model_validator(mode="before")
@@ -94,14 +94,14 @@ class OutputCalibration(_Frozen):
 
     @property
     def assessed(self) -> bool:
-        """Whether anything may be said of the finding.
+        """Whether a statement about the finding is allowed.
 
         One whose discrimination was never measured is assessed, and the answers say so
-        (`inference.image.limitations.bundle_notes`).
+        (`inference.image.limitations.bundle_limitations`).
         """
         return self.unseen is None or self.unseen.assessed
 
     @property
-    def decision(self) -> float:
+    def decision_logit(self) -> float:
         """The logit at which the probability reaches the threshold."""
         return (math.log(self.threshold / (1 - self.threshold)) - self.intercept) / self.slope

@@ -84,7 +84,7 @@ class Engine:
         self.bundle = bundle
         self.device = find_device(device)
         self.settings = OperatingSettings(thresholds or {}, prevalences or {}, maps)
-        self.points = operating_points(bundle.readings, self.settings)
+        self.points = operating_points(bundle.calibrations, self.settings)
         self._batch_size = batch_size
         self._network = bundle.network().to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last
@@ -180,17 +180,17 @@ class Engine:
         half = torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
         with half, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             logits, maps = (output.float().cpu() for output in self._network(pixels))
-        log_odds = calibrated(logits, self.bundle.readings)  # (b, 14)
-        cells = calibrated(maps, self.bundle.readings)  # (b, 14, h, w)
+        log_odds = calibrated(logits, self.bundle.calibrations)  # (b, 14)
+        cells = calibrated(maps, self.bundle.calibrations)  # (b, 14, h, w)
         return [
             NetworkOutput(row.numpy(), grid.numpy(), self.bundle.identity)
             for row, grid in zip(log_odds, cells, strict=True)
         ]
 
 
-def _settle(answer: Future[NetworkOutput], said: NetworkOutput) -> None:
-    if np.isfinite(said.log_odds).all():
-        answer.set_result(said)
+def _settle(answer: Future[NetworkOutput], output: NetworkOutput) -> None:
+    if np.isfinite(output.log_odds).all():
+        answer.set_result(output)
     else:
         # a nan is below every threshold: it would pass for a film without findings
         answer.set_exception(ReadFailed("the network gave nan for a film; are its pixels numbers?"))

@@ -74,11 +74,13 @@ class LungFields:
         if not np.ptp(pixels) > FLAT:  # a nan neither
             return np.zeros(pixels.shape, dtype=np.bool_)
         film = Film(np.ascontiguousarray(pixels, np.float32))  # torch knows no negative strides
-        said = self._network(self._preprocessing(film)[None]).sigmoid()[0, 0]
-        lungs = torch.from_numpy(two_parts((said >= self.spec.threshold).numpy()))
-        beside = said.new_tensor(self.spec.threshold)
-        said = torch.where(lungs, said.maximum(beside), said.minimum(beside - 1e-3))
-        fine = nn.functional.interpolate(said[None, None], pixels.shape, mode="bilinear")
+        probabilities = self._network(self._preprocessing(film)[None]).sigmoid()[0, 0]
+        lungs = torch.from_numpy(two_parts((probabilities >= self.spec.threshold).numpy()))
+        beside = probabilities.new_tensor(self.spec.threshold)
+        probabilities = torch.where(
+            lungs, probabilities.maximum(beside), probabilities.minimum(beside - 1e-3)
+        )
+        fine = nn.functional.interpolate(probabilities[None, None], pixels.shape, mode="bilinear")
         found: BoolArray = (fine[0, 0] >= self.spec.threshold).numpy()
         return found
 
@@ -89,10 +91,10 @@ def two_parts(cells: BoolArray) -> BoolArray:
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0  # what is no lung
     largest = [k for k in np.argsort(sizes)[-2:] if sizes[k] >= ISLAND * cells.size]
-    kept: BoolArray = np.isin(parts, largest)
-    around, _ = label(~kept)
+    largest_parts: BoolArray = np.isin(parts, largest)
+    around, _ = label(~largest_parts)
     holes = np.bincount(around.ravel()) < HOLE * cells.size
     edge = np.concatenate([around[0], around[-1], around[:, 0], around[:, -1]])
     holes[[0, *edge]] = False  # what touches the edge of the film is no hole
-    filled: BoolArray = kept | holes[around]
+    filled: BoolArray = largest_parts | holes[around]
     return filled

@@ -100,9 +100,9 @@ def _densenet_trunk(densenet: DenseNet) -> tuple[nn.Sequential, int]:
     return nn.Sequential(trunk), densenet.classifier.in_features
 
 
-def calibrated(outputs: torch.Tensor, readings: tuple[OutputCalibration, ...]) -> torch.Tensor:
+def calibrated(outputs: torch.Tensor, calibrations: tuple[OutputCalibration, ...]) -> torch.Tensor:
     """Turn logits (b, labels) or their maps (b, labels, h, w) into log odds of the same shape."""
-    shape = (len(readings), *[1] * (outputs.dim() - 2))
-    slopes = torch.tensor([reading.slope for reading in readings]).reshape(shape)
-    intercepts = torch.tensor([reading.intercept for reading in readings]).reshape(shape)
+    shape = (len(calibrations), *[1] * (outputs.dim() - 2))
+    slopes = torch.tensor([one.slope for one in calibrations]).reshape(shape)
+    intercepts = torch.tensor([one.intercept for one in calibrations]).reshape(shape)
     return slopes * outputs + intercepts

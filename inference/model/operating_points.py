@@ -61,7 +61,7 @@ class OperatingPoints:
     thresholds
         (14,), probabilities at the site's prevalences; at or above is positive.
     assessed
-        (14,), False where nothing is said of the finding
+        (14,), False where the finding is not assessed
         (`inference.model.calibration.OutputCalibration.assessed`).
     verified
         (14,), False where the maps were not shown to point at the finding.
@@ -82,7 +82,7 @@ class OperatingPoints:
         return withheld if self.shown == "all" else withheld | ~self.verified
 
     @property
-    def decisions(self) -> FloatArray:
+    def decision_logits(self) -> FloatArray:
         """(14,), the network's log odds from which a finding is positive."""
         return np.array([_logit(float(t)) for t in self.thresholds]) - self.shifts
 
@@ -91,13 +91,13 @@ class OperatingPoints:
         odds = np.exp(-(np.asarray(log_odds, np.float64) + self.shifts))
         return np.asarray(1 / (1 + odds))
 
-    def apply(self, said: NetworkOutput) -> Prediction:
-        """Return what is said of a film at this site."""
+    def apply(self, output: NetworkOutput) -> Prediction:
+        """Return a film's findings at this site."""
         return Prediction(
-            self.probabilities(said.log_odds),
+            self.probabilities(output.log_odds),
             self.thresholds,
-            heatmaps(said.maps, self.decisions, self.withheld),
-            said.model,
+            heatmaps(output.maps, self.decision_logits, self.withheld),
+            output.model,
             self.assessed,
             self.verified,
             ~self.withheld,
@@ -105,45 +105,45 @@ class OperatingPoints:
 
 
 def operating_points(
-    readings: Sequence[OutputCalibration], settings: OperatingSettings = BUNDLES_OWN
+    calibrations: Sequence[OutputCalibration], settings: OperatingSettings = BUNDLES_OWN
 ) -> OperatingPoints:
-    """Return how a network's outputs are read at a site; ``readings`` are its bundle's.
+    """Return how a network's outputs are read at a site; ``calibrations`` are its bundle's.
 
     Raises
     ------
     BadOperatingPoint
         The text names the finding, and the nearest label where it is unknown.
     """
-    here = site_readings(readings, settings.thresholds, settings.prevalences)
-    both = list(zip(here, readings, strict=True))
+    here = site_calibrations(calibrations, settings.thresholds, settings.prevalences)
+    both = list(zip(here, calibrations, strict=True))
     return OperatingPoints(
         shifts=np.array([now.intercept - own.intercept for now, own in both]),
         thresholds=np.array([now.threshold for now in here]),
-        assessed=np.array([own.assessed for own in readings]),
-        verified=np.array([own.map_verified for own in readings]),
+        assessed=np.array([own.assessed for own in calibrations]),
+        verified=np.array([own.map_verified for own in calibrations]),
         shown=settings.maps,
     )
 
 
 def heatmaps(
-    maps: FloatArray, decisions: FloatArray, withheld: npt.NDArray[np.bool_] | None = None
+    maps: FloatArray, decision_logits: FloatArray, withheld: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Scale class activation maps to [0, 1]; 1 marks what spoke most *for* the finding.
+    """Scale class activation maps to [0, 1]; 1 marks the strongest evidence for the finding.
 
-    A cell speaks for a finding where it lies above the finding's decision. So a film at or above
+    A cell is evidence for a finding where it lies above the decision logit. So a film at or above
     its operating point always shows something (what the film is given lies between the extremes
     of the map), and a map is all zero where nothing on the film reaches the operating point.
 
     Parameters
     ----------
     maps
-        (..., labels, h, w), on the scale of the decisions.
-    decisions
+        (..., labels, h, w), on the scale of the decision logits.
+    decision_logits
         (labels,), from which on a finding is positive.
     withheld
         (labels,), True where the map is all zero whatever it says.
     """
-    evidence: npt.NDArray[Any] = np.clip(maps - decisions[:, None, None], 0, None)
+    evidence: npt.NDArray[Any] = np.clip(maps - decision_logits[:, None, None], 0, None)
     strongest = evidence.max(axis=(-2, -1), keepdims=True)
     least = np.finfo(np.float32).tiny
     hot: npt.NDArray[np.float32] = (evidence / np.maximum(strongest, least)).astype(np.float32)
@@ -152,14 +152,14 @@ def heatmaps(
     return hot
 
 
-def site_readings(
-    readings: Sequence[OutputCalibration],
+def site_calibrations(
+    calibrations: Sequence[OutputCalibration],
     thresholds: Mapping[str, float],
     prevalences: Mapping[str, float],
 ) -> tuple[OutputCalibration, ...]:
     """Return how to read each output at this site, in the order of `FINDINGS`.
 
-    A prevalence moves probability and threshold alike: it changes what is said, not which films
+    A prevalence moves probability and threshold alike: it changes the numbers, not which films
     are flagged. A threshold is meant on the scale that the prevalence leads to.
 
     Raises
@@ -170,8 +170,10 @@ def site_readings(
     _check("threshold", thresholds)
     _check("prevalence", prevalences)
     read = []
-    for label, reading in zip(LABELS, readings, strict=True):
-        here = at_prevalence(reading, prevalences[label]) if label in prevalences else reading
+    for label, calibration in zip(LABELS, calibrations, strict=True):
+        here = (
+            at_prevalence(calibration, prevalences[label]) if label in prevalences else calibration
+        )
         threshold = thresholds.get(label, here.threshold)
         read.append(here.model_copy(update={"threshold": threshold}))
     return tuple(read)

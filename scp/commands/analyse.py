@@ -90,8 +90,8 @@ def _files_of(paths: Iterable[Path]) -> tuple[list[Path], list[Analysed]]:
             missing.append(Analysed(str(path), "refused: it is not there", None, ()))
             continue
         found = [file for file in files_in([path]) if file.is_file()]
-        astray = {p: said for p in sorted((path, *path.rglob("*"))) if (said := _astray(p, path))}
-        missing += [Analysed(str(p), f"refused: {said}", None, ()) for p, said in astray.items()]
+        astray = {p: why for p in sorted((path, *path.rglob("*"))) if (why := _astray(p, path))}
+        missing += [Analysed(str(p), f"refused: {why}", None, ()) for p, why in astray.items()]
         if not found and not astray:
             missing.append(Analysed(str(path), "refused: a folder without files", None, ()))
         files += found
@@ -101,7 +101,7 @@ def _files_of(paths: Iterable[Path]) -> tuple[list[Path], list[Analysed]]:
 def _astray(path: Path, named: Path) -> str:
     """Say why there is no film at a path; "" where there may be one."""
     if path.is_symlink() and not path.exists():
-        return "a link to nothing"
+        return "a broken link"
     if path.is_symlink() and path.is_dir() and path != named:
         return "a link to a folder: name it to have its films read"
     return "" if path.is_file() or path.is_dir() else "neither a file nor a folder"
@@ -146,8 +146,8 @@ def _take_all(
             uid = str(header.get("SOPInstanceUID", ""))
             intake.ingest(copy, Request("ANALYSE", str(header.get("SOPClassUID", "")), uid))
             if uid in sources:
-                said = f"refused: the same object (SOP Instance UID) as {sources[uid]}"
-                refused.append(Analysed(str(path), said, None, ()))
+                reason = f"refused: the same object (SOP Instance UID) as {sources[uid]}"
+                refused.append(Analysed(str(path), reason, None, ()))
             sources.setdefault(uid, path)
         except Refused as refusal:
             refused.append(Analysed(str(path), f"refused: {refusal}", None, ()))
@@ -179,8 +179,8 @@ def _answer_or_say(
 
 
 def _broke(error: Exception) -> str:
-    said = str(error) if isinstance(error, HilumError | OSError) else type(error).__name__
-    return f"{FilmState.FAILED}: {said}"
+    message = str(error) if isinstance(error, HilumError | OSError) else type(error).__name__
+    return f"{FilmState.FAILED}: {message}"
 
 
 def _answer(
@@ -221,8 +221,8 @@ def _prior(film: FilmRow | None, apart: str) -> str:
         return ""
     if film.prior is None:
         return film.choice.sentence
-    said = (f"film of {taken(film.prior)}", apart, film.prior.limitation)
-    return "\n".join(line for line in (*said, *(n.sentence for n in film.choice.notes)) if line)
+    lines = (f"film of {taken(film.prior)}", apart, film.prior.limitation)
+    return "\n".join(line for line in (*lines, *(n.sentence for n in film.choice.notes)) if line)
 
 
 def _print(analysed: Iterable[Analysed], out: Path) -> None:

@@ -160,7 +160,7 @@ def _dashboard_login(settings: Settings) -> str:
         engine.dispose()
     if number == 0:
         raise ServiceError("no user yet: hilum user add NAME --access operator")
-    clear = "; passwords travel in the clear: put a reverse proxy with TLS before it, and set"
+    clear = "; passwords are sent unencrypted: put a reverse proxy with TLS before it, and set"
     clear += " [dashboard] behind_https = true"
     return f"{number} may log in{'' if settings.dashboard.behind_https else clear}"
 
@@ -187,8 +187,8 @@ def _priors(settings: Settings) -> str:
 def _destination(settings: Settings, destination: DestinationSettings) -> str:
     where = f"{destination.ae_title}@{destination.host}:{destination.port}"
     ourselves = settings.receiver.ae_title
-    wanted = destination.kinds
-    kinds = [k for k in kinds_made(settings.results) if not wanted or k.name in wanted]
+    only = destination.kinds
+    kinds = [k for k in kinds_made(settings.results) if not only or k.name in only]
     sent = sorted({(str(kind.sop_class), str(kind.transfer_syntax)) for kind in kinds})
     try:
         there = destination_of(destination, ourselves)
@@ -197,8 +197,8 @@ def _destination(settings: Settings, destination: DestinationSettings) -> str:
     except Unreachable as error:
         raise ServiceError(f"{error}: is it running, and does it know {ourselves}?") from error
     if not_taken:
-        raise ServiceError(f"{where} does not take {'; '.join(_named(not_taken, kinds))}")
-    return f"{where} answers C-ECHO and takes all that is sent"
+        raise ServiceError(f"{where} does not accept {'; '.join(_named(not_taken, kinds))}")
+    return f"{where} answers C-ECHO and accepts everything that is sent"
 
 
 def _named(not_taken: Iterable[tuple[str, str]], kinds: Sequence[Kind]) -> Iterator[str]:
@@ -206,4 +206,5 @@ def _named(not_taken: Iterable[tuple[str, str]], kinds: Sequence[Kind]) -> Itera
     for sop_class, syntax in not_taken:
         keys = [kind.setting for kind in kinds if kind.sop_class == sop_class]
         name, how = class_name(sop_class), UID(syntax).name
-        yield f"{name} as {how}: have it accepted there, or switch off [results] {', '.join(keys)}"
+        off = ", ".join(keys)
+        yield f"{name} as {how}: configure it to accept this, or switch off [results] {off}"

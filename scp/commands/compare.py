@@ -136,9 +136,9 @@ def _open(reader: Reader, path: Path) -> Opened:
                 read_header(film)
                 opened = reader.open(film)
         except (Refused, OSError) as error:
-            raise CannotCompare(f"{path} is not read: {error}") from error
+            raise CannotCompare(f"{path} cannot be read: {error}") from error
     if isinstance(opened, Refusal):
-        raise CannotCompare(f"{path} is not read: {opened.detail}")
+        raise CannotCompare(f"{path} cannot be read: {opened.detail}")
     return opened
 
 

@@ -40,7 +40,7 @@ _ANSWERS = (
 
 
 def filled(page: str, settings: Settings) -> str:
-    """Return a page with every marked table made anew.
+    """Return a page with every marked table renewed.
 
     Raises
     ------
@@ -65,15 +65,19 @@ def _services(settings: Settings) -> str:
     for model in _retrieval(settings):
         roles.setdefault(model, set()).add("SCU")
     rows = (
-        (class_name(uid), f"`{uid}`", *("yes" if role in said else "no" for role in ("SCU", "SCP")))
-        for uid, said in roles.items()
+        (
+            class_name(uid),
+            f"`{uid}`",
+            *("yes" if role in supported else "no" for role in ("SCU", "SCP")),
+        )
+        for uid, supported in roles.items()
     )
     return _table(("SOP Class", "UID", "SCU", "SCP"), rows)
 
 
 def _retrieval(settings: Settings) -> tuple[UID, ...]:
-    wanted = {"off": (), "get": (FIND, GET), "move": (FIND, MOVE)}
-    return wanted[settings.priors.retrieve]
+    operations = {"off": (), "get": (FIND, GET), "move": (FIND, MOVE)}
+    return operations[settings.priors.retrieve]
 
 
 def _accepted(settings: Settings) -> str:
@@ -193,9 +197,9 @@ def _query_keys(_: Settings) -> str:
 
 
 def _private_codes(_: Settings) -> str:
-    said = [value for value in vars(codes).values() if isinstance(value, Code)]
-    said += [*codes.CHANGES.values(), *(codes.code_of(finding.code) for finding in FINDINGS)]
-    ours = {code.value: code.meaning for code in said if code.scheme_designator == PRIVATE_SCHEME}
+    used = [value for value in vars(codes).values() if isinstance(value, Code)]
+    used += [*codes.CHANGES.values(), *(codes.code_of(finding.code) for finding in FINDINGS)]
+    ours = {code.value: code.meaning for code in used if code.scheme_designator == PRIVATE_SCHEME}
     return _table(("Code Value", "Code Meaning"), ((f"`{k}`", v) for k, v in sorted(ours.items())))
 
 

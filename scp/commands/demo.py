@@ -150,18 +150,18 @@ def _send(settings: Settings, path: Path) -> None:
     except Unreachable as error:
         raise ServiceError(f"{error}: start `make serve` in another terminal first") from error
     if not answer.outcome.delivered:  # a duplicate is: it came another way
-        raise DemoFailed(f"the receiver did not take the film: {answer.outcome}")
+        raise DemoFailed(f"the receiver did not accept the film:  {answer.outcome}")
 
 
 def _await(url: str, uid: str) -> FilmRow:
     """Ask the dashboard until a film has its outcome."""
-    tick, asked = Event(), 0.0
-    while asked < _PATIENCE_S:
+    tick, waited_s = Event(), 0.0
+    while waited_s < _PATIENCE_S:
         row = TypeAdapter(FilmRow).validate_python(json.loads(_get(f"{url}/api/films/{uid}")))
         if row.state not in _UNFINISHED:
             return row
         tick.wait(0.25)
-        asked += 0.25
+        waited_s += 0.25
     raise DemoFailed(f"no answer after {_PATIENCE_S} s: see {url} and the service's log")
 
 
@@ -177,7 +177,7 @@ def _get(url: str) -> bytes:
         ) from error
     except urllib.error.URLError as error:
         raise ServiceError(
-            f"{url} does not answer ({error.reason}): is `make serve` up?"
+            f"{url} does not answer ({error.reason}): is `make serve` running?"
         ) from error
 
 

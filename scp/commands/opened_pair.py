@@ -20,7 +20,7 @@ class CannotCompare(HilumError):
 
 
 def limits_between(current: Opened, prior: Opened, captions: tuple[Caption, Caption]) -> list[str]:
-    """Say what limits the comparison of two films, by what stands beside them in their files.
+    """Say what limits the comparison of two films, by what their files state.
 
     Raises
     ------
@@ -35,9 +35,11 @@ def limits_between(current: Opened, prior: Opened, captions: tuple[Caption, Capt
         limits.append("whether both films are of one patient is not stated")
     elif len(patients) == 2:
         raise CannotCompare("the films are of different patients: Patient ID or its issuer differs")
-    told = contradiction(person_of(current.header), person_of(prior.header))
-    if told is not None:
-        raise CannotCompare(f"the films may be of different patients: one states {STATES[told]}")
+    contradicted = contradiction(person_of(current.header), person_of(prior.header))
+    if contradicted is not None:
+        raise CannotCompare(
+            f"the films may be of different patients: one states {STATES[contradicted]}"
+        )
     return limits + _limits_in_time(current, prior, captions)
 
 

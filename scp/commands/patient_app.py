@@ -11,12 +11,12 @@ patient_app = typer.Typer(
     no_args_is_help=True,
 )
 
-_ASKED = "asked for when it is left out, so that no shell remembers it"
+_ASKED = "prompted for when left out, so that it is in no shell history"
 PatientId = Annotated[str | None, typer.Argument(metavar="ID", help=f"The Patient ID; {_ASKED}.")]
 Issuer = Annotated[str | None, typer.Option(help="The issuer of the Patient ID, where it has one.")]
-Into = Annotated[str | None, typer.Option(help=f"The Patient ID that is right; {_ASKED}.")]
-IntoIssuer = Annotated[str, typer.Option(help="The issuer of the Patient ID that is right.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
+Into = Annotated[str | None, typer.Option(help=f"The correct Patient ID;  {_ASKED}.")]
+IntoIssuer = Annotated[str, typer.Option(help="The issuer of the correct Patient ID.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @patient_app.command("show")
@@ -48,8 +48,8 @@ def patient_merge(
 
     with errors_to_exit_code():
         settings = load(config, "patient", quiet=True)
-        wrong = _asked(patient_id, "Patient ID that is wrong")
-        right = _asked(into, "Patient ID that is right")
+        wrong = _asked(patient_id, "Wrong Patient ID")
+        right = _asked(into, "Correct Patient ID")
         patients.merge(settings, (wrong, issuer), (right, into_issuer), yes=yes)
 
 
@@ -66,7 +66,7 @@ def patient_move(
 
     with errors_to_exit_code():
         settings = load(config, "patient", quiet=True)
-        right = _asked(into, "Patient ID that is right")
+        right = _asked(into, "Correct Patient ID")
         patients.move(settings, uid, (right, into_issuer), yes=yes)
 
 
@@ -86,5 +86,5 @@ def patient_forget(
 
 
 def _asked(value: str | None, what: str) -> str:
-    said: str = typer.prompt(what) if value is None else value
-    return said.strip()
+    entered: str = typer.prompt(what) if value is None else value
+    return entered.strip()

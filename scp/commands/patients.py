@@ -60,11 +60,11 @@ def merge(
             scope = Scope(session)
             wrong_one = scope.one(*wrong)
             source, films = wrong_one.id, len(scope.films(wrong_one))
-        _ask(f"{_films(films)} of patient:{source} become those of the other Patient ID", yes=yes)
+        _ask(f"{_films(films)} of patient:{source} will belong to the other Patient ID", yes=yes)
         into, done = files.merge(source, right)
     Console().print(
-        f"{_films(done)} of patient:{source} are patient:{into}'s now, and so is what comes with"
-        f" the old Patient ID. {_AGAIN}"
+        f"{_films(done)} moved from patient:{source} to patient:{into}; films that arrive with the"
+        f" old Patient ID will follow. {_AGAIN}"
     )
 
 
@@ -74,9 +74,9 @@ def move(settings: Settings, uid: str, right: tuple[str, str], *, yes: bool) -> 
         files = _files(context)
         with Session(context.engine) as session:
             uids = [film.uid for film in Scope(session).named(uid)]
-        _ask(f"{_films(len(uids))} will be of the other Patient ID", yes=yes)
+        _ask(f"{_films(len(uids))} will belong to the other Patient ID", yes=yes)
         into, done = files.move(uids, right)
-    Console().print(f"{_films(done)} are patient:{into}'s now. {_AGAIN}")
+    Console().print(f"{_films(done)} moved to patient:{into}. {_AGAIN}")
 
 
 def forget(settings: Settings, who: tuple[str, str | None], *, yes: bool) -> None:
@@ -105,7 +105,7 @@ def _films(number: int) -> str:
 def _ask(what: str, *, yes: bool) -> None:
     """Ask whether it is meant; without an answer nothing is done."""
     if not yes:
-        typer.confirm(f"{what}. Is that meant?", abort=True)
+        typer.confirm(f"{what}. Continue?", abort=True)
 
 
 def _patient(scope: Scope, patient: Patient) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _print(shown: dict[str, Any]) -> None:
         issuer = f" of {patient['issuer']}" if patient["issuer"] else ""
         console.print(f"patient:{patient['number']}: {patient['patient_id']}{issuer}")
         if patient["placeholder"]:
-            console.print("  a placeholder: it names nobody, and its films are never compared")
+            console.print("  a placeholder: its films are never compared")
         if patient["merged_into"] is not None:
             console.print(f"  merged into patient:{patient['merged_into']}")
         for film in patient["films"]:

@@ -33,7 +33,7 @@ def list_jobs(settings: Settings, *, as_json: bool) -> None:
         print(json.dumps(rows, indent=2))
         return
     if not rows:
-        Console().print("nothing waits, nothing failed")
+        Console().print("nothing is waiting, nothing has failed")
         return
     table = Table(Column("job", overflow="fold"), "state", "since", "why")
     for row in rows:
@@ -83,7 +83,7 @@ def cancel_job(settings: Settings, job_id: str) -> None:
     """Take a job out of the queue, and say so where people look."""
     with open_context(settings) as context:
         _control(context).cancel(job_id)
-    Console().print(f"{job_id} is cancelled; `hilum queue retry` takes it up again")
+    Console().print(f"{job_id} is cancelled; `hilum queue retry` puts it back into the queue")
 
 
 def _control(context: ServiceContext) -> JobControl:
@@ -152,7 +152,7 @@ def _warned(session: Session) -> list[dict[str, Any]]:
     """Return what destinations took with a warning: one row a destination and status."""
     return [
         {
-            "job": "",  # they are done: there is nothing to take up again
+            "job": "",  # they are done: there is nothing to retry
             "state": "delivered with a warning",
             "since": count.last_at.isoformat(timespec="seconds") if count.last_at else "",
             "why": f"{count.destination}: {count.results} x {Outcome.of_status(count.status)}",

@@ -70,14 +70,14 @@ def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     for uid, why in done.unreadable.items():
         console.print(f"not read: film {uid}: {why}", highlight=False, soft_wrap=True)
     rest = f", {len(done.unreadable)} could not be read" if done.unreadable else ""
-    console.print(f"{done.read} films: the index knows what their headers say{rest}")
+    console.print(f"{done.read} films: their headers are indexed{rest}")
     if again:
-        console.print(f"{again} answers would have another prior now: they are made anew")
+        console.print(f"{again} answers would now have another prior: they are made again")
     return 1 if done.unreadable else 0
 
 
 def answer_unfit_again(context: ServiceContext) -> int:
-    """Ask anew for the answers that the rule of the prior would give otherwise now.
+    """Enqueue again the answers that would now have another prior.
 
     Those that rest on a film of another person, or on one that is not known to be earlier, are
     withdrawn. Return how many they are in all.
@@ -87,8 +87,8 @@ def answer_unfit_again(context: ServiceContext) -> int:
         with Session(context.engine) as session, session.begin():
             last, again = withdraw_unfit(session, context.settings.zone, after, _BATCH)
             for film, chosen_at in again:
-                told = f"{film.revision}-{chosen_at.timestamp():.0f}"
-                context.jobs.answer_again(session, film.uid, film.uid, 0, told)
+                revisions = f"{film.revision}-{chosen_at.timestamp():.0f}"
+                context.jobs.answer_again(session, film.uid, film.uid, 0, revisions)
         found += len(again)
         if last == after:
             return found
@@ -114,8 +114,8 @@ def reindex(
     after = 0
     while True:
         with Session(engine) as session, session.begin():
-            kept = (Instance.id, Instance.uid, Instance.path, Instance.received_at)
-            films = select(*kept).where(Instance.id > after)
+            columns = (Instance.id, Instance.uid, Instance.path, Instance.received_at)
+            films = select(*columns).where(Instance.id > after)
             films = films.where(_missing(everything=everything)).order_by(Instance.id)
             batch = session.execute(films.limit(_BATCH)).all()
         if not batch:
@@ -131,11 +131,11 @@ def reindex(
                 found[film_id] = _header_values(ds, zone, received_at)
             yield
         with Session(engine) as session, session.begin():  # only now: reading takes its time
-            for film_id, said in found.items():
+            for film_id, header in found.items():
                 film = session.get_one(Instance, film_id)
                 if everything or film.birth_date is None:  # else an operator may have filed it
-                    set_words(session, film, said.person, said.accession_number)
-                keep(film, said.acquired)
+                    set_words(session, film, header.person, header.accession_number)
+                keep(film, header.acquired)
         done.read += len(found)
 
 

@@ -24,7 +24,9 @@ def parse_address(text: str) -> DestinationSettings:
     """Read ``AE@HOST:PORT``. Raises `ConfigError`."""
     match = _ADDRESS.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 65536:
-        raise ConfigError(f"{text!r} is no address: write AE@HOST:PORT, as PACS@127.0.0.1:11112")
+        raise ConfigError(
+            f"{text!r} is not an address: write AE@HOST:PORT, such as PACS@127.0.0.1:11112"
+        )
     return DestinationSettings(
         name="to", ae_title=match["ae_title"], host=match["host"], port=int(match["port"])
     )

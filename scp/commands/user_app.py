@@ -15,7 +15,8 @@ user_app = typer.Typer(
 
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to log in with.")]
 Stdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from stdin, and do not ask.")
+    bool,
+    typer.Option("--password-stdin", help="Read the password from stdin instead of prompting."),
 ]
 
 
@@ -23,7 +24,10 @@ Stdin = Annotated[
 def user_add(
     name: UserName,
     access: Annotated[
-        Access, typer.Option(help="A viewer looks; an operator also retries and discards.")
+        Access,
+        typer.Option(
+            help="A viewer can only look; an operator can also retry, cancel and discard."
+        ),
     ],
     password_stdin: Stdin = False,
     config: Config = CONFIG,
@@ -65,7 +69,7 @@ def user_remove(name: UserName, config: Config = CONFIG) -> None:
 def audit(
     person: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
     target: Annotated[str | None, typer.Option(help="Only what was done to this UID.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only from this moment on (UTC).")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only from this time on (UTC).")] = None,
     config: Config = CONFIG,
 ) -> None:
     """Print the audit trail: who looked at, retried or discarded what; one JSON object a line."""

@@ -23,13 +23,13 @@ class DashboardSettings(BaseModel):
 
     host: str = Field(
         default="127.0.0.1",
-        description="address to listen on. On this machine alone the page is open; on any other it"
+        description="address to listen on. On a loopback address the page is open; on any other it"
         " asks for a login (`hilum user add`)",
     )
     behind_https: bool = Field(
         default=False,
-        description="a reverse proxy with TLS stands before it: it asks for a login on every"
-        " address, and browsers keep to https. Without TLS passwords travel in the clear",
+        description="a reverse proxy with TLS is in front of it: it asks for a login on every"
+        " address, and browsers keep to https. Without TLS passwords are sent unencrypted",
     )
     session_hours: float = Field(
         default=12,
@@ -41,20 +41,20 @@ class DashboardSettings(BaseModel):
         default=30,
         gt=0,
         le=1440,
-        description="minutes until a login ends in which nobody does anything; a page that looks"
-        " again by itself is nobody",
+        description="minutes without activity until a login ends; a page that reloads by itself is"
+        " not activity",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes a free one")
     refresh_s: int = Field(
         default=10,
         ge=2,
         le=3600,
-        description="seconds between two looks at the database while a page is open",
+        description="seconds between two queries of the database while a page is open",
     )
     cache_mb: int = Field(
         default=512,
         ge=32,
-        description="megabytes of memory for decoded films, the last ones looked at; one takes 15",
+        description="megabytes of memory for decoded films, the last ones viewed; one takes 15",
     )
     films_per_page: int = Field(
         default=50, ge=1, le=500, description="films on one page; older ones are a link away"

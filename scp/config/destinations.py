@@ -13,10 +13,10 @@ class DestinationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["dimse"] = Field("dimse", description="how it is spoken to: by C-STORE")
+    type: Literal["dimse"] = Field("dimse", description="the protocol; dimse is DICOM C-STORE")
     name: str = Field(
         pattern=r"^[A-Za-z0-9_.-]{1,40}$",
-        description="what logs and pages call it",
+        description="its name in logs and on pages",
         examples=["pacs"],
     )
     ae_title: AETitle = Field(description="its AE title", examples=["PACS"])

@@ -1,6 +1,6 @@
 """Read config.toml and the environment into one frozen object.
 
-Each settings class stands beside the code that obeys it; here they are only put together.
+Each settings class has a module of its own; here they are only put together.
 The environment wins over the file: ``HILUM_RECEIVER__PORT=11200``. So does a secret, which is a
 file of such a name in the folder that ``CREDENTIALS_DIRECTORY`` names, as systemd has it.
 """
@@ -222,7 +222,7 @@ def _explain(detail: ErrorDetails) -> str:
 
 
 def _model_at(location: list[int | str]) -> type[BaseModel]:
-    """Return the settings class in which a key stands."""
+    """Return the settings class that has a key."""
     model: type[BaseModel] = Settings
     for part in location:
         if isinstance(part, str) and (table := settings_class(model.model_fields[part])):

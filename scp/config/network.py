@@ -29,7 +29,7 @@ class ReceiverSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ae_title: AETitle = Field("HILUM", description="what the PACS calls us; checked")
+    ae_title: AETitle = Field("HILUM", description="our AE title, which callers must use")
     host: str = Field(
         "127.0.0.1",
         description='address to listen on; "0.0.0.0" for all, once peers are named',
@@ -41,7 +41,10 @@ class ReceiverSettings(BaseModel):
         1, ge=1, le=16, description="receiver processes on the one port; one takes some 20 films/s"
     )
     max_associations: int = Field(
-        50, ge=1, description="open associations per process; more are told to come back"
+        50,
+        ge=1,
+        description="open associations per process; further ones are rejected as a "
+        "temporary congestion",
     )
     timeout_s: float = Field(
         60, gt=0, description="seconds of silence after which an association is given up"

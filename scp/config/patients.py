@@ -23,13 +23,13 @@ class PatientsSettings(BaseModel):
 
     placeholders: tuple[str, ...] = Field(
         PLACEHOLDERS,
-        description="Patient IDs that name nobody: their films have no prior, and no PACS is asked"
-        ' for one. Case, spaces and punctuation do not matter; "99999..." is five nines or more. An'
-        " ID without a letter or digit never names anybody",
+        description="Patient IDs that identify nobody: their films have no prior, and no PACS is"
+        ' asked for one. Case, spaces and punctuation do not matter; "99999..." is five or more'
+        " nines. An ID without a letter or digit never identifies anybody",
     )
     corrections: Literal["accept", "refuse"] = Field(
         "accept",
         description="a film that is sent again with the same pixels and another patient, accession"
-        ' number or date: "accept" takes it for a correction by whoever may send here; "refuse"'
-        " answers 0x0111 and keeps it in quarantine",
+        ' number or date: "accept" accepts it as a correction from anybody who may send'
+        ' here; "refuse" answers 0x0111 and keeps it in quarantine',
     )

@@ -49,13 +49,13 @@ class PriorsSettings(BaseModel):
     )
     issuer_required: bool = Field(
         True,
-        description="do without studies for which the PACS does not say who issued the Patient ID, "
+        description="leave out studies for which the PACS does not say who issued the Patient ID, "
         "when the film says it; switch off only where all IDs in the PACS are of one issuer",
     )
     retry_s: float = Field(
         60,
         gt=0,
-        description="seconds until the PACS is asked again for what it did not bring; each further "
+        description="seconds until the PACS is asked again for what it did not send; each further "
         "wait is twice as long. Meanwhile other films do not wait for a PACS that is silent",
     )
     attempts: int = Field(

@@ -17,19 +17,20 @@ class WorklistSettings(BaseModel):
         default=60,
         ge=1,
         le=1440,
-        description="minutes: in the order of urgency, no film stands behind one that came so much"
+        description="minutes: in the order of urgency, no film is listed after one that arrived "
+        "so much"
         " later, whatever was found",
     )
     urgent_h: int = Field(
         default=24,
         ge=1,
         le=720,
-        description="hours: the order of urgency has the films received within them; an older one"
-        " was read elsewhere",
+        description="hours: the order of urgency has the films received within them; older ones"
+        " are assumed to have been read elsewhere",
     )
     weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default={},
-        description="how urgent findings are, from 0 to 1, in place of our own"
+        description="how urgent findings are, from 0 to 1, in place of the defaults"
         " (docs/decisions/039-most-urgent-first.md), as in { Mass = 0.9 }",
     )
 
@@ -37,7 +38,7 @@ class WorklistSettings(BaseModel):
     @classmethod
     def _are_findings(cls, weights: dict[str, float]) -> dict[str, float]:
         if unknown := sorted(set(weights) - set(LABELS)):
-            raise ValueError(f"{unknown[0]} is no finding; they are {', '.join(LABELS)}")
+            raise ValueError(f"{unknown[0]} is not a finding; the findings are {', '.join(LABELS)}")
         return weights
 
     @property

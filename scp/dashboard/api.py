@@ -52,14 +52,14 @@ def router(context: AppContext) -> APIRouter:
     @routes.get("/api/films")
     def films(
         response: Response,
-        asked: Annotated[WorklistParams, Depends()],
+        params: Annotated[WorklistParams, Depends()],
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> list[FilmRow]:
         """Return films as the page has them; the header Link leads to the next ones."""
         with Session(context.engine) as session:
-            page = found(context, session, asked, limit)
+            page = found(context, session, params, limit)
         if page.last:
-            following = asked.address("/api/films", limit=limit, after=page.last.token())
+            following = params.address("/api/films", limit=limit, after=page.last.token())
             response.headers["Link"] = f'<{following}>; rel="next"'
         return page.films
 

@@ -20,7 +20,7 @@ from scp.dashboard.caches.changes import ChangeDetector
 from scp.dashboard.caches.counts import CountsCache
 from scp.dashboard.caches.images import ImageCache
 from scp.dashboard.caches.looks import ViewLog
-from scp.dashboard.pages.configuration import About
+from scp.dashboard.pages.configuration import ServiceInfo
 from scp.dashboard.security.person import Person, looks_again, person_of
 from scp.index.schema.tables import DeliveryState
 from scp.monitoring import readiness
@@ -68,7 +68,7 @@ class AppContext:
     settings: DashboardSettings
     destinations: tuple[str, ...]
     clock: Callable[[], datetime]
-    about: About = field(default_factory=About)
+    about: ServiceInfo = field(default_factory=ServiceInfo)
     stopping: Event = field(default_factory=Event)
     worklist: WorklistSettings = field(default_factory=WorklistSettings)
     zone: tzinfo = SERVER_ZONE
@@ -117,7 +117,7 @@ class AppContext:
     def page(
         self, request: Request, session: Session, template: str, status: int = 200, **found: object
     ) -> Response:
-        """Return a page with what stands around every page."""
+        """Return a page inside the frame of every page."""
         now = self.clock()
         around = {
             "now": now,

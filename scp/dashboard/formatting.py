@@ -19,8 +19,8 @@ SCALE = (
     "A probability says how many of 100 films that look like this one have the finding, where it is"
     " as frequent as among the films that the network was calibrated on, or as [results]"
     " prevalences sets for this site: of a rare finding even a clear picture may have few per cent."
-    " The site's threshold is where the site wants to be told, and no border between ill and"
-    " healthy: above it a finding may be absent, and below it present."
+    " The site's threshold is where the site wants to be alerted, not a border between"
+    " ill and healthy: above it a finding may be absent, and below it present."
 )
 
 CONFIGURE_DESTINATION = "Name one under [[destinations]] in config.toml, then restart hilum."
@@ -136,7 +136,7 @@ def most_telling(film: FilmRow) -> list[FindingRow]:
 
 
 def by_study(films: list[FilmRow]) -> list[list[FilmRow]]:
-    """Put films of one study that stand side by side together."""
+    """Group adjacent films of one study."""
     return [list(group) for _, group in groupby(films, key=lambda film: film.study_uid)]
 
 

@@ -126,8 +126,8 @@ class AuthMiddleware:
                     acts=not by_itself(request),
                 )
         except SQLAlchemyError as error:
-            _LOG.error("the database did not tell who asks: %s", type(error).__name__)
-            text = "The database does not answer, so nobody can be let in. See that it runs."
+            _LOG.error("the database did not answer who is logged in: %s", type(error).__name__)
+            text = "The database does not answer, so nobody can log in. Check that it runs."
             return context.problem(request, 503, "Not now", text)
         if found is None:
             return _ask_for_login(request)
@@ -156,7 +156,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > _LONGEST_FORM:
-            raise HTTPException(413, "The form is longer than any that this dashboard has.")
+            raise HTTPException(413, "The form is longer than any of this dashboard's.")
         return message
 
     return bounded
@@ -168,7 +168,7 @@ def _ask_for_login(request: Request) -> Response:
     if not reads or by_itself(request):
         detail = "Log in at /login; the session is its cookie."
         return JSONResponse({"error": "Not logged in", "detail": detail}, 401)
-    wanted = "/"
+    target = "/"
     if request.method in SAFE_METHODS:
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(wanted, safe='/')}", 303)
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(target, safe='/')}", 303)

@@ -63,7 +63,7 @@ STATIC = f"/static/{_digest(_HERE / 'static')}"
 PLACES = (("/", "Films"), ("/queue", "Queue"), ("/system", "System"))
 
 
-NO_FILM = "No film of this SOP Instance UID was received. All films: the first page."
+NO_FILM = "No film with this SOP Instance UID was received. The first page lists all films."
 
 
 class NotHere(Exception):
@@ -73,7 +73,8 @@ class NotHere(Exception):
 def file_gone(what: str) -> NotHere:
     """Return what is to be said when the index knows more than the disk."""
     return NotHere(
-        f"The index knows {what}, but its file is gone from data_dir. See that the disk is mounted,"
+        f"The index knows {what}, but its file is missing from data_dir. Check that the disk is "
+        "mounted,"
         " or restore it from a backup."
     )
 
@@ -203,13 +204,13 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     def refused(request: Request, error: HTTPException) -> Response:
         if error.status_code != 404:
             return problem_page(request, error.status_code, "Not possible", str(error.detail))
-        text = "hilum has no page of this address. The films are on the first page."
+        text = "hilum has no page at this address. The first page lists the films."
         return problem_page(request, 404, "Not here", text)
 
     @app.exception_handler(RequestValidationError)
     def misunderstood(request: Request, error: RequestValidationError) -> Response:
-        told = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
-        return problem_page(request, 422, "The address is not understood", told)
+        message = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
+        return problem_page(request, 422, "The address is not valid", message)
 
     @app.exception_handler(InvalidQuery)
     def unclear(request: Request, error: InvalidQuery) -> Response:
@@ -219,13 +220,13 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     def no_database(request: Request, error: sa.exc.SQLAlchemyError) -> Response:
         # the class only: the text may hold a statement with its values
         _LOG.error("the database did not answer the dashboard: %s", type(error).__name__)
-        text = "The database does not answer. See that it runs and that [database] url is right;"
-        return problem_page(request, 503, "Not now", f"{text} this page looks again by itself.")
+        text = "The database does not answer. Check that it runs and that [database] url is right;"
+        return problem_page(request, 503, "Not now", f"{text} this page reloads by itself.")
 
     @app.exception_handler(Exception)  # the outer edge; the server logs the traceback
     def broken(request: Request, _: Exception) -> Response:
-        text = "A fault of the dashboard's own: its log has the traceback. Films are received and"
-        return problem_page(request, 500, "Not now", f"{text} read all the same.")
+        text = "The dashboard has a fault: its log has the traceback. Films are still received and"
+        return problem_page(request, 500, "Not now", f"{text} read.")
 
 
 def wants_page(request: Request) -> bool:

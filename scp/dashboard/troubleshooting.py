@@ -22,10 +22,10 @@ _ATTRIBUTE = (
     "{name} finds an attribute, a value or a UID in the object that it does not allow; its log says"
     " which."
 )
-_REQUEST = "{name} did not take the request as DICOM has it; its log says why."
+_REQUEST = "{name} did not accept the request as valid DICOM; its log says why."
 _NO_CLASS = (
-    "{name} does not support this kind of object (SOP class): have it accept it, or take the kind"
-    " out of kinds under its [[destinations]]."
+    "{name} does not support this kind of object (SOP class): configure it to accept this, or"
+    " remove the kind from kinds under its [[destinations]]."
 )
 # by the names of `scp.outcomes.delivery.STORE_STATUSES`
 _OF_STATUS = {
@@ -34,11 +34,11 @@ _OF_STATUS = {
     "Attribute list error": "{name} has the object, but ignored attributes that it does not know.",
     "Attribute value out of range": "{name} has the object, but found a value out of range.",
     "Duplicate SOP Instance": "{name} had the object already.",
-    "Coercion of data elements": "{name} has the object, but changed elements of it (its rules for"
-    " patient or study, usually): its log says which.",
-    "Elements discarded": "{name} has the object, but dropped elements of it: see there whether it"
-    " is still shown as it should be.",
-    "Warning": "{name} has the object, with a warning of its own: its log says more.",
+    "Coercion of data elements": "{name} has the object, but changed elements of it, usually by "
+    "its rules for patient or study: its log names them.",
+    "Elements discarded": "{name} has the object, but dropped elements of it: check there whether"
+    " it is still shown correctly.",
+    "Warning": "{name} has the object, with a warning of its own: its log has the details.",
     "Processing failure": "{name} failed on its side (processing failure): its log says why.",
     "SOP Class not supported": _NO_CLASS,
     "No such SOP Class": _NO_CLASS,
@@ -48,13 +48,14 @@ _OF_STATUS = {
     "Unrecognized operation": _REQUEST,
     "Mistyped argument": _REQUEST,
     "No such action": _REQUEST,
-    "Resource limitation": "{name} is short of resources just now; nothing to do unless it lasts.",
+    "Resource limitation": "{name} is short of resources at the moment; nothing to do unless it "
+    "persists.",
     "Out of resources": "{name} is out of resources: its disk or its database is full. Ask its"
     " administrator to make room; then send again.",
-    "Cannot understand": "{name} cannot understand the object; its own log says what it misses. Or"
-    " take this kind of object out of kinds under its [[destinations]].",
-    "Cancelled": "{name} broke the transfer off by itself; its log says why.",
-    "Unknown status": "{name} answered with a status that the Standard does not name: its log or"
+    "Cannot understand": "{name} cannot understand the object; its log says what it lacks. Or "
+    "remove this kind of object from kinds under its [[destinations]].",
+    "Cancelled": "{name} ended the transfer; its log says why.",
+    "Unknown status": "{name} answered with a status that the Standard does not define: its log or"
     " its conformance statement says more.",
 }
 _MISMATCH = {
@@ -64,38 +65,39 @@ _MISMATCH = {
     " this kind of object are stricter than ours. Show its administrator `hilum conformance`.",
 }
 _OF_CAUSE = {
-    Cause.NOT_ACCEPTED: "{name} accepts no {said}. Have it accept them, or take the kind out of"
-    " kinds under its [[destinations]].",
-    Cause.NOT_CONVERTED: "{name} accepts the object in another transfer syntax only, and hilum"
-    " could not convert it ({said}): have it accept the object's own.",
+    Cause.NOT_ACCEPTED: "{name} accepts no {said}. Configure it to accept them, or remove the "
+    "kind from kinds under its [[destinations]].",
+    Cause.NOT_CONVERTED: "{name} accepts the object in another transfer syntax only, and hilum "
+    "could not convert it ({said}): configure it to accept the object's own.",
     Cause.NO_CONNECTION: "{name} does not answer on {address}: is it running, does it listen there,"
     " and does a firewall let us through?",
-    Cause.UNKNOWN_HOST: "The host name of {name} ({address}) is not known to the name server: see"
-    " host under [[destinations]], and the DNS.",
-    Cause.NO_ANSWER: "{name} took the connection on {address} and then did not answer: it is"
-    " overloaded, hangs, or is no DICOM server.",
-    Cause.NOT_UNDERSTOOD: "{name} answered on {address} with something that is no DICOM as hilum"
-    " can read it: is another service on that port? Otherwise its log, and a trace of the network.",
+    Cause.UNKNOWN_HOST: "The host name of {name} ({address}) is not known to the name server: "
+    "check host under [[destinations]], and the DNS.",
+    Cause.NO_ANSWER: "{name} took the connection on {address} and then did not answer: it is "
+    "overloaded, hangs, or is not a DICOM server.",
+    Cause.NOT_UNDERSTOOD: "{name} answered on {address} with something that hilum cannot read as"
+    " DICOM: is another service on that port? Otherwise see its log, and a trace of the network.",
     Cause.CALLING_TITLE_UNKNOWN: "{name} does not know us: ask its administrator to enter the AE"
     " title {us} with this machine's address.",
     Cause.CALLED_TITLE_UNKNOWN: "{name} does not know the AE title {ae}, by which we call it: enter"
     " its right one as ae_title under [[destinations]].",
-    Cause.CONGESTED: "{name} has too many connections just now; nothing to do unless it lasts.",
+    Cause.CONGESTED: "{name} has too many connections at the moment; nothing to do unless it "
+    "persists.",
     Cause.REJECTED: "{name} refuses the connection: ask its administrator whether the AE title {us}"
     " and this machine's address are entered.",
     Cause.ABORTED: "{name} aborted the connection: its log says why.",
-    Cause.BROKEN: "{name} broke the connection off in the middle: did it restart, or does a"
+    Cause.BROKEN: "{name} broke the connection during the transfer: did it restart, or does a"
     " firewall cut long connections? Its log says more.",
     Cause.NOT_REACHED: "{name} ended the associations at other objects of this film; this one is"
     " sent first the next time.",
     Cause.TIMED_OUT: "{name} took the connection and then did not answer in time: it is overloaded"
     " or hangs. If it is only slow, raise timeout_s under [[destinations]].",
-    Cause.UNREADABLE: "Our own file cannot be read, nothing is wrong with {name}: see that the disk"
-    " of data_dir is mounted and whole, or restore the file from a backup.",
-    Cause.NO_DICOM: "Our own file is no DICOM file any more, nothing is wrong with {name}: see that"
-    " the disk of data_dir is whole, and restore the file from a backup.",
-    Cause.NOT_CONFIGURED: "{name} is not in config.toml any more: name it under [[destinations]]"
-    " again and restart, or discard what waits for it.",
+    Cause.UNREADABLE: "Our own file cannot be read, nothing is wrong with {name}: check that the "
+    "disk of data_dir is mounted and intact, or restore the file from a backup.",
+    Cause.NO_DICOM: "Our own file is no longer a DICOM file, nothing is wrong with {name}: check "
+    "that the disk of data_dir is intact, and restore the file from a backup.",
+    Cause.NOT_CONFIGURED: "{name} is no longer in config.toml: add it under [[destinations]] "
+    "again and restart, or discard what waits for it.",
 }
 
 
@@ -124,16 +126,17 @@ def _sentence(outcome: Outcome) -> str:
 
 # why priors were not fetched, by `scp.index.prior_fetches.Outcome`
 FETCHES = {
-    "unreachable": "The PACS could not be reached for earlier films: is it running? See host, port"
-    " and firewall under [priors].",
-    "rejected": "The PACS refused our question for earlier films: it does not know our AE title, or"
+    "unreachable": "The PACS could not be reached for earlier films: is it running? Check host "
+    "and port under [priors], and the firewall.",
+    "rejected": "The PACS refused our query for earlier films: it does not know our AE title, or"
     " [priors] ae_title is not its own.",
     "not_offered": "The PACS does not offer the service that earlier films are fetched by: try the"
     " other [priors] retrieve, or its configuration.",
     "query_failed": "The PACS did not answer which earlier films it has: see its log.",
-    "incomplete": "Not all earlier films came from the PACS: hilum's log says of each why.",
-    "too_late": "Earlier films did not come in time: raise [priors] timeout_s, or lower at_most.",
+    "incomplete": "Not all earlier films came from the PACS: hilum's log has the reason for each.",
+    "too_late": "Earlier films did not arrive in time: raise [priors] timeout_s, or lower at_most.",
     "no_patient_key": "Earlier films were not asked for: the film's Patient ID has a wild card or"
     " several values.",
-    "broken": "Asking for earlier films broke: a fault of hilum's, its log has the traceback.",
+    "broken": "Fetching earlier films failed because of a fault in hilum: its log has the "
+    "traceback.",
 }

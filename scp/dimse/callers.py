@@ -29,7 +29,7 @@ _REASONS = {
 }
 # what is said where the bytes themselves tell no more
 _USUAL = {
-    Reason.MALFORMED: "out of turn: another PDU was expected here (PS3.8 9.2)",
+    Reason.MALFORMED: "unexpected PDU (PS3.8 9.2)",
     Reason.ABORTED: "the peer sent A-ABORT",
     Reason.BROKEN: "the peer closed the connection without release",
     Reason.TIMED_OUT: "the peer sent nothing more in time",

@@ -63,8 +63,8 @@ def ae_title(value: bytes) -> str:
     Within the title, what cannot be part of one (PS3.5 6.2) becomes a question mark.
     """
     text = value.partition(b"\0")[0].decode("latin-1")
-    kept = "".join(c if " " <= c <= "~" and c != "\\" else "\0" for c in text)
-    return kept.strip(" \0").replace("\0", "?")
+    printable = "".join(c if " " <= c <= "~" and c != "\\" else "\0" for c in text)
+    return printable.strip(" \0").replace("\0", "?")
 
 
 def read_negotiation(data: bytes) -> Negotiation:
@@ -158,11 +158,11 @@ def _context(made: Negotiation, pdu: int, body: bytes, free: Iterator[int]) -> b
 
 def _user_information(made: Negotiation, body: bytes) -> bytes:
     items = [_item(kind, _user_item(made, kind, value)) for kind, value in _items(body)]
-    kept = [item for item in items if _is_readable(made, item)]
-    if _MAXIMUM_LENGTH not in {item[0] for item in kept}:
+    readable = [item for item in items if _is_readable(made, item)]
+    if _MAXIMUM_LENGTH not in {item[0] for item in readable}:
         made.oddities.append("no Maximum Length")
-        kept.append(_item(_MAXIMUM_LENGTH, struct.pack(">L", _USUAL_LENGTH)))
-    return b"".join(kept)
+        readable.append(_item(_MAXIMUM_LENGTH, struct.pack(">L", _USUAL_LENGTH)))
+    return b"".join(readable)
 
 
 def _user_item(made: Negotiation, kind: int, value: bytes) -> bytes:

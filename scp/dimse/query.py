@@ -123,16 +123,16 @@ class _Search:
 
     def priors(self) -> Iterator[Prior]:
         """Yield the newest studies that have films, as many as are wanted."""
-        wanted = self.settings.at_most
+        left = self.settings.at_most
         found = self._studies().items()
         studies = sorted(found, key=lambda study: study[1].earliest, reverse=True)
         for study_uid, taken in studies:
-            if wanted == 0:
+            if left == 0:
                 return
             images = tuple(self._images(study_uid))
             missing = tuple(image for image in images if not self.held(image.sop_uid))
             if images:
-                wanted -= 1
+                left -= 1
                 yield Prior(study_uid, taken.when, missing, len(images) - len(missing))
 
     def _studies(self) -> dict[str, AcquisitionTime]:
@@ -182,11 +182,11 @@ class _Search:
 
     def _stranger(self, match: Dataset) -> Dropped | None:
         """Compare what was returned with what was asked: some PACS ignore keys."""
-        asked = self.current.patient
-        if texts(match, "PatientID") != (asked.patient_id.strip(),):
+        patient = self.current.patient
+        if texts(match, "PatientID") != (patient.patient_id.strip(),):
             return Dropped.OTHER_PATIENT
         issuers = tuple(filter(None, texts(match, "IssuerOfPatientID")))
-        if issuers == tuple(filter(None, [asked.issuer.strip()])):
+        if issuers == tuple(filter(None, [patient.issuer.strip()])):
             return None
         if issuers:
             return Dropped.OTHER_PATIENT
@@ -241,7 +241,7 @@ class _Search:
         if count > MOST_MATCHES:
             raise QueryFailed(
                 f"{self.requested.remote} named more than {MOST_MATCHES} matches at {level} level:"
-                " it seems to ignore the keys it is asked by"
+                " it seems to ignore the query keys"
             )
         if status != SUCCESS:
             ended = status_text("C-FIND", status, QR_FIND_SERVICE_CLASS_STATUS)

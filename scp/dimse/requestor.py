@@ -118,7 +118,7 @@ class Requested:
         why = (
             _UNREACHABLE[reason]
             if reason in _SAID_WHY
-            else "broke the association off: ask its log why"
+            else "broke the association off: see its log"
         )
         return PeerUnreachable(f"{self.remote} {why}")
 
@@ -200,7 +200,7 @@ def _unavailable(
         advice = _ADVICE.get(answer.diagnostic) if answer.result_source == 1 else None
         return AssociationRejected(
             f"{remote} rejected the association asked for by {calling_ae_title}:"
-            f" {answer.reason_str}; {advice or 'ask its log why, or try later'}"
+            f" {answer.reason_str}; {advice or 'see its log, or try later'}"
         )
     if error.reason is Reason.NO_CONTEXT:
         return nothing_accepted(remote, [cx.abstract_syntax for cx in contexts])
@@ -214,10 +214,10 @@ _UNREACHABLE = {
     Reason.HOST_UNKNOWN: "cannot be looked up by its host name; check [priors] host",
     Reason.NO_CONNECTION: _NO_ANSWER,
     Reason.NO_ANSWER: _NO_ANSWER,
-    Reason.CLOSED: "closed the connection without an answer that is whole: ask its log why, or is"
+    Reason.CLOSED: "closed the connection before a complete answer: see its log, or is"
     " another service on [priors] port?",
-    Reason.ABORTED: "aborted the association: ask its log why",
-    Reason.NOT_UNDERSTOOD: "answered with something that is no DICOM as hilum can read it: is"
+    Reason.ABORTED: "aborted the association: see its log",
+    Reason.NOT_UNDERSTOOD: "answered with something that hilum cannot read as DICOM: is"
     " another service on [priors] port?",
 }
 
@@ -241,7 +241,8 @@ def nothing_accepted(remote: Remote, abstract_syntaxes: Sequence[str]) -> Nothin
     """Return the error that names the services a peer does not offer us."""
     names = sorted({UID(uid).name for uid in abstract_syntaxes})
     return NothingAccepted(
-        f"{remote} accepts none of {', '.join(names)}: let it, or choose another [priors] retrieve"
+        f"{remote} accepts none of {', '.join(names)}: configure it to, or choose another "
+        "[priors] retrieve"
     )
 
 

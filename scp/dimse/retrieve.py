@@ -169,7 +169,7 @@ def _judged(settings: PriorsSettings, tally: _Tally) -> Retrieved:
     )
     if retrieved.missing:
         raise RetrieveFailed(
-            f"{settings.remote} did not bring all priors (sub-operations:"
+            f"{settings.remote} did not send all priors (sub-operations:"
             f" {', '.join(f'{n} {word}' for word, n in counts.items())}):"
             f" {'; '.join(tally.failures)}",
             arrived=retrieved.arrived,

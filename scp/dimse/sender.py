@@ -36,7 +36,7 @@ def send(
     Raises
     ------
     Unreachable
-        No association, or too many that ended early; what was yielded before stands.
+        No association, or too many that ended early; what was yielded before is valid.
     """
     breaks = 0
     for batch in _batches(objects):

@@ -33,7 +33,7 @@ _MOST_KINDS = 500
 
 @dataclass(frozen=True)
 class FilmStatus:
-    """A film, where it stands and why."""
+    """A film, its state and why."""
 
     uid: str
     view: str
@@ -46,9 +46,9 @@ class FilmStatus:
 
 @dataclass(frozen=True)
 class FailureGroup:
-    """Results that stand in one state at one destination for one reason.
+    """Results in one state at one destination for one reason.
 
-    ``like`` is one of them: it stands for the outcome in an address.
+    ``like`` is one of them: it represents the outcome in an address.
     """
 
     destination: str
@@ -154,7 +154,7 @@ def dead_letters(
     ``before``: the ``key`` of the last one that was shown. A film whose letters lie far apart,
     those of two answers, is shown with each.
     """
-    wanted = (
+    statement = (
         select(
             Instance.uid,
             Delivery.destination,
@@ -169,10 +169,10 @@ def dead_letters(
         .order_by(Delivery.id.desc())
     )
     if destination:
-        wanted = wanted.where(Delivery.destination == destination)
+        statement = statement.where(Delivery.destination == destination)
     if before is not None:
-        wanted = wanted.where(Delivery.id < before)
-    rows = session.execute(wanted.limit(10 * limit)).all()
+        statement = statement.where(Delivery.id < before)
+    rows = session.execute(statement.limit(10 * limit)).all()
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
     if len(rows) == 10 * limit and len(groups) > 1:
         groups.pop()  # it may not be whole

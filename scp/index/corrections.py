@@ -18,7 +18,7 @@ from scp.index.schema.tables import (
     PriorChoice,
     Result,
 )
-from scp.matching.prior import Candidate, same_person
+from scp.matching.prior import PriorCandidate, same_person
 from scp.outcomes.failures import Cause
 
 
@@ -27,10 +27,10 @@ class Corrected(HilumError):
 
 
 OWN = "the patient data of this film were corrected: a new answer follows"
-PAIR = "it rests on a prior that is not taken for this person's any more: a new answer follows"
-NOT_EARLIER = "it rests on a prior that is not known to be an earlier film: a new answer follows"
+PAIR = "it was compared with a prior that may be of another person: a new answer follows"
+NOT_EARLIER = "it was compared with a prior that may not be the earlier film: a new answer follows"
 
-# something was said of these films, which names the patient
+# statements about these films were made, which name the patient
 _STATED = (FilmState.ANSWERED, FilmState.NOT_ANALYSED, FilmState.FAILED)
 
 
@@ -161,16 +161,18 @@ def _strangers(session: Session, chosen: PriorChoice) -> bool:
     return not same_person(*pair)
 
 
-def require_uncorrected(session: Session, *films: Candidate | None) -> None:
+def require_uncorrected(session: Session, *films: PriorCandidate | None) -> None:
     """Raise `Corrected` when a film is not what it was when it was looked at."""
     for film in filter(None, films):
         now = session.scalar(select(Instance.revision).where(Instance.uid == film.uid))
         if now != film.revision:
-            raise Corrected(f"film {film.uid} was corrected while an answer was made: once more")
+            raise Corrected(
+                f"film {film.uid} was corrected while its answer was made; the step is repeated"
+            )
 
 
 def _compared(session: Session, changed: Instance) -> list[tuple[Comparison, Instance]]:
-    """Return a film's comparisons that stand, each with the other film."""
+    """Return a film's valid comparisons, each with the other film."""
     ours = select(Analysis.id).where(Analysis.instance_id == changed.id)
     rows = session.scalars(
         select(Comparison).where(

@@ -22,7 +22,7 @@ UNFINISHED = (FilmState.RECEIVED, FilmState.ANALYSED)
 
 @dataclass(frozen=True)
 class DestinationCount:
-    """How many results stand in one state at one destination."""
+    """How many results are in one state at one destination."""
 
     destination: str
     state: DeliveryState
@@ -62,7 +62,7 @@ class Counts:
         return sum(self.films[state] for state in UNFINISHED)
 
     def results_in(self, state: DeliveryState) -> int:
-        """Return how many results stand in this state, over all destinations."""
+        """Return how many results are in this state, over all destinations."""
         return sum(count.results for count in self.deliveries if count.state is state)
 
 

@@ -71,7 +71,7 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _use_wal(connection: Any) -> None:
-    """Switch to write-ahead logging; SQLite does not wait when others do so in the same moment."""
+    """Switch to write-ahead logging; SQLite does not wait when others do so at the same time."""
     tick, deadline = Event(), monotonic() + _BUSY_S
     while True:
         try:
@@ -91,9 +91,9 @@ def _open_postgresql(url: sa.URL) -> sa.Engine:
     @event.listens_for(engine, "handle_error")
     def shorten(context: sa.engine.ExceptionContext) -> None:
         """Keep the server's first line: its DETAIL quotes the row, whatever the client hides."""
-        told = context.original_exception
-        if isinstance(told, psycopg.Error) and told.diag.message_primary:
-            for error in (told, context.sqlalchemy_exception):
+        original = context.original_exception
+        if isinstance(original, psycopg.Error) and original.diag.message_primary:
+            for error in (original, context.sqlalchemy_exception):
                 if error is not None:
                     error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 

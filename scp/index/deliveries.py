@@ -44,7 +44,7 @@ def outstanding(
     Objects at which the association ended come last, so that they never block the others. What was
     withdrawn is sent to nobody.
     """
-    wanted = (
+    statement = (
         select(Delivery.id, Result.path, Delivery.job, Delivery.attempts, Result.created_at)
         .join(Delivery.result)
         .where(*_of(film_uid, destination), Delivery.state == DeliveryState.PENDING)
@@ -52,8 +52,8 @@ def outstanding(
         .order_by(Delivery.cause.in_(_ENDED_THE_ASSOCIATION), Result.id)
     )
     if job is not None:
-        wanted = wanted.where(Delivery.job == job)
-    return [Outgoing(*row) for row in session.execute(wanted)]
+        statement = statement.where(Delivery.job == job)
+    return [Outgoing(*row) for row in session.execute(statement)]
 
 
 def next_job(session: Session, film_uid: str, destination: str) -> int:
@@ -219,11 +219,11 @@ def _not_withdrawn(film_uid: str, destination: str) -> list[ColumnElement[bool]]
 
 
 def _dead(destination: str, like: Outcome | None) -> list[ColumnElement[bool]]:
-    wanted = [Delivery.state == DeliveryState.DEAD, Delivery.destination == destination]
+    conditions = [Delivery.state == DeliveryState.DEAD, Delivery.destination == destination]
     if like is not None:
-        wanted += [
+        conditions += [
             Delivery.cause == like.cause,
             Delivery.store_status.is_not_distinct_from(like.status),
             Delivery.peer_text == like.peer_text,
         ]
-    return wanted
+    return conditions

@@ -8,7 +8,7 @@ from scp.index.schema.tables import Delivery, DeliveryState
 from scp.index.values import DeliveryRow, DestinationRow, ResultRow
 from scp.outcomes.delivery import Kind
 
-# of a film's results at one destination, the state that most needs a look stands for all
+# of a film's results at one destination, the state that most needs attention represents all
 _WORST_FIRST = (
     DeliveryState.DEAD,
     DeliveryState.PENDING,

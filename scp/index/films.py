@@ -57,7 +57,7 @@ def set_outcome(
     detail: str = "",
     old: Collection[FilmState] = tuple(FilmState),
 ) -> bool:
-    """State where a film stands and why, if it stands in one of ``old``; return whether it did.
+    """Set a film's state and the reason, if its state is one of ``old``; return whether it was.
 
     One UPDATE decides: of two who state an outcome in one moment the second sees the first's. What
     an operator cancelled stays so until it is opened again (`reopen`).
@@ -83,7 +83,7 @@ def reopen(instance: Instance) -> bool:
 
 
 def take_up(instance: Instance) -> bool:
-    """Give a film to a new job, whose number `Instance.job` then is; an answer that it has stands.
+    """Give a film to a new job, with the number `Instance.job`; its answer, if any, stays valid.
 
     Return False when somebody else has just done so.
     """
@@ -112,7 +112,7 @@ def save_comparison(
 ) -> None:
     """Remember a comparison; the same pair compared again replaces what was made of it before.
 
-    One that was withdrawn stands again.
+    One that was withdrawn is valid again.
     """
     row = _compared(session, current_id, prior_id)
     if row is None:
@@ -181,7 +181,7 @@ def save_result(
 
 
 def stand_again(session: Session, uid: str, destinations: Mapping[str, int]) -> bool:
-    """Let a withdrawn result stand again; say whether it still has to be brought somewhere."""
+    """Make a withdrawn result valid again; return whether it still has to be delivered."""
     known = session.scalars(select(Result).where(Result.uid == uid)).one()
     if known.withdrawn is None:
         return False

@@ -27,7 +27,7 @@ _OF_A_FILM = (FilmFinding, SearchWord, PriorChoice, PriorFetch, Correction, Furt
 
 
 def forget_films(session: Session, films: Sequence[Instance]) -> tuple[list[Instance], list[str]]:
-    """Delete films, their answers, and what was said of them; commit is the caller's.
+    """Delete films, their answers and analyses; commit is the caller's.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def forget_films(session: Session, films: Sequence[Instance]) -> tuple[list[Inst
     studies = {film.series.study_id for film in films}
     paths = [film.path for film in films] + _paths(session, ids, uids)
     again = _answered_with(session, ids)
-    said = select(Analysis.id).where(Analysis.instance_id.in_(ids))
+    analyses = select(Analysis.id).where(Analysis.instance_id.in_(ids))
     made = select(Result.id).where(Result.instance_id.in_(ids))
-    pairs = or_(Comparison.current_id.in_(said), Comparison.prior_id.in_(said))
+    pairs = or_(Comparison.current_id.in_(analyses), Comparison.prior_id.in_(analyses))
     session.execute(
         update(PriorChoice).where(PriorChoice.prior_id.in_(ids)).values(prior_id=None, revision=-1)
     )

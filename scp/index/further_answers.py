@@ -11,7 +11,7 @@ from scp.index.schema.tables import FurtherAnswer, Instance, PriorChoice, Result
 
 
 class AnsweredMeanwhile(HilumError):
-    """Two answers to a film were made in the same moment; doing it again helps."""
+    """Two answers to a film were made at the same time; doing it again helps."""
 
 
 def results(session: Session, instance: Instance) -> Sequence[Result]:
@@ -53,7 +53,9 @@ def require_unsaved(session: Session, further_id: int | None) -> None:
         return
     known = session.scalar(select(FurtherAnswer.id).where(FurtherAnswer.id == further_id))
     if known is None or _is_saved(session, further_id):
-        raise AnsweredMeanwhile("another answer to the film was saved meanwhile: once more")
+        raise AnsweredMeanwhile(
+            "another answer to the film was saved in the meantime; the step is repeated"
+        )
 
 
 def prior_of(session: Session, instance: Instance) -> str | None:

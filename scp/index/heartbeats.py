@@ -68,7 +68,7 @@ def deregister(session: Session, name: str, start_id: str = "") -> None:
 
 
 def alive(session: Session, now: datetime) -> list[Role]:
-    """Return the roles that were heard of lately."""
+    """Return the roles with a recent heartbeat."""
     rows = session.scalars(
         select(Heartbeat).where(Heartbeat.beat_at > fresh_since(now)).order_by(Heartbeat.name)
     )

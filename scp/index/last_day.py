@@ -34,7 +34,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class Ended:
-    """How many of the last day's films stand in one state, for one reason."""
+    """How many of the last day's films are in one state, for one reason."""
 
     state: FilmState
     reason: str
@@ -81,7 +81,7 @@ def hours(session: Session, now: datetime, zone: tzinfo | None) -> list[Hour]:
 
 
 def ended(session: Session, now: datetime) -> list[Ended]:
-    """Return how the films received within a day stand now, the most frequent first."""
+    """Return the states of the films received within a day, the most frequent first."""
     number = func.count().label("number")
     rows = session.execute(
         select(Instance.state, Instance.reason, number)

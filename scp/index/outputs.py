@@ -51,7 +51,7 @@ class SiteView:
     points: Mapping[str, OperatingPoints]
 
     def applied(self, row: Analysis) -> Applied:
-        """Return what the site makes now of what was said of a film.
+        """Return a film's stored output at the site's settings of now.
 
         What an earlier release said is read at today's settings where its scale is known, and
         otherwise stays as it was said.
@@ -72,18 +72,18 @@ class SiteView:
         if row.log_odds is not None and points is not None and row.maps is not None:
             return points.apply(NetworkOutput(_log_odds(row), _array(row.maps), model))
         found = self.applied(row)
-        kept = _array(row.heatmaps).astype(np.float32)
+        heatmaps = _array(row.heatmaps).astype(np.float32)
         probabilities, thresholds = np.array(found.probabilities), np.array(found.thresholds)
         if points is None:
-            return Prediction(probabilities, thresholds, kept, model)
-        kept[points.withheld] = 0
+            return Prediction(probabilities, thresholds, heatmaps, model)
+        heatmaps[points.withheld] = 0
         verdicts = (points.assessed, points.verified, ~points.withheld)
-        return Prediction(probabilities, thresholds, kept, model, *verdicts)
+        return Prediction(probabilities, thresholds, heatmaps, model, *verdicts)
 
     def changes(self, row: Comparison) -> dict[str, ChangeNow]:
         """Return by label what has become of each finding; nothing where that is not comparable.
 
-        Of a finding that is not assessed nothing is said.
+        No statement is made about a finding that is not assessed.
         """
         if not row.comparable:
             return {}
@@ -118,25 +118,25 @@ def site_view(session: Session, settings: OperatingSettings = BUNDLES_OWN) -> Si
     return SiteView(
         {
             sha256: operating_points(
-                [OutputCalibration.model_validate(one) for one in readings], settings
+                [OutputCalibration.model_validate(one) for one in calibrations], settings
             )
-            for sha256, readings in rows
+            for sha256, calibrations in rows
         }
     )
 
 
 def remember_model(
-    session: Session, model: ModelIdentity, readings: Sequence[OutputCalibration]
+    session: Session, model: ModelIdentity, calibrations: Sequence[OutputCalibration]
 ) -> None:
     """Remember how a network's outputs are read, for all that have not its bundle."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    kept = [reading.model_dump(mode="json", exclude={"reliability"}) for reading in readings]
-    row = {**asdict(model), "readings": kept}
+    stored = [one.model_dump(mode="json", exclude={"reliability"}) for one in calibrations]
+    row = {**asdict(model), "readings": stored}
     session.execute(insert(Model).values(row).on_conflict_do_nothing())
 
 
 def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Analysis | None:
-    """Return what this model said of a film, if it has been asked."""
+    """Return this model's output for a film, if it has read it."""
     return session.scalars(
         select(Analysis).where(
             Analysis.instance_id == instance.id, Analysis.model_sha256 == model.sha256
@@ -152,26 +152,26 @@ def is_complete(row: Analysis) -> bool:
 def save_analysis(
     session: Session,
     instance: Instance,
-    said: NetworkOutput,
+    output: NetworkOutput,
     notes: tuple[str, ...],
     now: datetime,
 ) -> Analysis:
-    """Remember what a model said of a film, in place of what an earlier release kept of it."""
-    row = analysis(session, instance, said.model)
+    """Store a model's output for a film, in place of what an earlier release stored."""
+    row = analysis(session, instance, output.model)
     if row is None:
-        row = Analysis(instance=instance, model_sha256=said.model.sha256, created_at=now)
+        row = Analysis(instance=instance, model_sha256=output.model.sha256, created_at=now)
         session.add(row)
     row.notes = list(notes)
-    row.model_name, row.model_version = said.model.name, said.model.version
-    row.log_odds = [float(one) for one in said.log_odds]
+    row.model_name, row.model_version = output.model.name, output.model.version
+    row.log_odds = [float(one) for one in output.log_odds]
     maps = io.BytesIO()
-    np.save(maps, said.maps.astype(np.float32))
+    np.save(maps, output.maps.astype(np.float32))
     row.maps = maps.getvalue()
     return row
 
 
 def identity_of(row: Analysis) -> ModelIdentity:
-    """Return which model spoke."""
+    """Return which model read the film."""
     return ModelIdentity(row.model_name, row.model_version, row.model_sha256)
 
 

@@ -1,4 +1,4 @@
-"""What pages draw: where a film lies, what was said of it with its maps, how a pair compares."""
+"""What pages draw: where a film is, its output with its maps, how a pair compares."""
 
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -64,7 +64,7 @@ def film_file(session: Session, uid: str) -> FilmFile | None:
 def newest_prediction(
     session: Session, uid: str, settings: OperatingSettings = BUNDLES_OWN
 ) -> Prediction | None:
-    """Return what was said of a film last, with its maps; None before it was read."""
+    """Return a film's last output with its maps; None before it was read."""
     row = session.scalars(
         select(Analysis)
         .join(Analysis.instance)

@@ -22,7 +22,7 @@ from scp.index.schema.tables import (
 )
 from scp.index.values import ChoiceRow, ReasonRow, RejectedRow
 from scp.matching.person import Person
-from scp.matching.prior import Candidate, Choice, Code, rank
+from scp.matching.prior import Choice, Code, PriorCandidate, rank
 
 _REFUSED = (FilmState.NOT_ANALYSED, FilmState.FAILED)
 # a fetched prior is read when it is needed; nobody else would ask for its sake
@@ -60,17 +60,17 @@ def lock_patient(session: Session, instance: Instance) -> None:
     lock(session, Patient, id=instance.patient_id)
 
 
-def prior_candidate(session: Session, instance: Instance, zone: tzinfo) -> Candidate:
+def prior_candidate(session: Session, instance: Instance, zone: tzinfo) -> PriorCandidate:
     """Return what the rule looks at of one film; ``zone`` is the site's."""
     return _candidate(session.execute(_films().where(Instance.id == instance.id)).one(), zone)
 
 
-def prior_candidates(session: Session, instance: Instance, zone: tzinfo) -> list[Candidate]:
+def prior_candidates(session: Session, instance: Instance, zone: tzinfo) -> list[PriorCandidate]:
     """Return all films of a film's patient, the last recorded first; without a patient, none."""
     return [film for film, _ in _known(session, instance.patient_id, zone)]
 
 
-def newest(session: Session, patient_id: int, limit: int, zone: tzinfo) -> list[Candidate]:
+def newest(session: Session, patient_id: int, limit: int, zone: tzinfo) -> list[PriorCandidate]:
     """Return films of a patient, those that were recorded last."""
     own = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
     return [_candidate(row, zone) for row in session.execute(own.limit(limit))]
@@ -81,15 +81,15 @@ def save(session: Session, instance: Instance, choice: Choice, now: datetime) ->
     row = session.scalars(
         select(PriorChoice).where(PriorChoice.instance_id == instance.id)
     ).one_or_none() or PriorChoice(instance_id=instance.id)
-    kept = choice.rejected[:_MOST_KEPT]
+    listed = choice.rejected[:_MOST_KEPT]
     row.prior_id = _id_of(session, choice.prior.uid) if choice.prior else None
     row.code, row.sentence = choice.why.code.value, choice.why.sentence
     row.limited = choice.limited
     row.notes = [{"code": n.code.value, "sentence": n.sentence} for n in choice.notes]
     row.rejected = [
-        {"uid": r.uid, "code": r.why.code.value, "sentence": r.why.sentence} for r in kept
+        {"uid": r.uid, "code": r.why.code.value, "sentence": r.why.sentence} for r in listed
     ]
-    row.not_listed = len(choice.rejected) - len(kept)
+    row.not_listed = len(choice.rejected) - len(listed)
     row.chosen_at = now
     row.revision = instance.revision
     row.prior_revision = choice.prior.revision if choice.prior else 0
@@ -159,7 +159,7 @@ def outdated(session: Session, changed: Instance, zone: tzinfo) -> list[Outdated
     return found
 
 
-def revisions(film: Candidate, prior: Candidate) -> str:
+def revisions(film: PriorCandidate, prior: PriorCandidate) -> str:
     """Return how often two films were corrected; "" for two that never were."""
     return f"{film.revision}-{prior.revision}" if film.revision or prior.revision else ""
 
@@ -188,12 +188,14 @@ def is_answerable(session: Session, instance: Instance, zone: tzinfo) -> bool:
     return best.uid != answered.prior_uid and states[best.uid] in _USABLE
 
 
-def is_allowed(film: Candidate, prior: Candidate) -> bool:
+def is_allowed(film: PriorCandidate, prior: PriorCandidate) -> bool:
     """Say whether the rule allows a film's prior, whatever has become of its own answer."""
     return bool(rank(film, [replace(prior, refused=False)]))
 
 
-def _best(film: Candidate, films: list[Candidate], answered: _Answered) -> Candidate | None:
+def _best(
+    film: PriorCandidate, films: list[PriorCandidate], answered: _Answered
+) -> PriorCandidate | None:
     """Return the film that the rule now puts first; None when it allows none any more.
 
     The prior was read, whatever has become of its own answer since.
@@ -204,9 +206,9 @@ def _best(film: Candidate, films: list[Candidate], answered: _Answered) -> Candi
 
 
 def _matters(
-    film: Candidate, changed: Candidate, films: list[Candidate], answered: _Answered
+    film: PriorCandidate, changed: PriorCandidate, films: list[PriorCandidate], answered: _Answered
 ) -> bool:
-    """Say whether a film may stand before another's prior, or stood in another's way.
+    """Say whether a film may rank before another's prior, or ranked before another film.
 
     Spares the whole rule for every film of a patient who has many.
     """
@@ -236,7 +238,7 @@ def _answered(session: Session, patient_id: int | None) -> dict[str, _Answered]:
 
 def _known(
     session: Session, patient_id: int | None, zone: tzinfo
-) -> list[tuple[Candidate, FilmState]]:
+) -> list[tuple[PriorCandidate, FilmState]]:
     if patient_id is None:
         return []
     films = _films().where(Instance.patient_id == patient_id).order_by(Instance.id.desc())
@@ -268,8 +270,8 @@ def _films() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _candidate(row: Any, zone: tzinfo) -> Candidate:
-    return Candidate(
+def _candidate(row: Any, zone: tzinfo) -> PriorCandidate:
+    return PriorCandidate(
         row.uid,
         row.study_uid,
         None if row.placeholder else row.patient_id,

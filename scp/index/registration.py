@@ -93,10 +93,10 @@ def readable(ds: Dataset, keyword: str) -> str:
     page is served by them.
     """
     try:
-        said = text(ds, keyword)
+        value = text(ds, keyword)
     except MALFORMED:  # a name is decoded only now
         return ""
-    plain = (" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in said)
+    plain = (" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
     return "".join(plain).strip()[:_LONGEST_TEXT]
 
 

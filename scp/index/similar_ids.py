@@ -27,10 +27,10 @@ def nearly(session: Session, instance: Instance, zone: tzinfo) -> list[Near]:
     found = select(Patient).where(Patient.id_key == own.id_key, Patient.id != own.id)
     near = []
     for patient in session.scalars(found.order_by(Patient.id).limit(_MOST_PATIENTS)):
-        said = differences((own.patient_id, own.issuer), (patient.patient_id, patient.issuer))
-        if said and not patient.placeholder:
+        differs = differences((own.patient_id, own.issuer), (patient.patient_id, patient.issuer))
+        if differs and not patient.placeholder:
             films = prior_choices.newest(session, patient.id, _MOST_FILMS, zone)
-            near += [Near(film, said) for film in films]
+            near += [Near(film, differs) for film in films]
     return near
 
 

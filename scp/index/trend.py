@@ -31,7 +31,7 @@ class TrendPoint:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A film that was read and cannot stand among the others, and why."""
+    """A film that was read and cannot be among the others, and why."""
 
     film_uid: str
     taken: str
@@ -41,7 +41,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Trend:
-    """What one model said of a patient's films, oldest first, and which films are not in it."""
+    """One model's output for a patient's films, oldest first, and which films are not in it."""
 
     model: str
     points: tuple[TrendPoint, ...] = ()
@@ -59,16 +59,16 @@ def trend(
     Only those by the model that read this film last: two models' probabilities lie on two scales.
     All at the site's settings of now.
     Films that only others have read, or whose date is not known, are left out and named. A film
-    without a usable Patient ID stands alone (PS3.3 C.7.1.1), and so does one whose ID is a
+    without a usable Patient ID is alone (PS3.3 C.7.1.1), and so does one whose ID is a
     placeholder. Films that may be of another person (`scp.matching.person`) are left out too.
     """
-    said = _analyses(session, instance)
-    own = [row for row in said if row.instance_id == instance.id]
+    analyses = _analyses(session, instance)
+    own = [row for row in analyses if row.instance_id == instance.id]
     if not own:
         return Trend("")
     model = _model(own[-1])
     newest: dict[int, Analysis] = {}
-    for row in said:  # of what is said of one film, the model's own words, else the last
+    for row in analyses:  # of a film's outputs, the model's own, otherwise the last
         if _model(row) == model or _model(newest.get(row.instance_id, row)) != model:
             newest[row.instance_id] = row
     rows = sorted(newest.values(), key=lambda row: _order(row, zone))
@@ -82,7 +82,7 @@ def trend(
 
 
 def _analyses(session: Session, instance: Instance) -> list[Analysis]:
-    """Return what was said of a patient's films, as it was said; heat maps stay where they are."""
+    """Return the outputs for a patient's films as stored, without the heat maps."""
     patient = session.get(Patient, instance.patient_id) if instance.patient_id else None
     same = (
         Instance.id == instance.id
@@ -119,14 +119,14 @@ def _order(row: Analysis, zone: tzinfo) -> tuple[datetime, int]:
 
 def _why_not(row: Analysis, model: tuple[str, str, str], newest: Instance) -> str:
     """Say why a film is left out; "" when it is not."""
-    told = contradiction(newest.person, row.instance.person)
-    if told is not None:
-        return f"its header states {STATES[told]}: it may be of another person"
+    contradicted = contradiction(newest.person, row.instance.person)
+    if contradicted is not None:
+        return f"its header states {STATES[contradicted]}: it may be of another person"
     if _model(row) != model:
         if row.model_sha256 == model[2]:
             return "an earlier release read it, for other prevalences"
         return f"read by another model: {_named(row)}"
-    return "" if acquired(row.instance, UTC) else "when it was taken is not known"
+    return "" if acquired(row.instance, UTC) else "its acquisition time is unknown"
 
 
 def _points(view: SiteView, rows: list[Analysis], zone: tzinfo) -> Iterator[TrendPoint]:

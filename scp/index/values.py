@@ -20,7 +20,7 @@ _SAME = 1e-5
 class Applied:
     """What a site makes of one film, in the order of the findings; probabilities in [0, 1].
 
-    ``not_assessed`` are the labels of which nothing is said, ``not_verified`` those whose maps
+    ``not_assessed`` are the labels without a statement, ``not_verified`` those whose maps
     were not shown to point at the finding.
     """
 
@@ -32,10 +32,10 @@ class Applied:
     @property
     def positive(self) -> tuple[bool | None, ...]:
         """Which findings are at or above their threshold; None of those not assessed."""
-        said = zip(LABELS, self.probabilities, self.thresholds, strict=True)
+        pairs = zip(LABELS, self.probabilities, self.thresholds, strict=True)
         return tuple(
             None if label in self.not_assessed else reaches(probability, threshold)
-            for label, probability, threshold in said
+            for label, probability, threshold in pairs
         )
 
     def is_like(self, other: "Applied") -> bool:
@@ -73,7 +73,7 @@ class FindingRow:
     """One finding of one film; probabilities in [0, 1]. Without a comparable prior: no change.
 
     ``meaning`` and ``change_meaning`` say in words what the numbers say, the latter only of a
-    change that is named. Of a finding that is not assessed nothing is said: ``positive`` is None,
+    change that is named. Of a finding that is not assessed ``positive`` is None,
     and there is no change. ``verified`` says whether its maps were shown to point at it.
     """
 
@@ -231,7 +231,7 @@ class FilmRow(Acquired):
     read; ``verification`` says that no physician has verified them, ``notes`` what limits them, and
     ``outcome`` what they come to. ``acquired_at`` is the film's own clock, without a zone.
     ``patient_name`` is as the header has it, with its component groups; ``due_at`` is None where
-    nobody is asked to look. ``patient_row_id`` is no patient data: it may stand in an address.
+    nobody is asked to look. ``patient_row_id`` is no patient data: it may be in an address.
     """
 
     id: int
@@ -265,7 +265,7 @@ class FilmRow(Acquired):
         then = result.applied
         if then is None or not self.findings:
             return ()
-        said = zip(self.findings, then.probabilities, then.thresholds, then.positive, strict=True)
+        pairs = zip(self.findings, then.probabilities, then.thresholds, then.positive, strict=True)
         return tuple(
             FindingRow(
                 now.label,
@@ -275,7 +275,7 @@ class FilmRow(Acquired):
                 positive,
                 against_threshold(probability, threshold),
             )
-            for now, probability, threshold, positive in said
+            for now, probability, threshold, positive in pairs
             if abs(now.probability - probability) > _SAME or abs(now.threshold - threshold) > _SAME
         )
 
@@ -287,5 +287,5 @@ class FilmRow(Acquired):
 
     @property
     def not_assessed(self) -> tuple[FindingRow, ...]:
-        """The findings of which nothing is said."""
+        """The findings that are not assessed."""
         return tuple(finding for finding in self.findings if not finding.assessed)

@@ -47,12 +47,12 @@ def differences(one: tuple[str, str], other: tuple[str, str]) -> tuple[str, ...]
     """
     if one == other or id_key(one[0]) != id_key(other[0]):
         return None
-    said = list(_of_ids(one[0], other[0]))
+    differing = list(_of_ids(one[0], other[0]))
     if one[1] != other[1]:
         if one[1] and other[1] and _plain(one[1]) != _plain(other[1]):
             return None
-        said.append("how the issuer is written" if one[1] and other[1] else "the issuer")
-    return tuple(said)
+        differing.append("how the issuer is written" if one[1] and other[1] else "the issuer")
+    return tuple(differing)
 
 
 def _of_ids(one: str, other: str) -> Iterable[str]:
@@ -84,7 +84,9 @@ def _plain(text: str) -> str:
 
 def _names(entry: str, plain: str) -> bool:
     """Say whether an entry of the list is this ID; ``plain`` is folded."""
-    wanted = _plain(entry)
+    pattern = _plain(entry)
     if not entry.endswith(_REPEATED):
-        return plain == wanted
-    return bool(wanted) and plain.startswith(wanted) and not plain[len(wanted) :].strip(wanted[-1])
+        return plain == pattern
+    return (
+        bool(pattern) and plain.startswith(pattern) and not plain[len(pattern) :].strip(pattern[-1])
+    )

@@ -33,7 +33,7 @@ _PARTICLES = frozenset((
     "los", "mac", "mc", "miss", "mr", "mrs", "ms", "op", "prof", "san", "sr", "st", "ten", "ter",
     "van", "vom", "von", "zu", "zum", "zur",
 ))  # fmt: skip
-# words that stand in place of a name
+# words that are used in place of a name
 _NO_NAMES = frozenset((
     "anon", "anonym", "anonymised", "anonymized", "anonymous", "deidentified", "inconnu", "name",
     "nn", "no", "noname", "none", "null", "patient", "pseudonym", "removed", "test", "unbekannt",
@@ -49,11 +49,11 @@ class Contradiction(StrEnum):
     NAME = "name"
 
 
-# what a header is said to state that contradicts another's
+# the words for what a header states that contradicts another's
 STATES = {
     Contradiction.SEX: "another sex",
     Contradiction.BIRTH_DATE: "another birth date",
-    Contradiction.NAME: "a wholly different name",
+    Contradiction.NAME: "an entirely different name",
 }
 
 
@@ -69,7 +69,7 @@ class Person:
     sex: str = field(default="", repr=False)
 
 
-# of whom nothing is said
+# a person about whom nothing is stated
 NOBODY = Person()
 
 
@@ -157,8 +157,8 @@ def _words(name: str) -> frozenset[str]:
             found.update("".join(part) for part in parts if len(part) > 1)
             found.add("".join(single))
     found = {word for word in found if _tells(word)}
-    told = found - _PARTICLES
-    return frozenset(told or found)
+    names = found - _PARTICLES
+    return frozenset(names or found)
 
 
 def _tells(word: str) -> bool:

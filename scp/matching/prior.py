@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from inference.image.acquisition import interval, is_earlier
 from inference.image.view import FRONTAL, View, same_projection
 from scp.matching.person import NOBODY, STATES, Contradiction, contradiction
-from scp.matching.prior_choice import Candidate as Candidate  # noqa: PLC0414 -- part of the rule
 from scp.matching.prior_choice import Choice as Choice  # noqa: PLC0414 -- part of the rule
 from scp.matching.prior_choice import Code as Code  # noqa: PLC0414 -- part of the rule
 from scp.matching.prior_choice import Near as Near  # noqa: PLC0414 -- part of the rule
+from scp.matching.prior_choice import PriorCandidate as PriorCandidate  # noqa: PLC0414 -- part of the rule
 from scp.matching.prior_choice import Reason as Reason  # noqa: PLC0414 -- part of the rule
 from scp.matching.prior_choice import Rejected as Rejected  # noqa: PLC0414 -- part of the rule
 from scp.matching.repeats import is_within_exposure, repeat_sentence
@@ -27,8 +27,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def choose(
-    current: Candidate,
-    others: Sequence[Candidate],
+    current: PriorCandidate,
+    others: Sequence[PriorCandidate],
     unreadable: Collection[str] = (),
     near: Sequence[Near] = (),
 ) -> Choice:
@@ -48,7 +48,7 @@ def choose(
     others = [other for other in others if other.uid != current.uid]
     fitting = [other for other in rank(current, others) if other.uid not in unreadable]
     prior = fitting[0] if fitting else None
-    told = sorted(others, key=_taken, reverse=True)
+    newest_first = sorted(others, key=_taken, reverse=True)
     doubts = (*_strangers(current, others), *_nearly_same(current, near))
     why = _why_none(current, others, doubts) if prior is None else _why(current, prior)
     return Choice(
@@ -62,7 +62,7 @@ def choose(
         ),
         rejected=tuple(
             Rejected(other.uid, _against(current, other, prior, unreadable))
-            for other in told
+            for other in newest_first
             if other is not prior
         ),
         acquired=current.acquired,
@@ -76,23 +76,23 @@ def given_up(choice: Choice, tried: int) -> Choice:
     return Choice(None, why, rejected=choice.rejected, acquired=choice.acquired)
 
 
-def rank(current: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
+def rank(current: PriorCandidate, others: Sequence[PriorCandidate]) -> list[PriorCandidate]:
     """Return the films that the rule allows, the best to compare with first."""
     if current.patient is None or current.acquired is None:
         return []
     fitting = [other for other in others if _excluded(current, other) is None]
-    # a sort leaves equal ones as they stand: the most recent first, then three questions
+    # a sort keeps the order of equal ones: the most recent first, then three questions
     recent = sorted(fitting, key=_taken, reverse=True)
     return sorted(recent, key=lambda other: (_repeats(current, other), _turned(current, other)))
 
 
-def same_person(one: Candidate, other: Candidate) -> bool:
+def same_person(one: PriorCandidate, other: PriorCandidate) -> bool:
     """Say whether two films are taken for one person's."""
     same = one.patient is not None and one.patient == other.patient
     return same and contradiction(one.person, other.person) is None
 
 
-def limits_of(current: Candidate, prior: Candidate) -> tuple[Reason, ...]:
+def limits_of(current: PriorCandidate, prior: PriorCandidate) -> tuple[Reason, ...]:
     """Return what limits the comparison of these two and cannot be seen on the films.
 
     Their views are the comparison's own to judge, and it has the words for them.
@@ -100,22 +100,22 @@ def limits_of(current: Candidate, prior: Candidate) -> tuple[Reason, ...]:
     if not _repeats(current, prior):
         return ()
     same_study = current.study_uid == prior.study_uid
-    said = repeat_sentence(current.acquired, prior.acquired, same_study=same_study)
-    return (Reason(Code.SAME_EXPOSURE, f"{said}, no other prior is there"),)
+    repeat = repeat_sentence(current.acquired, prior.acquired, same_study=same_study)
+    return (Reason(Code.SAME_EXPOSURE, f"{repeat}, there is no other prior"),)
 
 
-def _taken(film: Candidate) -> datetime:
+def _taken(film: PriorCandidate) -> datetime:
     """Return when a film can have been taken at the earliest; films without a date were first."""
     return _NEVER if film.acquired is None else film.acquired.earliest
 
 
-def _repeats(current: Candidate, other: Candidate) -> bool:
+def _repeats(current: PriorCandidate, other: PriorCandidate) -> bool:
     """Say whether an earlier film is of the same examination."""
     near = is_within_exposure(current.acquired, other.acquired)
     return near or other.study_uid == current.study_uid
 
 
-def _turned(current: Candidate, other: Candidate) -> bool:
+def _turned(current: PriorCandidate, other: PriorCandidate) -> bool:
     """Say whether two films are, or may be, of two views."""
     return not same_projection(current.view, other.view)
 
@@ -141,13 +141,13 @@ _EXCLUDED = {
 }
 
 
-def _excluded(current: Candidate, other: Candidate) -> Code | None:
+def _excluded(current: PriorCandidate, other: PriorCandidate) -> Code | None:
     """Return why a film can never be this one's prior; None when it can."""
     if current.patient is None or other.patient != current.patient:
         return Code.OTHER_PATIENT
-    told = contradiction(current.person, other.person)
-    if told is not None:
-        return _CONTRADICTED[told]
+    contradicted = contradiction(current.person, other.person)
+    if contradicted is not None:
+        return _CONTRADICTED[contradicted]
     order = _order(current, other)
     if order in (Code.NO_DATE, Code.NOT_EARLIER):
         return order
@@ -156,7 +156,7 @@ def _excluded(current: Candidate, other: Candidate) -> Code | None:
     return Code.NOT_ANALYSED if other.refused else order
 
 
-def _order(current: Candidate, other: Candidate) -> Code | None:
+def _order(current: PriorCandidate, other: PriorCandidate) -> Code | None:
     """Return why a film is not known to be the earlier one; None when it is, or may be."""
     if other.acquired is None:
         return Code.NO_DATE
@@ -169,14 +169,17 @@ def _order(current: Candidate, other: Candidate) -> Code | None:
 
 
 def _against(
-    current: Candidate, other: Candidate, prior: Candidate | None, unreadable: Collection[str]
+    current: PriorCandidate,
+    other: PriorCandidate,
+    prior: PriorCandidate | None,
+    unreadable: Collection[str],
 ) -> Reason:
     """Say why a film was not taken."""
     code = _excluded(current, other)
     if code is not None:
         return Reason(code, _EXCLUDED[code])
     if current.acquired is None:
-        return Reason(Code.NO_DATE, "When the current film was taken is not known.")
+        return Reason(Code.NO_DATE, "The acquisition time of the current film is unknown.")
     if other.uid in unreadable:
         return Reason(Code.UNREADABLE, "It could not be read when it was needed.")
     if prior is not None and _repeats(current, other) > _repeats(current, prior):
@@ -185,28 +188,28 @@ def _against(
         text = "It is of the same study" if same_study else f"It was taken only {apart}"
         return Reason(Code.SAME_EXPOSURE, f"{text}: a repeat.")
     if prior is not None and _turned(current, other) > _turned(current, prior):
-        return Reason(Code.OTHER_VIEW, "Its view is another, and there is one of the same view.")
+        return Reason(Code.OTHER_VIEW, "Its view differs, and there is a film of the same view.")
     return Reason(Code.LESS_RECENT, "There is a more recent one.")
 
 
-def _why(current: Candidate, prior: Candidate) -> Reason:
+def _why(current: PriorCandidate, prior: PriorCandidate) -> Reason:
     """Say why a film was taken."""
     if _repeats(current, prior):
         if current.study_uid == prior.study_uid:
-            text = "No other study is there to compare with: this is an earlier film of the same."
+            text = "There is no other study to compare with: this is an earlier film of the same."
         else:
             apart = interval(current.acquired, prior.acquired)
-            text = f"No other examination is there to compare with: this was taken {apart}."
+            text = f"There is no other examination to compare with: this was taken {apart}."
         return Reason(Code.SAME_EXPOSURE, text)
     if not _turned(current, prior):
         return Reason(Code.SAME_VIEW, "The most recent earlier film of the same view.")
     if current.view == prior.view or View.UNKNOWN in (current.view, prior.view):
         text = "The most recent earlier film; whether its view is the same is not stated."
         return Reason(Code.VIEW_NOT_STATED, text)
-    return Reason(Code.OTHER_VIEW, "The most recent earlier film; none of the same view is there.")
+    return Reason(Code.OTHER_VIEW, "The most recent earlier film; there is none of the same view.")
 
 
-def _strangers(current: Candidate, others: Sequence[Candidate]) -> tuple[Reason, ...]:
+def _strangers(current: PriorCandidate, others: Sequence[PriorCandidate]) -> tuple[Reason, ...]:
     """Say which elements tell that films, which the rule would allow, are of another person."""
     found = {
         code
@@ -220,7 +223,7 @@ def _strangers(current: Candidate, others: Sequence[Candidate]) -> tuple[Reason,
     )
 
 
-def _nearly_same(current: Candidate, near: Sequence[Near]) -> tuple[Reason, ...]:
+def _nearly_same(current: PriorCandidate, near: Sequence[Near]) -> tuple[Reason, ...]:
     """Say that an earlier film is here whose Patient ID is nearly the same."""
     for other in near:
         if _excluded(current, replace(other.film, patient=current.patient)) is None:
@@ -230,10 +233,12 @@ def _nearly_same(current: Candidate, near: Sequence[Near]) -> tuple[Reason, ...]
     return ()
 
 
-def _why_none(current: Candidate, others: Sequence[Candidate], doubts: Sequence[Reason]) -> Reason:
+def _why_none(
+    current: PriorCandidate, others: Sequence[PriorCandidate], doubts: Sequence[Reason]
+) -> Reason:
     """Say why there is no prior."""
     if current.placeholder:
-        text = "The Patient ID is a placeholder that names nobody: the film is never compared."
+        text = "The Patient ID is a placeholder: the film is never compared."
         return Reason(Code.PLACEHOLDER, text)
     if current.patient is None:
         text = "The film has no usable Patient ID: it is never compared."
@@ -250,8 +255,8 @@ def _why_none(current: Candidate, others: Sequence[Candidate], doubts: Sequence[
     return Reason(Code.NONE_FITS, text)
 
 
-def _times_borrowed(current: Candidate, prior: Candidate | None) -> tuple[Reason, ...]:
-    """Say whose acquisition time is not stated, and what stands for it (PS3.3 C.7.6.1, C.7.2.1)."""
+def _times_borrowed(current: PriorCandidate, prior: PriorCandidate | None) -> tuple[Reason, ...]:
+    """Say which acquisition times are not stated, and what is used (PS3.3 C.7.6.1, C.7.2.1)."""
     films = (("film", current), ("prior film", prior))
     by_source: dict[str, list[str]] = {}
     for name, film in films:
@@ -260,14 +265,16 @@ def _times_borrowed(current: Candidate, prior: Candidate | None) -> tuple[Reason
     return tuple(
         Reason(
             Code.STUDY_TIME,
-            f"Acquisition time not stated: the time of the {source} stands for"
+            f"Acquisition time not stated: the time of the {source} is used for"
             f" {' and '.join(names)}.",
         )
         for source, names in by_source.items()
     )
 
 
-def _orders_not_known(current: Candidate, others: Sequence[Candidate]) -> tuple[Reason, ...]:
+def _orders_not_known(
+    current: PriorCandidate, others: Sequence[PriorCandidate]
+) -> tuple[Reason, ...]:
     """Say that films were not compared because nobody knows which was taken first."""
     count = sum(_excluded(current, other) is Code.ORDER_NOT_KNOWN for other in others)
     if not count:

@@ -52,7 +52,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PriorCandidate:
     """What the rule looks at of a film.
 
     Attributes
@@ -86,7 +86,7 @@ class Candidate:
 class Near:
     """A film of a Patient ID that differs from the current film's only in what is named."""
 
-    film: Candidate
+    film: PriorCandidate
     differences: tuple[str, ...]
 
 
@@ -101,14 +101,14 @@ class Choice:
     limits
         What limits the comparison, beside what the films themselves show.
     notes
-        What else is to be said of it.
+        Further reasons to state.
     rejected
         Each other film, the most recent first.
     acquired
         When the film itself was taken; None without a date.
     """
 
-    prior: Candidate | None
+    prior: PriorCandidate | None
     why: Reason
     limits: tuple[Reason, ...] = ()
     notes: tuple[Reason, ...] = ()
@@ -118,5 +118,5 @@ class Choice:
     @property
     def limited(self) -> str:
         """The limits in words; empty when there are none."""
-        said = "; ".join(limit.sentence for limit in self.limits)
-        return f"Limited comparison: {said}" if said else ""
+        limits = "; ".join(limit.sentence for limit in self.limits)
+        return f"Limited comparison: {limits}" if limits else ""

@@ -73,10 +73,10 @@ class Compared:
     corrected: tuple[str, ...] = ()
 
 
-def compare_files(kept: Path, received: Path) -> Compared:
+def compare_files(archived: Path, received: Path) -> Compared:
     """Compare a film with what came under its UID. It never raises for what is in the files."""
     try:
-        one, other = dcmread(kept), dcmread(received)
+        one, other = dcmread(archived), dcmread(received)
         conflict = _conflict(one, other)
         if conflict or (conflict := _other_pixels(one, other)):
             return Compared(conflict)
@@ -88,10 +88,10 @@ def compare_files(kept: Path, received: Path) -> Compared:
 def _conflict(one: Dataset, other: Dataset) -> str:
     for keyword in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
         if text(one, keyword) != text(other, keyword):
-            return f"its {keyword} is another"
+            return f"its {keyword} differs"
     for keyword in (*_IMAGE, *_described(one, other)):
         if _value(one, keyword) != _value(other, keyword):
-            return f"its {keyword} is another"
+            return f"its {keyword} differs"
     return ""
 
 
@@ -140,9 +140,9 @@ def _other_pixels(one: Dataset, other: Dataset) -> str:
     if _LITTLE_ENDIAN.issuperset(syntaxes):
         short, long = sorted((raw, other_raw), key=len)  # one byte may fill up to an even length
         same = long.startswith(short) and long[len(short) :] in (b"", b"\0")
-        return "" if same else "its pixels are others"
+        return "" if same else "its pixels differ"
     try:
         (one_pixels, _), (other_pixels, _) = (stored_pixels(ds) for ds in (one, other))
     except NotAFilm:
         return "its pixels cannot be decoded and compared"
-    return "" if np.array_equal(one_pixels, other_pixels) else "its pixels are others"
+    return "" if np.array_equal(one_pixels, other_pixels) else "its pixels differ"

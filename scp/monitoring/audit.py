@@ -90,8 +90,8 @@ class Audit:
                 os.close(descriptor)
         except OSError as error:
             raise AuditFailed(
-                f"the audit trail in {self._folder} cannot be written ({error.strerror}): make"
-                " room on the disk, or mend the folder's owner and mode"
+                f"the audit trail in {self._folder} cannot be written ({error.strerror}): free "
+                "space on the disk, or correct the folder's owner and permissions"
             ) from error
 
 

@@ -91,7 +91,9 @@ def _families(
         value=(now - oldest).total_seconds() if oldest else 0.0,
     )
     yield _answer_times(seconds)
-    up = GaugeMetricFamily("hilum_role_up", "1: heard of just now.", labels=["role", "name"])
+    up = GaugeMetricFamily(
+        "hilum_role_up", "1: its last heartbeat is recent.", labels=["role", "name"]
+    )
     for role in running:
         up.add_metric([role.role, role.name], float(role.up))
     yield up
@@ -110,7 +112,7 @@ def _fetches(numbers: Counts) -> Iterator[Metric]:
     """Return how asking the PACS for priors goes, with a zero for each outcome that none had."""
     family = GaugeMetricFamily(
         "hilum_prior_fetches",
-        "Films by how asking the PACS for their priors went last.",
+        "Films by the outcome of the last query to the PACS for their priors.",
         labels=["outcome"],
     )
     for outcome in Outcome:

@@ -10,10 +10,10 @@ from scp.outcomes.associations import Reason
 
 
 def association_metric(numbers: Counts) -> Metric:
-    """Return the associations that came to nothing, with a zero for each reason that none had."""
+    """Return the failed associations, with a zero for each reason that none had."""
     family = CounterMetricFamily(
         "hilum_failed_associations",
-        "Associations that others asked for and that came to nothing, by reason.",
+        "Failed associations that peers requested, by reason.",
         labels=["reason"],
     )
     for reason in Reason:

@@ -24,7 +24,7 @@ _RECEIVE, _WORK = "receive", "work"
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role that runs, or ran until lately. ``up``: it was heard of just now."""
+    """A role that runs, or ran until recently. ``up``: its last heartbeat is recent."""
 
     name: str
     role: str
@@ -61,7 +61,7 @@ class Readiness:
 
 
 def roles(session: Session, now: datetime) -> list[RoleState]:
-    """Return the roles heard of within a day, by role and name."""
+    """Return the roles with a heartbeat within a day, by role and name."""
     rows = session.scalars(
         select(Heartbeat)
         .where(Heartbeat.beat_at > now - FORGOTTEN)
@@ -79,8 +79,8 @@ def readiness(engine: sa.Engine, archive: Archive, now: datetime) -> Readiness:
         with Session(engine) as session:
             running = roles(session, now)
     except sa.exc.SQLAlchemyError:
-        text = "The database does not answer: see that it runs and that [database] url is right."
-        unknown = "Not known while the database does not answer."
+        text = "The database does not answer: check that it runs and that [database] url is right."
+        unknown = "Unknown while the database does not answer."
         return Readiness(
             (
                 Check("database", False, text),
@@ -104,8 +104,10 @@ def _receiver(running: list[RoleState], now: datetime) -> Check:
     up = [role for role in running if role.role == _RECEIVE and role.up]
     if up and all(_is_full(role.details) for role in up):
         most = up[0].details["at_most"]
-        text = f"Senders are told to come back: all {most} associations of each receiver are open."
-        return Check("receiver", False, f"{text} If it lasts, raise [receiver] max_associations.")
+        text = f"New associations are rejected: all  {most} associations of each receiver are open."
+        return Check(
+            "receiver", False, f"{text} If this persists, raise [receiver] max_associations."
+        )
     if up:
         return Check("receiver", True, f"Listening: {', '.join(role.name for role in up)}.")
     wrong = f"No film can be received: {_silence(running, _RECEIVE, now)}"
@@ -121,8 +123,8 @@ def _model(running: list[RoleState], now: datetime) -> Check:
     up = [role for role in running if role.role == _WORK and role.up]
     loaded = [role for role in up if role.details.get("model")]
     if loaded:
-        said = ", ".join(sorted({_model_text(role.details) for role in loaded}))
-        return Check("model", True, f"Loaded: {said}.")
+        models = ", ".join(sorted({_model_text(role.details) for role in loaded}))
+        return Check("model", True, f"Loaded: {models}.")
     if up:
         text = "Films wait: a worker runs, but its model is not loaded yet. If this lasts, read its"
         return Check("model", False, f"{text} log: it names the model folder that it cannot read.")
@@ -142,8 +144,8 @@ def _silence(running: list[RoleState], role: str, now: datetime) -> str:
         return f"role '{role}' is starting"
     last = max((state.beat_at for state in running if state.role == role), default=None)
     if last is None:
-        return f"no process of role '{role}' was heard of in the last day"
-    return f"role '{role}' was last heard of {(now - last).total_seconds():.0f} s ago"
+        return f"no process of role '{role}' sent a heartbeat in the last day"
+    return f"role '{role}' sent its last heartbeat {(now - last).total_seconds():.0f} s ago"
 
 
 def _disk(archive: Archive) -> Check:
@@ -154,6 +156,8 @@ def _disk(archive: Archive) -> Check:
     except ArchiveFull as error:
         return Check("disk", False, f"Films are refused: {error}.")
     except OSError:
-        text = "data_dir cannot be reached: see that its disk is mounted where config.toml says."
+        text = (
+            "data_dir cannot be reached: check that its disk is mounted at the path in config.toml."
+        )
         return Check("disk", False, text)
     return Check("disk", True, f"{free // 1_000_000} MB are free.")

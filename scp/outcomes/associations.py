@@ -15,7 +15,7 @@ _MOST_LETTERS = 200
 
 
 class Reason(StrEnum):
-    """Why an association came to nothing, or ended before its time."""
+    """Why an association failed, or ended early."""
 
     UNKNOWN_CALLER = "unknown-caller"
     WRONG_CALLED_TITLE = "wrong-called-ae-title"
@@ -30,15 +30,18 @@ class Reason(StrEnum):
 ADVICE = {
     Reason.UNKNOWN_CALLER: "Enter its AE title and its address under [[receiver.peers]], if it is"
     " to send here.",
-    Reason.WRONG_CALLED_TITLE: "It calls us by another AE title than [receiver] ae_title: change it"
+    Reason.WRONG_CALLED_TITLE: "It calls us by an AE title other than [receiver] ae_title: change"
+    " it"
     " there, or here.",
-    Reason.NO_COMMON_CONTEXT: "It offered nothing that hilum takes; what hilum takes, `hilum"
-    " conformance` says. Have it send X-rays in one of those transfer syntaxes.",
-    Reason.LOCAL_LIMIT: "All associations were taken: raise [receiver] max_associations or"
-    " processes, if it lasts.",
-    Reason.MALFORMED: "What it sent is no DICOM that can be read: is it meant for another service?"
+    Reason.NO_COMMON_CONTEXT: "It offered nothing that hilum accepts; `hilum conformance` lists "
+    "what it does. Configure it to send"
+    " X-rays in one of those transfer syntaxes.",
+    Reason.LOCAL_LIMIT: "All associations were in use: if this persists, raise [receiver] "
+    "max_associations or"
+    " processes.",
+    Reason.MALFORMED: "What it sent is not readable DICOM: is it meant for another service?"
     " Otherwise a trace of the network shows more.",
-    Reason.ABORTED: "It aborted: its own log says why.",
+    Reason.ABORTED: "It aborted: its log says why.",
     Reason.BROKEN: "The connection broke off: did it crash, or does a firewall cut connections?",
     Reason.TIMED_OUT: "It fell silent for longer than [receiver] timeout_s.",
 }
@@ -46,7 +49,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class FailedAssociation:
-    """Who called whom from where, and why it came to nothing. No patient is in it."""
+    """Who called whom from where, and why it failed. No patient is in it."""
 
     reason: Reason
     calling_ae_title: str

@@ -63,9 +63,9 @@ _HAPPENED = {
     Cause.NOT_REACHED: "not tried: associations ended at other objects of this film",
     Cause.TIMED_OUT: "no answer to C-STORE",
     Cause.UNREADABLE: "the result cannot be read",
-    Cause.NO_DICOM: "the result is no DICOM file any more",
+    Cause.NO_DICOM: "the result is no longer a DICOM file",
     Cause.NOT_CONFIGURED: "the destination is no longer configured",
-    Cause.EARLIER_RELEASE: "noted by an earlier release",
+    Cause.EARLIER_RELEASE: "recorded by an earlier release",
 }
 _PERMANENT = (Cause.NOT_ACCEPTED, Cause.NOT_CONVERTED, Cause.NOT_CONFIGURED)
 

@@ -44,21 +44,22 @@ class Cause(StrEnum):
 
 SENTENCES = {
     Cause.CANCELLED: "An operator cancelled it.",
-    Cause.WORKER_DIED: "The worker died on this film again and again. Its log says how; if the"
-    " kernel killed it, there was too little memory.",
-    Cause.FILE_MISSING: "Its file is gone from data_dir: see that the disk is mounted, or restore"
+    Cause.WORKER_DIED: "The worker died on this film repeatedly. Its log says how; if the kernel "
+    "killed it, memory was short.",
+    Cause.FILE_MISSING: "Its file is missing from data_dir: check that the disk is mounted, or "
+    "restore"
     " it from a backup.",
-    Cause.NO_PERMISSION: "A file in data_dir may not be read or written: see who owns it.",
-    Cause.DISK: "The disk of data_dir did not do as it should: see that it is mounted and has"
-    " room.",
+    Cause.NO_PERMISSION: "A file in data_dir cannot be read or written: check its owner and "
+    "permissions.",
+    Cause.DISK: "The disk of data_dir reported an error: check that it is mounted and has space.",
     Cause.CONNECTION: "A connection over the network broke.",
-    Cause.DATABASE: "The database went away or refused: see that it runs and has room.",
+    Cause.DATABASE: "The database was away or refused: check that it runs and has space.",
     Cause.MEMORY: "There was too little memory.",
     Cause.GPU_MEMORY: "The GPU had too little memory: lower [inference] batch_size.",
-    Cause.FAULT: "A fault of hilum's own: the worker's log has the traceback.",
+    Cause.FAULT: "A fault in hilum: the worker's log has the traceback.",
 }
 
-# the first that fits; what torch raises is told by name, so that a page needs no torch
+# the first that fits; what torch raises is recognised by name, so that a page needs no torch
 _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
     (SQLAlchemyError, Cause.DATABASE),
     (sqlite3.Error, Cause.DATABASE),
@@ -74,7 +75,7 @@ _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
 
 
 class StepFailed(HilumError):
-    """A step of a job failed. Its text may stand on a page and in a report."""
+    """A step of a job failed. Its text may be shown on a page and in a report."""
 
     def __init__(self, step: Step, cause: Cause, sentence: str) -> None:
         super().__init__(step, cause, sentence)

@@ -81,13 +81,13 @@ class Answerer:
             self._refuse(film_uid, opened)
             log.info("read", film=film_uid, refused=opened.reason, duration_s=_since(started))
             return False
-        said = self.reader.engine.output(opened.film)
+        output = self.reader.engine.output(opened.film)
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, film_uid)
             prior_choices.lock_patient(session, instance)
             if not films.set_outcome(instance, FilmState.ANALYSED, self.now()):
                 return _cancelled(film_uid)
-            self.analyser.remember(session, instance, opened, said)
+            self.analyser.remember(session, instance, opened, output)
             enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
         log.info("read", film=film_uid, refused="", duration_s=_since(started))
         return True
@@ -182,7 +182,7 @@ class Answerer:
         Raises
         ------
         ServiceError
-            It was answered and not corrected: then its answer stands.
+            It was answered and not corrected: then its answer remains valid.
         """
         with Session(self.engine) as session:
             film = films.film(session, film_uid)
@@ -245,7 +245,7 @@ class Answerer:
             passed.append(choice.prior.uid)
 
     def _if_readable(self, film_uid: str) -> Analysed | None:
-        """Return an earlier film with what is said of it; None when it cannot be read now."""
+        """Return an earlier film with its findings; None when it cannot be read now."""
         try:
             prior = self.analyser.compared(film_uid)
         except OSError as error:
@@ -265,7 +265,7 @@ class Answerer:
     def _followed(self, prior: Analysed) -> dict[str, str]:
         """Return what the prior follows its findings by; nothing where its report is gone.
 
-        A prior that is being answered in the same moment has no report yet: what it will say is
+        A prior that is being answered at the same time has no report yet: what it will say is
         worked out here, by the same steps.
         """
         with Session(self.engine) as session:
@@ -290,7 +290,7 @@ class Answerer:
 
 
 def _cancelled(film_uid: str) -> bool:
-    """Say that an operator cancelled a film while it was in hand: it gets no other outcome."""
+    """Log that an operator cancelled a film while it was worked on: it gets no other outcome."""
     log.info("cancelled meanwhile", film=film_uid)
     return False
 

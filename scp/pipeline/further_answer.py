@@ -22,8 +22,8 @@ from scp.results.series import Edition
 WAS_NOT_ANALYSED = "it could not be analysed before"
 IS_NOT_ANALYSED = "it could not be analysed now"
 CORRECTED = "patient data of this film or of its prior were corrected"
-PRIOR_CAME = "an earlier film to compare it with has come"
-BETTER_PRIOR = "a better earlier film to compare it with has come"
+PRIOR_CAME = "an earlier film to compare it with has arrived"
+BETTER_PRIOR = "a better earlier film to compare it with has arrived"
 PRIOR_GONE = "the earlier film that it was compared with is no longer its prior"
 OTHER_NETWORK = "another network reads the films now"
 OTHER_RELEASE = "hilum has a new release"
@@ -134,12 +134,14 @@ def save(
     numbers = {name: deliveries.next_job(session, instance.uid, name) for name in destinations}
     going = set[str]()
 
-    def wanted(kind: str) -> dict[str, int]:
+    def destinations_of(kind: str) -> dict[str, int]:
         names = (name for name, kinds in destinations.items() if not kinds or kind in kinds)
         return {name: numbers[name] for name in names}
 
     for uid, kind in making.same.items():
-        going.update(wanted(kind) if films.stand_again(session, uid, wanted(kind)) else ())
+        going.update(
+            destinations_of(kind) if films.stand_again(session, uid, destinations_of(kind)) else ()
+        )
     for result, stored in made:
         new = films.save_result(
             session,
@@ -148,13 +150,13 @@ def save(
             uid=result.ds.SOPInstanceUID,
             sop_class_uid=result.ds.SOPClassUID,
             stored=stored,
-            destinations=wanted(result.kind),
+            destinations=destinations_of(result.kind),
             now=now,
             applied=applied,
             content=result.content,
             further_id=making.further_id,
         )
-        going.update(wanted(result.kind) if new else ())
+        going.update(destinations_of(result.kind) if new else ())
     for name in going:
         jobs.deliver(session, instance.uid, name, numbers[name])
 
@@ -166,7 +168,7 @@ def _known(before: Sequence[Result], drafts: Sequence[ResultObject]) -> dict[str
     """Return, by kind and content, the UIDs of the objects that answered the film last.
 
     Where an answer follows a statement that there is none, or one such an answer, none is known:
-    all is said anew.
+    all is stated again.
     """
     known: dict[str, dict[str, str]] = {}
     if not before or _refuses(before[-1].kind) != any(_refuses(one.kind) for one in drafts):
@@ -206,18 +208,18 @@ def _why(
         return IS_NOT_ANALYSED
     if _refuses(last.kind):
         return WAS_NOT_ANALYSED
-    told = []
+    reasons = []
     if last.withdrawn or further_answers.is_corrected(session, instance):
-        told.append(CORRECTED)
+        reasons.append(CORRECTED)
     was = further_answers.prior_of(session, instance)
     if was is not None and was != basis.prior_uid:
         came = BETTER_PRIOR if was else PRIOR_CAME
-        told.append(came if basis.prior_uid else PRIOR_GONE)
-    told += _differences(header, drafts[0].ds)
+        reasons.append(came if basis.prior_uid else PRIOR_GONE)
+    reasons += _differences(header, drafts[0].ds)
     then = Applied.from_row(last.applied)
     if then is not None and basis.applied is not None and not then.is_like(basis.applied):
-        told.append(OTHER_THRESHOLDS)
-    return "; ".join(told) or OTHERWISE
+        reasons.append(OTHER_THRESHOLDS)
+    return "; ".join(reasons) or OTHERWISE
 
 
 def _differences(before: Dataset | None, now: Dataset) -> list[str]:
@@ -225,8 +227,8 @@ def _differences(before: Dataset | None, now: Dataset) -> list[str]:
     if before is None:
         return []
     (release, network), (release_now, network_now) = _software(before), _software(now)
-    told = [OTHER_NETWORK] if network != network_now else []
-    return [*told, OTHER_RELEASE] if release != release_now else told
+    reasons = [OTHER_NETWORK] if network != network_now else []
+    return [*reasons, OTHER_RELEASE] if release != release_now else reasons
 
 
 def _software(ds: Dataset) -> tuple[str, str]:

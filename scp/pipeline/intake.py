@@ -264,7 +264,7 @@ def _broken_off(path: Path) -> str:
 
 
 def _after(path: Path) -> str:
-    """Name the last element that a parser comes to; its value is nobody's business here."""
+    """Name the last element that a parser comes to; its value may be patient data."""
     reached: list[BaseTag] = []
 
     def note(tag: BaseTag, _vr: str | None, _length: int) -> bool:

@@ -68,7 +68,7 @@ def _film_of(kind: str, job_id: str) -> str | None:
 
 
 def auxiliary_job(job_id: str) -> tuple[str, str] | None:
-    """Return the film and the queue of a job after which its first answer stands, whatever comes.
+    """Return the film and the queue of a job that never touches the film's first answer.
 
     None for the answer itself and for a delivery.
     """

@@ -24,7 +24,7 @@ from scp.pipeline.reader import Filed, Opened, Read, Reader
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """A film, what is said of it at this site's settings, and when it was read."""
+    """A film, its findings at this site's settings, and when it was read."""
 
     film_uid: str
     analysis_id: int
@@ -52,7 +52,7 @@ class Analyser:
         self.view = outputs.SiteView({network.bundle.identity.sha256: network.points})
 
     def analysed(self, film_uid: str) -> Analysed | Refusal:
-        """Return a film with what is said of it; the network is asked only for what is not kept."""
+        """Return a film with its findings; the network reads it only where no output is stored."""
         opened = self.reader.open(self.path(film_uid))
         return opened if isinstance(opened, Refusal) else self._with_output(film_uid, opened)
 
@@ -73,22 +73,22 @@ class Analyser:
                 whole = self.reader.open(self.path(film_uid))
                 if isinstance(whole, Refusal):
                     return whole
-                said = self.reader.engine.output(whole.film)
-                row = self.remember(session, instance, whole, said)
+                output = self.reader.engine.output(whole.film)
+                row = self.remember(session, instance, whole, output)
             session.flush()
             filed = replace(opened, header=as_filed(session, instance, opened.header))
             read = Read(filed, self.view.prediction(row))
             return Analysed(film_uid, row.id, read, row.created_at)
 
     def remember(
-        self, session: Session, instance: Instance, opened: Opened, said: NetworkOutput
+        self, session: Session, instance: Instance, opened: Opened, output: NetworkOutput
     ) -> Analysis:
-        """Keep what was said of a film; said again, it is the same."""
+        """Store a film's output; storing it again changes nothing."""
         instance.view = opened.film.view  # the site may have taught hilum its words since
-        outputs.remember_model(session, said.model, self.reader.engine.bundle.readings)
-        row = outputs.analysis(session, instance, said.model)
+        outputs.remember_model(session, output.model, self.reader.engine.bundle.calibrations)
+        row = outputs.analysis(session, instance, output.model)
         if row is None or not outputs.is_complete(row):
-            row = outputs.save_analysis(session, instance, said, opened.notes, self.now())
+            row = outputs.save_analysis(session, instance, output, opened.notes, self.now())
         self.place(session, instance, row)
         return row
 

@@ -69,7 +69,7 @@ class JobControl:
         Parameters
         ----------
         job_id
-            A job's id. Of a film or a delivery its number is of no account, and may be left out.
+            A job's id. The number of a film's or delivery's job is ignored, and may be left out.
         done
             Whether what has been done is to be done once more, as an answered film.
 
@@ -104,9 +104,9 @@ class JobControl:
         job = self.jobs.status(job_id)
         if job is None or job.status not in ACTIVE:
             raise NoSuchJob(
-                f"{job_id!r} neither waits nor runs; `hilum queue list` prints the jobs"
+                f"{job_id!r} is neither waiting nor running; `hilum queue list` prints the jobs"
             )
-        if auxiliary_job(job_id) is None:  # otherwise the film's first answer stands
+        if auxiliary_job(job_id) is None:  # otherwise the film's first answer remains valid
             with Session(self.engine) as session, session.begin():
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
         self.jobs.cancel(job_id)

@@ -181,7 +181,7 @@ class PatientFiles:
         if into_id == source_id:
             raise NoSuchPatient("the two are one and the same patient")
         if into.placeholder:
-            raise NoSuchPatient("this Patient ID is a placeholder: it names nobody")
+            raise NoSuchPatient("this Patient ID is a placeholder: it identifies nobody")
         if into.merged_into not in (None, source_id):  # else a merge is turned round
             raise NoSuchPatient(
                 f"this Patient ID was merged into patient:{into.merged_into}: name that one's, or"

@@ -20,7 +20,7 @@ from scp.index.registration import person_of, readable, usable_patient
 from scp.index.schema.tables import Instance, Patient
 from scp.index.similar_ids import nearly
 from scp.index.worklist.entries import set_words
-from scp.matching.prior import Candidate, Code, Near, Reason
+from scp.matching.prior import Code, Near, PriorCandidate, Reason
 from scp.pipeline.intake import read_header
 from scp.pipeline.prior_fetch import not_fetched
 
@@ -34,8 +34,8 @@ _AT_ONCE = 50
 class Known:
     """What `scp.matching.prior.choose` is given, and what is to be said beside its choice."""
 
-    current: Candidate
-    others: list[Candidate]
+    current: PriorCandidate
+    others: list[PriorCandidate]
     near: list[Near]
     notes: tuple[Reason, ...]
 

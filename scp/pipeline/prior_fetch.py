@@ -54,9 +54,9 @@ _WORDS = {
     Outcome.REJECTED: "it refused the connection",
     Outcome.NOT_OFFERED: "it does not offer this",
     Outcome.QUERY_FAILED: "it did not answer the question",
-    Outcome.INCOMPLETE: "not all of them came",
-    Outcome.TOO_LATE: "not all of them came in time",
-    Outcome.BROKEN: "the reason stands in hilum's log",
+    Outcome.INCOMPLETE: "not all of them arrived",
+    Outcome.TOO_LATE: "not all of them arrived in time",
+    Outcome.BROKEN: "hilum's log has the reason",
 }
 
 
@@ -116,7 +116,7 @@ class Fetcher:
             return
         started = monotonic()
         if attempt == 1 and started < self._silent_until:
-            went = _Went(Outcome.UNREACHABLE, error="nothing was heard of it a moment ago")
+            went = _Went(Outcome.UNREACHABLE, error="it did not answer a moment ago")
         else:
             went = self._ask(known)
             self._note_silence(went)

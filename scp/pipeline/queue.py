@@ -151,7 +151,7 @@ class Jobs:
         )
 
     def running(self) -> list[WorkflowStatus]:
-        """Return the jobs that a worker has in hand."""
+        """Return the jobs that a worker is working on."""
         return self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
 
     def take(self, queue: str, at_once: int) -> None:

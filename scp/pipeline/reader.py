@@ -22,7 +22,7 @@ from inference.image.acquisition import AcquisitionTime
 from inference.image.film import Film, NotAFilm, View, film_from_picture, read_film
 from inference.image.gate import Reason, Refusal, check_header, check_pixels
 from inference.image.gate_settings import GateSettings
-from inference.image.limitations import OF_THE_MODEL, bundle_notes, notes_of
+from inference.image.limitations import OF_THE_MODEL, bundle_limitations, limitations_of
 from inference.image.lossy import state_lossy
 from inference.image.reduced import SYNTAXES as REDUCIBLE
 from inference.model.engine import Engine
@@ -39,7 +39,7 @@ from scp.results.report import not_analysed_report
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
 NO_HEADER = "picture without a header: patient, date, view and pixel spacing not stated"
-# what is said of a film without a prior too, as a reason for that or beside it
+# what is stated for a film without a prior too, as a reason for that or beside it
 _TOLD_WITHOUT = (
     Code.NOT_FETCHED,
     Code.ORDER_NOT_KNOWN,
@@ -87,7 +87,7 @@ class Filed:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A film and what the network said of it."""
+    """A film and the network's output."""
 
     opened: Opened
     prediction: Prediction
@@ -116,8 +116,8 @@ class Reader:
         self.check = check
         self.lungs = lungs
         self.zone = zone
-        measured = all(reading.unseen is not None for reading in engine.bundle.readings)
-        self._limits = bundle_notes(checked=check is not None, measured=measured)
+        measured = all(reading.unseen is not None for reading in engine.bundle.calibrations)
+        self._limits = bundle_limitations(checked=check is not None, measured=measured)
         self._opened: LRUCache[tuple[Path, int], Opened] = LRUCache(_KEPT_FILMS)
         self._lock = Lock()
 
@@ -207,11 +207,11 @@ class Reader:
             prior_acquired=choice.prior.acquired if choice.prior is not None else None,
         )
 
-    def objects(self, said: Answer | NotAnalysed) -> list[ResultObject]:
+    def objects(self, answer: Answer | NotAnalysed) -> list[ResultObject]:
         """Make the objects that say an answer, or that there is none."""
-        if isinstance(said, NotAnalysed):
-            return [not_analysed_report(said, self.results)]
-        return make_objects(said, self.results)
+        if isinstance(answer, NotAnalysed):
+            return [not_analysed_report(answer, self.results)]
+        return make_objects(answer, self.results)
 
     def not_analysed(self, filed: Filed, reason: str, detail: str) -> NotAnalysed | None:
         """State why a film was not analysed, where a report of it is asked for.
@@ -228,11 +228,11 @@ class Reader:
 
 
 def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
-    """Return what is to be said of the prior, or of there being none, beside the comparison."""
+    """Return what to state about the prior, or about having none, beside the comparison."""
     if prior is not None:
         return tuple(note.sentence for note in choice.notes)
-    told = (choice.why, *choice.notes)
-    return tuple(reason.sentence for reason in told if reason.code in _TOLD_WITHOUT)
+    reasons = (choice.why, *choice.notes)
+    return tuple(reason.sentence for reason in reasons if reason.code in _TOLD_WITHOUT)
 
 
 def open_film(
@@ -252,7 +252,7 @@ def open_film(
         return Refusal(Reason.UNDECODABLE, str(error))
     state_lossy(ds)
     del ds.PixelData
-    notes = (*film.presentation.problems, *notes_of(ds, gate.vocabulary))
+    notes = (*film.presentation.problems, *limitations_of(ds, gate.vocabulary))
     return _looked_at(Opened(ds, film, notes), gate, check)
 
 

@@ -34,10 +34,10 @@ def answer_corrected(
     """
     own = prior_choices.prior_candidate(session, changed, zone)
     for film in withdraw(session, changed):
-        told = prior_choices.revisions(prior_choices.prior_candidate(session, film, zone), own)
+        revisions = prior_choices.revisions(prior_choices.prior_candidate(session, film, zone), own)
         if film.state in WITHOUT_ANSWER:
             reopen(film)
-            jobs.answer_anew(session, film.uid, told)
+            jobs.answer_anew(session, film.uid, revisions)
         else:
-            jobs.answer_again(session, film.uid, changed.uid, settle_s, told)
+            jobs.answer_again(session, film.uid, changed.uid, settle_s, revisions)
     enqueue_reanswers(session, jobs, changed, settle_s, zone)

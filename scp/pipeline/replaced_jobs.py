@@ -44,9 +44,9 @@ def is_replaced(session: Session, job_id: str) -> bool:
 def _replaced_films(session: Session, ids: Sequence[str]) -> set[str]:
     uids = {job_id: uid for job_id in ids if (uid := film_of(job_id))}
     current = dict[str, str]()
-    wanted = sorted(set(uids.values()))
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    film_uids = sorted(set(uids.values()))
+    for start in range(0, len(film_uids), _AT_ONCE):
+        some = film_uids[start : start + _AT_ONCE]
         found = session.execute(select(Instance.uid, Instance.job).where(Instance.uid.in_(some)))
         current |= {uid: film_job(uid, number) for uid, number in found}
     return {job_id for job_id, uid in uids.items() if current.get(uid, job_id) != job_id}

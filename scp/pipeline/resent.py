@@ -60,17 +60,19 @@ class Corrections:
             It is another film, or corrections are refused here.
         """
         for _ in range(_TRIES):
-            kept = self._kept(film)
-            if kept == film.stored.path:  # another association brought the same correction
+            archived = self._kept(film)
+            if archived == film.stored.path:  # another association brought the same correction
                 return Recorded.SAME
-            compared = compare_files(self.archive.path(kept), self.archive.path(film.stored.path))
+            compared = compare_files(
+                self.archive.path(archived), self.archive.path(film.stored.path)
+            )
             self._judge(compared)
             if not compared.corrected:
                 self._discard(film.stored)
                 return Recorded.SAME
-            if self._correct(film, kept, compared):
+            if self._correct(film, archived, compared):
                 return Recorded.CORRECTED
-        raise Conflict("other associations correct the same film in the same moment: send it again")
+        raise Conflict("other associations are correcting the same film: send it again")
 
     def _kept(self, film: Resent) -> str:
         with Session(self.engine) as session:
@@ -87,13 +89,13 @@ class Corrections:
                 " is set to refuse"
             )
 
-    def _correct(self, film: Resent, kept: str, compared: Compared) -> bool:
+    def _correct(self, film: Resent, archived: str, compared: Compared) -> bool:
         """Write a correction in one transaction; return False when another came before."""
         uid = film.identity.sop_uid
         with Session(self.engine) as session, session.begin():
             lock(session, Instance, uid=uid)
             instance = films.film(session, uid)
-            if instance.path != kept:
+            if instance.path != archived:
                 return False
             prior_choices.lock_patient(session, instance)
             remember(session, instance, "resent", film.sender, self.now())
@@ -117,8 +119,8 @@ class Corrections:
     def hand_back(self, stored: Stored, received: Path) -> None:
         """Take a film out of the archive again, unless a film was corrected from these bytes."""
         with Session(self.engine) as session:
-            kept = is_kept(session, stored.path)
-        if kept:
+            referenced = is_kept(session, stored.path)
+        if referenced:
             shutil.copyfile(self.archive.path(stored.path), received)
         else:
             self.archive.path(stored.path).replace(received)

@@ -26,12 +26,12 @@ class Refusal(StrEnum):
 
 _SENTENCES = {
     Refusal.NO_SUCH_JOB: "There is no such job; `hilum queue list` prints them.",
-    Refusal.DONE: "It is done. `hilum queue retry --done` does it once more.",
-    Refusal.IN_HAND: "It is in the queue already, or a worker is doing it.",
+    Refusal.DONE: "It is done. `hilum queue retry --done` does it again.",
+    Refusal.IN_HAND: "It is already in the queue, or a worker is working on it.",
     Refusal.FETCHED: "hilum fetched this film as a prior: it gets no answer of its own.",
     Refusal.NOTHING_OUTSTANDING: "Nothing is outstanding there: all was delivered or withdrawn.",
     Refusal.NOT_CONFIGURED: "Nothing can be sent there: this destination is not in config.toml."
-    " Name it under [[destinations]] and restart, or discard what waits for it.",
+    " Add it under [[destinations]] and restart, or discard what waits for it.",
 }
 
 

@@ -71,7 +71,9 @@ class Worker(DBOSConfiguredInstance):
                 if DBOS.patch("fetch"):  # work of a release without this step goes on without it
                     self.fetch(film_uid, 1)
                 self.write(film_uid)
-        except Exception as error:  # a workflow's outer edge: the film must not stay without a word
+        except (
+            Exception
+        ) as error:  # a workflow's outer edge: the film must not stay without an outcome
             log.exception("failed", film=film_uid)
             failure = step_failure(error)
             self.state_failure(
@@ -84,7 +86,7 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.answer_again", max_recovery_attempts=_MOST_RECOVERIES)
     @_in_hand
     def answer_again(self, film_uid: str) -> None:
-        """Answer a film again with a better prior; if that fails, its first answer stands."""
+        """Answer a film again with a better prior; if that fails, its first answer holds."""
         try:
             self.write_again(film_uid)
         except Exception:  # a workflow's outer edge; the job is listed as failed
@@ -94,7 +96,7 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.compare_pair", max_recovery_attempts=_MOST_RECOVERIES)
     @_in_hand
     def compare_pair(self, film_uid: str, prior_uid: str) -> None:
-        """Compare a film with an earlier one that a reader chose; its answer stands."""
+        """Compare a film with one that a reader chose; its answer remains valid."""
         self.compare(film_uid, prior_uid)
 
     @DBOS.workflow(name=f"{WORKFLOW_CLASS}.fetch_priors", max_recovery_attempts=_MOST_RECOVERIES)

@@ -29,7 +29,7 @@ from scp.pipeline.queue import Jobs
 log = structlog.get_logger(__name__)
 
 START_ID = "ROLE_START_ID"  # of the environment (not HILUM_: no setting): names a life
-DRAIN_S = 5.0  # how long work in hand may go on after a stop was asked for
+DRAIN_S = 5.0  # how long running work may continue after a stop was requested
 
 
 def now() -> datetime:
@@ -39,7 +39,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """What every role stands on."""
+    """What every role needs."""
 
     settings: Settings
     engine: sa.Engine
@@ -137,7 +137,7 @@ def beat_until(
     Parameters
     ----------
     works
-        Whether the thread that this speaks for still runs.
+        Whether the thread of this heartbeat still runs.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def beat_until(
         try:
             with Session(context.engine) as session, session.begin():
                 if not beat(session, role, now()):
-                    log.error("another process beats under this name", name=role.name)
+                    log.error("another process sends heartbeats under this name", name=role.name)
             file.parent.mkdir(exist_ok=True)
             file.touch()
             every_beat()

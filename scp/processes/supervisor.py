@@ -112,11 +112,11 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
 def _children(
     settings: Settings, config: str, dicom: socket.socket, http: socket.socket
 ) -> list[_Child]:
-    common = ["--config", config, "--supervisor", str(os.getpid())]
+    shared_options = ["--config", config, "--supervisor", str(os.getpid())]
     receivers = [
         _Child(
             name := default_name("receive", number + 1),
-            ["receive", *common, "--name", name, "--fd", str(dicom.fileno())],
+            ["receive", *shared_options, "--name", name, "--fd", str(dicom.fileno())],
             (dicom,),
         )
         for number in range(settings.receiver.processes)
@@ -124,8 +124,10 @@ def _children(
     worker, web = default_name("work"), default_name("dashboard")
     return [
         *receivers,
-        _Child(worker, ["work", *common, "--name", worker]),
-        _Child(web, ["dashboard", *common, "--name", web, "--fd", str(http.fileno())], (http,)),
+        _Child(worker, ["work", *shared_options, "--name", worker]),
+        _Child(
+            web, ["dashboard", *shared_options, "--name", web, "--fd", str(http.fileno())], (http,)
+        ),
     ]
 
 

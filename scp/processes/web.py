@@ -36,11 +36,11 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     from scp.dashboard.images.overlays import warm  # noqa: PLC0415
     from scp.dashboard.pages.configuration import about  # noqa: PLC0415
 
-    with open_context(settings) as ground:
-        site = AppContext(
-            ground.engine,
-            ground.archive,
-            ground.jobs,
+    with open_context(settings) as service:
+        app_context = AppContext(
+            service.engine,
+            service.archive,
+            service.jobs,
             settings.dashboard,
             destinations=tuple(settings.destinations_by_name()),
             clock=now,
@@ -49,10 +49,10 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
             zone=settings.zone,
             operating=settings.results.operating,
         )
-        _say_who_may_log_in(site.settings, ground.engine)
+        _say_who_may_log_in(app_context.settings, service.engine)
         server = uvicorn.Server(
             uvicorn.Config(
-                make_app(site),
+                make_app(app_context),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=int(DRAIN_S),
@@ -61,21 +61,21 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
         os.nice(_BEHIND)
         Thread(target=warm, daemon=True).start()
         start_id = this_start()
-        begin_role(ground, name, "dashboard", start_id)
+        begin_role(service, name, "dashboard", start_id)
         # in a thread, uvicorn leaves the signals to us
         thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         host, port = listening.getsockname()[:2]
         beat_until(
             stop,
-            ground,
+            service,
             Role(name, "dashboard", os.getpid(), {"url": f"http://{host}:{port}"}, start_id),
             works=thread.is_alive,
         )
-        site.stopping.set()
+        app_context.stopping.set()
         server.should_exit = True
         thread.join(DRAIN_S + 1)
-        site.close()
+        app_context.close()
         log.info("stopped")
 
 
@@ -85,6 +85,6 @@ def _say_who_may_log_in(settings: DashboardSettings, engine: sa.Engine) -> None:
         return
     with Session(engine) as session:
         if users.how_many(session) == 0:
-            log.warning("no user yet", mend="hilum user add NAME --access operator")
+            log.warning("no user yet", fix="hilum user add NAME --access operator")
     if not settings.behind_https:
-        log.warning("passwords travel in the clear", mend="TLS: [dashboard] behind_https")
+        log.warning("passwords are sent unencrypted", fix="TLS: [dashboard] behind_https")

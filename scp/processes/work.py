@@ -93,7 +93,7 @@ def _open_engine(settings: Settings) -> Engine:
 
 
 def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
-    """Run a worker until it is stopped; work in hand gets a few seconds to finish."""
+    """Run a worker until it is stopped; running work gets a few seconds to finish."""
     with (
         open_context(settings) as context,
         only_one(context.archive, name),
@@ -143,7 +143,7 @@ def make_answerer(context: ServiceContext, reader: Reader) -> Answerer:
     settle_s = context.settings.priors.settle_s
     bundle = reader.engine.bundle
     with Session(context.engine) as session, session.begin():
-        remember_model(session, bundle.identity, bundle.readings)
+        remember_model(session, bundle.identity, bundle.calibrations)
     return Answerer(
         context.engine,
         context.archive,
@@ -194,7 +194,7 @@ def make_deliverer(context: ServiceContext) -> Deliverer:
 
 
 def _launch(context: ServiceContext, name: str) -> None:
-    """Start taking jobs; those that an earlier process of this name left are taken up first."""
+    """Start taking jobs; those that an earlier process of this name left come first."""
     config = DBOSConfig(
         name=APPLICATION,
         system_database_engine=context.engine,
@@ -217,10 +217,10 @@ def obey_settings(context: ServiceContext, stop: Stop) -> None:
             context.engine, settings.worklist, settings.results.operating, lambda: stop.wait(0)
         )
     except SQLAlchemyError:  # the edge of the thread; the next start goes on
-        log.exception("lists not made anew; restart the worker")
+        log.exception("worklist entries not updated; restart the worker")
     else:
         if done:
-            log.info("lists follow the settings", films=done)
+            log.info("worklist entries follow the settings", films=done)
 
 
 def state_given_up(context: ServiceContext, answerer: Answerer) -> None:

@@ -94,7 +94,7 @@ class Answer:
 
     @property
     def model(self) -> ModelIdentity:
-        """Which weights spoke."""
+        """Which weights were used."""
         return self.prediction.model
 
     @property

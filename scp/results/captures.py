@@ -38,8 +38,8 @@ def summary_capture(answer: Answer, settings: ResultSettings) -> ResultObject:
         notes=(*_notes(answer), *_comparison_note(answer)),
         settings=settings.drawing,
     )
-    common = CommonModules(answer, SUMMARY, settings)
-    return named(SUMMARY, _capture(common, rgb, f"{_maps_of(answer)} over the film"))[0]
+    modules = CommonModules(answer, SUMMARY, settings)
+    return named(SUMMARY, _capture(modules, rgb, f"{_maps_of(answer)} over the film"))[0]
 
 
 def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObject]:
@@ -49,7 +49,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
     """
     found = answer.prediction
     strongest = found.mapped[: settings.finding_captures]
-    common = CommonModules(answer, CLOSEUP, settings)
+    modules = CommonModules(answer, CLOSEUP, settings)
     made = []
     for number, i in enumerate(strongest, start=1):
         rgb = draw_closeup(
@@ -65,7 +65,7 @@ def finding_captures(answer: Answer, settings: ResultSettings) -> list[ResultObj
             settings=settings.drawing,
         )
         derivation = f"{FINDINGS[i].name}: {_maps_of(answer)} over the film, and a part enlarged"
-        made.append(_capture(common, rgb, derivation, number))
+        made.append(_capture(modules, rgb, derivation, number))
     return named(CLOSEUP, *made) if made else []
 
 
@@ -90,8 +90,8 @@ def comparison_capture(answer: Answer, settings: ResultSettings) -> ResultObject
         notes=_notes(answer),
         settings=settings.drawing,
     )
-    common = CommonModules(answer, COMPARISON, settings)
-    ds = _capture(common, rgb, "Current film compared with the prior film moved onto it")
+    modules = CommonModules(answer, COMPARISON, settings)
+    ds = _capture(modules, rgb, "Current film compared with the prior film moved onto it")
     if answer.comparison.comparable:
         ds.DerivationCodeSequence = [hd.sr.CodedConcept.from_code(SUBTRACTION)]
     return named(COMPARISON, ds)[0]
@@ -117,7 +117,7 @@ def _notes(answer: Answer) -> tuple[str, ...]:
 
 
 def _comparison_note(answer: Answer) -> tuple[str, ...]:
-    """Return what is to be said where the changes stand in the table."""
+    """Return what to state in the table's column of changes."""
     if answer.comparison is None or not answer.comparison.reason:
         return ()
     if answer.comparison.comparable:
@@ -125,8 +125,8 @@ def _comparison_note(answer: Answer) -> tuple[str, ...]:
     return (f"Not comparable with the prior film: {answer.comparison.reason}",)
 
 
-def _capture(common: CommonModules, rgb: Rgb, derivation: str, number: int = 1) -> Dataset:
-    current, settings = common.current, common.settings
+def _capture(modules: CommonModules, rgb: Rgb, derivation: str, number: int = 1) -> Dataset:
+    current, settings = modules.current, modules.settings
     ds: Dataset = hd.sc.SCImage(
         pixel_array=rgb,
         photometric_interpretation="RGB",
@@ -134,28 +134,28 @@ def _capture(common: CommonModules, rgb: Rgb, derivation: str, number: int = 1) 
         coordinate_system="PATIENT",
         patient_orientation=("L", "F"),  # replaced below; the argument takes single letters only
         study_instance_uid=current.StudyInstanceUID,
-        transfer_syntax_uid=common.kind.transfer_syntax,
-        **common.arguments(number),
+        transfer_syntax_uid=modules.kind.transfer_syntax,
+        **modules.arguments(number),
     )
-    common.add_common_modules(ds)
-    common.add_references(ds)
+    modules.add_common_modules(ds)
+    modules.add_references(ds)
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     ds.ConversionType = "WSD"
-    product = common.statement.product
+    product = modules.statement.product
     ds.SecondaryCaptureDeviceManufacturer = product.manufacturer
     ds.SecondaryCaptureDeviceManufacturerModelName = product.model_name
     ds.SecondaryCaptureDeviceSoftwareVersions = product.version
     ds.PatientOrientation = orientation(current)
-    ds.BodyPartExamined = common.body_part
+    ds.BodyPartExamined = modules.body_part
     ds.BurnedInAnnotation = "YES"
     ds.RecognizableVisualFeatures = "NO"
     ds.ImageComments = f"{settings.drawing.label}. {NOT_VERIFIED}"
     ds.DerivationDescription = derivation[0].upper() + derivation[1:]
-    sources = [reference(film) for film in common.films]
+    sources = [reference(film) for film in modules.films]
     for item in sources:
         item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(SOURCE_IMAGE)]
     ds.SourceImageSequence = sources
-    hand_on_loss(ds, common.films)
+    hand_on_loss(ds, modules.films)
     return ds
 
 

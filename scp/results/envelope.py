@@ -19,7 +19,7 @@ from scp.results.uids import UNNAMED
 
 
 class CommonModules:
-    """The films an object speaks of, and the elements that every object carries.
+    """The films an object is about, and the elements that every object carries.
 
     Attributes
     ----------
@@ -81,10 +81,10 @@ class CommonModules:
         In the offset that the film states, else in the site's zone, which is that of
         ``answered_at``.
         """
-        said = self.statement
-        moment = (said.edition.made_at or said.answered_at).replace(microsecond=0)
+        statement = self.statement
+        moment = (statement.edition.made_at or statement.answered_at).replace(microsecond=0)
         if moment.tzinfo is None:
-            raise ValueError("answered_at has no time zone: nobody could say when that was")
+            raise ValueError("answered_at has no time zone: that would not say when it was")
         offset = stated_offset(self.current)
         return moment if offset is None else moment.astimezone(dt.timezone(offset))
 

@@ -47,7 +47,7 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     first = (label, NOT_VERIFIED, *answer.notes, *_limits_of_comparison(answer))
     taken = f"Film taken: {answer.acquired.text_with_source if answer.acquired else 'not stated'}"
     second = (taken, answer.edition.sentence, words)
-    items.extend(text(COMMENT, said) for said in (*first, *second) if said)
+    items.extend(text(COMMENT, comment) for comment in (*first, *second) if comment)
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
     items.extend(_presence(answer))
     items.extend(_said_in_words(answer))
@@ -61,7 +61,9 @@ def not_analysed_evaluations(statement: NotAnalysed, label: str) -> sr.Container
     items = sr.ContentSequence()
     items.append(text(COMMENT, label))
     items.append(text(COMMENT, f"NOT ANALYSED: {statement.detail}"))
-    items.append(text(COMMENT, "Nothing is said of this film. It was not found to be normal."))
+    items.append(
+        text(COMMENT, "No statement is made about this film. It was not found to be normal.")
+    )
     items.append(text(COMMENT, NOT_VERIFIED))
     if statement.edition.sentence:
         items.append(text(COMMENT, statement.edition.sentence))
@@ -75,8 +77,10 @@ def _presence(answer: Answer) -> Iterator[sr.CodeContentItem]:
         item = coded(code_of(finding.code), _state(answer.prediction, i))
         change = answer.change(i)
         if change is not None:
-            said = sr.CodeContentItem(DIFFERENCE, CHANGES[change.change], Relation.HAS_PROPERTIES)
-            item.ContentSequence = sr.ContentSequence([said])
+            difference = sr.CodeContentItem(
+                DIFFERENCE, CHANGES[change.change], Relation.HAS_PROPERTIES
+            )
+            item.ContentSequence = sr.ContentSequence([difference])
         yield item
 
 
@@ -86,10 +90,10 @@ def _said_in_words(answer: Answer) -> Iterator[sr.TextContentItem]:
         if not prediction.assessed[i]:
             yield text(FINDING, f"{finding.name}: {NOT_ASSESSED}")
             continue
-        said = against_threshold(prediction.probabilities[i], prediction.thresholds[i])
+        against = against_threshold(prediction.probabilities[i], prediction.thresholds[i])
         withheld = f"; {WITHHELD}" if prediction.withheld[i] else ""
         place = prediction.place_of(i).replace(",", ";") if i in prediction.mapped else ""
-        yield text(FINDING, f"{finding.name}: {said}{withheld}{place}")
+        yield text(FINDING, f"{finding.name}: {against}{withheld}{place}")
 
 
 def _limits_of_comparison(answer: Answer) -> tuple[str, ...]:

@@ -49,19 +49,19 @@ from scp.results.tracking import tracking_identifier, tracking_uid
 _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 
 
-def measurements(answer: Answer, common: CommonModules) -> sr.ContainerContentItem:
+def measurements(answer: Answer, modules: CommonModules) -> sr.ContainerContentItem:
     """Make the container of all findings that have an outline, or of the outcome of the film."""
     if not answer.outlined:
         assessed = int(answer.prediction.assessed.sum())
-        return outcome(common, *_outcome(answer), LOOKED_FOR, assessed)
+        return outcome(modules, *_outcome(answer), LOOKED_FOR, assessed)
     groups = sr.ContentSequence()
     for i, ring in answer.outlined:
-        groups.extend(_group(answer, common, i, ring))
+        groups.extend(_group(answer, modules, i, ring))
     return container(codes.DCM.ImagingMeasurements, groups)
 
 
 def outcome(
-    common: CommonModules,
+    modules: CommonModules,
     what: Code,
     comment: str,
     counted: Code,
@@ -72,7 +72,7 @@ def outcome(
     Without a group where the film's size is not stated. ``looked_for`` is the number of findings
     that are counted.
     """
-    film, said = common.current, common.statement
+    film, statement = modules.current, modules.statement
     if not all(size(film)):
         return container(codes.DCM.ImagingMeasurements)
     number = sr.Measurement(
@@ -81,11 +81,11 @@ def outcome(
         unit=FINDINGS_COUNTED,
         referenced_coordinates=[_region(film, _frame(*size(film)))],
     )
-    uid = derive_uid("outcome", said.source.SOPInstanceUID, said.model.sha256)
+    uid = derive_uid("outcome", statement.source.SOPInstanceUID, statement.model.sha256)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier="AI outcome"),
         finding_type=what,
-        algorithm_id=_algorithm(said),
+        algorithm_id=_algorithm(statement),
         measurements=[number],
     )
     group[0].ContentSequence.append(text(COMMENT, comment))
@@ -114,11 +114,11 @@ def _region(film: Dataset, ring: FloatArray) -> sr.CoordinatesForMeasurement:
 
 
 def label_of(answer: Answer, finding: int) -> str:
-    """Return what stands beside an outline on the film; so where its place is not verified."""
+    """Return the text beside an outline on the film, which says where its place is not verified."""
     found = answer.prediction
     name = FINDINGS[finding].name
-    said = beside_outline(name, found.probabilities[finding], found.thresholds[finding])
-    return said + found.place_of(finding)
+    label = beside_outline(name, found.probabilities[finding], found.thresholds[finding])
+    return label + found.place_of(finding)
 
 
 def algorithm_items(answer: Answer) -> list[sr.TextContentItem]:
@@ -132,7 +132,7 @@ def algorithm_items(answer: Answer) -> list[sr.TextContentItem]:
 
 
 def _group(
-    answer: Answer, common: CommonModules, i: int, ring: FloatArray
+    answer: Answer, modules: CommonModules, i: int, ring: FloatArray
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     finding = FINDINGS[i]
     certainty = sr.Measurement(
@@ -140,9 +140,9 @@ def _group(
         value=round(100 * float(answer.prediction.probabilities[i]), 1),
         unit=codes.UCUM.Percent,
         # the NUM's only child: OHIF reads no list here
-        referenced_coordinates=[_region(common.current, ring)],
+        referenced_coordinates=[_region(modules.current, ring)],
     )
-    identifier = _ADOPTABLE if common.settings.adoptable_outlines else tracking_identifier(i)
+    identifier = _ADOPTABLE if modules.settings.adoptable_outlines else tracking_identifier(i)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=tracking_uid(answer, i), identifier=identifier
@@ -158,22 +158,22 @@ def _group(
 
 
 def _evaluations(answer: Answer, i: int) -> list[sr.QualitativeEvaluation]:
-    said = [sr.QualitativeEvaluation(name=PRESENCE, value=PRESENT)]
+    made = [sr.QualitativeEvaluation(name=PRESENCE, value=PRESENT)]
     change = answer.change(i)
     if change is not None:
-        said.append(sr.QualitativeEvaluation(name=DIFFERENCE, value=CHANGES[change.change]))
-    return said
+        made.append(sr.QualitativeEvaluation(name=DIFFERENCE, value=CHANGES[change.change]))
+    return made
 
 
-def _algorithm(said: Statement) -> sr.AlgorithmIdentification:
+def _algorithm(statement: Statement) -> sr.AlgorithmIdentification:
     return sr.AlgorithmIdentification(
-        name=said.model.name,
-        version=said.model.version,
-        parameters=[_bundle(said)],
-        manufacturer=said.product.manufacturer,
+        name=statement.model.name,
+        version=statement.model.version,
+        parameters=[_bundle(statement)],
+        manufacturer=statement.product.manufacturer,
         family=ARTIFICIAL_INTELLIGENCE,
     )
 
 
-def _bundle(said: Statement) -> str:
-    return f"bundle SHA-256 {said.model.sha256}"
+def _bundle(statement: Statement) -> str:
+    return f"bundle SHA-256 {statement.model.sha256}"

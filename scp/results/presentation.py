@@ -44,8 +44,8 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
     """
     if not answer.outlined:
         raise ValueError("a presentation state needs an outline")
-    common = CommonModules(answer, PRESENTATION_STATE, settings)
-    film = minimal_reference(common.current)
+    modules = CommonModules(answer, PRESENTATION_STATE, settings)
+    film = minimal_reference(modules.current)
     layer = pr.GraphicLayer(
         layer_name=_LAYER, order=1, description="AI findings", display_color=_YELLOW
     )
@@ -66,14 +66,14 @@ def presentation_state(answer: Answer, settings: ResultSettings) -> ResultObject
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
         ),
-        **common.arguments(),
+        **modules.arguments(),
     )
     show_as_film(ds, answer.film)
     _copy_modality_lut(ds, answer.source)
     if answer.film.voi is not None:
         ds.SoftcopyVOILUTSequence = [_voi_lut(answer.film.voi)]
-    ds.BodyPartExamined = common.body_part
-    common.add_common_modules(ds)
+    ds.BodyPartExamined = modules.body_part
+    modules.add_common_modules(ds)
     return named(PRESENTATION_STATE, ds)[0]
 
 
@@ -114,9 +114,9 @@ def _copy_modality_lut(ds: Dataset, film: Dataset) -> None:
     for item in items(film, "ModalityLUTSequence"):
         lut = read_lut(item, film)
         if lut is not None:
-            kept = _lut_item(lut)
-            kept.ModalityLUTType = text(item, "ModalityLUTType") or "US"
-            ds.ModalityLUTSequence = [kept]
+            copied = _lut_item(lut)
+            copied.ModalityLUTType = text(item, "ModalityLUTType") or "US"
+            ds.ModalityLUTSequence = [copied]
             return
     slope, intercept = number(film, "RescaleSlope"), number(film, "RescaleIntercept")
     if slope is not None or intercept is not None:

@@ -2,7 +2,7 @@
 
 Two rules come from viewers (docs/results.md): a measurement group without a region takes OHIF down
 when the report is opened, and so does a report without a group. Findings that have no region
-therefore stand in the container Qualitative Evaluations only, as all 14 do, and a report without
+therefore are in the container Qualitative Evaluations only, as all 14 do, and a report without
 an outline has one group around the whole film.
 
 References
@@ -37,47 +37,47 @@ _CLASSES = {
 
 def report(answer: Answer, settings: ResultSettings) -> ResultObject:
     """Make the structured report of all 14 findings, with outlines of the positive ones."""
-    common = CommonModules(answer, REPORT, settings)
-    ds = _document(common)
+    modules = CommonModules(answer, REPORT, settings)
+    ds = _document(modules)
     # Only now: the constructor copies its content twice, 0.1 s for 14 outlines. Every image that
     # is referred to is the current film, which is evidence.
-    ds.ContentSequence.append(measurements(answer, common))
+    ds.ContentSequence.append(measurements(answer, modules))
     ds.ContentSequence.append(evaluations(answer, settings.drawing.label))
     return named(REPORT, ds)[0]
 
 
 def not_analysed_report(statement: NotAnalysed, settings: ResultSettings) -> ResultObject:
     """Make a report that says that a film was not read, and why."""
-    common = CommonModules(statement, NOT_ANALYSED, settings)
-    ds = _document(common)
+    modules = CommonModules(statement, NOT_ANALYSED, settings)
+    ds = _document(modules)
     comment = f"NOT ANALYSED (AI): {statement.detail}"
-    ds.ContentSequence.append(outcome(common, NOT_DONE, comment, NOT_LOOKED_FOR))
+    ds.ContentSequence.append(outcome(modules, NOT_DONE, comment, NOT_LOOKED_FOR))
     ds.ContentSequence.append(not_analysed_evaluations(statement, settings.drawing.label))
     return named(NOT_ANALYSED, ds)[0]
 
 
-def _document(common: CommonModules) -> Dataset:
+def _document(modules: CommonModules) -> Dataset:
     """Make a report without its findings; it names the report that it takes the place of.
 
     References
     ----------
     PS3.3 C.17.2 (Predecessor Documents Sequence).
     """
-    before = common.statement.edition.predecessor
-    ds: Dataset = _CLASSES[common.settings.report_class](
-        evidence=[minimal_reference(film) for film in common.films],
-        content=_frame(common),
+    before = modules.statement.edition.predecessor
+    ds: Dataset = _CLASSES[modules.settings.report_class](
+        evidence=[minimal_reference(film) for film in modules.films],
+        content=_frame(modules),
         is_complete=True,
         is_final=False,
         is_verified=False,
         content_qualification="RESEARCH",
-        coding_schemes=[_private_scheme(common.statement.product)],
-        content_date=common.moment.date(),
-        content_time=common.moment.time(),
+        coding_schemes=[_private_scheme(modules.statement.product)],
+        content_date=modules.moment.date(),
+        content_time=modules.moment.time(),
         previous_versions=None if before is None else [before],
-        **common.arguments(),
+        **modules.arguments(),
     )
-    common.add_common_modules(ds)
+    modules.add_common_modules(ds)
     return ds
 
 
@@ -90,18 +90,18 @@ def _private_scheme(product: Product) -> CodingSchemeIdentificationItem:
     )
 
 
-def _frame(common: CommonModules) -> Dataset:
+def _frame(modules: CommonModules) -> Dataset:
     """Build the content up to the findings: context, procedure, image library."""
     root: Dataset = sr.ContainerContentItem(
         name=codes.DCM.ImagingMeasurementReport, template_id="1500"
     )
     content = sr.ContentSequence()
     content.extend(sr.LanguageOfContentItemAndDescendants(ENGLISH))
-    content.extend(_observer(common.statement.product))
+    content.extend(_observer(modules.statement.product))
     content.append(
         sr.CodeContentItem(codes.DCM.ProcedureReported, CHEST_XRAY, Relation.HAS_CONCEPT_MOD)
     )
-    content.extend(_image_library(minimal_reference(common.current)))
+    content.extend(_image_library(minimal_reference(modules.current)))
     root.ContentSequence = content
     return root
 
@@ -114,8 +114,8 @@ def _image_library(film: Dataset) -> sr.ImageLibrary:
     library = sr.ImageLibrary([film])
     (group,) = library[0].ContentSequence
     for item in group.ContentSequence:
-        said = item.get("ContentSequence") or []
-        item.ContentSequence = [about for about in said if about.ValueType != "NUM"]
+        content = item.get("ContentSequence") or []
+        item.ContentSequence = [about for about in content if about.ValueType != "NUM"]
     return library
 
 

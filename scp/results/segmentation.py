@@ -40,7 +40,7 @@ FULL_SCALE = 255  # Maximum Fractional Value: what a map's 1 is stored as
 def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     """Make the heat maps of all positive findings that have one, one fractional segment each.
 
-    A value of `FULL_SCALE` marks what spoke most for the finding; it is no probability of anything
+    A value of `FULL_SCALE` is the strongest evidence for it; it is no probability of anything
     at that place. Each map is resized from the network's grid to the pixels of the film, because a
     segment without a frame of reference has the pixels of its source (PS3.3 C.8.20.2).
 
@@ -52,10 +52,10 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     mapped = sorted(answer.prediction.mapped)
     if not mapped:
         raise ValueError("a segmentation needs a heat map")
-    common = CommonModules(answer, SEGMENTATION, settings)
+    modules = CommonModules(answer, SEGMENTATION, settings)
     ds = _made(
         answer,
-        common,
+        modules,
         mapped,
         np.zeros((1, 1, 1, len(mapped)), np.float32),
         segmentation_type="FRACTIONAL",
@@ -68,7 +68,7 @@ def segmentation(answer: Answer, settings: ResultSettings) -> ResultObject:
     ds.Rows, ds.Columns = answer.film.pixels.shape
     ds.PixelData = encapsulate([_encoded(_frame(answer, i), ds) for i in mapped])
     ds.SharedFunctionalGroupsSequence = [_shared_functional_groups(answer)]
-    return _finished(ds, common)
+    return _finished(ds, modules)
 
 
 def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
@@ -84,10 +84,10 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     """
     if not answer.outlined:
         raise ValueError("a label map needs an outline")
-    common = CommonModules(answer, LABEL_MAP, settings)
+    modules = CommonModules(answer, LABEL_MAP, settings)
     ds = _made(
         answer,
-        common,
+        modules,
         [i for i, _ in answer.outlined],
         _labelled(answer)[None],
         segmentation_type="LABELMAP",
@@ -97,28 +97,28 @@ def label_map(answer: Answer, settings: ResultSettings) -> ResultObject:
     # highdicom describes a background; OHIF would list it and shift every colour by one
     ds.SegmentSequence = [item for item in ds.SegmentSequence if item.SegmentNumber]
     ds.SharedFunctionalGroupsSequence = [_plane(answer)]
-    return _finished(ds, common)
+    return _finished(ds, modules)
 
 
 def _made(
     answer: Answer,
-    common: CommonModules,
+    modules: CommonModules,
     findings: Sequence[int],
     pixels: npt.NDArray[Any],
     **kind: Any,
 ) -> Dataset:
     """Make a segmentation of one film; ``pixels`` (1, rows, columns[, segments])."""
-    film = minimal_reference(common.current)
+    film = minimal_reference(modules.current)
     film.Rows, film.Columns = pixels.shape[1:3]
     ds: Dataset = seg.Segmentation(
         source_images=[film],
         pixel_array=pixels,
         segment_descriptions=_segments(answer, findings),
-        transfer_syntax_uid=common.kind.transfer_syntax,
+        transfer_syntax_uid=modules.kind.transfer_syntax,
         content_creator_name="",
         omit_empty_frames=False,
         **kind,
-        **common.arguments(),
+        **modules.arguments(),
     )
     return ds
 
@@ -200,11 +200,11 @@ def _plane(answer: Answer) -> Dataset:
     return shared
 
 
-def _finished(ds: Dataset, common: CommonModules) -> ResultObject:
+def _finished(ds: Dataset, modules: CommonModules) -> ResultObject:
     for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
         item.DimensionOrganizationUID = UNNAMED  # highdicom makes one up
-    ds.PatientOrientation = orientation(common.current)
-    ds.BodyPartExamined = common.body_part
-    hand_on_loss(ds, [common.current])
-    common.add_common_modules(ds)
-    return named(common.kind, ds)[0]
+    ds.PatientOrientation = orientation(modules.current)
+    ds.BodyPartExamined = modules.body_part
+    hand_on_loss(ds, [modules.current])
+    modules.add_common_modules(ds)
+    return named(modules.kind, ds)[0]

@@ -45,7 +45,7 @@ class Edition:
 
     @property
     def sentence(self) -> str:
-        """What a reader of a further answer is told; "" for the first."""
+        """The text for readers of a further answer; "" for the first."""
         if self.number == 1:
             return ""
         return f"Answer {self.number} to this film, in place of the one before: {self.why}."
@@ -72,9 +72,9 @@ def series_title(
         parts.append(f"film {edition.film_number}")
     if edition.number > 1:
         parts.append(f"answer {edition.number}")
-    said, name = ", ".join(parts), _name(film, acquired)
-    named = f"{said}, {name}" if name else said
-    return named if len(named) <= LONGEST else said
+    title, name = ", ".join(parts), _name(film, acquired)
+    named = f"{title}, {name}" if name else title
+    return named if len(named) <= LONGEST else title
 
 
 def _name(film: Dataset, acquired: AcquisitionTime | None) -> str:

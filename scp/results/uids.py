@@ -15,7 +15,7 @@ from scp.results.answer import ResultObject
 from scp.results.identity import derive_uid
 from scp.results.kinds import Kind
 
-# stands for an object's own UIDs until its contents are complete
+# placeholder for an object's own UIDs until its contents are complete
 UNNAMED = UID("2.25.0")
 
 

@@ -157,9 +157,9 @@ def served(engine: sa.Engine, folder: Path) -> Iterator[httpx.Client]:
     """Serve the real dashboard on a free port of loopback."""
     jobs = Jobs(engine)
     settings = DashboardSettings(films_per_page=50)
-    site = AppContext(engine, Archive(folder), jobs, settings, ("PACS_A",), lambda: NOW)
+    app_context = AppContext(engine, Archive(folder), jobs, settings, ("PACS_A",), lambda: NOW)
     server = uvicorn.Server(
-        uvicorn.Config(make_app(site), ws="none", lifespan="off", log_config=None)
+        uvicorn.Config(make_app(app_context), ws="none", lifespan="off", log_config=None)
     )
     with open_listener("127.0.0.1", 0) as listening:
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -175,7 +175,7 @@ def served(engine: sa.Engine, folder: Path) -> Iterator[httpx.Client]:
         finally:
             server.should_exit = True
             thread.join()
-            site.close()
+            app_context.close()
             jobs.close()
 
 

@@ -16,23 +16,23 @@ health = module_from_spec(spec := spec_from_file_location("health", HEALTH))
 spec.loader.exec_module(health)
 
 
-def test_the_service_is_ready_when_films_will_be_taken_and_read(site):
-    with site.invent() as invented:
+def test_the_service_is_ready_when_films_will_be_taken_and_read(dashboard):
+    with dashboard.invent() as invented:
         invented.role("receive")
         invented.role("work", model="m", version="1", device="cpu")
-    assert health.what_is_wrong(f"{site.address}/readyz", 0) == ""
+    assert health.what_is_wrong(f"{dashboard.address}/readyz", 0) == ""
 
 
-def test_what_is_wrong_with_the_service_is_said_and_nothing_else(site):
-    with site.invent() as invented:
+def test_what_is_wrong_with_the_service_is_said_and_nothing_else(dashboard):
+    with dashboard.invent() as invented:
         invented.role("receive")
-    wrong = health.what_is_wrong(f"{site.address}/readyz", 0)
+    wrong = health.what_is_wrong(f"{dashboard.address}/readyz", 0)
     assert "Films wait and are not read" in wrong
     assert "Listening" not in wrong
 
 
-def test_a_service_that_does_not_answer_is_not_ready_whatever_a_proxy_says(site, monkeypatch):
-    monkeypatch.setenv("http_proxy", site.address)
+def test_a_service_that_does_not_answer_is_not_ready_whatever_a_proxy_says(dashboard, monkeypatch):
+    monkeypatch.setenv("http_proxy", dashboard.address)
     wrong = health.what_is_wrong("http://127.0.0.1:1/readyz", 0)
     assert "http://127.0.0.1:1/readyz does not answer" in wrong
 
@@ -43,7 +43,7 @@ def test_a_role_is_ready_while_it_is_heard_of(tmp_path, age_s, is_ready):
     beat.touch()
     os.utime(beat, (now - age_s, now - age_s))
     assert health.what_is_wrong(str(beat), now) == (
-        "" if is_ready else "work-1 was last heard of 16 s ago."
+        "" if is_ready else "work-1 sent its last heartbeat 16 s ago."
     )
 
 

@@ -1,14 +1,16 @@
-"""Who may import whom: rooms stand on floors, and nothing looks upward or in a circle."""
+"""Who may import whom: rooms are in layers, with no import upward and none in a circle."""
 
 import ast
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("inference", "scp", "training")
 
 # From the ground up: a module imports its own room and those before it in this list. A room is a
-# folder of a package, or a module that stands beside the folders.
+# folder of a package, or a module beside the folders.
 FLOORS = {
     "inference": (
         "errors", "settings", "findings", "image", "statements", "comparison", "model", "drawing",
@@ -105,3 +107,10 @@ def test_no_modules_import_each_other_in_a_circle():
 
     for name in modules():
         follow(name)
+
+
+@pytest.mark.parametrize("part", ["classifier", "input_check", "lungs"])
+def test_each_trained_part_has_the_same_three_modules_to_begin_with(part):
+    assert {f"training.{part}.{name}" for name in ("examples", "train", "evaluate")} <= set(
+        modules()
+    )

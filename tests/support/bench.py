@@ -22,9 +22,9 @@ from scp.processes.runtime import now, open_context
 class Bench:
     """Everything but the queue: films are taken in, and the steps are called by hand."""
 
-    def __init__(self, ground, answerer):
-        self.ground, self.answerer = ground, answerer
-        self.intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+    def __init__(self, stores, answerer):
+        self.stores, self.answerer = stores, answerer
+        self.intake = Intake(stores.engine, stores.archive, stores.jobs, now)
         self.ask(retrieve="off")
 
     def ask(self, **settings) -> None:
@@ -33,7 +33,7 @@ class Bench:
         self.fetcher = Fetcher(self.intake, priors, "HILUM", secondary_captures=False)
 
     def take(self, ds) -> str:
-        path = self.ground.archive.incoming / "received.dcm"
+        path = self.stores.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
         self.intake.ingest(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
         return ds.SOPInstanceUID
@@ -46,34 +46,34 @@ class Bench:
 
     def again(self):
         """Do what is asked for in the queue, as the worker does; return which jobs there are."""
-        jobs = [j.workflow_id for j in self.ground.jobs.unfinished() if again_of(j.workflow_id)]
+        jobs = [j.workflow_id for j in self.stores.jobs.unfinished() if again_of(j.workflow_id)]
         for uid in sorted({again_of(job) for job in jobs}):
             self.answerer.write_again(uid)
         return set(jobs)
 
     def fetch_again(self):
         """Do the fetching that is asked for in the queue, as the worker does; return the jobs."""
-        jobs = [j.workflow_id for j in self.ground.jobs.unfinished() if fetch_of(j.workflow_id)]
+        jobs = [j.workflow_id for j in self.stores.jobs.unfinished() if fetch_of(j.workflow_id)]
         for job in jobs:
             self.fetcher.fetch(fetch_of(job), int(job.rpartition(":")[2]))
         return set(jobs)
 
     def row(self, uid):
-        with Session(self.ground.engine) as session:
-            return film_row(session, uid, self.ground.settings.results.operating)
+        with Session(self.stores.engine) as session:
+            return film_row(session, uid, self.stores.settings.results.operating)
 
     def count(self, table) -> int:
-        with Session(self.ground.engine) as session:
+        with Session(self.stores.engine) as session:
             return session.scalar(select(func.count()).select_from(table))
 
     def result_paths(self):
-        with Session(self.ground.engine) as session:
+        with Session(self.stores.engine) as session:
             return session.scalars(select(Result.path)).all()
 
     def result(self, row, kind):
         """The newest object of a kind that answers a film, as a receiver reads it."""
         uid = next(result.uid for result in row.results if result.kind == kind)
-        (path,) = self.ground.archive.data_dir.rglob(f"{uid}.dcm")
+        (path,) = self.stores.archive.data_dir.rglob(f"{uid}.dcm")
         return dcmread(path)
 
     def report(self, row, kind="report"):
@@ -82,7 +82,7 @@ class Bench:
 
     def files(self):
         return {
-            p.name: p.read_bytes() for p in self.ground.archive.data_dir.rglob("results/**/*.dcm")
+            p.name: p.read_bytes() for p in self.stores.archive.data_dir.rglob("results/**/*.dcm")
         }
 
 
@@ -101,5 +101,5 @@ def open_bench(folder, bundle, **results):
         },
         destinations=(DestinationSettings(name="pacs", ae_title="PACS", host="::1", port=1),),
     )
-    with open_context(settings) as ground, worker_role.open_reader(settings) as reader:
-        yield Bench(ground, worker_role.make_answerer(ground, reader))
+    with open_context(settings) as stores, worker_role.open_reader(settings) as reader:
+        yield Bench(stores, worker_role.make_answerer(stores, reader))

@@ -18,22 +18,22 @@ from inference.model.operating_points import BUNDLES_OWN
 from scp.archive import Archive
 from scp.config.dashboard import DashboardSettings
 from scp.config.time_zone import zone_of
-from scp.dashboard import context as dashboard
+from scp.dashboard import context as contexts
 from scp.dashboard.app import make_app
-from scp.dashboard.pages.configuration import About
+from scp.dashboard.pages.configuration import ServiceInfo
 from scp.pipeline.queue import Jobs
 
 CSP = "default-src 'none'; script-src 'self'"
 
 
 @dataclass
-class Site:
+class RunningDashboard:
     """A running dashboard, its index, and a browser."""
 
     engine: sa.Engine
     archive: Archive
     browser: httpx.Client
-    own: dashboard.AppContext
+    own: contexts.AppContext
     app: FastAPI
 
     @property
@@ -71,19 +71,19 @@ def served(
 ):
     """``add`` puts further routes into the application."""
     jobs = Jobs(engine)
-    site = dashboard.AppContext(
+    app_context = contexts.AppContext(
         engine,
         archive,
         jobs,
         DashboardSettings(**settings),
         destinations,
         clock,
-        about or About(),
+        about or ServiceInfo(),
         zone=zone_of(time_zone),
         operating=operating,
         counts_max_age_s=0,  # what was just written is counted
     )
-    app = make_app(site)
+    app = make_app(app_context)
     if add is not None:
         add(app)
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
@@ -100,13 +100,13 @@ def served(
         with httpx.Client(
             base_url=url, headers={"Accept": "text/html"}, trust_env=False, timeout=20
         ) as browser:
-            yield Site(engine, archive, browser, site, app)
+            yield RunningDashboard(engine, archive, browser, app_context, app)
     finally:
-        site.stopping.set()
+        app_context.stopping.set()
         server.should_exit = True
         thread.join(20)
         listening.close()
-        site.close()
+        app_context.close()
         jobs.close()
 
 
@@ -119,7 +119,7 @@ def index(tmp_path):
 
 
 @pytest.fixture
-def site(index):
+def dashboard(index):
     """A dashboard that is open to this machine, as it comes."""
     with served(*index) as running:
         yield running

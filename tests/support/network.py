@@ -68,8 +68,8 @@ class Clock:
 
 
 @dataclass
-class Ground:
-    """What the service stands on, in a folder of its own."""
+class Stores:
+    """Database, archive and queue of a service, in a folder of its own."""
 
     folder: Path
     engine: sa.Engine
@@ -103,7 +103,7 @@ class Ground:
 
 
 @contextmanager
-def open_ground(folder: Path, archive: Archive | None = None) -> Iterator[Ground]:
+def open_stores(folder: Path, archive: Archive | None = None) -> Iterator[Stores]:
     """Open a database and an archive; no room is kept free, for the machine may have little."""
     archive = archive or Archive(folder, ArchiveSettings(reserve_mb=0))
     path = folder / "hilum.sqlite"
@@ -112,25 +112,25 @@ def open_ground(folder: Path, archive: Archive | None = None) -> Iterator[Ground
     engine = open_database(f"sqlite:///{path}")
     jobs = Jobs(engine)
     try:
-        yield Ground(folder, engine, archive, jobs)
+        yield Stores(folder, engine, archive, jobs)
     finally:
         jobs.close()
         engine.dispose()
 
 
 @contextmanager
-def database_away(ground: Ground) -> Iterator[None]:
+def database_away(stores: Stores) -> Iterator[None]:
     """Take the database away while this lasts: every statement is an OperationalError."""
-    ground.engine.dispose()
-    aside = [(p, ground.folder / f"aside-{p.name}") for p in ground.folder.glob("hilum.sqlite*")]
+    stores.engine.dispose()
+    aside = [(p, stores.folder / f"aside-{p.name}") for p in stores.folder.glob("hilum.sqlite*")]
     for path, to in aside:
         path.replace(to)
-    (ground.folder / "hilum.sqlite").mkdir()
+    (stores.folder / "hilum.sqlite").mkdir()
     try:
         yield
     finally:
-        ground.engine.dispose()
-        (ground.folder / "hilum.sqlite").rmdir()
+        stores.engine.dispose()
+        (stores.folder / "hilum.sqlite").rmdir()
         for path, to in aside:
             to.replace(path)
 
@@ -149,7 +149,7 @@ def request_for(ds: Dataset, calling: str = "XRAY1") -> Request:
 
 @contextmanager
 def receiving(
-    ground: Ground,
+    stores: Stores,
     *,
     listening: socket.socket | None = None,
     intake: Intake | None = None,
@@ -160,7 +160,7 @@ def receiving(
 ) -> Iterator[Receiver]:
     """Run a receiver on a port of its own."""
     before = tempfile.tempdir, _config.STORE_RECV_CHUNKED_DATASET  # a receiver sets both
-    intake = intake or ground.intake
+    intake = intake or stores.intake
     listening = listening or open_listener("127.0.0.1", 0)
     receiver = Receiver(
         ReceiverSettings(**settings),

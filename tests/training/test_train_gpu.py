@@ -52,5 +52,5 @@ def test_the_script_goes_from_films_to_a_judged_bundle(data, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "macro average" in done.stdout
     bundle = load_bundle(tmp_path / "out/bundle")
-    assert all(reading.unseen is not None for reading in bundle.readings)
+    assert all(reading.unseen is not None for reading in bundle.calibrations)
     assert bundle.metadata.hilum.readings["Mass"].maps is not None

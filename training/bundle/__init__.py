@@ -1,1 +1,1 @@
-"""From a trained network to a bundle: export, judgement, model card."""
+"""From a trained network to a bundle: export, verdicts, model card."""

@@ -83,14 +83,14 @@ def export_run(
     preprocessing = Preprocessing(size_px or settings.size_px)
     drawn = read_box_lists(boxes)
     if folds is not None:
-        readings, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
+        calibrations, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
     elif settings.teach_val:
         raise NoFolds(f"val films taught {run}: calibrate by --folds of `hilum cross-validate`")
     else:
-        readings, verdicts = _by_val(network, preprocessing, records, drawn, device)
-    readings = verdicts.on(at_prevalences(readings, prevalences))
+        calibrations, verdicts = _by_val(network, preprocessing, records, drawn, device)
+    calibrations = verdicts.on(at_prevalences(calibrations, prevalences))
     description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
-    bundle = write_bundle(out, network, preprocessing, readings, description)
+    bundle = write_bundle(out, network, preprocessing, calibrations, description)
     for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
         if made is not None:
             bundle = add_part(bundle, part, made)
@@ -132,9 +132,9 @@ def _by_val(
     """Calibrate on val films; judge on the sharp ones of them."""
     held = load_films(records, "val", preprocessing)
     logits = logits_of(network.to(find_device(device)), held, str(find_device(device)))
-    readings = calibrate_findings(logits, held.labels.double().numpy())
+    calibrations = calibrate_findings(logits, held.labels.double().numpy())
     unseen = unseen_films(records, records)
-    return readings, judge(network, preprocessing, unseen, boxes, device)
+    return calibrations, judge(network, preprocessing, unseen, boxes, device)
 
 
 def _by_folds(
@@ -146,11 +146,11 @@ def _by_folds(
 ) -> tuple[dict[str, OutputCalibration], Verdicts]:
     """Calibrate and judge on sharp films of train and val, by networks that they did not teach."""
     began = Source(films=taught).records() if taught else []
-    said = out_of_fold(unseen_films(records, began), folds, preprocessing.size_px)
-    labels = np.array([record.labels for record in said.records], dtype=np.float64)
-    maps = {record.name: grid for record, grid in zip(said.records, said.maps, strict=True)}
-    verdicts = judged_by(maps, said.logits, said.records, boxes)
-    return calibrate_findings(said.logits, labels), verdicts
+    unseen = out_of_fold(unseen_films(records, began), folds, preprocessing.size_px)
+    labels = np.array([record.labels for record in unseen.records], dtype=np.float64)
+    maps = {record.name: grid for record, grid in zip(unseen.records, unseen.maps, strict=True)}
+    verdicts = judged_by(maps, unseen.logits, unseen.records, boxes)
+    return calibrate_findings(unseen.logits, labels), verdicts
 
 
 def _describe(
@@ -184,7 +184,7 @@ def write_bundle(
     folder: Path,
     network: FindingNetwork,
     preprocessing: Preprocessing,
-    readings: Mapping[str, OutputCalibration],
+    calibrations: Mapping[str, OutputCalibration],
     description: Description,
 ) -> Bundle:
     """Write a bundle, its card without figures, and read it back.
@@ -208,7 +208,7 @@ def write_bundle(
         size_px=preprocessing.size_px,
         mean=preprocessing.mean,
         std=preprocessing.std,
-        readings=dict(readings),
+        readings=dict(calibrations),
         weights_sha256=file_sha256(folder / WEIGHTS),
         training_data=description.training_data,
     )

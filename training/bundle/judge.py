@@ -37,18 +37,18 @@ class Verdicts:
     maps: Mapping[str, MapEvidence]
     unseen: Mapping[str, Discrimination]
 
-    def on(self, readings: Mapping[str, OutputCalibration]) -> dict[str, OutputCalibration]:
+    def on(self, calibrations: Mapping[str, OutputCalibration]) -> dict[str, OutputCalibration]:
         """Return the readings with these verdicts in place of their own."""
         return {
-            label: reading.model_copy(
+            label: calibration.model_copy(
                 update={"maps": self.maps.get(label), "unseen": self.unseen.get(label)}
             )
-            for label, reading in readings.items()
+            for label, calibration in calibrations.items()
         }
 
     def sheets(self) -> list[TextTable]:
         """Return a table of findings and one of maps."""
-        told = [
+        rows = [
             (label, *_discrimination_row(self.unseen[label]))
             for label in LABELS
             if label in self.unseen
@@ -57,7 +57,7 @@ class Verdicts:
         columns = ("finding", "films", "with it", "AUC within source (95 % interval)", "verdict")
         controls = ("random box", "mean map", "another film's map")
         return [
-            TextTable("Told apart, on films that did not teach", columns, tuple(told)),
+            TextTable("Discrimination, on films that did not teach", columns, tuple(rows)),
             TextTable(
                 "Maps that point, on boxes of films that did not teach",
                 ("finding", "boxes", "peak in the box", *controls, "verdict"),
@@ -126,7 +126,7 @@ def judged_by(
     records: Sequence[Record],
     boxes: Sequence[Box],
 ) -> Verdicts:
-    """Judge findings and maps by what was said of films that did not teach.
+    """Judge findings and maps by the outputs for films that did not teach.
 
     Parameters
     ----------
@@ -160,10 +160,12 @@ def judged_bundle(
     shutil.copytree(bundle.folder, out)
     if version is not None:
         renumber(out, version, "hilum judge")
-    readings = verdicts.on(at_prevalences(bundle.metadata.hilum.readings, prevalences))
+    calibrations = verdicts.on(at_prevalences(bundle.metadata.hilum.readings, prevalences))
     metadata = json.loads((out / METADATA).read_text())
-    said = {label: reading.model_dump(mode="json") for label, reading in readings.items()}
-    metadata["hilum"]["readings"] = said
+    stored = {
+        label: calibration.model_dump(mode="json") for label, calibration in calibrations.items()
+    }
+    metadata["hilum"]["readings"] = stored
     (out / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
     judged = load_bundle(out)
     renew_card(out, judged.identity.version, judged.metadata.hilum)

@@ -65,7 +65,7 @@ def write_card(
 
 
 def renew_card(folder: Path, version: str, hilum: Hilum) -> None:
-    """Put a bundle's version and readings anew into its card; all else of it stays."""
+    """Renew a bundle's version and calibrations in its card; the rest of it stays."""
     title, *lines = (folder / CARD).read_text().split("\n")
     first = lines.index(HEADING)
     table = next(k for k in range(first, len(lines)) if lines[k].startswith("|"))
@@ -126,8 +126,8 @@ def _told_apart(reading: OutputCalibration) -> str:
         return "not measured"
     if found.low is None:
         return f"not assessed: {found.positives} films with it"
-    said = f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
-    return said if found.assessed else f"{said}: not assessed"
+    interval = f"{found.auc:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return interval if found.assessed else f"{interval}: not assessed"
 
 
 def _pointing(reading: OutputCalibration) -> str:

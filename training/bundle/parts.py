@@ -35,7 +35,7 @@ class BundleComponent:
     key
         In ``metadata.hilum``.
     kind
-        What stands there.
+        Its value.
     spec
         The file of a run that becomes it.
     command
@@ -64,7 +64,7 @@ NULL = BundleComponent("null", ChangeNullDistribution, "null.json", "measure-nul
 
 
 def add_part(bundle: Bundle, part: BundleComponent, run: Path) -> Bundle:
-    """Put a part out of a run into a bundle, in place; return it anew.
+    """Put a part of a run into a bundle, in place; return the bundle read again.
 
     Its identity becomes another: a part is some of what a bundle answers.
 

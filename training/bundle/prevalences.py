@@ -51,14 +51,14 @@ def read_prevalences(name: str) -> Prevalences:
 
 
 def at_prevalences(
-    readings: Mapping[str, OutputCalibration], chosen: Prevalences
+    calibrations: Mapping[str, OutputCalibration], chosen: Prevalences
 ) -> dict[str, OutputCalibration]:
     """Return readings for films among which findings are as frequent as chosen.
 
     "nih": as in the whole of ChestX-ray14; "films": as in those that the readings were fitted on.
     """
     if chosen == "films":
-        return dict(readings)
+        return dict(calibrations)
     return {
-        label: at_prevalence(readings[label], NIH_COUNTS[label] / NIH_FILMS) for label in LABELS
+        label: at_prevalence(calibrations[label], NIH_COUNTS[label] / NIH_FILMS) for label in LABELS
     }

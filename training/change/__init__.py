@@ -1,1 +1,1 @@
-"""Changes between two films: what no change looks like, and what is told."""
+"""Changes between two films: how far films without change differ, and what is detected."""

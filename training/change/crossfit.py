@@ -14,7 +14,7 @@ from inference.comparison.change_null import ChangeNullDistribution, Condition, 
 from inference.comparison.finding_changes import changes
 from inference.findings import LABELS
 from training.change.evaluate import upper_bound
-from training.change.null import SaidOfPair, Unchanged, null_of
+from training.change.null import PairPrediction, Unchanged, null_of
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def crossfitted(measured: Unchanged) -> Iterator[CrossFitted]:
     nulls = {patient: null_of(measured, without=patient) for patient in patients}
     whole = null_of(measured)
     each = [
-        (pair, *judged(said, nulls.get(pair.current.patient, whole), pair.condition))
-        for pair, said in zip(measured.pairs, measured.predictions, strict=True)
+        (pair, *judged(predictions, nulls.get(pair.current.patient, whole), pair.condition))
+        for pair, predictions in zip(measured.pairs, measured.predictions, strict=True)
     ]
     for condition in Condition:
         for films in ("train", "val", "test", "all"):
@@ -63,12 +63,12 @@ def crossfitted(measured: Unchanged) -> Iterator[CrossFitted]:
 
 
 def judged(
-    said: SaidOfPair, null: ChangeNullDistribution, condition: Condition | None
+    predictions: PairPrediction, null: ChangeNullDistribution, condition: Condition | None
 ) -> tuple[bool, bool]:
     """Say whether a change is named, and whether one would be by some threshold."""
     if condition is None:
         return False, False
-    then, now = said
+    then, now = predictions
     named = any(one.called for one in changes(now, then, null, condition))
     sizes = differences(now.probabilities, then.probabilities)
     critical = (null.critical(label, condition) for label in LABELS)

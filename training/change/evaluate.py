@@ -17,7 +17,12 @@ from inference.comparison.finding_changes import changes
 from inference.findings import FINDINGS, LABELS
 from inference.model.engine import Engine
 from training.change.film_pairs import FilmPair, is_large
-from training.change.null import SaidOfPair, differences_of, said_of_exposures, said_of_pairs
+from training.change.null import (
+    PairPrediction,
+    differences_of,
+    exposure_predictions,
+    pair_predictions,
+)
 from training.data.record import Record
 from training.evaluation.statistics import (
     Doubles,
@@ -62,7 +67,7 @@ class FalseChanges:
 
 @dataclass(frozen=True)
 class ChangeDiscrimination:
-    """How well pairs with a change are told from pairs without, as areas under the ROC curve.
+    """How well pairs with a change are discriminated from others, as areas under the ROC curve.
 
     Attributes
     ----------
@@ -81,7 +86,7 @@ class ChangeDiscrimination:
 
 @dataclass(frozen=True)
 class ChangeMeasured:
-    """What was measured: false changes by condition, and what is told, by group of pairs."""
+    """What was measured: false changes by condition, and detected changes by group of pairs."""
 
     false_changes: tuple[FalseChanges, ...]
     discrimination: dict[str, tuple[ChangeDiscrimination, ...]]
@@ -99,9 +104,9 @@ def measure_change(
     ``exposures``, of each film; 0 leaves them out.
     """
     held = [record for record in records if record.split == "test" and is_large(record)]
-    exposed = said_of_exposures(engine, held, exposures) if exposures else []
+    exposed = exposure_predictions(engine, held, exposures) if exposures else []
     again = [FilmPair(record, record) for record in held for _ in range(exposures)]
-    said = said_of_pairs(engine, pairs)
+    predictions = pair_predictions(engine, pairs)
     tested = [place for place, pair in enumerate(pairs) if pair.split == "test"]
     still = [place for place in tested if pairs[place].still]
     others = [place for place in tested if not pairs[place].still]
@@ -113,17 +118,19 @@ def measure_change(
                 "pairs of test patients without change of labels",
                 null,
                 [pairs[place] for place in still],
-                [said[place] for place in still],
+                [predictions[place] for place in still],
             ),
             *false_changes(
                 "control, pairs of test patients whose labels changed",
                 null,
                 [pairs[place] for place in others],
-                [said[place] for place in others],
+                [predictions[place] for place in others],
             ),
         ),
         discrimination={
-            name: change_discrimination([pairs[k] for k in places], [said[k] for k in places], null)
+            name: change_discrimination(
+                [pairs[k] for k in places], [predictions[k] for k in places], null
+            )
             for name, places in groups.items()
             if places
         },
@@ -131,7 +138,10 @@ def measure_change(
 
 
 def false_changes(
-    what: str, null: ChangeNullDistribution, pairs: Sequence[FilmPair], said: Sequence[SaidOfPair]
+    what: str,
+    null: ChangeNullDistribution,
+    pairs: Sequence[FilmPair],
+    predictions: Sequence[PairPrediction],
 ) -> Iterator[FalseChanges]:
     """Count, under each condition, the pairs without change of which a change is named."""
     for condition in Condition:
@@ -140,7 +150,7 @@ def false_changes(
             continue
         named = sum(
             any(one.called for one in changes(now, then, null, condition))
-            for then, now in (said[k] for k in chosen)
+            for then, now in (predictions[k] for k in chosen)
         )
         yield FalseChanges(
             f"{condition}: {what}",
@@ -158,12 +168,14 @@ def upper_bound(count: int, of: int) -> float:
 
 
 def change_discrimination(
-    pairs: Sequence[FilmPair], said: Sequence[SaidOfPair], null: ChangeNullDistribution
+    pairs: Sequence[FilmPair], predictions: Sequence[PairPrediction], null: ChangeNullDistribution
 ) -> tuple[ChangeDiscrimination, ...]:
-    """Measure how well pairs with a change are told: of any label, and of each separately."""
+    """Measure how well pairs with a change are detected: of any label, and of each separately."""
     change = np.stack([pair.labels for pair in pairs])  # (pairs, 14)
-    ours = differences_of(said)
-    plain = np.stack([now.probabilities - then.probabilities for then, now in said]).astype(float)
+    ours = differences_of(predictions)
+    plain = np.stack([now.probabilities - then.probabilities for then, now in predictions]).astype(
+        float
+    )
     _, patients = np.unique([pair.current.patient for pair in pairs], return_inverse=True)
     weights = np.concatenate(list(patient_draws(patients)))
 

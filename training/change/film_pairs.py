@@ -54,7 +54,7 @@ def read_pairs(tables: Sequence[Path], records: Sequence[Record]) -> list[FilmPa
     """Read lists of pairs, whose columns ``prior`` and ``current`` name films of ``records``.
 
     Pairs with a film that is not in the list, or was made from a small picture, are left out; a
-    pair that stands in two lists counts once.
+    pair that is in two lists counts once.
 
     Raises
     ------

@@ -29,11 +29,11 @@ from training.data.record import Record
 from training.data.reexposure import exposed_again
 from training.evaluation.statistics import Doubles
 
-SaidOfPair = tuple[Prediction, Prediction]  # of the prior film, of the current one
+PairPrediction = tuple[Prediction, Prediction]  # of the prior film, of the current one
 
 EXPOSURES = 4  # of each film
 SPREAD_SHARE = 0.9  # of films without change; the unit in which findings are alike
-CERTAIN = 0.95  # confidence with which a bound holds for the share of pairs that it is said to
+CERTAIN = 0.95  # confidence with which a bound holds for the share of pairs that it states
 SMALLEST = 1e-3  # log odds: a finding that never differs is measured by this
 
 
@@ -54,7 +54,7 @@ class Unchanged:
     """
 
     pairs: tuple[FilmPair, ...]
-    predictions: tuple[SaidOfPair, ...]
+    predictions: tuple[PairPrediction, ...]
     exposed: Doubles
     patients: tuple[str, ...]
 
@@ -75,8 +75,8 @@ def read_unchanged(
     still = tuple(pair for pair in pairs if pair.still and pair.condition)
     return Unchanged(
         still,
-        tuple(said_of_pairs(engine, still)),
-        differences_of(said_of_exposures(engine, held, EXPOSURES)),
+        tuple(pair_predictions(engine, still)),
+        differences_of(exposure_predictions(engine, held, EXPOSURES)),
         tuple(record.patient for record in held for _ in range(EXPOSURES)),
     )
 
@@ -155,37 +155,39 @@ def bounded(sizes: FloatArray) -> list[float]:
     return [float(ascending[place]) for place in places if place < len(ascending)]
 
 
-def said_of_exposures(
+def exposure_predictions(
     engine: Engine, records: Sequence[Record], exposures: int
-) -> list[SaidOfPair]:
-    """Read each film as it is, and exposed again; the original stands as the prior.
+) -> list[PairPrediction]:
+    """Read each film as it is, and exposed again; the original is the prior.
 
     The film's place and the number of the exposure are the seed.
     """
-    said: list[SaidOfPair] = []
+    predictions: list[PairPrediction] = []
     with ThreadPoolExecutor(max_workers=4) as threads:
         for place, record in enumerate(records):
             film = read_picture(record.path)
             versions = [film, *(exposed_again(film, place * 1000 + k) for k in range(exposures))]
             original, *others = threads.map(engine.read, versions)
-            said += [(original, other) for other in others]
-    return said
+            predictions += [(original, other) for other in others]
+    return predictions
 
 
-def said_of_pairs(engine: Engine, pairs: Sequence[FilmPair]) -> list[SaidOfPair]:
+def pair_predictions(engine: Engine, pairs: Sequence[FilmPair]) -> list[PairPrediction]:
     """Read both films of each pair, each film once; prior first."""
     paths = sorted({record.path for pair in pairs for record in (pair.prior, pair.current)})
     with ThreadPoolExecutor(max_workers=4) as threads:
-        said = threads.map(lambda path: engine.read(read_picture(path)), paths)
-        known = dict(zip(paths, said, strict=True))
+        predictions = threads.map(lambda path: engine.read(read_picture(path)), paths)
+        known = dict(zip(paths, predictions, strict=True))
     return [(known[pair.prior.path], known[pair.current.path]) for pair in pairs]
 
 
-def differences_of(said: Sequence[SaidOfPair]) -> Doubles:
+def differences_of(predictions: Sequence[PairPrediction]) -> Doubles:
     """Return current minus prior in log odds, (pairs, 14)."""
-    if not said:
+    if not predictions:
         return np.zeros((0, len(LABELS)))
-    return np.stack([differences(now.probabilities, then.probabilities) for then, now in said])
+    return np.stack(
+        [differences(now.probabilities, then.probabilities) for then, now in predictions]
+    )
 
 
 def table(null: ChangeNullDistribution) -> Table:

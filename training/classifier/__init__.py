@@ -1,1 +1,1 @@
-"""The network that tells the findings apart: examples, training, search."""
+"""The network of findings: examples, training, evaluation, search."""

@@ -83,26 +83,26 @@ def fit(logits: Doubles, labels: Doubles) -> tuple[Doubles, Doubles]:
     high = (positives + 1) / (positives + 2)
     low = 1 / (len(truth) - positives + 2)
     targets = truth * high + (1 - truth) * low  # (films, 14)
-    common = torch.zeros(1, dtype=torch.float64, requires_grad=True)  # logarithm of a slope
+    shared = torch.zeros(1, dtype=torch.float64, requires_grad=True)  # logarithm of a slope
     own = torch.zeros(scores.shape[1], dtype=torch.float64, requires_grad=True)
     centre = scores.mean(dim=0)
     shift = torch.logit(targets.mean(dim=0)).requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [common, own, shift], max_iter=500, line_search_fn="strong_wolfe", tolerance_change=1e-10
+        [shared, own, shift], max_iter=500, line_search_fn="strong_wolfe", tolerance_change=1e-10
     )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        margin = (common + own).exp() * (scores - centre) + shift
+        margin = (shared + own).exp() * (scores - centre) + shift
         misfit = torch.nn.functional.binary_cross_entropy_with_logits(
             margin, targets, reduction="sum"
         )
-        total = misfit + PULL / 2 * own.square().sum() + common.square().sum() / 2
+        total = misfit + PULL / 2 * own.square().sum() + shared.square().sum() / 2
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    slopes = (common + own).exp().detach()
+    slopes = (shared + own).exp().detach()
     return slopes.numpy(), (shift.detach() - slopes * centre).numpy()
 
 

@@ -7,7 +7,7 @@ the mean over the findings of the AUC within source (`training.evaluation.discri
 films.
 
 Each part keeps the maps of its films (`HELD`), so that `hilum export --folds` can calibrate and
-judge the network that learns from all films by what these said of films they had not seen.
+judge the network that learns from all films by their outputs for films that they had not seen.
 
 The weights of the last epoch judge, not those of the best one: the best was chosen by the very
 films that are to judge. Test films are in no part.
@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """What networks said of films that did not teach them.
+    """Networks' outputs for films that did not teach them.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ def _read_held(part: Part, run: Path, settings: TrainSettings) -> None:
 
 
 def out_of_fold(records: Sequence[Record], out: Path, size_px: int) -> OutOfFold:
-    """Return what the networks of a cross-validation said of films, in the order of ``records``.
+    """Return the outputs of a cross-validation's networks for films, in the order of ``records``.
 
     Films that no part held are left out.
 
@@ -168,15 +168,15 @@ def out_of_fold(records: Sequence[Record], out: Path, size_px: int) -> OutOfFold
     other = next((int(part["size_px"]) for part in parts if part["size_px"] != size_px), None)
     if other is not None:
         raise NoFolds(f"{out}: its networks read films of {other} px, not of {size_px} px")
-    said = {
+    outputs = {
         str(name): (logits, maps)
         for part in parts
         for name, logits, maps in zip(part["names"], part["logits"], part["maps"], strict=True)
     }
-    held = tuple(record for record in records if record.name in said)
+    held = tuple(record for record in records if record.name in outputs)
     if not held:
         raise NoFolds(f"{out}: no network of a cross-validation has read these films")
-    logits, maps = zip(*(said[record.name] for record in held), strict=True)
+    logits, maps = zip(*(outputs[record.name] for record in held), strict=True)
     return OutOfFold(held, np.stack(logits), np.stack(maps).astype(np.float32))
 
 
@@ -188,14 +188,14 @@ def network_of(run: Path, settings: TrainSettings) -> FindingNetwork:
     return network
 
 
-def score(said: OutOfFold) -> float:
+def score(outputs: OutOfFold) -> float:
     """Return the mean over the findings of the AUC within source, on sharp films."""
-    return macro(_judged(said))
+    return macro(_judged(outputs))
 
 
-def text_table(said: Sequence[OutOfFold]) -> TextTable:
+def text_table(seeds: Sequence[OutOfFold]) -> TextTable:
     """Return a table of the findings, a column a seed, with mean and range in the last row."""
-    judged = [_judged(one) for one in said]
+    judged = [_judged(one) for one in seeds]
     rows = [
         (label, str(found.positives), *(_auc_text(one[label].auc) for one in judged))
         for label, found in judged[0].items()
@@ -203,16 +203,16 @@ def text_table(said: Sequence[OutOfFold]) -> TextTable:
     macros = [macro(one) for one in judged]
     rows.append(("macro average", "", *(f"{one:.3f}" for one in macros)))
     title = (
-        f"AUC within source, {len(said[0].records)} films out of fold: mean "
-        f"{np.mean(macros):.3f}, {min(macros):.3f} to {max(macros):.3f} over {len(said)} seeds"
+        f"AUC within source, {len(seeds[0].records)} films out of fold: mean "
+        f"{np.mean(macros):.3f}, {min(macros):.3f} to {max(macros):.3f} over {len(seeds)} seeds"
     )
-    columns = ("finding", "films with it", *(f"seed {k}" for k in range(len(said))))
+    columns = ("finding", "films with it", *(f"seed {k}" for k in range(len(seeds))))
     return TextTable(title, columns, tuple(rows))
 
 
-def _judged(said: OutOfFold) -> dict[str, Discrimination]:
-    sharp = [k for k, record in enumerate(said.records) if is_sharp(record)]
-    return discrimination(said.logits[sharp], [said.records[k] for k in sharp])
+def _judged(outputs: OutOfFold) -> dict[str, Discrimination]:
+    sharp = [k for k, record in enumerate(outputs.records) if is_sharp(record)]
+    return discrimination(outputs.logits[sharp], [outputs.records[k] for k in sharp])
 
 
 def _auc_text(auc: float | None) -> str:

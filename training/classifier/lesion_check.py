@@ -55,7 +55,7 @@ class Disc(NamedTuple):
 
 @dataclass(frozen=True)
 class LesionScore:
-    """How well the discs of held-out films are told and pointed at.
+    """How well the discs of held-out films are detected and pointed at.
 
     Attributes
     ----------
@@ -163,8 +163,8 @@ def measure(network: FindingNetwork, held: FilmSet, device: str, contrast: float
         places += greatest(maps.float().cpu())
     discs = [disc_of(record.path) for record in held.records]
     hits = [disc.reaches(*at) for disc, at in zip(discs, places, strict=True) if disc]
-    (told,) = aucs(torch.cat(logits).double().numpy()[:, None], held.labels.double().numpy())
-    return LesionScore(len(held), len(hits), float(told), sum(hits) / len(hits), contrast)
+    (auc,) = aucs(torch.cat(logits).double().numpy()[:, None], held.labels.double().numpy())
+    return LesionScore(len(held), len(hits), float(auc), sum(hits) / len(hits), contrast)
 
 
 def greatest(maps: torch.Tensor) -> list[tuple[float, float]]:

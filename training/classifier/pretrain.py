@@ -124,12 +124,12 @@ def task(films: FilmSet, grids: torch.Tensor, settings: PretrainSettings) -> Tas
     batches = list(zip(*(torch.split(torch.stack(side), 64) for side in examples), strict=True))
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
-        pixels, wanted = (one.to(settings.device) for one in batch)
+        pixels, targets = (one.to(settings.device) for one in batch)
         _, maps = network(pixels.contiguous(memory_format=torch.channels_last))
-        wanted = nn.functional.interpolate(
-            wanted, maps.shape[-2:], mode="bilinear", align_corners=False
+        targets = nn.functional.interpolate(
+            targets, maps.shape[-2:], mode="bilinear", align_corners=False
         )
-        return nn.functional.mse_loss(maps.float(), wanted)
+        return nn.functional.mse_loss(maps.float(), targets)
 
     @torch.inference_mode()
     def score(average: nn.Module) -> float:

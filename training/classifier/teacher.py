@@ -53,19 +53,19 @@ def load_teacher() -> nn.Module:
     return teacher.eval().requires_grad_(False)  # type: ignore[no-any-return]
 
 
-def targets(films: FilmSet, kept: Path, device: str = "cpu") -> torch.Tensor:
+def targets(films: FilmSet, cache: Path, device: str = "cpu") -> torch.Tensor:
     """Return what the teacher sees on films of `SIDE_PX`, (films, COMPONENTS, 7, 7) float16.
 
     The principal components of its last features, each divided by the root of its deviation: so
-    that what varies most counts most, but not alone. Asked once: kept in the file ``kept``.
+    that what varies most counts most, but not alone. Asked once: kept in the file ``cache``.
     """
-    if idist.get_rank() == 0 and not kept.exists():
+    if idist.get_rank() == 0 and not cache.exists():
         grids = _features(load_teacher(), films, device)
-        part = kept.with_suffix(".part")  # a kill leaves no half file
+        part = cache.with_suffix(".part")  # a kill leaves no half file
         save_file({"grids": _components(grids)}, part)
-        part.replace(kept)
+        part.replace(cache)
     idist.barrier()
-    known: torch.Tensor = load_file(kept)["grids"]
+    known: torch.Tensor = load_file(cache)["grids"]
     return known
 
 

@@ -20,9 +20,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 from inference.model.engine import find_device
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
+from training.classifier.examples import VariedFilms
 from training.classifier.initial_weights import initialise
 from training.classifier.losses import objective, outside_boxes
-from training.classifier.varied_films import VariedFilms
 from training.data.film_list import BadFilmList, Source
 from training.data.film_set import MARGIN, FilmSet, load_films
 from training.data.record import Record
@@ -54,9 +54,9 @@ def train(source: Source, out: Path, settings: TrainSettings) -> Path:
 
 
 def learn(
-    records: Sequence[Record], out: Path, settings: TrainSettings, said: Mapping[str, Any]
+    records: Sequence[Record], out: Path, settings: TrainSettings, source: Mapping[str, Any]
 ) -> Path:
-    """Train on the train films of a list; ``said`` is what the run's folder keeps of it.
+    """Train on the train films of a list; ``source`` is what the run's folder keeps of it.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def learn(
     """
     records = teachers(records, settings)
     refuse_too_few(records, settings)
-    refuse_other_films(out, said)
+    refuse_other_films(out, source)
     # before films are decoded: weights may be missing
     network, initial = begin(labels_of(records, "train"), settings)
     if settings.teach_val:
@@ -73,7 +73,7 @@ def learn(
         seen, held = decoded(records, settings.size_px)
     if idist.get_rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
-        (out / RUN).write_text(json.dumps(said) + "\n")
+        (out / RUN).write_text(json.dumps(source) + "\n")
     learning = replace(task(network, seen, held, settings), provenance=provenance(seen, initial))
     return fit(learning, settings, out)
 
@@ -107,7 +107,7 @@ def labels_of(records: Sequence[Record], split: str) -> list[tuple[int, ...]]:
 
 
 def counted(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return which findings, (14,), have enough films in (films, 14) to speak of an AUC."""
+    """Return which findings, (14,), have enough films in (films, 14) for an AUC."""
     positives = labels.sum(axis=0)
     known: npt.NDArray[np.bool_] = (positives >= MIN_POSITIVES) & (positives < len(labels))
     return known
@@ -158,10 +158,10 @@ def begin_at_frequency(network: FindingNetwork, labels: Sequence[Sequence[int]])
 def _source_record(source: Source, records: Sequence[Record]) -> dict[str, Any]:
     """Return where the films are listed, and a hash of which they are, in which split."""
     lists = {"films": source.films, "nih": source.nih, "experts": source.experts}
-    said: dict[str, Any] = {kind: str(path.resolve()) for kind, path in lists.items() if path}
+    record: dict[str, Any] = {kind: str(path.resolve()) for kind, path in lists.items() if path}
     if source.boxes:
-        said["boxes"] = [str(path.resolve()) for path in source.boxes]
-    return said | {FILMS: hash_of(records)}
+        record["boxes"] = [str(path.resolve()) for path in source.boxes]
+    return record | {FILMS: hash_of(records)}
 
 
 def hash_of(records: Sequence[Record]) -> str:
@@ -173,18 +173,20 @@ def hash_of(records: Sequence[Record]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def refuse_other_films(out: Path, said: Mapping[str, Any]) -> None:
+def refuse_other_films(out: Path, source: Mapping[str, Any]) -> None:
     """Raise OtherRun if the run in ``out`` learns from other films, splits or labels."""
     known = json.loads((out / RUN).read_text()).get(FILMS) if (out / RUN).exists() else None
-    if known and known != said[FILMS]:
+    if known and known != source[FILMS]:
         raise OtherRun(f"{out} holds a run on other films; choose another folder")
 
 
 def source_of(run: Path) -> Source:
     """Return the films that a run learnt from."""
-    said = json.loads((run / RUN).read_text())
-    boxes = tuple(Path(path) for path in said.pop("boxes", ()))
-    return Source(boxes=boxes, **{kind: Path(path) for kind, path in said.items() if kind != FILMS})
+    record = json.loads((run / RUN).read_text())
+    boxes = tuple(Path(path) for path in record.pop("boxes", ()))
+    return Source(
+        boxes=boxes, **{kind: Path(path) for kind, path in record.items() if kind != FILMS}
+    )
 
 
 def on_devices(work: Callable[[Ready], Path], settings: Ready, device: str) -> Path:
@@ -253,9 +255,9 @@ def sampling_weights(labels: torch.Tensor, balance: float) -> torch.Tensor:
     "none".
     """
     none = (labels.sum(dim=1, keepdim=True) == 0).float()
-    said = torch.cat([labels, none], dim=1)  # (films, 15)
-    rarity = said.sum(dim=0).clamp(min=1) ** -balance
-    return (said * rarity).amax(dim=1)
+    present = torch.cat([labels, none], dim=1)  # (films, 15)
+    rarity = present.sum(dim=0).clamp(min=1) ** -balance
+    return (present * rarity).amax(dim=1)
 
 
 @torch.inference_mode()

@@ -89,9 +89,9 @@ def read_plan(config: Path, changes: Sequence[str]) -> Plan:
     BadSetting
     """
     try:
-        said = tomllib.loads(config.read_text())
-        study, search = said.pop("study", {}), said.pop("search", {})
-        base = said | dict(change.split("=", 1) for change in changes)
+        plan = tomllib.loads(config.read_text())
+        study, search = plan.pop("study", {}), plan.pop("search", {})
+        base = plan | dict(change.split("=", 1) for change in changes)
         return Plan(**study, base=settings_of(TrainSettings, base).model_dump(), search=search)
     except ValidationError as error:
         first = error.errors()[0]
@@ -143,8 +143,8 @@ class Search:
 
 def _name(settings: TrainSettings) -> str:
     """Name a run by what is trained: a try that was killed finds what it left."""
-    said = settings.model_dump_json(exclude={"device", "workers"})
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    canonical = settings.model_dump_json(exclude={"device", "workers"})
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def suggest(trial: optuna.Trial, name: str, space: Range | tuple[Choice, ...]) -> Choice:
@@ -206,7 +206,7 @@ def open_study(file: Path, plan: Plan) -> Iterator[optuna.Study]:
 
 
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
-    """Stop what is worse than half of the others in the same epoch; a grid is told whole."""
+    """Stop what is worse than half of the others in the same epoch; a grid is run completely."""
     if plan.sampler == "grid":
         return optuna.pruners.NopPruner()
     warmup = settings_of(TrainSettings, plan.base).epochs // 3
@@ -214,13 +214,13 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 
 def _begin(study: optuna.Study, file: Path, plan: Plan) -> None:
-    said = json.loads(plan.model_dump_json(exclude={"trials"}))
+    stored = json.loads(plan.model_dump_json(exclude={"trials"}))
     known = study.user_attrs.get("plan")
     if known is None:
-        study.set_user_attr("plan", said)
+        study.set_user_attr("plan", stored)
         for point in plan.points:
             study.enqueue_trial(point)
-    elif known != said:
+    elif known != stored:
         raise OtherRun(f"{file} is a study of other settings: {json.dumps(known)}")
 
 
@@ -238,5 +238,5 @@ def unfinished(study: optuna.Study) -> list[Mapping[str, Any]]:
 
 def _point(trial: optuna.trial.FrozenTrial) -> Mapping[str, Any]:
     """Return what a trial tries; of one that waits, what it was told to."""
-    told: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params or told
+    fixed: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params or fixed

@@ -41,9 +41,9 @@ def columns(study: optuna.Study) -> list[str]:
 
 def rows(study: optuna.Study) -> list[list[str]]:
     """Return the cells of the table, the best point first, those cut short last."""
-    said = [_row(trial, f"{trial.value:.4f}") for trial in completed(study)]
+    complete = [_row(trial, f"{trial.value:.4f}") for trial in completed(study)]
     pruned = study.get_trials(states=(TrialState.PRUNED,))
-    return said + [_row(trial, "stopped early") for trial in pruned]
+    return complete + [_row(trial, "stopped early") for trial in pruned]
 
 
 def _row(trial: FrozenTrial, mean: str) -> list[str]:

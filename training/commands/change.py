@@ -1,4 +1,4 @@
-"""`hilum measure-null`, `measure-change`: what no change looks like, and what change is told."""
+"""`hilum measure-null`, `measure-change`: differences without change, and detected changes."""
 
 import json
 from typing import Annotated

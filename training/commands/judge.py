@@ -50,12 +50,12 @@ def cross_validate(
         chosen = read_settings(TrainSettings, config, settings or [])
         records = Source(films, nih, experts, tuple(boxes or ())).records()
         parts = by_source(records) if sources else by_patient(records, folds)
-        said = []
+        validations = []
         for seed in range(seeds):
             ready = {"device": find_device(device).type, "seed": chosen.seed + seed}
             run = out / f"seed-{chosen.seed + seed}"
-            said.append(validated(parts, run, chosen.model_copy(update=ready)))
-    say(text_table(said).table())
+            validations.append(validated(parts, run, chosen.model_copy(update=ready)))
+    say(text_table(validations).table())
 
 
 @app.command()

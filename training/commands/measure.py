@@ -87,11 +87,11 @@ def evaluate(
         from inference.model.bundle import load_bundle
         from inference.model.engine import Engine
         from inference.model.metadata import bundle_folder
+        from training.classifier.evaluate import measure_bundle, need_plots, write_report
         from training.data.expert_labels import expert_films
         from training.data.film_list import Source, of_split
         from training.evaluation.classification import read_all
         from training.evaluation.reference import scores_for
-        from training.evaluation.report import measure_bundle, need_plots, write_report
 
         if out:
             need_plots()
@@ -149,13 +149,13 @@ def localise(
         )
     if as_json:
         identity = loaded.identity
-        said = {
+        report = {
             "bundle": identity.name,
             "version": identity.version,
             "sha256": identity.sha256,
             "subsets": [one.as_json() for one in measured],
         }
-        typer.echo(json.dumps(said, indent=2, allow_nan=False))
+        typer.echo(json.dumps(report, indent=2, allow_nan=False))
     else:
         for one in measured:
             say(one.table())

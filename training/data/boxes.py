@@ -116,18 +116,18 @@ def read_boxes(path: Path) -> list[Box]:
 
 
 def _box(path: Path, row: Sequence[str]) -> Box:
-    said = ",".join(row)
+    line = ",".join(row)
     if len(row) < 6:
-        raise BadBoxList(f"{path}: {said}: a box has 6 values")
+        raise BadBoxList(f"{path}: {line}: a box has 6 values")
     label = NIH_NAMES.get(row[1], row[1])
     if label not in LABELS:
-        raise BadBoxList(f"{path}: {said}: {row[1]!r} is no finding of {', '.join(LABELS)}")
+        raise BadBoxList(f"{path}: {line}: {row[1]!r} is no finding of {', '.join(LABELS)}")
     try:
         x, y, w, h = (float(value) / NIH_PX for value in row[2:6])
     except ValueError as error:
-        raise BadBoxList(f"{path}: {said}: {error}") from error
+        raise BadBoxList(f"{path}: {line}: {error}") from error
     if not all(map(math.isfinite, (x, y, w, h))) or min(x, y) < 0 or min(w, h) <= 0:
-        raise BadBoxList(f"{path}: {said}: this is no box")
+        raise BadBoxList(f"{path}: {line}: this is no box")
     if max(x + w, y + h) > 1:
-        raise BadBoxList(f"{path}: {said}: the box leaves the film of {NIH_PX:.0f} px")
+        raise BadBoxList(f"{path}: {line}: the box leaves the film of {NIH_PX:.0f} px")
     return Box(Path(row[0]).stem, label, x, y, w, h)

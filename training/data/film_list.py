@@ -148,7 +148,7 @@ def read_nih(folder: Path) -> list[Record]:
     Raises
     ------
     BadFilmList
-        A file is missing or cannot be read, or a film stands in neither list.
+        A file is missing or cannot be read, or a film is in neither list.
     """
     entries = sorted(folder.glob("Data_Entry_2017*.csv"))
     if not entries:
@@ -182,8 +182,8 @@ def _nih_record(
     name, patient = row["Image Index"], row["Patient ID"]
     if name not in listed:
         raise BadFilmList(f"{folder}: {name} is in neither train_val_list.txt nor test_list.txt")
-    said = set(row["Finding Labels"].split("|"))
-    unknown = said - set(LABELS) - {"No Finding"}
+    labels = set(row["Finding Labels"].split("|"))
+    unknown = labels - set(LABELS) - {"No Finding"}
     if unknown:
         raise BadFilmList(f"{folder}: {name} has the unknown label {', '.join(sorted(unknown))}")
     sex = row.get("Patient Gender") or row.get("Patient Sex") or ""
@@ -191,7 +191,7 @@ def _nih_record(
         path=films[name],
         patient=patient,
         split="val" if listed[name] == "train" and _is_val(patient) else listed[name],
-        labels=tuple(int(label in said) for label in LABELS),
+        labels=tuple(int(label in labels) for label in LABELS),
         source_px=1024,
         age=_whole(row.get("Patient Age", "").rstrip("YMD")),
         sex=sex,

@@ -65,9 +65,9 @@ class ReadSmall(Transform):  # type: ignore[misc]
 class KeptFilms(CacheDataset):  # type: ignore[misc]
     """MONAI's cache, which says what was wrong with a film, not which transform met it."""
 
-    def __init__(self, *said: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, **named: Any) -> None:
         with _first_cause():
-            super().__init__(*said, **named)
+            super().__init__(*arguments, **named)
 
     def __getitem__(self, index: int) -> torch.Tensor:
         """Return a film that is kept, or read it."""

@@ -1,1 +1,1 @@
-"""How well findings are told apart and localised, with uncertainty."""
+"""How well findings are discriminated and localised, with uncertainty."""

@@ -1,4 +1,4 @@
-"""How well findings are told apart, with the uncertainty that comes from few patients."""
+"""How well findings are discriminated, with the uncertainty that comes from few patients."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,10 +114,10 @@ class Evaluation:
 
     def table(self) -> Table:
         """Return a table for a terminal, which has no room for all intervals."""
-        said = [(f.label, str(f.positives), f) for f in self.findings]
+        shown = [(f.label, str(f.positives), f) for f in self.findings]
         rows = (
             (name, films, str(f.auc), str(f.average_precision), *map(_short, _figures_of(f)[2:]))
-            for name, films, f in [*said, ("macro average", "", self.macro)]
+            for name, films, f in [*shown, ("macro average", "", self.macro)]
         )
         columns = [column.replace("average ", "average\n") for column in COLUMNS]
         columns = [column.replace("calibration ", "calibration\n") for column in columns]

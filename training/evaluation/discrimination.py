@@ -1,4 +1,4 @@
-"""Whether a finding is told apart at all, on films that did not teach the network.
+"""Whether a finding is discriminated at all, on films that did not teach the network.
 
 Where a film comes from goes with its label, so a network that tells the source from the source's
 greys has a good AUC and knows nothing of the finding. `within_source` compares films of one source

@@ -50,7 +50,7 @@ class Measured:
         return {"title": self.title, "overlaps": OVERLAPS, "rows": rows}
 
     def table(self) -> Table:
-        """Return a table for a terminal; chance stands in brackets behind each figure."""
+        """Return a table for a terminal; chance is in brackets after each figure."""
         table = Table(title=f"{self.title} (chance in brackets)")
         heads = ["", "boxes", "pointing", "T(IoBB)>0.1", "Wang", "T(IoBB)>0.25", "T(IoBB)>0.5"]
         for head in [*heads, *(f"T(IoU)>{t}" for t in OVERLAPS)]:

@@ -24,7 +24,7 @@ PRECISION = {
 CAVEAT = (
     "No contest: the origin's figures come from other test films, among which the findings are "
     "more or less frequent than here, and from other operating points. Precision rises with the "
-    "share of films that have the finding, which is why that share stands beside ours."
+    "share of films that have the finding, which is why that share is given beside ours."
 )
 
 

@@ -184,18 +184,18 @@ def _reliability(axes: Axes, score: FindingScore, sample: ScoredSample, k: int) 
     ranking = rank(scores, positive, ones)
     place = bins_of(ranking)[0][np.searchsorted(-ranking.scores, -scores)]  # (films,)
     member = (place[:, None] == np.arange(BINS)).astype(float)  # (films, bins)
-    said = share(scores @ member, member.sum(axis=0))
+    mean = share(scores @ member, member.sum(axis=0))
     seen = _observed(ones, member, positive)[0]
     draws = np.concatenate(
         [_observed(weights, member, positive) for weights in patient_draws(sample.patients)]
     )
-    filled = ~np.isnan(said)  # equal scores may leave a bin empty
-    said, seen = said[filled], seen[filled]
+    filled = ~np.isnan(mean)  # equal scores may leave a bin empty
+    mean, seen = mean[filled], seen[filled]
     low, high = np.nanpercentile(draws[:, filled], [2.5, 97.5], axis=0)
-    top = float(max(said.max(), high.max(), 0.01))
+    top = float(max(mean.max(), high.max(), 0.01))
     axes.plot([0, top], [0, top], color=QUIET, linestyle=":")
-    axes.vlines(said, low, high, color=OURS, linewidth=1)
-    axes.plot(said, seen, color=OURS, marker="o", markersize=4, linestyle="")
+    axes.vlines(mean, low, high, color=OURS, linewidth=1)
+    axes.plot(mean, seen, color=OURS, marker="o", markersize=4, linestyle="")
     for limit, axis in ((axes.set_xlim, axes.xaxis), (axes.set_ylim, axes.yaxis)):
         limit(-0.03 * top, 1.18 * top)  # room for the text
         axis.set_major_locator(MaxNLocator(4))

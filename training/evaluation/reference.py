@@ -162,8 +162,8 @@ def compare_all(
             if found.size:
                 macro, findings = compare(sample.take(found), theirs[found])
                 of = len(chosen)
-                said = Comparison(subset.name, reference, len(found), of, macro, findings)
-                comparisons.append(said)
+                comparison = Comparison(subset.name, reference, len(found), of, macro, findings)
+                comparisons.append(comparison)
     return comparisons
 
 

@@ -37,7 +37,7 @@ class ScoredSample:
         return len(self.scores)
 
     def take(self, films: npt.ArrayLike) -> Self:
-        """Return some of the films, by place or by flag; patients are counted anew."""
+        """Return some of the films, by place or by flag; patients are counted again."""
         chosen = np.asarray(films)
         patients = np.unique(self.patients[chosen], return_inverse=True)[1]
         arrays = (self.scores[chosen], self.flagged[chosen], self.positive[chosen])

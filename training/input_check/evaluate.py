@@ -37,7 +37,7 @@ TURNED: dict[str, Callable[[Greys], Greys]] = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckScore:
     """One kind of picture: how many, and which shares were refused and called mirrored."""
 
     kind: str
@@ -52,7 +52,7 @@ class Judged:
         return self.refused < 0.01 if real else self.refused > 0.95
 
 
-def evaluate_check(check: InputCheck, records: Sequence[Record], seed: int = 0) -> list[Judged]:
+def evaluate_check(check: InputCheck, records: Sequence[Record], seed: int = 0) -> list[CheckScore]:
     """Let the check look at films as they are, mirrored, and made into counter-examples."""
     seen: dict[str, list[Appearance]] = {}
     for index, record in enumerate(records):
@@ -62,7 +62,7 @@ def evaluate_check(check: InputCheck, records: Sequence[Record], seed: int = 0) 
             looks = check.look(Film(np.array(greys)))
             seen.setdefault(kind, []).append(looks)
     return [
-        Judged(
+        CheckScore(
             kind,
             len(looks),
             float(np.mean([one.refusal is not None for one in looks])),
@@ -88,12 +88,12 @@ def _pictures(film: Greys, record: Record, rng: np.random.Generator) -> Iterator
     yield "photographs that never taught", photograph_part(rng, HELD_PHOTOGRAPHS)
 
 
-def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+def as_json(judged: Sequence[CheckScore]) -> list[dict[str, Any]]:
     """Return plain values."""
     return [asdict(one) | {"good": one.good} for one in judged]
 
 
-def table(judged: Sequence[Judged]) -> Table:
+def table(judged: Sequence[CheckScore]) -> Table:
     """Return a table for a terminal."""
     made = Table("picture", "number", "refused", "called mirrored", "goal")
     for one in judged:

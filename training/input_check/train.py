@@ -91,9 +91,9 @@ def task(
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
         pixels, looks, mirrored = (one.to(settings.device) for one in batch)
-        said, sides = network(normalise(pixels).contiguous(memory_format=torch.channels_last))
+        logits, sides = network(normalise(pixels).contiguous(memory_format=torch.channels_last))
         upright = looks == LOOKS.index(Look.UPRIGHT)
-        look_loss = nn.functional.cross_entropy(said.float(), looks, label_smoothing=0.01)
+        look_loss = nn.functional.cross_entropy(logits.float(), looks, label_smoothing=0.01)
         side_loss = nn.functional.binary_cross_entropy_with_logits(
             sides.float(), mirrored.float(), weight=upright.float()
         )
@@ -139,9 +139,9 @@ def _logits(
     """Return logits of looks (films, looks) and of mirrored (films,), of films as they are."""
     network.eval()
     normalise = Preprocessing(size_px).normalise
-    said = []
+    outputs = []
     for pixels in (batch for films in held for batch in films.batches(64)):
         small = nn.functional.interpolate(pixels.float() / 255, size_px, mode="area")
-        said.append(network(normalise(small.flip(-1) if mirror else small)))
-    looks, mirrored = zip(*said, strict=True)
+        outputs.append(network(normalise(small.flip(-1) if mirror else small)))
+    looks, mirrored = zip(*outputs, strict=True)
     return torch.cat(looks), torch.cat(mirrored)

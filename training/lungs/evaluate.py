@@ -39,7 +39,7 @@ _CLASSIC_PX = 128  # the side at which the ways without a network work, as the n
 
 
 @dataclass(frozen=True)
-class Found:
+class LungScore:
     """One way of finding lungs on one kind of film.
 
     Attributes
@@ -122,7 +122,7 @@ def _dark_parts(pixels: Greys, *, near: Mask) -> Mask:
 # measures
 
 
-def measure_lungs(lungs: LungFields, files: Sequence[MaskedFile], seed: int = 0) -> list[Found]:
+def measure_lungs(lungs: LungFields, files: Sequence[MaskedFile], seed: int = 0) -> list[LungScore]:
     """Find lungs on the test films of a folder, as they are and changed; beside other ways."""
     teachers = small_films(files, "train", _CLASSIC_PX)
     finders: dict[str, Finder] = {
@@ -145,15 +145,15 @@ def measure_lungs(lungs: LungFields, files: Sequence[MaskedFile], seed: int = 0)
     ]
 
 
-def _on_films(kind: str, films: Sequence[Masked], finders: Mapping[str, Finder]) -> list[Found]:
-    said = []
+def _on_films(kind: str, films: Sequence[Masked], finders: Mapping[str, Finder]) -> list[LungScore]:
+    found = []
     for method, find in finders.items():
         pairs = [(find(film.greys), film.mask) for film in films]
         dices = [float(dice_of(*(torch.from_numpy(one)[None] for one in pair))) for pair in pairs]
         distance = 100 * float(np.mean([boundary_distance(*pair) for pair in pairs]))
         worst = float(np.quantile(dices, 0.1))
-        said.append(Found(method, kind, len(films), float(np.mean(dices)), worst, distance))
-    return said
+        found.append(LungScore(method, kind, len(films), float(np.mean(dices)), worst, distance))
+    return found
 
 
 def boundary_distance(found: Mask, true: Mask) -> float:
@@ -182,12 +182,12 @@ def pace_ms(lungs: LungFields, films: int = 20) -> float:
         return (time.thread_time() - begun) / films * 1000
 
 
-def as_json(found: Sequence[Found]) -> list[dict[str, Any]]:
+def as_json(found: Sequence[LungScore]) -> list[dict[str, Any]]:
     """Return plain values."""
     return [asdict(one) for one in found]
 
 
-def text_table(found: Sequence[Found]) -> TextTable:
+def text_table(found: Sequence[LungScore]) -> TextTable:
     """Return a table: a row a kind of film, three columns a way."""
     methods = list(dict.fromkeys(one.method for one in found))
     heads = [f"{method}: {what}" for method in methods for what in ("Dice", "9 of 10", "off")]

@@ -44,7 +44,7 @@ def masked_files(folder: Path) -> tuple[MaskedFile, ...]:
     alone = sorted(films.keys() ^ masks.keys())
     if alone:
         lacks = "mask" if alone[0] in films else "film"
-        raise BadMasks(f"{folder}: {alone[0]} has no {lacks}; {len(alone)} names stand alone")
+        raise BadMasks(f"{folder}: {alone[0]} has no {lacks}; {len(alone)} names have no partner")
     if len(films) < FEWEST:
         raise BadMasks(f"{folder} holds {len(films)} films with masks; {FEWEST} are the fewest")
     pairs = enumerate(sorted(films))

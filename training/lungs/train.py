@@ -74,20 +74,22 @@ def task(
     judged = [judge[_HELD_EPOCH + n, k] for n in range(_JUDGED) for k in range(len(judge))]
     batches = [default_collate(judged[k : k + 32]) for k in range(0, len(judged), 32)]
 
-    def said(network: nn.Module, greys: torch.Tensor) -> torch.Tensor:
+    def logits_of(network: nn.Module, greys: torch.Tensor) -> torch.Tensor:
         ready = normalise(greys.to(settings.device)).contiguous(memory_format=torch.channels_last)
         logits: torch.Tensor = network(ready)
         return logits
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
         greys, masks = batch
-        missed: torch.Tensor = mistaken(said(network, greys).float(), masks.to(settings.device))
+        missed: torch.Tensor = mistaken(
+            logits_of(network, greys).float(), masks.to(settings.device)
+        )
         return missed
 
     @torch.inference_mode()
     def score(average: nn.Module) -> float:
         scores = [
-            dice_of(said(average, greys).cpu().sigmoid() >= THRESHOLD, masks >= THRESHOLD)
+            dice_of(logits_of(average, greys).cpu().sigmoid() >= THRESHOLD, masks >= THRESHOLD)
             for greys, masks in batches
         ]
         return float(torch.cat(scores).mean())

@@ -46,7 +46,7 @@ def router(context: AppContext) -> APIRouter:
         prediction = _prediction(context, uid)
         if prediction is None or _index(label) not in prediction.mapped:
             raise NotHere(
-                f"Of {label} no heat map is shown: it is below the site's threshold, or its map is"
+                f"No heat map of {label} is shown: it is below the site's threshold, or its map is"
                 " withheld."
             )
         (rows, columns), how = _shown(context, uid)
@@ -100,7 +100,7 @@ def outlined(context: AppContext, uid: str, prediction: Prediction) -> list[dict
 
 def _index(label: str) -> int:
     if label not in LABELS:
-        raise NotHere(f"There is no finding of this name. They are {', '.join(LABELS)}.")
+        raise NotHere(f"There is no finding of this name. The findings are: {', '.join(LABELS)}.")
     return LABELS.index(label)
 
 
@@ -114,7 +114,7 @@ def _layers(context: AppContext, uid: str, prior_uid: str) -> Layers:
         pair = pair_row(session, uid, prior_uid, context.operating)
     if pair is None or pair.layers is None:
         raise NotHere(
-            "Of these films no difference can be shown: they were not compared, or are not"
+            "No difference of these films can be shown: they were not compared, or are not"
             " comparable."
         )
     return pair.layers

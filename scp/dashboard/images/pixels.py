@@ -82,7 +82,7 @@ def router(context: AppContext) -> APIRouter:
         with Session(context.engine) as session:
             pair = pair_row(session, uid, prior_uid, context.operating)
         if pair is None or pair.layers is None:
-            raise NotHere("These films were not laid onto each other.")
+            raise NotHere("These films were not aligned.")
         layers = pair.layers
         key = f"{current.sha256}-{prior.sha256}"
 
@@ -107,7 +107,7 @@ def router(context: AppContext) -> APIRouter:
         with Session(context.engine) as session:
             pair = pair_row(session, uid, prior_uid)
         if pair is None or pair.layers is None:
-            raise NotHere("These films were not laid onto each other.")
+            raise NotHere("These films were not aligned.")
         return _picture(annotated(read(context, prior)[1], pair.layers))
 
     return routes
@@ -152,7 +152,7 @@ def annotated(how: Presentation, layers: Layers | None) -> npt.NDArray[np.uint8]
     """
     masks = [mask for mask in (how.occluded, how.graphics) if mask is not None]
     if not masks:
-        raise NotHere("Nothing lies over this film: its header states no shutter and no overlay.")
+        raise NotHere("This film has no annotations: its header states no shutter and no overlay.")
     size = annotation_size(masks[0].shape)
     occluded, graphics = (
         np.zeros(size, np.bool_) if mask is None else _laid_mask(mask, layers, size, least)

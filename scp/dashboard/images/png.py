@@ -44,7 +44,7 @@ def png_of(path: Path, width: int | None = None) -> bytes:
         raise NoPicture("it has no pixels")
     pixels = pixel_array(ds)  # colour is RGB, however it was stored
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
-        raise NoPicture("it is not one picture of 8 bits")
+        raise NoPicture("it is not a single picture of 8 bits")
     if ds.PhotometricInterpretation == "MONOCHROME1":
         pixels = 255 - pixels
     image = Image.fromarray(pixels)

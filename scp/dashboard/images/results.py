@@ -26,7 +26,7 @@ _THUMBNAIL = 256  # pixels; the worklist is full of them, and they tell little
 def router(context: AppContext) -> APIRouter:
     """Return the addresses of results. No part of an address ever becomes part of a path."""
     routes = APIRouter(include_in_schema=False)
-    kept = _ASKED if context.settings.asks_for_login else _KEPT
+    cache_control = _ASKED if context.settings.asks_for_login else _KEPT
 
     @routes.get("/results/{uid}.png")
     def picture(
@@ -36,8 +36,8 @@ def router(context: AppContext) -> APIRouter:
     ) -> Response:
         result = _find(context.engine, uid)
         if not is_picture(result.sop_class_uid):
-            raise NotHere(f"A {result.kind} is no picture. Its DICOM file: /results/{uid}.dcm")
-        headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": kept}
+            raise NotHere(f"A {result.kind} has no picture. Its DICOM file:  /results/{uid}.dcm")
+        headers = {"ETag": f'"{result.sha256}-{width or "full"}"', "Cache-Control": cache_control}
         if width is None or width > _THUMBNAIL:
             viewed(context, request, result.film_uid, result=uid)
         if headers["ETag"] in request.headers.get("if-none-match", ""):

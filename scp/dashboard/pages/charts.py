@@ -107,7 +107,7 @@ def _line(
 
 
 def _end(values: Iterable[float]) -> float:
-    """Return where a scale ends so that all values stand on it."""
+    """Return where a scale ends so that it holds all values."""
     most = max(values)
     return next((end for end in _ENDS if end >= most), 1.0)
 
@@ -117,7 +117,7 @@ def _y(value: float, end: float) -> float:
 
 
 def _to_scale(moments: Sequence[datetime]) -> list[float]:
-    """Return where moments stand from left to right; a single one in the middle."""
+    """Return the positions of moments from left to right; a single one in the middle."""
     first, last = min(moments), max(moments)
     width = WIDTH - LEFT - RIGHT
     span = (last - first).total_seconds()

@@ -43,8 +43,9 @@ def router(context: AppContext) -> APIRouter:
             others = earlier_rows(session, uid, context.zone) if film is not None else []
             if film is None or prior is None or prior_uid not in {other.uid for other in others}:
                 raise NotHere(
-                    "These are no film and an earlier one of the same patient. The film's own page"
-                    " says with which it can be compared."
+                    "These two are not a film and an earlier film of the same patient. The film's"
+                    " page lists"
+                    " what it can be compared with."
                 )
             viewed(context, request, uid)
             viewed(context, request, prior_uid)
@@ -67,7 +68,7 @@ def router(context: AppContext) -> APIRouter:
         """Have a worker compare two films; the page shows it when it is done."""
         with Session(context.engine) as session:
             if prior_uid not in {other.uid for other in earlier_rows(session, uid, context.zone)}:
-                raise NotHere("The two are no film and an earlier one of the same patient.")
+                raise NotHere("These two are not a film and an earlier film of the same patient.")
         context.audit.record(viewer.name, "compared", uid, prior=prior_uid)
         context.jobs.compare_pair(uid, prior_uid)
         return RedirectResponse(f"/films/{uid}/compare/{prior_uid}", SEE_OTHER)

@@ -12,7 +12,7 @@ from scp.dashboard.pages.model_card import Card, read_card
 
 
 @dataclass(frozen=True)
-class About:
+class ServiceInfo:
     """Who we are, with whom we speak, where the model lies, and what it says of itself.
 
     ``regions`` is the rule by which findings are outlined.
@@ -35,9 +35,9 @@ class About:
         return self.bundle / CARD
 
 
-def about(settings: Settings) -> About:
+def about(settings: Settings) -> ServiceInfo:
     """Take what pages show out of the settings."""
-    return About(
+    return ServiceInfo(
         settings.receiver.ae_title,
         settings.destinations,
         settings.priors,

@@ -27,7 +27,7 @@ def router(context: AppContext) -> APIRouter:
                 for other in study_rows(session, row.study_uid, context.operating)
                 if other.uid != uid
             ]
-            said = newest_prediction(session, uid, context.operating)
+            prediction = newest_prediction(session, uid, context.operating)
             return context.page(
                 request,
                 session,
@@ -35,7 +35,7 @@ def router(context: AppContext) -> APIRouter:
                 film=row,
                 refusal=context.control.refusal(film_job(uid)),
                 others=others,
-                mapped=[row.findings[i] for i in said.mapped] if said else [],
+                mapped=[row.findings[i] for i in prediction.mapped] if prediction else [],
                 card=context.about.card,
                 moved=context.operating.prevalences,
             )

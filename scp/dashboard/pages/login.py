@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 # each takes 64 MiB and a core for a moment: strangers must not take them all
 _CHECKED_AT_ONCE = 2
 _NOBODY = "-"  # who fails to log in is nobody, and what they typed as a name may be a password
-WRONG = "That name and password do not go together."
+WRONG = "Wrong name or password."
 
 
 def router(context: AppContext) -> APIRouter:
@@ -63,15 +63,15 @@ class LoginService:
         self._cookie = cookie_name(https=self._https)
 
     def page(
-        self, request: Request, wanted: str, status: int = 200, name: str = "", error: str = ""
+        self, request: Request, target: str, status: int = 200, name: str = "", error: str = ""
     ) -> Response:
         """Return the form; where nobody logs in, the page that was wanted."""
         if not self._context.settings.asks_for_login:
-            return RedirectResponse(wanted, 303)
+            return RedirectResponse(target, 303)
         with Session(self._context.engine) as session:
             nobody = users.how_many(session) == 0
         context = {
-            "next": wanted,
+            "next": target,
             "name": name,
             "error": error,
             "nobody": nobody,
@@ -80,26 +80,26 @@ class LoginService:
         }
         return self._context.pages.TemplateResponse(request, "login.html", context, status)
 
-    def enter(self, request: Request, name: str, password: str, wanted: str) -> Response:
+    def enter(self, request: Request, name: str, password: str, target: str) -> Response:
         """Check a password; begin a session, or say that it is wrong and not why."""
         if not self._context.settings.asks_for_login:
-            return RedirectResponse(wanted, 303)
+            return RedirectResponse(target, 303)
         address = request.client.host if request.client else ""
         keys: tuple[Key, ...] = (("name", name[:64]), ("address", address))
         wait_s = self._slowed.wait_s(keys, self._context.clock())
         if wait_s:
             text = f"Too many failed logins. Try again in {wait_s} s."
-            answer = self.page(request, wanted, 429, error=text)
+            answer = self.page(request, target, 429, error=text)
             answer.headers["Retry-After"] = str(wait_s)
             return answer
         token = self._begin(name, password, request.cookies.get(self._cookie, ""))
         if token is None:
             self._slowed.failed(keys, self._context.clock())
             self._record(_NOBODY, "login failed", self._known(name), address)
-            return self.page(request, wanted, 401, error=WRONG)
+            return self.page(request, target, 401, error=WRONG)
         self._slowed.forget(("name", name))
         self._record(name, "logged in", name, address)
-        answer = RedirectResponse(wanted, 303)
+        answer = RedirectResponse(target, 303)
         answer.set_cookie(
             self._cookie, token, path="/", secure=self._https, httponly=True, samesite="strict"
         )

@@ -41,12 +41,12 @@ def read_card(folder: Path) -> Card | None:
         metadata = read_metadata(folder)
     except (BundleError, OSError):
         return None
-    said = metadata.model_dump()
+    stated = metadata.model_dump()
     return Card(
         metadata.name,
         metadata.version,
-        str(said.get("intended_use", "")),
+        str(stated.get("intended_use", "")),
         metadata.hilum.training_data,
         {label: reading.reliability for label, reading in metadata.hilum.readings.items()},
-        {key: str(said[key]) for key in _SHOWN if key in said},
+        {key: str(stated[key]) for key in _SHOWN if key in stated},
     )

@@ -24,7 +24,9 @@ def router(context: AppContext) -> APIRouter:
         with Session(context.engine) as session:
             found = patient_films(session, row_id, _MOST, context.zone, context.operating)
             if found is None:
-                raise NotHere("hilum knows no patient of this number. The films' pages link to it.")
+                raise NotHere(
+                    "hilum has no patient of this number. Each film's page links to its patient."
+                )
             viewed(context, request, f"patient:{row_id}")
             return context.page(
                 request,

@@ -67,7 +67,7 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
                 request,
                 session,
                 "queue.html",
-                said=queue_rows.message(done, n, left),
+                message=queue_rows.message(done, n, left),
                 films=backlog.unfinished_films(session, _FEW),
                 in_hand={film_of(job) for job in running},
                 again=len(context.jobs.waiting(COMPARISONS, _COUNTED)),
@@ -77,7 +77,7 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
                 all_stopped=len(stopped) < _STOPPED,
                 troubles=[t for t in troubles if t.state is DeliveryState.DEAD],
                 letters=backlog.dead_letters(session, _FEW),
-                stand=queue_rows.destinations(
+                destination_states=queue_rows.destinations(
                     context.destinations, context.about, troubles, delivered
                 ),
                 warned=[(w, Outcome.of_status(w.status)) for w in warnings(session)],
@@ -126,7 +126,7 @@ def _one(routes: APIRouter, context: AppContext) -> None:
     def discard(operator: Operator, job: str) -> Response:
         def give_up() -> None:
             if not control.discard(*delivery_of(job)):
-                raise NoSuchJob("none of it is a dead letter")
+                raise NoSuchJob("none of its results is a dead letter")
 
         return do(give_up, "discarded", operator, job)
 

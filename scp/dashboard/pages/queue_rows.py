@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dbos import WorkflowStatus
 
-from scp.dashboard.pages.configuration import About
+from scp.dashboard.pages.configuration import ServiceInfo
 from scp.dashboard.troubleshooting import FETCHES, Parties, advice
 from scp.index.backlog import ErrorEvent, FailureGroup, FilmStatus
 from scp.index.schema.tables import DeliveryState, FilmState
@@ -28,11 +28,10 @@ from scp.pipeline.retry import Refusal, refuse_delivery, refuse_film, refuse_job
 # what was done, as the page says it: nothing of an address is repeated but a number
 _DONE = {
     "retried": "It is in the queue again.",
-    "cancelled": "It is cancelled. It stays in the list below and can be taken up again.",
-    "discarded": "Nobody tries to deliver it any more. The results stay in the archive, and the"
+    "cancelled": "It is cancelled. It stays in the list below and can be retried.",
+    "discarded": "hilum no longer tries to deliver it. The results stay in the archive, and the"
     " film's page can still send them.",
-    "gone": "There was nothing to do: it is no longer there. It was done, retried or discarded"
-    " meanwhile.",
+    "gone": "There was nothing to do: it has been done, retried or discarded in the meantime.",
 } | {refusal.value: refusal.sentence for refusal in Refusal}
 
 
@@ -67,8 +66,8 @@ class StoppedJob:
 def message(done: str, number: int, left: int) -> str:
     """Return what was done, in words; "" for anything unknown."""
     if done == "retried-all":
-        rest = f" {left} dead letters are left: press again for the next." if left else ""
-        return f"The answers of {number} film{'s' * (number != 1)} are on their way again.{rest}"
+        rest = f" {left} dead letters are left: click again for the next ones." if left else ""
+        return f"The answers of {number} film{'s' * (number != 1)} are queued again.{rest}"
     if done == "discarded-all":
         return f"{number} dead letter{'s were' if number != 1 else ' was'} discarded."
     return _DONE.get(done, "")
@@ -131,11 +130,13 @@ def _why(job: WorkflowStatus, film: FilmStatus | None) -> str:
         return SENTENCES[Cause.WORKER_DIED]
     failure = job_failure(job.error) or SENTENCES[Cause.FAULT]
     return (
-        f"{failure} The film's first answer stands." if auxiliary_job(job.workflow_id) else failure
+        f"{failure} The film's first answer remains valid."
+        if auxiliary_job(job.workflow_id)
+        else failure
     )
 
 
-def why(error: ErrorEvent, about: About) -> str:
+def why(error: ErrorEvent, about: ServiceInfo) -> str:
     """Say why something went wrong."""
     if error.outcome is not None:
         return advice(error.outcome, parties(error.destination, about))
@@ -146,7 +147,7 @@ def why(error: ErrorEvent, about: About) -> str:
     return f"Refused from {error.detail}: {error.why}"
 
 
-def parties(destination: str, about: About) -> Parties:
+def parties(destination: str, about: ServiceInfo) -> Parties:
     """Return who speaks with whom; where a destination is, if config.toml still names it."""
     there = next((d for d in about.destinations if d.name == destination), None)
     address = f"{there.host}:{there.port}" if there else "its address"
@@ -156,7 +157,7 @@ def parties(destination: str, about: About) -> Parties:
 
 def destinations(
     configured: Iterable[str],
-    about: About,
+    about: ServiceInfo,
     troubles: Iterable[FailureGroup],
     delivered: Mapping[str, datetime],
 ) -> list[DestinationStatus]:

@@ -37,7 +37,7 @@ _LIBRARIES = (
 _BAR, _HEIGHT = 24, 120
 
 
-_FEW = 20  # kinds of associations that came to nothing
+_FEW = 20  # kinds of failed associations
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def router(context: AppContext) -> APIRouter:
         try:
             return PlainTextResponse(context.about.model_card.read_text(encoding="utf-8"))
         except OSError as error:
-            text = f"The model's folder has no card that can be read ({error.strerror})."
+            text = f"The model's folder has no readable card ({error.strerror})."
             raise NotHere(text) from error
 
     return routes

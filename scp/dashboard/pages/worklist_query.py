@@ -19,7 +19,7 @@ _EMPTY = BeforeValidator(lambda value: None if value == "" else value)
 
 @dataclass(frozen=True)
 class WorklistParams:
-    """A search as it stands in the address."""
+    """A search as it is in the address."""
 
     q: Annotated[str, Query(max_length=200, description="beginnings of words")] = ""
     received_from: Annotated[date | None, _EMPTY, Query(alias="from")] = None
@@ -42,7 +42,7 @@ class WorklistParams:
         if self.finding and self.finding not in LABELS:
             raise InvalidQuery(f"finding: {self.finding} is none; they are {', '.join(LABELS)}")
         if self.received_from and self.received_to and self.received_from > self.received_to:
-            raise InvalidQuery("The dates are the wrong way round: the first is after the last")
+            raise InvalidQuery("The dates are in the wrong order: the first is after the last")
         since = _midnight(self.received_from, context.zone)
         if self.order is Order.URGENT:
             newest = context.clock() - timedelta(hours=context.worklist.urgent_h)
@@ -69,12 +69,12 @@ class WorklistParams:
     def address(self, path: str = "/", **other: object) -> str:
         """Return the address of this search, with some of it other; from its first page on."""
         order = {} if self.order is Order.NEWEST else {"order": self.order}
-        asked = {**self._filters(), **order, **other}
-        query = urlencode({key: value for key, value in asked.items() if value})
+        params = {**self._filters(), **order, **other}
+        query = urlencode({key: value for key, value in params.items() if value})
         return f"{path}?{query}" if query else path
 
     def _filters(self) -> dict[str, object]:
-        asked = {
+        params = {
             "q": self.q.strip(),
             "from": self.received_from,
             "to": self.received_to,
@@ -83,7 +83,7 @@ class WorklistParams:
             "state": self.state,
             "dead_letters": "true" if self.dead_letters else "",
         }
-        return {key: value for key, value in asked.items() if value}
+        return {key: value for key, value in params.items() if value}
 
 
 def _midnight(day: date | None, zone: tzinfo | None, days_later: int = 0) -> datetime | None:

@@ -27,17 +27,19 @@ def other_site(method: str, headers: Headers, *, has_session: bool) -> str:
     """
     if method in SAFE_METHODS:
         return ""
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:
-        return "" if site in ("same-origin", "none") else "another site's page asks for it"
+    fetch_site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if fetch_site is not None:
+        return (
+            "" if fetch_site in ("same-origin", "none") else "another site's page sent the request"
+        )
     if origin is not None:
         same = origin.partition("://")[2] == headers.get("host", "") != ""
-        return "" if same else f"the page that asks is of {origin[:100]}"
+        return "" if same else f"the request came from a page of {origin[:100]}"
     if has_session:
-        return "it does not say which page asks (a script sends the header Origin)"
+        return "the request does not say from which page it comes (a script sends Origin)"
     return ""
 
 
-def local_path(wanted: str) -> str:
+def local_path(target: str) -> str:
     """Return a path on this site to go on to; the first page, if another site is meant."""
-    return wanted if _LOCAL_PATH.fullmatch(wanted) else "/"
+    return target if _LOCAL_PATH.fullmatch(target) else "/"

@@ -34,13 +34,15 @@ def require_good(password: str, name: str) -> None:
         f"it has more than {MAXIMUM} characters": len(folded) > MAXIMUM,
         "the user's name is in it": len(name) > 2 and name.casefold() in folded,
         "it has no letters": not letters,
-        "it is the same again and again": len(set(folded)) < 5 or len(halves) == 1,
-        "it is one that everybody tries first": letters in _OBVIOUS
+        "it repeats the same characters": len(set(folded)) < 5 or len(halves) == 1,
+        "it is one of the most common passwords": letters in _OBVIOUS
         or folded.startswith(("password", "passwort", "qwertyuiop")),
     }
     for reason, holds in wrong.items():
         if holds:
-            raise WeakPassword(f"this password is not taken: {reason}. Four random words are good")
+            raise WeakPassword(
+                f"this password is not accepted: {reason}. Four random words are good"
+            )
 
 
 def hashed(password: str) -> str:

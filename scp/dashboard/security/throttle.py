@@ -35,7 +35,7 @@ class LoginThrottle:
                 self._failures[key] = (self._count(key, now) + 1, now)
 
     def forget(self, key: Key) -> None:
-        """Begin anew with somebody who knew the password."""
+        """Forget the failures of somebody who knew the password."""
         with self._lock:
             self._failures.pop(key, None)
 

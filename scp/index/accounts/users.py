@@ -35,7 +35,7 @@ def require_name(name: str) -> None:
     """Raise `UserRefused` unless a name can be a user's."""
     if not _NAME.fullmatch(name) or name == _NOT_A_PERSON:
         raise UserRefused(
-            f"{name!r} cannot be a user's name: take small letters, digits and . _ @ - (64 at"
+            f"{name!r} cannot be a user's name: use lower-case letters, digits and . _ @ - (64 at"
             f" most), beginning with a letter or digit, and not {_NOT_A_PERSON!r}"
         )
 

@@ -34,7 +34,7 @@ class Patient(Base):
 
 
 class Correction(Base):
-    """What the index said of a film before it was corrected; what it says now is the film's row.
+    """A film's data in the index before it was corrected; the film's row has those of now.
 
     ``by`` is the AE title or the person that did it, ``how`` "resent", "merged" or "moved".
     """

@@ -11,7 +11,7 @@ from scp.index.schema.utc_datetime import UtcDateTime
 
 
 class FilmState(StrEnum):
-    """Where a received object stands. Every one that was sent ends in one of the last three.
+    """The state of a received object. Every one that was sent ends in one of the last three.
 
     FETCHED: a prior that hilum itself brought from the PACS; nobody asked for its answer.
     """
@@ -26,7 +26,7 @@ class FilmState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """Where one result stands at one destination."""
+    """The state of one result at one destination."""
 
     PENDING = "pending"
     DELIVERED = "delivered"

@@ -165,7 +165,7 @@ class Model(Base):
 
 
 class Analysis(Base):
-    """What one model said of one film, free of the site's settings (`scp.index.outputs`).
+    """One model's output for one film, free of the site's settings (`scp.index.outputs`).
 
     Releases before 0.5 stored what the site of then made of it: ``probabilities``, ``thresholds``
     and ``heatmaps``. They are kept; ``log_odds`` and ``maps`` (float32) come when the film is next

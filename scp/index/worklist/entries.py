@@ -45,8 +45,8 @@ def set_words(session: Session, instance: Instance, person: Person, accession_nu
 
 def mark_of(settings: WorklistSettings, operating: OperatingSettings) -> str:
     """Return what marks films that were placed by these settings."""
-    said = json.dumps([settings.model_dump(mode="json"), asdict(operating)], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    applied = json.dumps([settings.model_dump(mode="json"), asdict(operating)], sort_keys=True)
+    return hashlib.sha256(applied.encode()).hexdigest()[:16]
 
 
 def update_entry(
@@ -56,11 +56,11 @@ def update_entry(
     settings: WorklistSettings,
     operating: OperatingSettings = BUNDLES_OWN,
 ) -> None:
-    """Set a film's findings and due time by what was said of it last; commit is the caller's."""
+    """Set a film's findings and due time by its last output; commit is the caller's."""
     session.flush()
     view = site_view(session, operating)
     now, changes = view.applied(analysis), _changes(session, view, analysis)
-    said = list(zip(LABELS, now.probabilities, now.thresholds, strict=True))
+    scored = list(zip(LABELS, now.probabilities, now.thresholds, strict=True))
     session.execute(delete(FilmFinding).where(FilmFinding.instance_id == instance.id))
     rows = [
         {
@@ -69,7 +69,7 @@ def update_entry(
             "positive": reaches(probability, threshold),
             "change": changes.get(label, ""),
         }
-        for label, probability, threshold in said
+        for label, probability, threshold in scored
         if label not in now.not_assessed
         and (reaches(probability, threshold) or changes.get(label) in GONE)
     ]

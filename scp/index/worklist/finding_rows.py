@@ -11,7 +11,7 @@ from scp.index.values import FindingRow, PriorRow
 def finding_rows(
     view: SiteView, analysis: Analysis, comparison: Comparison | None
 ) -> tuple[FindingRow, ...]:
-    """Return what is said of each finding, and since the prior if that film is comparable."""
+    """Return each finding, with its change since the prior if that film is comparable."""
     now = view.applied(analysis)
     changes = view.changes(comparison) if comparison else {}
     rows = []

@@ -56,7 +56,7 @@ class WorklistQuery:
 
 @dataclass(frozen=True)
 class Key:
-    """The last film of a page: where it stands in its order. The next page begins after it."""
+    """The last film of a page: its position in the order. The next page begins after it."""
 
     order: Order
     at: datetime
@@ -76,7 +76,7 @@ class Key:
         Unclear
             hilum never made it, or for another order.
         """
-        unclear = InvalidQuery("after: not a place in this list. Begin with its first page")
+        unclear = InvalidQuery("after: not a position in this list. Start from the first page")
         try:
             text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
             match = _TOKEN.fullmatch(text)

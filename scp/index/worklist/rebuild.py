@@ -54,5 +54,5 @@ def _lock_film(session: Session, instance: Instance) -> None:
 
 
 def _newest(session: Session, instance: Instance) -> Analysis:
-    said = select(Analysis).where(Analysis.instance_id == instance.id)
-    return session.scalars(said.order_by(Analysis.id.desc()).limit(1)).one()
+    analyses = select(Analysis).where(Analysis.instance_id == instance.id)
+    return session.scalars(analyses.order_by(Analysis.id.desc()).limit(1)).one()

@@ -64,67 +64,67 @@ class _Condition:
 
 def worklist(
     session: Session,
-    wanted: WorklistQuery,
+    query: WorklistQuery,
     limit: int,
     after: Key | None = None,
     settings: OperatingSettings = BUNDLES_OWN,
 ) -> Page:
     """Return the films that are wanted, at most ``limit``, from behind ``after`` on.
 
-    Films that come meanwhile stand before the first page: paging on skips and repeats none.
+    Films that arrive meanwhile are before the first page: paging on skips and repeats none.
     """
-    found = session.execute(statement(session, wanted, limit, after)).all()
+    found = session.execute(statement(session, query, limit, after)).all()
     shown = found[:limit]
     last = None
     if len(found) > limit and (at := shown[-1][1]) is not None:
-        last = Key(wanted.order, at, shown[-1][0])
+        last = Key(query.order, at, shown[-1][0])
     return Page(film_rows(session, [film_id for film_id, _ in shown], settings), last)
 
 
 def statement(
-    session: Session, wanted: WorklistQuery, limit: int, after: Key | None
+    session: Session, query: WorklistQuery, limit: int, after: Key | None
 ) -> Select[int, datetime | None]:
     """Return the statement for id and place of one film more than a page has."""
-    conditions = _conditions(wanted)
+    conditions = _conditions(query)
     few = [condition for condition in conditions if condition.is_few(session)]
     film = Instance
     if few:  # LIMIT keeps SQLite and PostgreSQL from looking at other films before these
         some = select(Instance).where(*(Instance.id.in_(one.ids) for one in few)).limit(FEW + 1)
         film = aliased(Instance, some.subquery())
     many = [condition for condition in conditions if condition not in few]
-    at = film.due_at if wanted.order is Order.URGENT else film.received_at
-    chosen = select(film.id, at).where(*_plain(film, wanted), *(one.holds(film) for one in many))
+    at = film.due_at if query.order is Order.URGENT else film.received_at
+    chosen = select(film.id, at).where(*_plain(film, query), *(one.holds(film) for one in many))
     place, by_id = tuple_(at, film.id), film.id
     if after is not None:
         key = tuple_(literal(after.at, UtcDateTime()), literal(after.film_id))
-        chosen = chosen.where(place > key if wanted.order is Order.URGENT else place < key)
-    if wanted.order is Order.URGENT:
+        chosen = chosen.where(place > key if query.order is Order.URGENT else place < key)
+    if query.order is Order.URGENT:
         return chosen.order_by(at, by_id).limit(limit + 1)
     return chosen.order_by(at.desc(), by_id.desc()).limit(limit + 1)
 
 
-def _plain(film: type[Instance], wanted: WorklistQuery) -> list[ColumnElement[bool]]:
+def _plain(film: type[Instance], query: WorklistQuery) -> list[ColumnElement[bool]]:
     """Return the conditions on the film's own row."""
     plain: list[ColumnElement[bool]] = []
-    if wanted.state is not None:
-        plain.append(film.state == wanted.state)
-    if wanted.received_from is not None:
-        plain.append(film.received_at >= wanted.received_from)
-    if wanted.received_before is not None:
-        plain.append(film.received_at < wanted.received_before)
-    if wanted.order is Order.URGENT:
+    if query.state is not None:
+        plain.append(film.state == query.state)
+    if query.received_from is not None:
+        plain.append(film.received_at >= query.received_from)
+    if query.received_before is not None:
+        plain.append(film.received_at < query.received_before)
+    if query.order is Order.URGENT:
         plain.append(film.due_at.is_not(None))
-        if wanted.received_from is not None:  # it follows, and lets the walk begin there
-            plain.append(film.due_at >= wanted.received_from)
+        if query.received_from is not None:  # it follows, and lets the walk begin there
+            plain.append(film.due_at >= query.received_from)
     return plain
 
 
-def _conditions(wanted: WorklistQuery) -> list[_Condition]:
+def _conditions(query: WorklistQuery) -> list[_Condition]:
     """Return the conditions on what belongs to a film."""
-    found = [_has_word(word) for word in wanted.words]
-    if wanted.finding or wanted.change is not None:
-        found.append(_has_finding(wanted))
-    if wanted.dead_letters:
+    found = [_has_word(word) for word in query.words]
+    if query.finding or query.change is not None:
+        found.append(_has_finding(query))
+    if query.dead_letters:
         dead = select(Result.instance_id).join(Result.deliveries)
         dead = dead.where(Delivery.state == DeliveryState.DEAD)
         found.append(_Condition(dead, Result.instance_id))
@@ -138,12 +138,12 @@ def _has_word(word: str) -> _Condition:
     return _Condition(ids, SearchWord.instance_id)
 
 
-def _has_finding(wanted: WorklistQuery) -> _Condition:
+def _has_finding(query: WorklistQuery) -> _Condition:
     ids = select(FilmFinding.instance_id)
-    if wanted.finding:
-        ids = ids.where(FilmFinding.label == wanted.finding)
-    if wanted.change is not None:
-        ids = ids.where(FilmFinding.change == wanted.change.value)
+    if query.finding:
+        ids = ids.where(FilmFinding.label == query.finding)
+    if query.change is not None:
+        ids = ids.where(FilmFinding.change == query.change.value)
     else:
         ids = ids.where(FilmFinding.positive)
     return _Condition(ids, FilmFinding.instance_id)

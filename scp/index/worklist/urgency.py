@@ -61,7 +61,7 @@ def urgency(
     weights
         By label, in place of `WEIGHTS`.
     not_assessed
-        Labels of which nothing is said; they make no film urgent.
+        Labels that are not assessed; they make no film urgent.
     """
     factors = {label: _CHANGED.get(change, 1.0) for label, change in changes.items()}
     found = [

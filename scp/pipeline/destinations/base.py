@@ -21,7 +21,7 @@ class Destination(Protocol):
         Raises
         ------
         Unreachable
-            None of the rest can be sent now; what was yielded stands.
+            None of the rest can be sent now; what was yielded is valid.
         """
         ...
 

@@ -189,7 +189,7 @@ def test_noise_is_not_comparable():
     noise = np.random.default_rng(0).random((512, 448))
     result = compared(film(chest(512, 448)), film(noise))
     assert not result.comparable
-    assert "hardly agree" in result.reason or "overlap" in result.reason
+    assert "hardly match" in result.reason or "overlap" in result.reason
     assert abs(result.quality) < 0.2
     assert not result.structural.any()
     assert not result.heatmap_differences.any()
@@ -663,7 +663,7 @@ def test_a_film_that_is_called_mirrored_and_fits_better_as_it_is_is_not_compared
             film(moved), film(picture), prediction(), prediction(), null=null(), taken=taken
         )
         assert not found.comparable
-        assert "film is called mirrored, but agrees less once it is mirrored back" in found.reason
+        assert "film is stated to be mirrored, but matches less mirrored back" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from inference.image.film import NotAFilm, read_film
 from inference.image.header import size
-from inference.image.limitations import notes_of
+from inference.image.limitations import limitations_of
 from inference.image.lossy import state_lossy
 
 EIGHT_BITS = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
@@ -81,7 +81,7 @@ def test_a_stream_with_loss_is_called_lossy_under_the_name_of_a_lossless_syntax(
     state_lossy(ds)
     assert ds.LossyImageCompression == "01"
     assert ds.LossyImageCompressionMethod in ("ISO_14495_1", "ISO_15444_1", "ISO_15444_15")
-    assert "stored with lossy compression" in notes_of(ds, None)
+    assert "stored with lossy compression" in limitations_of(ds, None)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])

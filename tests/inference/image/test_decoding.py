@@ -22,7 +22,7 @@ from pydicom.uid import (
 from syntaxes import encoded
 
 from inference.image.film import NotAFilm, read_film, read_greys
-from inference.image.limitations import notes_of
+from inference.image.limitations import limitations_of
 from inference.image.lossy import state_lossy
 
 LOSSY = "stored with lossy compression"
@@ -107,7 +107,7 @@ def test_another_spelling_of_a_photometric_interpretation_is_understood():
         ({"BitsStored": None}, "BitsStored is missing"),
         ({"BitsStored": 17, "HighBit": 16}, "Bits Stored 17.* does not fit"),
         ({"PixelRepresentation": None}, "PixelRepresentation is missing"),
-        ({"PhotometricInterpretation": "MONOCHROME3"}, "'MONOCHROME3' is not grey, or not known"),
+        ({"PhotometricInterpretation": "MONOCHROME3"}, "'MONOCHROME3' is not grey, or unknown"),
         ({"PhotometricInterpretation": ""}, "Photometric Interpretation is missing"),
         ({"Rows": 258}, r"cut short by 896 of 115584 bytes: 258 x 224 pixels"),
     ],
@@ -168,7 +168,7 @@ def test_a_missing_decoder_is_named_with_what_brings_it(tmp_path):
 
 def lossy_by(ds) -> bool:
     state_lossy(ds)
-    return LOSSY in notes_of(ds)
+    return LOSSY in limitations_of(ds)
 
 
 @pytest.mark.parametrize(

@@ -450,9 +450,9 @@ def test_what_limits_comes_first_and_that_nobody_verified_it_never_goes(many, wr
         assert NOT_VERIFIED in said, name
         if many and name != "plates":
             assert "limit number 0" in said, name
-            assert "limit number 2" in said or "more notes stand in the report" in said, name
+            assert "limit number 2" in said or "more notes are in the report" in said, name
         if many == 40 and name != "plates":
-            assert "more notes stand in the report" in said, name
+            assert "more notes are in the report" in said, name
             assert "Colour:" not in said, name
         if name == "findings":
             assert ("Line: half of the map" in said) == (many < 40)

@@ -29,7 +29,7 @@ from inference.image.gate import (
 )
 from inference.image.gate_settings import GateSettings
 from inference.image.header import value
-from inference.image.limitations import notes_of
+from inference.image.limitations import limitations_of
 
 DEFAULT = GateSettings()
 ANALYSE = GateSettings(accept_secondary_capture=True, unknown_body_part="analyse")
@@ -253,14 +253,14 @@ def test_a_tiny_picture_is_no_error_even_where_the_site_allows_it():
 )
 def test_a_film_of_a_patient_who_lies_or_is_in_bed_is_noted(stated, note):
     notes = {"supine film", "portable film"} & set(
-        notes_of(make_film_ds(**{"view": "AP"} | stated))
+        limitations_of(make_film_ds(**{"view": "AP"} | stated))
     )
     assert notes == ({note} if note else set())
 
 
 def test_what_limits_a_reading_is_stated():
-    assert notes_of(make_film_ds()) == ()
-    notes = notes_of(
+    assert limitations_of(make_film_ds()) == ()
+    notes = limitations_of(
         make_film_ds(
             view="AP",
             PatientAge="",
@@ -279,7 +279,7 @@ def test_what_limits_a_reading_is_stated():
         "stored",
         "pixel",
     }
-    unstated = notes_of(make_film_ds(view="", PatientOrientation=""))
+    unstated = limitations_of(make_film_ds(view="", PatientOrientation=""))
     assert unstated == ("view not stated",)
 
 
@@ -334,7 +334,7 @@ def test_no_header_value_makes_the_gate_raise(values):
         set_raw(ds, keyword, raw)
     refusal = check_header(ds, DEFAULT)
     assert refusal is None or refusal.reason in Reason
-    assert all(isinstance(note, str) for note in notes_of(ds))
+    assert all(isinstance(note, str) for note in limitations_of(ds))
     with contextlib.suppress(NotAFilm):
         read_film(ds)
 
@@ -354,7 +354,7 @@ def test_no_value_of_the_wrong_type_makes_the_gate_raise(keyword, odd):
     except (TypeError, ValueError, AttributeError):
         return  # pydicom itself keeps it out
     check_header(ds, DEFAULT)
-    notes_of(ds)
+    limitations_of(ds)
 
 
 def test_an_empty_object_is_refused_not_an_error():

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from films import make_film_ds
-from network import data_set, film, open_ground, raw, receiving, save
+from network import data_set, film, open_stores, raw, receiving, save
 from pydicom import dcmread
 
 from inference.image import header
@@ -53,10 +53,10 @@ def test_one_impossible_element_costs_nothing_but_itself(tmp_path, change):
 def test_a_film_with_an_impossible_element_is_taken_in_as_it_was_sent(tmp_path, change):
     ds = film()
     ds.InstitutionName, ds.BodyPartExamined = "A hospital", "CHEST"
-    with open_ground(tmp_path) as ground:
-        with receiving(ground) as receiver, raw(receiver) as peer:
+    with open_stores(tmp_path) as stores:
+        with receiving(stores) as receiver, raw(receiver) as peer:
             assert peer.store(change(data_set(ds)), ds.SOPInstanceUID) == SUCCESS
-        assert [row.uid for row in ground.instances()] == [ds.SOPInstanceUID]
+        assert [row.uid for row in stores.instances()] == [ds.SOPInstanceUID]
 
 
 def test_a_film_whose_uids_have_leading_zeros_is_taken_in(tmp_path):
@@ -65,10 +65,10 @@ def test_a_film_whose_uids_have_leading_zeros_is_taken_in(tmp_path):
     content = data_set(ds)
     old = ds.SOPInstanceUID.encode()
     new = uid.encode().ljust(len(old), b"\0")
-    with open_ground(tmp_path) as ground:
-        with receiving(ground) as receiver, raw(receiver) as peer:
+    with open_stores(tmp_path) as stores:
+        with receiving(stores) as receiver, raw(receiver) as peer:
             assert peer.store(content.replace(old, new), uid) == SUCCESS
-        assert [row.uid for row in ground.instances()] == [uid]
+        assert [row.uid for row in stores.instances()] == [uid]
 
 
 def test_a_data_set_that_cannot_be_parsed_is_refused_with_the_element_where_it_ends(tmp_path):
@@ -76,11 +76,11 @@ def test_a_data_set_that_cannot_be_parsed_is_refused_with_the_element_where_it_e
     content = data_set(ds)
     at = content.index(b"\x20\0\x0d\0UI")  # Study Instance UID, as a sequence that is none
     broken = b"\x20\0\x0d\0SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\x10\0\0\0abc"
-    with open_ground(tmp_path) as ground:
-        with receiving(ground) as receiver, raw(receiver) as peer:
+    with open_stores(tmp_path) as stores:
+        with receiving(stores) as receiver, raw(receiver) as peer:
             status = peer.store(content[:at] + broken, ds.SOPInstanceUID)
         assert status == CANNOT_UNDERSTAND
-        (refused,) = ground.refused()
+        (refused,) = stores.refused()
     assert "parsed from (0020,000D) StudyInstanceUID on" in refused.reason
 
 
@@ -88,10 +88,10 @@ def test_a_data_set_that_breaks_off_is_refused_with_the_element_within_which_it_
     ds = film()
     content = data_set(ds)
     cut = content[: content.index(b"\x20\0\x0d\0UI") + 12]  # within the Study Instance UID
-    with open_ground(tmp_path) as ground:
-        with receiving(ground) as receiver, raw(receiver) as peer:
+    with open_stores(tmp_path) as stores:
+        with receiving(stores) as receiver, raw(receiver) as peer:
             assert peer.store(cut, ds.SOPInstanceUID) == CANNOT_UNDERSTAND
-        (refused,) = ground.refused()
+        (refused,) = stores.refused()
     assert refused.reason.endswith("breaks off within (0020,000D) StudyInstanceUID")
 
 

@@ -257,7 +257,7 @@ def pair():
 
 def kept(bench, uid):
     """What the index keeps of what the network said of a film."""
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         instance = films.film(session, uid)
         model = bench.answerer.reader.engine.bundle.identity
         return outputs.analysis(session, instance, model).log_odds

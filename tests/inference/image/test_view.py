@@ -17,7 +17,7 @@ from inference.image.body_part import BodyPart, body_part_of
 from inference.image.derived import derived_by
 from inference.image.gate import Reason, check_header
 from inference.image.gate_settings import GateSettings
-from inference.image.limitations import notes_of
+from inference.image.limitations import limitations_of
 from inference.image.tokens import words_of
 from inference.image.view import FRONTAL, View, view_of
 from inference.image.vocabulary import Concept, vocabulary
@@ -321,7 +321,7 @@ def test_free_text_does_not_stand_for_a_view_that_is_not_understood(plain):
     assert outcome(ds) == "view_not_understood"
     allowed = GateSettings(not_understood="analyse")
     assert check_header(ds, allowed) is None
-    assert "view stated, but not understood" in notes_of(ds)
+    assert "view stated, but not understood" in limitations_of(ds)
 
 
 # Body Part Examined -> what is made of it
@@ -543,7 +543,9 @@ AGES = [
 
 def test_a_birth_date_that_is_not_understood_is_not_said_to_be_absent(plain):
     def notes(**values):
-        return {one for one in notes_of(header(plain, PatientAge="", **values)) if "stated" in one}
+        return {
+            one for one in limitations_of(header(plain, PatientAge="", **values)) if "stated" in one
+        }
 
     for born in ("19000101", "qq12", "99991231", "d14a028c2a3a2bc9"):
         assert "birth date stated, but not understood" in notes(PatientBirthDate=born)

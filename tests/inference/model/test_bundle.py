@@ -38,7 +38,7 @@ def test_a_bundle_says_who_it_is_and_what_it_needs(tiny_bundle):
     assert (bundle.identity.name, bundle.identity.version) == ("tiny", "0.0.1")
     assert len(bundle.identity.sha256) == 64
     assert bundle.preprocessing.size_px == 64
-    assert len(bundle.readings) == 14
+    assert len(bundle.calibrations) == 14
 
 
 def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
@@ -175,5 +175,5 @@ def test_monai_builds_the_same_network_from_the_configuration(tiny_bundle):
 
 def test_the_decision_logit_is_where_the_probability_reaches_the_threshold():
     reading = OutputCalibration(slope=0.7, intercept=-1.2, threshold=0.13, prevalence=0.1)
-    logits = torch.full((1, 14), reading.decision)
+    logits = torch.full((1, 14), reading.decision_logit)
     assert torch.allclose(calibrated(logits, (reading,) * 14).sigmoid(), torch.tensor(0.13))

@@ -13,7 +13,7 @@ from inference.model.operating_points import (
     OperatingSettings,
     at_prevalence,
     operating_points,
-    site_readings,
+    site_calibrations,
 )
 
 READING = OutputCalibration(slope=1.2, intercept=-0.4, threshold=0.3, prevalence=0.2)
@@ -37,7 +37,7 @@ def test_a_rarer_finding_has_its_odds_lowered_by_the_ratio_of_the_odds_before():
 
 
 def test_a_prevalence_changes_what_is_said_and_not_which_films_are_flagged():
-    assert at_prevalence(READING, 0.01).decision == pytest.approx(READING.decision)
+    assert at_prevalence(READING, 0.01).decision_logit == pytest.approx(READING.decision_logit)
 
 
 def test_the_assumed_prevalence_changes_nothing():
@@ -53,9 +53,9 @@ def test_a_finding_that_the_validation_films_lack_can_be_given_a_prevalence():
 
 
 def test_a_sites_threshold_is_on_the_scale_of_its_prevalence(bundle):
-    reading = site_readings(bundle.readings, {"Mass": 0.05}, {"Mass": 0.01})[MASS]
+    reading = site_calibrations(bundle.calibrations, {"Mass": 0.05}, {"Mass": 0.01})[MASS]
     assert reading.threshold == 0.05
-    assert probability(reading, reading.decision) == pytest.approx(0.05)
+    assert probability(reading, reading.decision_logit) == pytest.approx(0.05)
 
 
 def test_the_engine_speaks_at_the_sites_prevalence(bundle):
@@ -77,12 +77,12 @@ def test_the_engine_speaks_at_the_sites_prevalence(bundle):
 def test_an_impossible_value_is_refused_by_name(bundle, kind, value):
     given = {"thresholds": {}, "prevalences": {}} | {kind: {"Mass": value}}
     with pytest.raises(BadOperatingPoint, match=rf"{kind[:-1]} .* of Mass"):
-        site_readings(bundle.readings, **given)
+        site_calibrations(bundle.calibrations, **given)
 
 
 def test_an_unknown_finding_is_answered_with_the_nearest(bundle):
     with pytest.raises(BadOperatingPoint, match=r"prevalence .*'Hernai'; did you mean Hernia"):
-        site_readings(bundle.readings, {}, {"Hernai": 0.1})
+        site_calibrations(bundle.calibrations, {}, {"Hernai": 0.1})
 
 
 def test_a_setting_is_applied_to_what_was_said_before_it_as_to_what_is_said_after(bundle):
@@ -93,7 +93,7 @@ def test_a_setting_is_applied_to_what_was_said_before_it_as_to_what_is_said_afte
         Engine(bundle, "cpu", 16, settings.thresholds, settings.prevalences) as here,
     ):
         said, now = plain.output(film), here.read(film)
-    then = operating_points(bundle.readings, settings).apply(said)
+    then = operating_points(bundle.calibrations, settings).apply(said)
     for name in ("probabilities", "thresholds", "heatmaps", "positive", "withheld"):
         np.testing.assert_array_equal(getattr(then, name), getattr(now, name))
     assert then.model == now.model == bundle.identity
@@ -115,7 +115,7 @@ def test_a_finding_is_positive_exactly_where_its_map_reaches_the_decision(
     )
     settings = OperatingSettings({"Mass": threshold}, {"Mass": prevalence}, maps="all")
     points = operating_points((reading,) * 14, settings)
-    margin = log_odds - points.decisions[MASS]
+    margin = log_odds - points.decision_logits[MASS]
     assume(abs(margin) > 1e-9)
     said = NetworkOutput(
         np.full(14, log_odds), np.full((14, 2, 2), log_odds), ModelIdentity("", "", "")

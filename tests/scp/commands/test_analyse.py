@@ -50,7 +50,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     assert "refused: not a DICOM data set" in rows["notes.txt"]
     assert "refused: it is not there" in rows["gone.dcm"]
     assert "a folder without files" in printed
-    assert "a link to nothing" in printed
+    assert "a broken link" in printed
     told = (tmp_path / "out" / "findings.json").read_text()
     assert "refused: a link to a folder: name it" in told
     assert "refused: neither a file nor a folder" in told

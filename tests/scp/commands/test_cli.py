@@ -238,7 +238,7 @@ def test_check_says_who_may_log_in_and_that_passwords_travel_in_the_clear(check,
     engine.dispose()
     clear = login(**beyond)
     assert clear["good"]
-    assert clear["text"].startswith("1 may log in; passwords travel in the clear")
+    assert clear["text"].startswith("1 may log in; passwords are sent unencrypted")
     assert login(**beyond, HILUM_DASHBOARD__BEHIND_HTTPS="true")["text"] == "1 may log in"
 
 
@@ -251,7 +251,7 @@ def test_check_names_what_a_destination_does_not_take_and_the_key_that_switches_
         wrong, _ = check(there)
         off, _ = check(there, HILUM_RESULTS__PRESENTATION_STATE="false")
     (text,) = wrong.values()
-    assert "does not take Grayscale Softcopy Presentation State Storage" in text
+    assert "does not accept Grayscale Softcopy Presentation State Storage" in text
     assert "[results] presentation_state" in text
     assert not off
 
@@ -267,7 +267,7 @@ def test_check_says_what_is_wrong_with_a_configuration_that_cannot_be_read(tmp_p
 
 
 def test_an_empty_queue_says_so(inside, config):
-    assert "nothing waits" in inside("queue", "list", "--config", config()).stdout
+    assert "nothing is waiting" in inside("queue", "list", "--config", config()).stdout
 
 
 @pytest.mark.parametrize(

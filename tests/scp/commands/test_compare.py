@@ -288,7 +288,7 @@ def test_a_film_that_may_not_be_read_is_named_with_the_reason(
     compared, film, tmp_path, make, name, says, first
 ):
     bad, good = make(tmp_path / name), film("good.dcm")
-    with pytest.raises(CannotCompare, match=rf"{name} is not read: .*{says}"):
+    with pytest.raises(CannotCompare, match=rf"{name} cannot be read: .*{says}"):
         compared(*((bad, good) if first else (good, bad)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from attributes import MARKED, attribute_table, make_variants, renewed
-from network import open_ground, port_of, receiving
+from network import open_stores, port_of, receiving
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
@@ -60,7 +60,7 @@ def test_a_site_gets_the_tables_of_its_own_configuration(tmp_path):
 def test_all_that_the_statement_accepts_is_accepted_and_nothing_else(tmp_path):
     classes = accepted_sop_classes(secondary_captures=False)
     wanted = [build_context(uid, syntax) for uid, syntax in product(classes, TRANSFER_SYNTAXES)]
-    with open_ground(tmp_path) as ground, receiving(ground) as receiver:
+    with open_stores(tmp_path) as stores, receiving(stores) as receiver:
         contexts = [*wanted, build_context(CTImageStorage)]
         association = AE("TEST").associate(
             "127.0.0.1", port_of(receiver), contexts=contexts, ae_title="HILUM"

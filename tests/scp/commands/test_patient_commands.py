@@ -60,7 +60,7 @@ def test_merge_asks_says_what_it_changed_and_is_audited(bench, hilum, inside, tm
     assert len(show(hilum, "WRONG")["patients"][0]["films"]) == 1
     done = hilum("merge", "WRONG", "--into", "RIGHT", "--yes")
     assert done.exit_code == 0
-    assert "1 film of patient:1 are patient:2's now" in " ".join(done.stdout.split())
+    assert "1 film moved from patient:1 to patient:2" in " ".join(done.stdout.split())
     wrong, right = show(hilum, "WRONG")["patients"][0], show(hilum, "RIGHT")["patients"][0]
     assert (wrong["films"], wrong["merged_into"], len(right["films"])) == ([], 2, 2)
     assert right["films"][0]["corrected"][0]["from_patient"] == 1

@@ -44,10 +44,10 @@ def settings(tmp_path):
 def film(settings):
     """The UID of a film that waits in the queue."""
     ds = make_film_ds()
-    with open_context(settings) as ground:
-        path = ground.archive.incoming / "received.dcm"
+    with open_context(settings) as stores:
+        path = stores.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
-        intake = Intake(ground.engine, ground.archive, ground.jobs, now)
+        intake = Intake(stores.engine, stores.archive, stores.jobs, now)
         intake.ingest(path, Request("TEST", ds.SOPClassUID, ds.SOPInstanceUID))
     return ds.SOPInstanceUID
 
@@ -55,7 +55,7 @@ def film(settings):
 @pytest.fixture
 def dead_letter(settings, film):
     """The UID of a film whose report could not be delivered."""
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as stores, Session(stores.engine) as session, session.begin():
         films.save_result(
             session,
             films.film(session, film),
@@ -80,7 +80,7 @@ def listed(settings, capsys) -> list[dict]:
 
 
 def row(settings, uid):
-    with open_context(settings) as ground, Session(ground.engine) as session:
+    with open_context(settings) as stores, Session(stores.engine) as session:
         return film_row(session, uid)
 
 
@@ -129,10 +129,10 @@ def test_a_second_answer_can_be_cancelled_and_taken_up_again_and_the_first_stand
     settings, film, capsys
 ):
     job = again_job(film, "1.2.9")
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as stores, Session(stores.engine) as session, session.begin():
         films.set_outcome(films.film(session, film), FilmState.ANSWERED, now())
         for _ in range(2):  # asked twice, it is one job
-            ground.jobs.answer_again(session, film, "1.2.9", 60)
+            stores.jobs.answer_again(session, film, "1.2.9", 60)
 
     def state():
         return [one["state"] for one in listed(settings, capsys) if one["job"] == job]
@@ -152,9 +152,9 @@ def test_fetching_priors_can_be_cancelled_and_asked_for_at_once_and_the_answer_s
     settings, film, capsys
 ):
     job = fetch_job(film, 2)
-    with open_context(settings) as ground, Session(ground.engine) as session, session.begin():
+    with open_context(settings) as stores, Session(stores.engine) as session, session.begin():
         films.set_outcome(films.film(session, film), FilmState.ANSWERED, now())
-        ground.jobs.fetch_priors(session, film, 2, 60)
+        stores.jobs.fetch_priors(session, film, 2, 60)
 
     def state():
         return [one["state"] for one in listed(settings, capsys) if one["job"] == job]

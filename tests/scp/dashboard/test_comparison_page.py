@@ -24,10 +24,10 @@ from scp.pipeline.job_ids import pair_job
 DAY_S = 86400
 
 
-def stored(site, film, **how):
+def stored(dashboard, film, **how):
     """Give an invented film a real file."""
     ds = make_film_ds(**how)
-    path = site.archive.data_dir / film.path
+    path = dashboard.archive.data_dir / film.path
     path.parent.mkdir(parents=True, exist_ok=True)
     ds.save_as(path, enforce_file_format=True)
     film.sha256 = film.uid[-16:].rjust(64, "0")
@@ -35,9 +35,9 @@ def stored(site, film, **how):
 
 
 @pytest.fixture
-def pair(site):
+def pair(dashboard):
     """A film, its prior, and an older one that it was not compared with; with files."""
-    with site.invent() as invented:
+    with dashboard.invent() as invented:
         film, prior = invented.film(), invented.film(age_s=DAY_S)
         oldest = invented.film(age_s=9 * DAY_S)
         changes = {"Nodule": (0.05, Change.NEW), "Effusion": (0.9, Change.DECREASED)}
@@ -48,22 +48,22 @@ def pair(site):
         row = invented.session.query(Comparison).one()
         row.layers = Layers.of(invented_comparison(rows=512, columns=448)).to_bytes()
         for one in (film, prior, oldest):
-            stored(site, one)
+            stored(dashboard, one)
         return film.uid, prior.uid, oldest.uid
 
 
-def alter(site, **values):
-    with site.invent() as invented:
+def alter(dashboard, **values):
+    with dashboard.invent() as invented:
         for name, value in values.items():
             setattr(invented.session.query(Comparison).one(), name, value)
 
 
-def test_the_comparison_of_a_film_is_that_with_the_prior_it_was_answered_with(site, pair):
+def test_the_comparison_of_a_film_is_that_with_the_prior_it_was_answered_with(dashboard, pair):
     uid, prior, _ = pair
-    answer = site.browser.get(f"/films/{uid}/compare")
+    answer = dashboard.browser.get(f"/films/{uid}/compare")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/films/{uid}/compare/{prior}"
-    page = site.page(f"/films/{uid}/compare/{prior}")
+    page = dashboard.page(f"/films/{uid}/compare/{prior}")
     assert 'data-comparable="yes"' in page
     for said in ("Swipe", "Blink", "Structural difference", "Nodule (new)", "Which prior"):
         assert said in page
@@ -71,71 +71,73 @@ def test_the_comparison_of_a_film_is_that_with_the_prior_it_was_answered_with(si
     assert "Effusion (decreased)" not in page  # its maps show nothing there
 
 
-def test_films_that_are_not_comparable_stand_as_they_are_and_the_page_says_why(site, pair):
+def test_films_that_are_not_comparable_stand_as_they_are_and_the_page_says_why(dashboard, pair):
     uid, prior, _ = pair
-    alter(site, comparable=False, reason="the films hardly agree", layers=None)
-    page = site.page(f"/films/{uid}/compare/{prior}")
+    alter(dashboard, comparable=False, reason="the films hardly agree", layers=None)
+    page = dashboard.page(f"/films/{uid}/compare/{prior}")
     assert "Not comparable:" in page
     assert "the films hardly agree" in page
     assert "not aligned" in page
     assert "Blink" not in page
     assert "change-new" not in page
     for layer in ("pixels", "structural.png", "heatmaps/Nodule.png"):
-        assert "were not" in site.page(f"/films/{uid}/compare/{prior}/{layer}", 404)
+        assert "were not" in dashboard.page(f"/films/{uid}/compare/{prior}/{layer}", 404)
 
 
-def test_what_limits_a_comparison_stands_above_it(site, pair):
+def test_what_limits_a_comparison_stands_above_it(dashboard, pair):
     uid, prior, _ = pair
-    alter(site, reason="AP film against PA film")
-    assert "Limited comparison:</b> AP film against PA film" in site.page(
+    alter(dashboard, reason="AP film against PA film")
+    assert "Limited comparison:</b> AP film against PA film" in dashboard.page(
         f"/films/{uid}/compare/{prior}"
     )
 
 
-def test_a_comparison_of_before_there_were_layers_is_offered_once_more(site, pair):
+def test_a_comparison_of_before_there_were_layers_is_offered_once_more(dashboard, pair):
     uid, prior, _ = pair
-    alter(site, layers=None)
-    page = site.page(f"/films/{uid}/compare/{prior}")
-    assert "compared before the page could show it" in page
+    alter(dashboard, layers=None)
+    page = dashboard.page(f"/films/{uid}/compare/{prior}")
+    assert "compared by an earlier release" in page
     assert "Compare once more" in page
     assert "change-new" in page
 
 
-def test_another_earlier_film_is_compared_by_a_worker_when_a_reader_asks(site, pair):
+def test_another_earlier_film_is_compared_by_a_worker_when_a_reader_asks(dashboard, pair):
     uid, prior, oldest = pair
-    assert f'action="/films/{uid}/compare/{oldest}"' in site.page(f"/films/{uid}/compare/{prior}")
-    assert "not compared yet" in site.page(f"/films/{uid}/compare/{oldest}")
-    answer = site.browser.post(f"/films/{uid}/compare/{oldest}")
+    assert f'action="/films/{uid}/compare/{oldest}"' in dashboard.page(
+        f"/films/{uid}/compare/{prior}"
+    )
+    assert "not been compared yet" in dashboard.page(f"/films/{uid}/compare/{oldest}")
+    answer = dashboard.browser.post(f"/films/{uid}/compare/{oldest}")
     assert answer.status_code == 303
-    assert site.jobs.status(pair_job(uid, oldest)).status == "ENQUEUED"
-    assert "Being compared" in site.page(answer.headers["location"])
-    (trail,) = (site.archive.data_dir / "audit").glob("*.jsonl")
+    assert dashboard.jobs.status(pair_job(uid, oldest)).status == "ENQUEUED"
+    assert "Comparing." in dashboard.page(answer.headers["location"])
+    (trail,) = (dashboard.archive.data_dir / "audit").glob("*.jsonl")
     assert f'"compared", "target": "{uid}", "prior": "{oldest}"' in trail.read_text()
 
 
-def test_only_earlier_frontal_films_of_the_same_patient_are_compared(site, pair):
+def test_only_earlier_frontal_films_of_the_same_patient_are_compared(dashboard, pair):
     uid, prior, _ = pair
-    with site.invent() as invented:
+    with dashboard.invent() as invented:
         stranger = invented.film(age_s=DAY_S, patient=False).uid
         lateral = invented.film(age_s=DAY_S, view="lateral").uid
     for other, film in ((stranger, uid), (lateral, uid), (uid, prior), ("1.2.3", uid)):
         for method in ("GET", "POST"):
-            answer = site.browser.request(method, f"/films/{film}/compare/{other}")
+            answer = dashboard.browser.request(method, f"/films/{film}/compare/{other}")
             assert answer.status_code == 404, other
-    assert site.page("/films/1.2.3/compare", 404)
+    assert dashboard.page("/films/1.2.3/compare", 404)
 
 
-def test_a_film_without_a_prior_says_why_and_offers_what_there_is(site):
-    with site.invent() as invented:
+def test_a_film_without_a_prior_says_why_and_offers_what_there_is(dashboard):
+    with dashboard.invent() as invented:
         film = invented.film()
         invented.analysis(film)
         invented.choice(film, why="There is no earlier film of this patient.")
         waiting = invented.film(state=FilmState.RECEIVED)
         uid, waiting_uid = film.uid, waiting.uid
-    page = site.page(f"/films/{uid}/compare")
+    page = dashboard.page(f"/films/{uid}/compare")
     assert "There is no earlier film of this patient." in page
     assert "no earlier frontal film" in page
-    assert "no prior was chosen" in site.page(f"/films/{waiting_uid}/compare")
+    assert "no prior was chosen" in dashboard.page(f"/films/{waiting_uid}/compare")
 
 
 def unpacked(data):
@@ -189,27 +191,27 @@ def test_a_prior_of_exchanged_polarity_is_turned_back_on_the_current_film():
     assert np.abs(one - (255 - other)).mean() < 2
 
 
-def test_the_maps_and_outlines_of_a_film_are_those_of_its_results(site, pair):
+def test_the_maps_and_outlines_of_a_film_are_those_of_its_results(dashboard, pair):
     uid, prior, _ = pair
-    (finding,) = site.browser.get(f"/films/{uid}/overlay").json()
+    (finding,) = dashboard.browser.get(f"/films/{uid}/overlay").json()
     assert finding["label"] == "Nodule"
     ring = np.array(finding["outline"])
     rows, columns = make_film_ds().Rows, make_film_ds().Columns
     assert abs(ring[:, 0].mean() / columns - 0.5) < 0.05
     assert abs(ring[:, 1].mean() / rows - 0.5) < 0.05
-    layer = picture(site, f"/films/{uid}/heatmaps/Nodule.png")
+    layer = picture(dashboard, f"/films/{uid}/heatmaps/Nodule.png")
     assert layer[layer.shape[0] // 2, layer.shape[1] // 2, 3] == 255
-    assert "no heat map is shown" in site.page(f"/films/{uid}/heatmaps/Effusion.png", 404)
-    assert "no finding of this name" in site.page(f"/films/{uid}/heatmaps/Flu.png", 404)
-    assert site.browser.get(f"/films/{prior}/overlay").json() == []
-    difference = picture(site, f"/films/{uid}/compare/{prior}/heatmaps/Nodule.png")
+    assert "No heat map of" in dashboard.page(f"/films/{uid}/heatmaps/Effusion.png", 404)
+    assert "no finding of this name" in dashboard.page(f"/films/{uid}/heatmaps/Flu.png", 404)
+    assert dashboard.browser.get(f"/films/{prior}/overlay").json() == []
+    difference = picture(dashboard, f"/films/{uid}/compare/{prior}/heatmaps/Nodule.png")
     y, x = np.unravel_index(difference[..., 3].argmax(), difference.shape[:2])
     update_entry = blob(*difference.shape[:2], 0.75, 0.35, 0.06)
     assert update_entry[y, x] > 0.6
 
 
-def picture(site, path):
-    answer = site.browser.get(path)
+def picture(dashboard, path):
+    answer = dashboard.browser.get(path)
     assert answer.headers["content-type"] == "image/png"
     return np.asarray(Image.open(io.BytesIO(answer.content)))
 
@@ -253,25 +255,25 @@ def test_what_lies_over_a_prior_and_its_letters_move_with_it():
     assert laid_presentation(how, layers).sides == ("R", "L")
 
 
-def test_a_film_that_has_not_changed_is_not_sent_again(site, pair):
+def test_a_film_that_has_not_changed_is_not_sent_again(dashboard, pair):
     uid, prior, _ = pair
     for path in (f"/films/{uid}/pixels", f"/films/{uid}/compare/{prior}/pixels"):
-        first = site.browser.get(path)
+        first = dashboard.browser.get(path)
         assert first.status_code == 200
-        again = site.browser.get(path, headers={"If-None-Match": first.headers["etag"]})
+        again = dashboard.browser.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_film_whose_file_is_gone_or_holds_no_film_says_so(site):
-    with site.invent() as invented:
+def test_a_film_whose_file_is_gone_or_holds_no_film_says_so(dashboard):
+    with dashboard.invent() as invented:
         gone, odd = invented.film(), invented.film()
-        ds = stored(site, odd)
+        ds = stored(dashboard, odd)
         ds.NumberOfFrames = 3
-        ds.save_as(site.archive.data_dir / odd.path, enforce_file_format=True)
+        ds.save_as(dashboard.archive.data_dir / odd.path, enforce_file_format=True)
         gone_uid, odd_uid = gone.uid, odd.uid
-    assert "its file is gone" in site.page(f"/films/{gone_uid}/pixels", 404)
-    assert "3 frames" in site.page(f"/films/{odd_uid}/pixels", 404)
-    assert "was received" in site.page("/films/1.2.3/pixels", 404)
+    assert "its file is missing" in dashboard.page(f"/films/{gone_uid}/pixels", 404)
+    assert "3 frames" in dashboard.page(f"/films/{odd_uid}/pixels", 404)
+    assert "was received" in dashboard.page("/films/1.2.3/pixels", 404)
 
 
 def test_what_was_made_last_is_kept_within_its_limit_and_made_once():
@@ -289,26 +291,26 @@ def test_what_was_made_last_is_kept_within_its_limit_and_made_once():
     assert kept.get("bad", lambda: b"x") == b"x"
 
 
-def test_a_comparison_that_was_stopped_stands_in_the_queue_and_is_taken_up_again(site, pair):
+def test_a_comparison_that_was_stopped_stands_in_the_queue_and_is_taken_up_again(dashboard, pair):
     uid, _, oldest = pair
     job = pair_job(uid, oldest)
-    site.jobs.compare_pair(uid, oldest)
-    assert site.browser.post("/queue/cancel", params={"job": job}).status_code == 303
-    assert "compare a film with one that a reader chose" in site.page("/queue")
-    assert "could not be compared" in site.page(f"/films/{uid}/compare/{oldest}")
-    assert site.browser.post("/queue/retry", params={"job": job}).status_code == 303
-    assert site.jobs.status(job).status == "ENQUEUED"
+    dashboard.jobs.compare_pair(uid, oldest)
+    assert dashboard.browser.post("/queue/cancel", params={"job": job}).status_code == 303
+    assert "compare a film with one that a reader chose" in dashboard.page("/queue")
+    assert "could not be compared" in dashboard.page(f"/films/{uid}/compare/{oldest}")
+    assert dashboard.browser.post("/queue/retry", params={"job": job}).status_code == 303
+    assert dashboard.jobs.status(job).status == "ENQUEUED"
 
 
-def test_a_readers_comparison_changes_neither_the_worklist_nor_what_is_searched(site, pair):
+def test_a_readers_comparison_changes_neither_the_worklist_nor_what_is_searched(dashboard, pair):
     uid, _, oldest = pair
-    with site.invent() as invented:
+    with dashboard.invent() as invented:
         film, other = (
             invented.session.query(Analysis).join(Instance).where(Instance.uid == one).one()
             for one in (uid, oldest)
         )
         invented.comparison(film, other, {"Nodule": (0.9, Change.UNCHANGED)})
         update_entry(invented.session, film.instance, film, WorklistSettings())
-    (finding,) = site.browser.get("/api/films", params={"q": "", "change": "new"}).json()
+    (finding,) = dashboard.browser.get("/api/films", params={"q": "", "change": "new"}).json()
     assert finding["uid"] == uid
-    assert 'Nodule <b class="change-new">new</b>' in site.page()
+    assert 'Nodule <b class="change-new">new</b>' in dashboard.page()

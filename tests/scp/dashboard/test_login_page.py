@@ -23,7 +23,7 @@ NAMED.append("--host-resolver-rules=MAP hilum.test 127.0.0.1 , MAP * ~NOTFOUND")
 
 
 @pytest.fixture
-def site(tmp_path):
+def dashboard(tmp_path):
     engine, archive = open_index(tmp_path)
     with Session(engine) as session, session.begin():
         users.add(session, "otto", passwords.hashed(PASSWORD), Access.OPERATOR, NOW)
@@ -51,10 +51,10 @@ def fill_in(page):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-def test_a_person_logs_in_looks_and_logs_out(site, scripts):
-    with site.invent() as invented:
+def test_a_person_logs_in_looks_and_logs_out(dashboard, scripts):
+    with dashboard.invent() as invented:
         uid = invented.film().uid
-    port = site.browser.base_url.port
+    port = dashboard.browser.base_url.port
     with chromium(java_script_enabled=scripts) as page:
         page.goto(f"http://hilum.test:{port}/films/{uid}")
         assert page.url.startswith(f"http://hilum.test:{port}/login?next=")
@@ -66,12 +66,12 @@ def test_a_person_logs_in_looks_and_logs_out(site, scripts):
         assert "/login?next=" in page.url
 
 
-def test_when_a_session_ends_the_films_leave_the_screen(site):
-    port = site.browser.base_url.port
+def test_when_a_session_ends_the_films_leave_the_screen(dashboard):
+    port = dashboard.browser.base_url.port
     with chromium() as page:
         page.goto(f"http://hilum.test:{port}/")
         fill_in(page)
         page.wait_for_url(re.compile(r":\d+/$"))
-        with Session(site.engine) as session, session.begin():
+        with Session(dashboard.engine) as session, session.begin():
             users.remove(session, "otto")
         page.wait_for_url(re.compile(r"/login\?next=/$"), timeout=20_000)

@@ -12,16 +12,16 @@ from scp.outcomes.delivery import Cause, Outcome
 
 
 @pytest.fixture
-def site(engine, tmp_path):
+def dashboard(engine, tmp_path):
     with served(engine, Archive(tmp_path, ArchiveSettings(reserve_mb=0))) as running:
         yield running
 
 
-def test_the_pages_for_ops_answer_on_each_database(site):
+def test_the_pages_for_ops_answer_on_each_database(dashboard):
     dead = {"state": DeliveryState.DEAD, "outcome": Outcome.of(Cause.TIMED_OUT)}
     dead |= {"last_attempt_at": NOW}
-    with Session(site.engine) as session:
-        invented = Invented(session, site.archive)
+    with Session(dashboard.engine) as session:
+        invented = Invented(session, dashboard.archive)
         for age in range(3):
             film = invented.film(age_s=60 + age)
             invented.analysis(film, {"Mass": 0.9})
@@ -31,10 +31,10 @@ def test_the_pages_for_ops_answer_on_each_database(site):
         uid, patient = film.uid, film.patient_id
         session.commit()
     for path in ("/queue", "/queue/dead-letters", "/system", f"/patients/{patient}"):
-        site.page(path)
-    assert '<td class="number">3</td>' in site.page("/queue")
-    assert "4 films received" in site.page("/system")
-    answer = site.browser.post(f"/queue/retry?job=delivery:{uid}:PACS_A")
+        dashboard.page(path)
+    assert '<td class="number">3</td>' in dashboard.page("/queue")
+    assert "4 films received" in dashboard.page("/system")
+    answer = dashboard.browser.post(f"/queue/retry?job=delivery:{uid}:PACS_A")
     assert answer.headers["location"] == "/queue?done=retried"
-    answer = site.browser.post("/queue/retry-all?destination=PACS_A")
+    answer = dashboard.browser.post("/queue/retry-all?destination=PACS_A")
     assert answer.headers["location"] == "/queue?done=retried-all&n=2&left=0"

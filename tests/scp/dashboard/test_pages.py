@@ -382,8 +382,8 @@ def presented(tmp_path, chromium):
         ds.save_as(path, enforce_file_format=True)
         session.commit()
         address = f"/films/{film.uid}"
-    with served(engine, archive) as site:
-        tab = Tab(chromium.page.context.browser.new_page(), site.address)
+    with served(engine, archive) as dashboard:
+        tab = Tab(chromium.page.context.browser.new_page(), dashboard.address)
         tab.open(address)
         yield tab
         assert tab.errors == []
@@ -417,8 +417,8 @@ def test_the_login_is_accessible_and_the_pages_behind_it_work(tmp_path, chromium
     engine, archive = open_index(tmp_path)
     with Session(engine) as session, session.begin():
         users.add(session, "grete", passwords.hashed(PASSWORD), Access.VIEWER, NOW)
-    with served(engine, archive, host="0.0.0.0") as site:
-        tab = Tab(chromium.page.context.browser.new_page(), site.address)
+    with served(engine, archive, host="0.0.0.0") as dashboard:
+        tab = Tab(chromium.page.context.browser.new_page(), dashboard.address)
         tab.open("/")
         assert tab.violations() == []
         tab.page.get_by_label("Name").fill("grete")

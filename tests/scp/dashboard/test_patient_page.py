@@ -21,21 +21,21 @@ def point(uid, at, **found):
     return TrendPoint(uid, at, "", "PA", values)
 
 
-def address(site, uid):
-    return f"/patients/{site.browser.get(f'/api/films/{uid}').json()['patient_row_id']}"
+def address(dashboard, uid):
+    return f"/patients/{dashboard.browser.get(f'/api/films/{uid}').json()['patient_row_id']}"
 
 
 def drawing(page, label):
     return page.split(f'id="t-{label}"')[1].split("</svg>")[0]
 
 
-def test_films_stand_newest_taken_first_with_links_to_themselves_and_to_pairs(site):
-    with site.invent() as invented:
+def test_films_stand_newest_taken_first_with_links_to_themselves_and_to_pairs(dashboard):
+    with dashboard.invent() as invented:
         old, middle, new = (invented.film(age_s=days * DAY_S) for days in (30, 20, 1))
         analyses = [invented.analysis(film, {"Effusion": 0.8}) for film in (old, middle, new)]
         invented.comparison(analyses[2], analyses[0], {"Effusion": (0.6, Change.INCREASED)})
         uids = [film.uid for film in (new, middle, old)]
-    page = site.page(address(site, uids[0]))
+    page = dashboard.page(address(dashboard, uids[0]))
     line = page.split('class="time-line"')[1]
     assert re.findall(r'<h3><a href="/films/([0-9.]+)">', line) == uids
     assert f'href="/films/{uids[0]}/compare"' in line
@@ -46,13 +46,13 @@ def test_films_stand_newest_taken_first_with_links_to_themselves_and_to_pairs(si
     assert PATIENT_ID in page
 
 
-def test_each_finding_is_drawn_with_its_points_to_scale_and_linked(site):
-    with site.invent() as invented:
+def test_each_finding_is_drawn_with_its_points_to_scale_and_linked(dashboard):
+    with dashboard.invent() as invented:
         films = [invented.film(age_s=days * DAY_S) for days in (40, 30, 0)]
         for film, probability in zip(films, (0.2, 0.9, 0.3), strict=True):
             invented.analysis(film, {"Mass": probability})
         uids = [film.uid for film in films]
-    page = site.page(address(site, uids[0]))
+    page = dashboard.page(address(dashboard, uids[0]))
     assert page.count("<desc") == 14
     mass = drawing(page, "Mass")
     assert re.findall(r'href="/films/([0-9.]+)"', mass) == uids
@@ -65,8 +65,8 @@ def test_each_finding_is_drawn_with_its_points_to_scale_and_linked(site):
     assert table.index(uids[0]) < table.index(uids[2])
 
 
-def test_films_that_another_model_read_are_left_out_and_said(site):
-    with site.invent() as invented:
+def test_films_that_another_model_read_are_left_out_and_said(dashboard):
+    with dashboard.invent() as invented:
         other, dateless = invented.film(age_s=9 * DAY_S), invented.film(acquired_at=None)
         before = invented.analysis(other)
         before.model_name, before.model_sha256 = "older-net", "b" * 64
@@ -75,74 +75,76 @@ def test_films_that_another_model_read_are_left_out_and_said(site):
         new = invented.film()
         invented.analysis(new)
         other_uid, dateless_uid, new_uid = other.uid, dateless.uid, new.uid
-    page = site.page(address(site, uid))
+    page = dashboard.page(address(dashboard, uid))
     out = page.split('class="left-out"')[1].split("</ul>")[0]
     assert "read by another model: older-net 1.2" in out.split(other_uid)[1]
-    assert "when it was taken is not known" in out.split(dateless_uid)[1]
+    assert "its acquisition time is unknown" in out.split(dateless_uid)[1]
     assert new_uid not in out
     assert "2 films that were read" in page
 
 
-def test_a_patient_of_whom_nothing_was_read_yet_has_a_page_without_drawings(site):
-    with site.invent() as invented:
+def test_a_patient_of_whom_nothing_was_read_yet_has_a_page_without_drawings(dashboard):
+    with dashboard.invent() as invented:
         uid = invented.film(state=FilmState.RECEIVED).uid
-    page = site.page(address(site, uid))
-    assert "No film of this patient was read yet" in page
+    page = dashboard.page(address(dashboard, uid))
+    assert "No film of this patient has been read yet" in page
     assert "<svg" not in page
     assert uid in page
 
 
-def test_pages_link_to_the_patient_by_a_number_and_never_by_the_patient_id(site):
-    with site.invent() as invented:
+def test_pages_link_to_the_patient_by_a_number_and_never_by_the_patient_id(dashboard):
+    with dashboard.invent() as invented:
         uid = invented.film().uid
-    link = f'href="{address(site, uid)}"'
+    link = f'href="{address(dashboard, uid)}"'
     for path in ("/", f"/films/{uid}"):
-        page = site.page(path)
+        page = dashboard.page(path)
         assert link in page
         assert not any(PATIENT_ID in found for found in re.findall(r'(?:href|src)="([^"]*)"', page))
 
 
-def test_a_film_without_a_usable_patient_id_has_no_patient_and_says_so(site):
-    with site.invent() as invented:
+def test_a_film_without_a_usable_patient_id_has_no_patient_and_says_so(dashboard):
+    with dashboard.invent() as invented:
         uid = invented.film(patient=False).uid
-    page = site.page(f"/films/{uid}")
+    page = dashboard.page(f"/films/{uid}")
     assert "/patients/" not in page
-    assert "none usable: this film stands alone" in page
-    assert "/patients/" not in site.page("/")
+    assert "none usable: this film has no prior" in page
+    assert "/patients/" not in dashboard.page("/")
 
 
-def test_a_number_that_no_patient_has_is_answered_in_words(site):
-    assert "no patient of this number" in site.page("/patients/999", 404)
-    site.page(f"/patients/{PATIENT_ID}", 422)
+def test_a_number_that_no_patient_has_is_answered_in_words(dashboard):
+    assert "no patient of this number" in dashboard.page("/patients/999", 404)
+    dashboard.page(f"/patients/{PATIENT_ID}", 422)
 
 
-def test_what_strangers_send_is_escaped(site):
+def test_what_strangers_send_is_escaped(dashboard):
     evil = "<script>alert('x')</script>"
-    with site.invent() as invented:
+    with dashboard.invent() as invented:
         film = invented.film(view=evil, state=FilmState.FAILED, reason=evil, detail=evil)
         invented.patient.issuer = evil
         invented.analysis(film, notes=[evil]).model_name = evil
         uid = film.uid
-    page = site.page(address(site, uid))
+    page = dashboard.page(address(dashboard, uid))
     assert evil not in page
     assert "&lt;script&gt;" in page
     assert "style=" not in page
 
 
-def test_the_number_of_statements_does_not_grow_with_the_number_of_films(site):
+def test_the_number_of_statements_does_not_grow_with_the_number_of_films(dashboard):
     statements = []
-    sa.event.listen(site.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    sa.event.listen(
+        dashboard.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+    )
 
     def count(films):
-        with site.invent() as invented:
+        with dashboard.invent() as invented:
             for age in range(films):
                 film = invented.film(age_s=DAY_S * age)
                 invented.delivery(invented.result(film, data=b"x"))
                 invented.analysis(film)
             uid = film.uid
-        path = address(site, uid)
+        path = address(dashboard, uid)
         statements.clear()
-        site.page(path)
+        dashboard.page(path)
         return len(statements)
 
     few = count(1)

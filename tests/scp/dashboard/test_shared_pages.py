@@ -22,7 +22,7 @@ def looking_again():
 
 
 @pytest.fixture
-def site():
+def dashboard():
     """The part of the dashboard that is asked: nothing ever changes."""
     return SimpleNamespace(
         change_detector=SimpleNamespace(newest=lambda: 1), settings=SimpleNamespace(refresh_s=600)
@@ -49,14 +49,14 @@ def answering(made, status=200):
     return app
 
 
-def test_of_two_that_look_again_one_page_is_made(site):
+def test_of_two_that_look_again_one_page_is_made(dashboard):
     made = []
-    pages = RequestCoalescing(answering(made), site)
+    pages = RequestCoalescing(answering(made), dashboard)
     assert ask(pages) == ask(pages)
     assert len(made) == 1
 
 
-def test_an_error_is_its_own_readers_and_the_next_has_a_page(site):
+def test_an_error_is_its_own_readers_and_the_next_has_a_page(dashboard):
     made = []
     good = answering(made)
 
@@ -66,13 +66,13 @@ def test_an_error_is_its_own_readers_and_the_next_has_a_page(site):
             raise RuntimeError("the first reader's")
         await good(*asked)
 
-    pages = RequestCoalescing(app, site)
+    pages = RequestCoalescing(app, dashboard)
     with pytest.raises(RuntimeError, match="the first reader's"):
         ask(pages)
     assert ask(pages)[0]["status"] == 200
 
 
-def test_a_page_that_is_no_good_is_not_kept(site):
+def test_a_page_that_is_no_good_is_not_kept(dashboard):
     made = []
-    pages = RequestCoalescing(answering(made, status=503), site)
+    pages = RequestCoalescing(answering(made, status=503), dashboard)
     assert [ask(pages)[1]["body"], ask(pages)[1]["body"]] == [b"1", b"2"]

@@ -15,7 +15,7 @@ from network import (
     echo,
     film,
     open_files,
-    open_ground,
+    open_stores,
     port_of,
     raw,
     receiving,
@@ -40,39 +40,39 @@ A_THREAD_MAY_DIE = pytest.mark.filterwarnings(
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
-def test_echo_is_answered_while_another_association_is_in_the_middle_of_a_store(ground):
+def test_echo_is_answered_while_another_association_is_in_the_middle_of_a_store(stores):
     ds = film()
-    with receiving(ground) as receiver, raw(receiver) as peer:
+    with receiving(stores) as receiver, raw(receiver) as peer:
         peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
+        wait_for(lambda: stores.files("incoming"), "the film to begin", DEADLINE_S)
         assert echo(port_of(receiver)) == SUCCESS
         assert store(port_of(receiver), film(seed=5)) == SUCCESS
         peer.go_on(data_set(ds)[500:], last=True)
         assert peer.status() == SUCCESS
-    assert len(ground.instances()) == 2
+    assert len(stores.instances()) == 2
 
 
 @pytest.mark.parametrize("how", ["abort", "close", "reset"])
-def test_a_store_that_breaks_off_leaves_nothing(ground, how):
+def test_a_store_that_breaks_off_leaves_nothing(stores, how):
     ds = film()
-    with receiving(ground) as receiver, raw(receiver) as peer:
+    with receiving(stores) as receiver, raw(receiver) as peer:
         peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
-        wait_for(lambda: ground.files("incoming"), "the film to begin", DEADLINE_S)
+        wait_for(lambda: stores.files("incoming"), "the film to begin", DEADLINE_S)
         getattr(peer, how)()
-        wait_for(lambda: not ground.files("incoming"), "the half film to go", DEADLINE_S)
-        assert (ground.instances(), ground.jobs_by_id(), ground.refused()) == ([], {}, [])
+        wait_for(lambda: not stores.files("incoming"), "the half film to go", DEADLINE_S)
+        assert (stores.instances(), stores.jobs_by_id(), stores.refused()) == ([], {}, [])
         assert store(port_of(receiver), ds) == SUCCESS
 
 
 @pytest.mark.parametrize("data", [b"\x01\x00\x00", b"\x01\x00\x00\x00\x00\xff half"])
-def test_a_caller_that_falls_silent_within_its_first_message_is_given_up(ground, data):
+def test_a_caller_that_falls_silent_within_its_first_message_is_given_up(stores, data):
     before = threads()
-    with receiving(ground, timeout_s=0.5) as receiver:
+    with receiving(stores, timeout_s=0.5) as receiver:
         with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
             caller.sendall(data)
             wait_for(lambda: receiver.ae.active_associations, "the association", DEADLINE_S)
@@ -81,14 +81,14 @@ def test_a_caller_that_falls_silent_within_its_first_message_is_given_up(ground,
     wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
 
 
-def test_a_sender_that_falls_silent_within_a_store_is_given_up_and_leaves_nothing(ground):
+def test_a_sender_that_falls_silent_within_a_store_is_given_up_and_leaves_nothing(stores):
     ds = film()
     before = threads()
-    with receiving(ground, timeout_s=0.5) as receiver, raw(receiver) as peer:
+    with receiving(stores, timeout_s=0.5) as receiver, raw(receiver) as peer:
         peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
         peer.send(b"\x04\x00\x00\x00\x10\x00 not all of it")
         wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
-        assert ground.files("incoming") == []
+        assert stores.files("incoming") == []
     wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
 
 
@@ -101,9 +101,9 @@ def test_a_sender_that_falls_silent_within_a_store_is_given_up_and_leaves_nothin
         b"\x04\x00\x00\x00\x00\x06\x00\x00\x00\x02\x01\x03",
     ],
 )
-def test_what_is_no_dicom_at_all_does_no_harm(ground, junk):
+def test_what_is_no_dicom_at_all_does_no_harm(stores, junk):
     before = threads()
-    with receiving(ground, timeout_s=1) as receiver:
+    with receiving(stores, timeout_s=1) as receiver:
         with socket.create_connection(("127.0.0.1", port_of(receiver))) as caller:
             caller.sendall(junk)
         wait_for(lambda: not receiver.ae.active_associations, "its end", DEADLINE_S)
@@ -114,8 +114,8 @@ def test_what_is_no_dicom_at_all_does_no_harm(ground, junk):
 @pytest.mark.filterwarnings(
     "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
 )
-def test_a_command_that_cannot_be_understood_ends_its_association_and_no_other(ground):
-    with receiving(ground) as receiver, raw(receiver) as peer:
+def test_a_command_that_cannot_be_understood_ends_its_association_and_no_other(stores):
+    with receiving(stores) as receiver, raw(receiver) as peer:
         peer.pdv(b"\xff" * 20, 0x03)
         assert peer.is_closed()
         assert echo(port_of(receiver)) == SUCCESS
@@ -124,18 +124,18 @@ def test_a_command_that_cannot_be_understood_ends_its_association_and_no_other(g
 @pytest.mark.filterwarnings(
     "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning"
 )
-def test_a_disk_that_takes_no_file_any_more_ends_the_association_and_not_the_service(ground):
-    with receiving(ground) as receiver:
+def test_a_disk_that_takes_no_file_any_more_ends_the_association_and_not_the_service(stores):
+    with receiving(stores) as receiver:
         with raw(receiver) as peer:
-            ground.archive.incoming.rmdir()
+            stores.archive.incoming.rmdir()
             peer.begin_store(b"data", "1.2.3")
             assert peer.is_closed()
-        ground.archive.incoming.mkdir()
+        stores.archive.incoming.mkdir()
         assert store(port_of(receiver), film()) == SUCCESS
 
 
-def test_a_hundred_associations_leave_no_thread_and_no_open_file(ground):
-    with receiving(ground) as receiver:
+def test_a_hundred_associations_leave_no_thread_and_no_open_file(stores):
+    with receiving(stores) as receiver:
         for _ in range(3):
             assert store(port_of(receiver), film()) == SUCCESS
         wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
@@ -155,11 +155,11 @@ def test_a_hundred_associations_leave_no_thread_and_no_open_file(ground):
         wait_for(lambda: len(threads()) <= before, "the threads to end", DEADLINE_S)
         gc.collect()
         assert open_files() <= files
-    assert ground.files("incoming") == []
+    assert stores.files("incoming") == []
 
 
-def test_more_associations_than_allowed_are_told_to_come_back(ground):
-    with receiving(ground, max_associations=1) as receiver:
+def test_more_associations_than_allowed_are_told_to_come_back(stores):
+    with receiving(stores, max_associations=1) as receiver:
         with raw(receiver):
             assert rejection(port_of(receiver)) == (2, 3, 2)
         wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
@@ -169,9 +169,9 @@ def test_more_associations_than_allowed_are_told_to_come_back(ground):
 # --- stopping, and two on one port --------------------------------------------------------------
 
 
-def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(ground):
+def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(stores):
     ds = film()
-    with receiving(ground) as receiver:
+    with receiving(stores) as receiver:
         port, peer = port_of(receiver), RawScu(port_of(receiver), DX, ExplicitVRLittleEndian)
         peer.begin_store(data_set(ds)[:500], ds.SOPInstanceUID)
 
@@ -187,12 +187,12 @@ def test_stopping_lets_an_open_association_finish_and_then_refuses_new_ones(grou
         receiver.stop(finish)
         receiver.stop = lambda _wait: None  # the fixture need not stop it again
         assert not receiver.ae.active_associations
-    assert len(ground.instances()) == 1
+    assert len(stores.instances()) == 1
 
 
-def test_stopping_does_not_wait_for_peers_that_will_not_end(ground):
+def test_stopping_does_not_wait_for_peers_that_will_not_end(stores):
     before = threads()
-    with receiving(ground, timeout_s=6) as receiver, raw(receiver) as peer:
+    with receiving(stores, timeout_s=6) as receiver, raw(receiver) as peer:
         port = port_of(receiver)
         with socket.create_connection(("127.0.0.1", port)) as mute:
             mute.sendall(b"\x01\x00\x00")
@@ -206,17 +206,17 @@ def test_stopping_does_not_wait_for_peers_that_will_not_end(ground):
     wait_for(lambda: threads() <= before, "the threads to end", DEADLINE_S)
 
 
-def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(ground):
-    with receiving(ground) as receiver:
+def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(stores):
+    with receiving(stores) as receiver:
         assert not receiver._server.socket.getblocking()
 
 
-def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(ground):
+def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(stores):
     listening = open_listener("127.0.0.1", 0)
     port = listening.getsockname()[1]
     with (
-        receiving(ground, listening=listening.dup()) as one,
-        receiving(ground, listening=listening.dup()) as two,
+        receiving(stores, listening=listening.dup()) as one,
+        receiving(stores, listening=listening.dup()) as two,
     ):
         listening.close()
         peers = [RawScu(port, DX, ExplicitVRLittleEndian) for _ in range(40)]
@@ -228,10 +228,10 @@ def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(ground)
         one._server.shutdown()
         assert [store(port, film(seed=seed)) for seed in range(4)] == [SUCCESS] * 4
         one.stop = lambda _wait: None
-    assert len(ground.instances()) == 4
+    assert len(stores.instances()) == 4
 
 
-def test_two_receiver_processes_take_films_from_one_port(ground, tmp_path):
+def test_two_receiver_processes_take_films_from_one_port(stores, tmp_path):
     listening = open_listener("127.0.0.1", 0)
     port = listening.getsockname()[1]
     processes = [
@@ -258,22 +258,22 @@ def test_two_receiver_processes_take_films_from_one_port(ground, tmp_path):
         for process in processes:
             process.kill()
             process.wait()
-    assert len(ground.instances()) == len(ground.jobs_by_id()) == 8
+    assert len(stores.instances()) == len(stores.jobs_by_id()) == 8
 
 
 RECEIVER_PROCESS = """
 import socket, sys
 from pathlib import Path
-from network import open_ground
+from network import open_stores
 from scp.config.network import ReceiverSettings
 from scp.dimse.receiver import Receiver
-with open_ground(Path(sys.argv[1])) as ground:
+with open_stores(Path(sys.argv[1])) as stores:
     listening = socket.socket(fileno=int(sys.argv[2]))
     Receiver(
         ReceiverSettings(),
-        ground.intake.ingest,
+        stores.intake.ingest,
         listening,
-        ground.archive.incoming,
+        stores.archive.incoming,
         secondary_captures=False,
     ).serve()
 """
@@ -294,10 +294,10 @@ def test_small_answers_are_sent_at_once():
 
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
-def test_the_listener_and_the_sender_speak_either_family(ground, host):
+def test_the_listener_and_the_sender_speak_either_family(stores, host):
     if not has_ipv6():
         pytest.skip("this machine has no IPv6 loopback")
-    with receiving(ground, listening=open_listener(host, 0)) as receiver:
+    with receiving(stores, listening=open_listener(host, 0)) as receiver:
         port = port_of(receiver)
         for address in {"::1": ["::1"], "::": ["::1", "127.0.0.1"]}.get(host, ["localhost"]):
             there = DestinationSettings(name="h", ae_title="HILUM", host=address, port=port)

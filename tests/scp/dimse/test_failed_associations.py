@@ -5,7 +5,7 @@ import struct
 from datetime import timedelta
 
 import pytest
-from network import DEADLINE_S, NOW, associated, echo, film, open_ground, port_of, receiving, store
+from network import DEADLINE_S, NOW, associated, echo, film, open_stores, port_of, receiving, store
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation
 from pydicom.uid import ExplicitVRLittleEndian as Explicit
 from pynetdicom.sop_class import Verification
@@ -27,9 +27,9 @@ PATIENT = {"timeout_s": 10 * DEADLINE_S, "max_associations": 1}
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
 DICOM = b"1.2.840.10008.3.1.1.1"  # the application context (PS3.7 A.2.1)
@@ -95,10 +95,10 @@ ODD = {
 
 
 @pytest.mark.parametrize("how", ODD)
-def test_an_odd_request_is_taken_as_dcmtk_and_orthanc_take_it(ground, how):
+def test_an_odd_request_is_taken_as_dcmtk_and_orthanc_take_it(stores, how):
     fields, number = ODD[how]
     tally = Tally()
-    with receiving(ground, tell=tally.add) as receiver, capture_logs() as lines:
+    with receiving(stores, tell=tally.add) as receiver, capture_logs() as lines:
         peer = RawScu.on(port_of(receiver), request(**fields))
         assert peer.echo(number) == SUCCESS
         peer.release()
@@ -117,8 +117,8 @@ UNREMARKABLE = {
 BROKEN = {
     "a browser": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not DICOM"),
     "noise": (b"\xff" * 40, "not DICOM"),
-    "data before any request": (b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x03", "out of turn"),
-    "a release before any request": (b"\x05\0\0\0\0\x04\0\0\0\0", "out of turn"),
+    "data before any request": (b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x03", "unexpected PDU"),
+    "a release before any request": (b"\x05\0\0\0\0\x04\0\0\0\0", "unexpected PDU"),
     "a PDU of four gigabytes": (b"\x01\0\xff\xff\xff\xff\0\x01", "of 4294967295 bytes"),
     "a request without items": (pdu(1, b"\0\1\0\0"), "ends before its items"),
     "an item longer than the request": (
@@ -136,10 +136,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_request_is_aborted_at_once_and_frees_its_slot(ground, how):
+def test_a_broken_request_is_aborted_at_once_and_frees_its_slot(stores, how):
     data, detail = BROKEN[how]
     tally = Tally()
-    with receiving(ground, tell=tally.add, **PATIENT) as receiver:
+    with receiving(stores, tell=tally.add, **PATIENT) as receiver:
         for _ in range(2):
             with socket.create_connection(("127.0.0.1", port_of(receiver)), DEADLINE_S) as caller:
                 caller.sendall(data)
@@ -151,9 +151,9 @@ def test_a_broken_request_is_aborted_at_once_and_frees_its_slot(ground, how):
     assert detail in failed.detail
 
 
-def test_a_look_at_the_port_is_nothing_and_frees_its_slot(ground):
+def test_a_look_at_the_port_is_nothing_and_frees_its_slot(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, **PATIENT) as receiver:
+    with receiving(stores, tell=tally.add, **PATIENT) as receiver:
         socket.create_connection(("127.0.0.1", port_of(receiver)), DEADLINE_S).close()
         wait_for(lambda: echo(port_of(receiver)) == SUCCESS, "the slot to be free", DEADLINE_S)
     assert {failed.reason for failed in tally.take()} <= {Reason.LOCAL_LIMIT}  # of our own haste
@@ -163,10 +163,10 @@ PEER = {"ae_title": "XRAY1", "host": "127.0.0.1"}
 ELSEWHERE = {"ae_title": "XRAY2", "host": "192.0.2.7"}
 
 
-def test_each_association_that_comes_to_nothing_is_told_once_with_who_whom_where_and_why(ground):
+def test_each_association_that_comes_to_nothing_is_told_once_with_who_whom_where_and_why(stores):
     tally = Tally()
     peers = [PEER, ELSEWHERE]
-    with receiving(ground, tell=tally.add, peers=peers) as receiver, capture_logs() as lines:
+    with receiving(stores, tell=tally.add, peers=peers) as receiver, capture_logs() as lines:
         port = port_of(receiver)
         assert echo(port, called="HILLUM") is None
         assert echo(port, calling="STRANGER") is None
@@ -194,18 +194,18 @@ def test_each_association_that_comes_to_nothing_is_told_once_with_who_whom_where
     assert sum(line["event"] == "association failed" for line in lines) == len(expected)
 
 
-def test_a_known_title_at_another_address_is_told_where_it_is_entered(ground):
+def test_a_known_title_at_another_address_is_told_where_it_is_entered(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, peers=[ELSEWHERE]) as receiver:
+    with receiving(stores, tell=tally.add, peers=[ELSEWHERE]) as receiver:
         assert echo(port_of(receiver), calling="XRAY2") is None
     (failed,) = tally.take()
     assert failed.reason is Reason.UNKNOWN_CALLER
     assert failed.detail == "no peer has this address; XRAY2 is entered with host 192.0.2.7"
 
 
-def test_titles_that_differ_in_case_only_are_rejected_and_the_reason_says_so(ground):
+def test_titles_that_differ_in_case_only_are_rejected_and_the_reason_says_so(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, peers=[PEER]) as receiver:
+    with receiving(stores, tell=tally.add, peers=[PEER]) as receiver:
         assert echo(port_of(receiver), called="hilum") is None
         assert echo(port_of(receiver), calling="xray1") is None
     told = {failed.reason: failed.detail for failed in tally.take()}
@@ -216,9 +216,9 @@ def test_titles_that_differ_in_case_only_are_rejected_and_the_reason_says_so(gro
     }
 
 
-def test_all_that_is_wrong_with_the_titles_of_a_request_is_told_at_once(ground):
+def test_all_that_is_wrong_with_the_titles_of_a_request_is_told_at_once(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, peers=[PEER, ELSEWHERE]) as receiver:
+    with receiving(stores, tell=tally.add, peers=[PEER, ELSEWHERE]) as receiver:
         assert echo(port_of(receiver), calling="STRANGER", called="HILLUM") is None
         assert echo(port_of(receiver), calling="XRAY2") is None
     told = {failed.calling_ae_title: failed.detail for failed in tally.take()}
@@ -229,9 +229,9 @@ def test_all_that_is_wrong_with_the_titles_of_a_request_is_told_at_once(ground):
     }
 
 
-def test_callers_from_strange_addresses_hold_no_slot_that_a_sender_needs(ground):
+def test_callers_from_strange_addresses_hold_no_slot_that_a_sender_needs(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, peers=[PEER], max_associations=1) as receiver:
+    with receiving(stores, tell=tally.add, peers=[PEER], max_associations=1) as receiver:
         port = port_of(receiver)
         strangers = [
             socket.create_connection(("127.0.0.1", port), DEADLINE_S, ("127.0.0.2", 0))
@@ -246,9 +246,9 @@ def test_callers_from_strange_addresses_hold_no_slot_that_a_sender_needs(ground)
     assert {f.reason for f in tally.take()} <= {Reason.UNKNOWN_CALLER}
 
 
-def test_a_stranger_who_speaks_no_dicom_is_aborted_at_once(ground):
+def test_a_stranger_who_speaks_no_dicom_is_aborted_at_once(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, peers=[PEER]) as receiver:
+    with receiving(stores, tell=tally.add, peers=[PEER]) as receiver:
         where = ("127.0.0.1", port_of(receiver))
         with socket.create_connection(where, DEADLINE_S, ("127.0.0.2", 0)) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -257,9 +257,9 @@ def test_a_stranger_who_speaks_no_dicom_is_aborted_at_once(ground):
     assert failed.reason is Reason.UNKNOWN_CALLER
 
 
-def test_a_request_that_is_cut_short_tells_who_sent_it(ground):
+def test_a_request_that_is_cut_short_tells_who_sent_it(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add) as receiver:
+    with receiving(stores, tell=tally.add) as receiver:
         with socket.create_connection(("127.0.0.1", port_of(receiver)), DEADLINE_S) as caller:
             caller.sendall(request()[:-5])
         ((failed, _),) = wait_for(tally.take, "the line", DEADLINE_S).items()
@@ -267,19 +267,19 @@ def test_a_request_that_is_cut_short_tells_who_sent_it(ground):
     assert "the request is cut short: " in failed.detail
 
 
-def test_of_many_contexts_that_are_not_taken_the_first_are_told(ground):
+def test_of_many_contexts_that_are_not_taken_the_first_are_told(stores):
     tally = Tally()
     classes = [f"1.2.840.10008.5.1.4.1.1.{n}.77" for n in range(30)]
     contexts = b"".join(context(2 * n + 1, uid, Explicit) for n, uid in enumerate(classes))
-    with receiving(ground, tell=tally.add) as receiver:
+    with receiving(stores, tell=tally.add) as receiver:
         RawScu.on(port_of(receiver), request(contexts=contexts)).release()
     ((failed, _),) = tally.take().items()
     assert failed.detail.endswith("1.3.77 not taken; and 26 more")
 
 
-def test_one_association_too_many_is_told(ground):
+def test_one_association_too_many_is_told(stores):
     tally = Tally()
-    with receiving(ground, tell=tally.add, max_associations=1) as receiver:
+    with receiving(stores, tell=tally.add, max_associations=1) as receiver:
         peer = RawScu.on(port_of(receiver), request())
         assert echo(port_of(receiver)) is None
         peer.release()
@@ -290,11 +290,11 @@ def test_one_association_too_many_is_told(ground):
 # --- what is kept of them -----------------------------------------------------------------------
 
 
-def test_failed_associations_are_summed_up_by_kind_and_their_sums_never_fall(ground):
+def test_failed_associations_are_summed_up_by_kind_and_their_sums_never_fall(stores):
     def one(number):
         return FailedAssociation(Reason.UNKNOWN_CALLER, f"AE{number}", "HILUM", "10.0.0.9")
 
-    with Session(ground.engine) as session, session.begin():
+    with Session(stores.engine) as session, session.begin():
         for minute in range(2):
             save_failed(session, {one(1): 3}, NOW + timedelta(minutes=minute))
         save_failed(session, {one(n): 1 for n in range(2, 600)}, NOW + timedelta(minutes=5))

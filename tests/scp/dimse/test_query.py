@@ -12,7 +12,7 @@ from network import (
     data_set_bytes,
     film,
     mute,
-    open_ground,
+    open_stores,
     port_of,
     receiving,
     save,
@@ -74,9 +74,9 @@ def _no_thread_stays():
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
 def asking(port, **more):
@@ -233,26 +233,26 @@ def test_an_issuer_that_may_match_others_is_never_asked_for(issuer):
 # --- C-GET, at dcmqrscp -------------------------------------------------------------------------
 
 
-def test_priors_come_by_get_as_they_are_and_are_taken_in(ground, tmp_path):
+def test_priors_come_by_get_as_they_are_and_are_taken_in(stores, tmp_path):
     films = [taken("20230101"), taken("20220101", sop_class=ComputedRadiographyImageStorage)]
     with QrScp(tmp_path / "pacs") as pacs:
         pacs.fill(*films)
         found, retrieved = fetch_priors(
-            asking(pacs.port), "HILUM", current(), ground.intake.ingest, ground.archive.incoming
+            asking(pacs.port), "HILUM", current(), stores.intake.ingest, stores.archive.incoming
         )
     sent = [ds.SOPInstanceUID for ds in films]
     assert [list(retrieved.arrived), uids(found)] == [sent, sent]
     assert (retrieved.missing, retrieved.completed, retrieved.failed) == ((), 2, 0)
-    rows = {row.uid: row for row in ground.instances()}
+    rows = {row.uid: row for row in stores.instances()}
     for ds in films:
         row = rows[ds.SOPInstanceUID]
-        assert dcmread(ground.archive.path(row.path)) == ds
+        assert dcmread(stores.archive.path(row.path)) == ds
         assert row.calling_ae_title == "PACS"
-    assert ground.files("incoming") == []
+    assert stores.files("incoming") == []
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, RLELossless, ExplicitVRLittleEndian])
-def test_a_prior_comes_by_get_in_the_transfer_syntax_that_it_is_stored_in(ground, tmp_path, syntax):
+def test_a_prior_comes_by_get_in_the_transfer_syntax_that_it_is_stored_in(stores, tmp_path, syntax):
     """Not at dcmqrscp 3.6.7: it takes a class's first context, and then cannot convert."""
     ds = taken("20230101", transfer_syntax=syntax)
 
@@ -261,12 +261,12 @@ def test_a_prior_comes_by_get_in_the_transfer_syntax_that_it_is_stored_in(ground
         yield 0xFF00, ds
 
     with OddPacs(get=answer, also=(DX,)) as pacs:
-        folder = ground.archive.incoming
-        retrieved = get(asking(pacs.port), [image_of(ds)], ground.intake.ingest, folder)
+        folder = stores.archive.incoming
+        retrieved = get(asking(pacs.port), [image_of(ds)], stores.intake.ingest, folder)
     assert retrieved.completed == 1
-    (row,) = ground.instances()
+    (row,) = stores.instances()
     assert row.transfer_syntax_uid == syntax
-    kept = ground.archive.path(row.path)
+    kept = stores.archive.path(row.path)
     assert data_set_bytes(kept) == data_set_bytes(save(ds, tmp_path / "as-sent.dcm"))
 
 
@@ -294,7 +294,7 @@ def test_a_prior_that_cannot_be_taken_in_is_missing_and_the_others_come(tmp_path
 
 
 @pytest.mark.parametrize("how", ["get", "move"])
-def test_a_prior_that_the_pacs_no_longer_has_is_missing(ground, tmp_path, how):
+def test_a_prior_that_the_pacs_no_longer_has_is_missing(stores, tmp_path, how):
     gone = Image(*(made_uid("gone", n) for n in range(3)))
     with QrScp(tmp_path / "pacs") as pacs:
         pacs.fill(CURRENT)
@@ -311,16 +311,16 @@ def test_nothing_to_retrieve_asks_nobody(how):
 # --- C-MOVE, at dcmqrscp ------------------------------------------------------------------------
 
 
-def test_priors_come_by_move_to_our_receiver(ground, tmp_path):
+def test_priors_come_by_move_to_our_receiver(stores, tmp_path):
     films = [taken("20230101"), taken("20220101", view="LL")]
-    with receiving(ground) as receiver, QrScp(tmp_path / "pacs", port_of(receiver)) as pacs:
+    with receiving(stores) as receiver, QrScp(tmp_path / "pacs", port_of(receiver)) as pacs:
         pacs.fill(CURRENT, *films)
         found, retrieved = fetch_priors(
             asking(pacs.port, retrieve="move"), "HILUM", current(), never, tmp_path
         )
     sent = [ds.SOPInstanceUID for ds in films]
     assert [list(retrieved.arrived), uids(found)] == [sent, sent]
-    assert [row.uid for row in ground.instances()] == sent
+    assert [row.uid for row in stores.instances()] == sent
     assert (retrieved.completed, retrieved.failed) == (2, 0)
 
 
@@ -535,7 +535,7 @@ def test_a_pacs_that_returns_everything_it_has_is_stopped(monkeypatch):
             yield 0xFF00, match_of(CURRENT, StudyInstanceUID=f"1.2.{n}")
 
     with OddPacs(find=everything) as pacs:
-        with pytest.raises(QueryFailed, match="ignore the keys"):
+        with pytest.raises(QueryFailed, match="ignore the query keys"):
             find(asking(pacs.port))
         wait_for(lambda: pacs.events[-1:] == ["release"], "the release", DEADLINE_S)
     assert cancelled
@@ -682,8 +682,8 @@ def test_a_retrieval_that_stops_half_way_says_what_is_missing(how, tmp_path):
         yield 0xFF00, first
 
     with (
-        open_ground(tmp_path) as ground,
-        receiving(ground) as receiver,
+        open_stores(tmp_path) as stores,
+        receiving(stores) as receiver,
         OddPacs(get=answer, move=answer, also=(DX,)) as pacs,
     ):
         settings, images = asking(pacs.port, retrieve=how), [image_of(first), image_of(second)]
@@ -700,7 +700,7 @@ def test_a_retrieval_that_stops_half_way_says_what_is_missing(how, tmp_path):
 def test_a_response_to_another_request_is_not_no_earlier_films(changed):
     with (
         raw_scp(lambda number, asked: response(number, asked, **changed)) as port,
-        pytest.raises(PeerUnreachable, match="no DICOM as hilum can read it"),
+        pytest.raises(PeerUnreachable, match="hilum cannot read as DICOM"),
     ):
         find(asking(port))
 
@@ -717,7 +717,7 @@ def test_a_pacs_that_aborts_what_it_has_accepted_is_not_waited_for():
 def test_a_pacs_that_closes_within_its_answer_is_not_said_to_be_silent(most_bytes):
     with (
         raw_scp(response, most_bytes=most_bytes) as port,
-        pytest.raises(PeerUnreachable, match="closed the connection without an answer"),
+        pytest.raises(PeerUnreachable, match="closed the connection before a complete answer"),
     ):
         find(asking(port))
 
@@ -757,7 +757,7 @@ def test_find_and_retrieve_share_one_time_limit(tmp_path):
 # --- privacy ------------------------------------------------------------------------------------
 
 
-def test_no_log_line_and_no_error_says_who_the_patient_is(ground, tmp_path, caplog):
+def test_no_log_line_and_no_error_says_who_the_patient_is(stores, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     ds = taken("20230101", patient_name="Secret^Name")
     errors = []
@@ -765,7 +765,7 @@ def test_no_log_line_and_no_error_says_who_the_patient_is(ground, tmp_path, capl
         pacs.fill(ds)
         caplog.clear()
         settings = asking(pacs.port)
-        fetch_priors(settings, "HILUM", current(), ground.intake.ingest, ground.archive.incoming)
+        fetch_priors(settings, "HILUM", current(), stores.intake.ingest, stores.archive.incoming)
         for broken in ({"port": free_port()}, {"ae_title": "OTHER"}):
             with pytest.raises(PriorsUnavailable) as error:
                 find(settings.model_copy(update=broken))

@@ -12,7 +12,7 @@ from network import (
     database_away,
     echo,
     film,
-    open_ground,
+    open_stores,
     port_of,
     raw,
     receiving,
@@ -54,124 +54,124 @@ LOOPBACK = {"ae_title": "XRAY1", "host": "127.0.0.1"}
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
-def test_dcmtk_is_answered_on_echo_and_store(ground, tmp_path):
+def test_dcmtk_is_answered_on_echo_and_store(stores, tmp_path):
     path = save(film(), tmp_path / "sent" / "film.dcm")
-    with receiving(ground) as receiver:
+    with receiving(stores) as receiver:
         where = ["-aec", "HILUM", "127.0.0.1", str(port_of(receiver))]
         subprocess.run([require_peer("echoscu"), *where], check=True, timeout=DEADLINE_S)
         subprocess.run([require_peer("storescu"), *where, path], check=True, timeout=DEADLINE_S)
-    (row,) = ground.instances()
+    (row,) = stores.instances()
     assert row.uid == film().SOPInstanceUID
     assert row.calling_ae_title == "STORESCU"
-    assert len(ground.jobs_by_id()) == 1
+    assert len(stores.jobs_by_id()) == 1
 
 
 # --- refusals: each with its status -------------------------------------------------------------
 
 
-def test_a_resend_is_a_success(ground):
-    with receiving(ground) as receiver:
+def test_a_resend_is_a_success(stores):
+    with receiving(stores) as receiver:
         assert [store(port_of(receiver), film()) for _ in range(2)] == [SUCCESS, SUCCESS]
-    assert len(ground.instances()) == len(ground.jobs_by_id()) == 1
+    assert len(stores.instances()) == len(stores.jobs_by_id()) == 1
 
 
-def test_other_bytes_under_a_known_uid_are_answered_duplicate(ground):
+def test_other_bytes_under_a_known_uid_are_answered_duplicate(stores):
     other = film(seed=2)
     other.SOPInstanceUID = film(seed=1).SOPInstanceUID
-    with receiving(ground) as receiver:
+    with receiving(stores) as receiver:
         assert store(port_of(receiver), film(seed=1)) == SUCCESS
         assert store(port_of(receiver), other) == DUPLICATE_SOP_INSTANCE
-    assert len(ground.instances()) == len(ground.refused()) == 1
+    assert len(stores.instances()) == len(stores.refused()) == 1
 
 
 def test_a_full_disk_is_answered_out_of_resources_and_keeps_nothing(tmp_path):
-    with open_ground(tmp_path, Archive(tmp_path, ArchiveSettings(reserve_mb=10**9))) as ground:
-        with receiving(ground) as receiver:
+    with open_stores(tmp_path, Archive(tmp_path, ArchiveSettings(reserve_mb=10**9))) as stores:
+        with receiving(stores) as receiver:
             assert store(port_of(receiver), film()) == OUT_OF_RESOURCES
-        assert ground.files("incoming") == ground.files("quarantine") == []
+        assert stores.files("incoming") == stores.files("quarantine") == []
 
 
-def test_a_database_that_is_away_is_answered_processing_failure_and_then_success(ground):
-    with receiving(ground) as receiver:
-        with database_away(ground):
+def test_a_database_that_is_away_is_answered_processing_failure_and_then_success(stores):
+    with receiving(stores) as receiver:
+        with database_away(stores):
             assert store(port_of(receiver), film()) == PROCESSING_FAILURE
-        assert ground.files("incoming") == []
+        assert stores.files("incoming") == []
         assert store(port_of(receiver), film()) == SUCCESS
-    assert len(ground.instances()) == 1
+    assert len(stores.instances()) == 1
 
 
-def test_a_data_set_of_another_class_than_its_context_is_answered_so(ground):
+def test_a_data_set_of_another_class_than_its_context_is_answered_so(stores):
     ds = film(sop_class=ComputedRadiographyImageStorage)
-    with receiving(ground) as receiver, raw(receiver) as peer:
+    with receiving(stores) as receiver, raw(receiver) as peer:
         assert peer.store(data_set(ds), ds.SOPInstanceUID) == DOES_NOT_MATCH_SOP_CLASS
-    assert ground.refused()[0].status == DOES_NOT_MATCH_SOP_CLASS
+    assert stores.refused()[0].status == DOES_NOT_MATCH_SOP_CLASS
 
 
-def test_a_class_that_was_not_agreed_on_does_not_slip_in_under_another_ones_context(ground):
+def test_a_class_that_was_not_agreed_on_does_not_slip_in_under_another_ones_context(stores):
     ds = film(sop_class=SecondaryCaptureImageStorage)
-    with receiving(ground) as receiver, raw(receiver) as peer:
+    with receiving(stores) as receiver, raw(receiver) as peer:
         status = peer.store(data_set(ds), ds.SOPInstanceUID, sop_class=ds.SOPClassUID)
         assert status == DOES_NOT_MATCH_SOP_CLASS
-    assert ground.instances() == []
+    assert stores.instances() == []
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 64, b"\x08\x00\x18\x00UI", b"no data set at all"])
-def test_bytes_that_are_no_data_set_are_answered_cannot_understand_and_kept(ground, data):
-    with receiving(ground) as receiver, raw(receiver) as peer:
+def test_bytes_that_are_no_data_set_are_answered_cannot_understand_and_kept(stores, data):
+    with receiving(stores) as receiver, raw(receiver) as peer:
         assert peer.store(data, "1.2.3") == CANNOT_UNDERSTAND
         assert peer.echo() == SUCCESS  # one odd film does not end the association
-    (kept,) = ground.files("quarantine")
+    (kept,) = stores.files("quarantine")
     assert kept.read_bytes().endswith(data)
-    assert ground.refused()[0].sop_instance_uid == "1.2.3"
+    assert stores.refused()[0].sop_instance_uid == "1.2.3"
 
 
-def test_a_store_request_without_a_data_set_is_answered_cannot_understand(ground):
-    with receiving(ground) as receiver, raw(receiver) as peer:
+def test_a_store_request_without_a_data_set_is_answered_cannot_understand(stores):
+    with receiving(stores) as receiver, raw(receiver) as peer:
         assert peer.store(None, "1.2.3") == CANNOT_UNDERSTAND
         assert peer.echo() == SUCCESS
 
 
-def test_a_uid_that_tries_to_climb_out_of_the_archive_is_refused(ground, tmp_path):
+def test_a_uid_that_tries_to_climb_out_of_the_archive_is_refused(stores, tmp_path):
     ds = film()
-    with receiving(ground) as receiver, raw(receiver) as peer:
+    with receiving(stores) as receiver, raw(receiver) as peer:
         assert peer.store(data_set(ds), "../../../evil\n1") == CANNOT_UNDERSTAND
-    assert ground.refused()[0].sop_instance_uid == "../../../evil?1"
+    assert stores.refused()[0].sop_instance_uid == "../../../evil?1"
     assert list(tmp_path.parent.rglob("*evil*")) == []
 
 
 # --- who may speak ------------------------------------------------------------------------------
 
 
-def test_an_unknown_calling_ae_title_is_rejected_for_good(ground):
-    with receiving(ground, peers=[LOOPBACK]) as receiver:
+def test_an_unknown_calling_ae_title_is_rejected_for_good(stores):
+    with receiving(stores, peers=[LOOPBACK]) as receiver:
         for _ in range(20):  # the rejection must reach the peer before the socket closes
             assert rejection(port_of(receiver), calling="STRANGER") == (1, 1, 3)
         assert echo(port_of(receiver), calling="XRAY1") == SUCCESS
 
 
-def test_a_known_ae_title_from_another_address_is_rejected(ground):
-    with receiving(ground, peers=[{"ae_title": "XRAY1", "host": "192.0.2.7"}]) as receiver:
+def test_a_known_ae_title_from_another_address_is_rejected(stores):
+    with receiving(stores, peers=[{"ae_title": "XRAY1", "host": "192.0.2.7"}]) as receiver:
         assert rejection(port_of(receiver), calling="XRAY1") == (1, 1, 3)
 
 
-def test_a_wrong_called_ae_title_is_rejected(ground):
-    with receiving(ground) as receiver:
+def test_a_wrong_called_ae_title_is_rejected(stores):
+    with receiving(stores) as receiver:
         assert rejection(port_of(receiver), called="ANYBODY") == (1, 1, 7)
 
 
 @pytest.mark.parametrize("host", ["a" * 70, "no such host", "..", ""])
-def test_a_peer_whose_host_cannot_be_looked_up_lets_nobody_in(ground, host):
-    with receiving(ground, peers=[{"ae_title": "XRAY1", "host": host}]) as receiver:
+def test_a_peer_whose_host_cannot_be_looked_up_lets_nobody_in(stores, host):
+    with receiving(stores, peers=[{"ae_title": "XRAY1", "host": host}]) as receiver:
         assert rejection(port_of(receiver), calling="XRAY1") == (1, 1, 3)
 
 
-def test_a_peer_list_that_breaks_lets_nobody_in(ground):
-    with receiving(ground) as receiver:
+def test_a_peer_list_that_breaks_lets_nobody_in(stores):
+    with receiving(stores) as receiver:
         receiver.callers.peers = [None]
         assert echo(port_of(receiver)) is None
         receiver.callers.peers = []
@@ -232,26 +232,26 @@ def test_what_can_be_no_ae_title_is_refused_by_the_settings(title):
         ReceiverSettings(ae_title=title)
 
 
-def test_an_ae_title_with_spaces_around_it_is_called_without_them(ground):
-    with receiving(ground, ae_title=" MY HILUM ") as receiver:
+def test_an_ae_title_with_spaces_around_it_is_called_without_them(stores):
+    with receiving(stores, ae_title=" MY HILUM ") as receiver:
         assert echo(port_of(receiver), called="MY HILUM") == SUCCESS
 
 
 # --- what is taken ------------------------------------------------------------------------------
 
 
-def test_secondary_captures_are_taken_only_when_switched_on(ground):
+def test_secondary_captures_are_taken_only_when_switched_on(stores):
     ds = film(sop_class=SecondaryCaptureImageStorage)
     contexts = [*ECHO, (ds.SOPClassUID, [ExplicitVRLittleEndian])]
-    with receiving(ground) as receiver, associated(port_of(receiver), contexts) as association:
+    with receiving(stores) as receiver, associated(port_of(receiver), contexts) as association:
         assert [cx.abstract_syntax for cx in association.accepted_contexts] == [Verification]
-    with receiving(ground, secondary_captures=True) as receiver:
+    with receiving(stores, secondary_captures=True) as receiver:
         assert store(port_of(receiver), ds) == SUCCESS
 
 
-def test_other_classes_are_no_presentation_context(ground):
+def test_other_classes_are_no_presentation_context(stores):
     contexts = [*ECHO, (CTImageStorage, [ExplicitVRLittleEndian])]
-    with receiving(ground) as receiver, associated(port_of(receiver), contexts) as association:
+    with receiving(stores) as receiver, associated(port_of(receiver), contexts) as association:
         assert [cx.abstract_syntax for cx in association.accepted_contexts] == [Verification]
 
 
@@ -261,14 +261,14 @@ def encoded_film(syntax, folder):
 
 
 @pytest.mark.parametrize("syntax", TRANSFER_SYNTAXES, ids=lambda syntax: syntax.name)
-def test_every_transfer_syntax_arrives_as_it_was_sent(ground, tmp_path, syntax):
+def test_every_transfer_syntax_arrives_as_it_was_sent(stores, tmp_path, syntax):
     sent = encoded_film(syntax, tmp_path)
     ds = dcmread(sent)
     assert ds.file_meta.TransferSyntaxUID == syntax
-    with receiving(ground) as receiver, raw(receiver, syntax) as peer:
+    with receiving(stores) as receiver, raw(receiver, syntax) as peer:
         assert peer.store(data_set_bytes(sent), ds.SOPInstanceUID) == SUCCESS
-    (row,) = ground.instances()
-    kept = ground.archive.path(row.path)
+    (row,) = stores.instances()
+    kept = stores.archive.path(row.path)
     assert row.transfer_syntax_uid == dcmread(kept).file_meta.TransferSyntaxUID == syntax
     assert data_set_bytes(kept) == data_set_bytes(sent)
     if has_decoder(syntax):
@@ -282,12 +282,12 @@ def has_decoder(syntax):
     return not syntax.is_encapsulated or get_decoder(syntax).is_available
 
 
-def test_dcmtk_sends_a_compressed_film(ground, tmp_path):
+def test_dcmtk_sends_a_compressed_film(stores, tmp_path):
     sent = encoded_film(JPEGLosslessSV1, tmp_path)
-    with receiving(ground) as receiver:
+    with receiving(stores) as receiver:
         where = ["-aec", "HILUM", "127.0.0.1", str(port_of(receiver))]
         command = [require_peer("storescu"), "-xs", *where, sent]
         subprocess.run(command, check=True, timeout=DEADLINE_S)
-    (row,) = ground.instances()
+    (row,) = stores.instances()
     assert row.transfer_syntax_uid == JPEGLosslessSV1
-    assert (dcmread(ground.archive.path(row.path)).pixel_array == dcmread(sent).pixel_array).all()
+    assert (dcmread(stores.archive.path(row.path)).pixel_array == dcmread(sent).pixel_array).all()

@@ -63,32 +63,32 @@ def test_two_processes_of_one_name_do_not_speak_for_each_other(session):
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_context(Settings(data_dir=tmp_path, archive={"reserve_mb": 0})) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_context(Settings(data_dir=tmp_path, archive={"reserve_mb": 0})) as stores:
+        yield stores
 
 
-def checks(ground):
-    found = readiness(ground.engine, ground.archive, now()).checks
+def checks(stores):
+    found = readiness(stores.engine, stores.archive, now()).checks
     return {check.name: (check.ok, check.text) for check in found}
 
 
-def test_a_worker_that_is_started_again_is_not_ready_before_it_says_so(ground):
-    with Session(ground.engine) as session, session.begin():
+def test_a_worker_that_is_started_again_is_not_ready_before_it_says_so(stores):
+    with Session(stores.engine) as session, session.begin():
         heartbeats.begin(session, FIRST, now())
         heartbeats.beat(session, FIRST, now())
-    file = beat_file(ground.archive, "work-a")
+    file = beat_file(stores.archive, "work-a")
     file.parent.mkdir(exist_ok=True)
     file.touch()
-    assert checks(ground)["model"][0]
-    begin_role(ground, "work-a", "work", "second")  # after SIGKILL, within the same second
-    ok, text = checks(ground)["model"]
+    assert checks(stores)["model"][0]
+    begin_role(stores, "work-a", "work", "second")  # after SIGKILL, within the same second
+    ok, text = checks(stores)["model"]
     assert not ok
     assert "role 'work' is starting" in text
     assert not file.exists()  # the container's health check is of this life, too
-    with Session(ground.engine) as session, session.begin():
+    with Session(stores.engine) as session, session.begin():
         heartbeats.beat(session, SECOND_LIFE, now())
-    assert checks(ground)["model"][0]
+    assert checks(stores)["model"][0]
 
 
 class Never:
@@ -98,21 +98,21 @@ class Never:
         return False
 
 
-def test_a_heartbeat_ends_with_the_thread_that_it_speaks_for(ground):
+def test_a_heartbeat_ends_with_the_thread_that_it_speaks_for(stores):
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()
-    begin_role(ground, "receive-a", "receive", "first")
+    begin_role(stores, "receive-a", "receive", "first")
     beats = []
 
     def each():
-        beats.append(checks(ground)["receiver"][0])
+        beats.append(checks(stores)["receiver"][0])
         end.set()
         thread.join()
 
     role = Role("receive-a", "receive", 1, {}, "first")
     with pytest.raises(ServiceError, match="receive-a: the thread that does its work has ended"):
-        beat_until(Never(), ground, role, every_beat=each, works=thread.is_alive)
+        beat_until(Never(), stores, role, every_beat=each, works=thread.is_alive)
     assert beats == [True]
-    assert not checks(ground)["receiver"][0]
-    assert not beat_file(ground.archive, "receive-a").exists()
+    assert not checks(stores)["receiver"][0]
+    assert not beat_file(stores.archive, "receive-a").exists()

@@ -502,7 +502,7 @@ def test_the_trend_is_of_one_model_and_names_the_films_that_only_others_have_rea
     assert [p.probabilities["Mass"] for p in found.points] == pytest.approx([0.25, 0.5])
     assert {(left.film_uid, left.why) for left in found.left_out} == {
         (old.uid, "read by another model: invented-net 2.0.0"),
-        (undated.uid, "when it was taken is not known"),
+        (undated.uid, "its acquisition time is unknown"),
     }
     assert trend(session, old, UTC).model == "invented-net 2.0.0"
 

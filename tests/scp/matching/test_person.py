@@ -188,7 +188,7 @@ def later(**more):
     [
         ({"PatientSex": "M"}, "other_sex", "another sex"),
         ({"PatientBirthDate": "19850304"}, "other_birth_date", "another birth date"),
-        ({"patient_name": "Wholly^Different"}, "other_name", "a wholly different name"),
+        ({"patient_name": "Wholly^Different"}, "other_name", "an entirely different name"),
     ],
 )
 def test_a_film_of_another_person_under_one_id_is_no_prior_and_the_answer_says_why(
@@ -220,8 +220,8 @@ def test_films_of_a_placeholder_are_never_compared_and_no_pacs_is_asked(bench, p
     uid = bench.take(later(patient_id=patient_id))
     row = bench.answer(uid)
     assert (row.prior, row.choice.code) == (None, "placeholder_patient_id")
-    assert any("names nobody" in text for text in bench.report(row))
-    with Session(bench.ground.engine) as session:
+    assert any("is a placeholder" in text for text in bench.report(row))
+    with Session(bench.stores.engine) as session:
         assert prior_fetches.outcome(session, films.film(session, uid)) is None
 
 
@@ -254,7 +254,7 @@ def test_a_film_of_nearly_the_same_id_that_states_another_sex_is_nothing_to_say(
 def test_a_film_of_an_earlier_release_is_told_apart_by_its_header_in_the_archive(bench):
     old = bench.take(earlier(PatientSex="M"))
     uid = bench.take(later())
-    with Session(bench.ground.engine) as session, session.begin():
+    with Session(bench.stores.engine) as session, session.begin():
         for film in (old, uid):
             films.film(session, film).birth_date = films.film(session, film).sex = None
     row = bench.answer(uid)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.image.acquisition import AcquisitionTime, Precision, is_earlier
-from scp.matching.prior import Candidate, Code, choose, rank
+from scp.matching.prior import Code, PriorCandidate, choose, rank
 from scp.matching.repeats import SAME_EXPOSURE
 
 TAKEN = datetime(2024, 6, 1, 12, 0)
@@ -28,7 +28,7 @@ def film(uid, before=timedelta(), **more):
         "acquired": taken and acquired(taken - before, **more.pop("time", {})),
         "view": "PA",
     }
-    return Candidate(**values | more)
+    return PriorCandidate(**values | more)
 
 
 CURRENT = film("current")
@@ -61,7 +61,7 @@ def test_another_view_is_taken_only_when_the_same_is_not_there():
     choice = choose(CURRENT, [film("ap", 2 * DAY, view="AP")])
     assert choice.prior.uid == "ap"
     assert choice.why.code is Code.OTHER_VIEW
-    assert choice.why.sentence.endswith("none of the same view is there.")
+    assert choice.why.sentence.endswith("there is none of the same view.")
     assert choice.limits == ()  # of views the comparison speaks itself
 
 
@@ -105,11 +105,11 @@ REPEATS = {
 }
 # what is true of the pair
 SAYS = {
-    "7 min": "Limited comparison: the prior was taken 7 min earlier, no",
-    "1 h": "the prior was taken 60 min earlier, no",
-    "study": "both films are of one study, the prior 2 days earlier, no",
-    "both": "both films are of one study, the prior 7 min earlier, no",
-    "day": "both films are of one study, the prior 1 day earlier, no",
+    "7 min": "Limited comparison: the prior was taken 7 min earlier, there is no",
+    "1 h": "the prior was taken 60 min earlier, there is no",
+    "study": "both films are of one study, the prior 2 days earlier, there is no",
+    "both": "both films are of one study, the prior 7 min earlier, there is no",
+    "day": "both films are of one study, the prior 1 day earlier, there is no",
 }
 
 
@@ -190,9 +190,9 @@ def test_the_time_of_a_study_in_place_of_the_acquisitions_is_stated():
     prior = film("prior", DAY, **by_study)
     (note,) = choose(CURRENT, [prior]).notes
     assert note.code is Code.STUDY_TIME
-    assert note.sentence.endswith("stands for the prior film.")
+    assert note.sentence.endswith("is used for the prior film.")
     (note,) = choose(film("current", **by_study), [prior]).notes
-    assert note.sentence.endswith("stands for the film and the prior film.")
+    assert note.sentence.endswith("is used for the film and the prior film.")
 
 
 def test_a_patients_first_film_has_no_prior_and_says_why():

@@ -119,7 +119,7 @@ def test_a_line_that_finds_no_room_is_an_error_and_leaves_no_half_behind(audit, 
 def test_a_folder_that_cannot_be_written_is_said_with_what_to_do(audit, tmp_path):
     (tmp_path / "audit").write_text("in the way")
     for attempt in (audit.require_writable, lambda: audit.record("otto", "viewed", "1.2")):
-        with pytest.raises(AuditFailed, match=r"cannot be written .*: make room on the disk"):
+        with pytest.raises(AuditFailed, match=r"cannot be written .*: free space on the disk"):
             attempt()
 
 

@@ -72,7 +72,7 @@ def test_a_stale_heartbeat_is_not_ready_and_a_forgotten_one_is_not_counted(index
 def test_a_disk_that_is_no_longer_mounted_is_not_ready(index):
     engine, archive, _ = index
     shutil.rmtree(archive.data_dir / "incoming")
-    assert "see that its disk is mounted" in failing(engine, archive)["disk"]
+    assert "check that its disk is mounted" in failing(engine, archive)["disk"]
 
 
 def test_a_full_disk_is_not_ready_and_says_how_much_is_kept(index):

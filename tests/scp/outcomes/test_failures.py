@@ -101,13 +101,13 @@ def test_the_service_says_of_a_film_whose_file_is_gone_what_failed_and_why(tmp_p
     ds = make_film_ds()
     uid = ds.SOPInstanceUID
     service = Service(tmp_path, tiny_bundle)
-    with open_context(load_settings(service.config)) as ground:
-        path = ground.archive.incoming / "received.dcm"
+    with open_context(load_settings(service.config)) as stores:
+        path = stores.archive.incoming / "received.dcm"
         ds.save_as(path, enforce_file_format=True)
-        Intake(ground.engine, ground.archive, ground.jobs, now).ingest(
+        Intake(stores.engine, stores.archive, stores.jobs, now).ingest(
             path, Request("TEST", ds.SOPClassUID, uid)
         )
-        (kept,) = ground.archive.data_dir.rglob(f"*{uid}*.dcm")
+        (kept,) = stores.archive.data_dir.rglob(f"*{uid}*.dcm")
         kept.unlink()
     with service:
         film = service.outcome(uid)

@@ -43,7 +43,7 @@ def test_a_destination_gets_the_kinds_that_it_is_to_get_and_no_job_without_any(b
     row = bench.answer(uid)
     went = {r.kind: sorted(d.destination for d in r.deliveries) for r in row.results}
     assert went == {"summary-capture": ["pacs"], "report": ["pacs", "worklist"]}
-    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    jobs = {job.workflow_id for job in bench.stores.jobs.unfinished()}
     assert jobs >= {delivery_job(uid, name, 1) for name in ("pacs", "worklist")}
     assert delivery_job(uid, "nothing", 1) not in jobs
 
@@ -84,8 +84,8 @@ def test_a_prior_that_cannot_be_read_is_passed_over_for_the_one_before(bench):
 def test_a_prior_whose_file_is_gone_is_passed_over(bench):
     oldest = bench.take(make_film_ds(study_date="20220101", seed=1))
     gone = bench.take(make_film_ds(study_date="20230101", seed=2))
-    with Session(bench.ground.engine) as session:
-        bench.ground.archive.path(films.film(session, gone).path).unlink()
+    with Session(bench.stores.engine) as session:
+        bench.stores.archive.path(films.film(session, gone).path).unlink()
     row = bench.answer(bench.take(make_film_ds(study_date="20240101", seed=3)))
     assert row.prior.uid == oldest
 
@@ -93,13 +93,13 @@ def test_a_prior_whose_file_is_gone_is_passed_over(bench):
 def test_a_new_release_answers_again_and_delivers_the_new_answer(bench):
     uid = bench.take(make_film_ds())
     bench.answer(uid)
-    with Session(bench.ground.engine) as session, session.begin():
+    with Session(bench.stores.engine) as session, session.begin():
         for item in deliveries.outstanding(session, uid, "pacs"):
             deliveries.set_delivered(session, item.delivery_id, DELIVERED, now())
     bench.answerer.reader.product = Product(version="99.0", serial="HILUM")
     row = bench.answer(uid)
     assert len(row.results) == 4
-    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    jobs = {job.workflow_id for job in bench.stores.jobs.unfinished()}
     assert {delivery_job(uid, "pacs", 1), delivery_job(uid, "pacs", 2)} <= jobs
 
 
@@ -137,8 +137,8 @@ def test_pixels_that_cannot_be_decoded_are_a_stated_outcome(bench):
 
 def test_a_film_that_vanished_from_the_archive_fails_for_all_to_see(bench):
     uid = bench.take(make_film_ds())
-    with Session(bench.ground.engine) as session:
-        bench.ground.archive.path(films.film(session, uid).path).unlink()
+    with Session(bench.stores.engine) as session:
+        bench.stores.archive.path(films.film(session, uid).path).unlink()
     with pytest.raises(FileNotFoundError):
         bench.answerer.read(uid)
     bench.answerer.state_failure(uid, Cause.FILE_MISSING)
@@ -151,7 +151,7 @@ def test_the_answer_lies_in_the_films_own_study_and_is_labelled(bench):
     ds = make_film_ds(patient_id="OWN")
     row = bench.answer(bench.take(ds))
     for result in row.results:
-        (path,) = bench.ground.archive.data_dir.rglob(f"{result.uid}.dcm")
+        (path,) = bench.stores.archive.data_dir.rglob(f"{result.uid}.dcm")
         made = dcmread(path)
         assert made.StudyInstanceUID == ds.StudyInstanceUID
         assert made.PatientID == "OWN"
@@ -161,7 +161,7 @@ def test_the_answer_lies_in_the_films_own_study_and_is_labelled(bench):
 def test_each_film_has_one_job_in_the_queue(bench):
     uid = bench.take(make_film_ds())
     bench.take(make_film_ds())
-    jobs = [job.workflow_id for job in bench.ground.jobs.unfinished()]
+    jobs = [job.workflow_id for job in bench.stores.jobs.unfinished()]
     assert jobs == [film_job(uid)]
 
 
@@ -189,14 +189,14 @@ def test_a_site_may_be_told_in_the_study_that_a_film_was_not_analysed_and_why(ou
     assert made.StudyInstanceUID == ds.StudyInstanceUID
     assert f"NOT ANALYSED: {row.detail}" in outspoken.report(row, "not-analysed")
     assert [d.destination for d in row.results[0].deliveries] == ["pacs"]
-    jobs = {job.workflow_id for job in outspoken.ground.jobs.unfinished()}
+    jobs = {job.workflow_id for job in outspoken.stores.jobs.unfinished()}
     assert delivery_job(ds.SOPInstanceUID, "pacs", 1) in jobs
 
 
 def test_an_answer_made_again_says_what_the_gate_says_now(bench):
     uid = bench.take(make_film_ds())
     row = bench.answer(uid)
-    with Session(bench.ground.engine) as session, session.begin():
+    with Session(bench.stores.engine) as session, session.begin():
         (kept,) = session.scalars(select(Analysis))
         kept.notes = ["a note of before the site taught hilum its words"]
     bench.answerer.write(uid)
@@ -237,8 +237,8 @@ def test_a_site_may_be_told_in_the_study_that_a_film_failed(outspoken):
 
 def test_a_film_whose_file_is_gone_is_stated_as_failed_even_without_an_object(outspoken):
     uid = outspoken.take(make_film_ds())
-    with Session(outspoken.ground.engine) as session:
-        outspoken.ground.archive.path(films.film(session, uid).path).unlink()
+    with Session(outspoken.stores.engine) as session:
+        outspoken.stores.archive.path(films.film(session, uid).path).unlink()
     outspoken.answerer.state_failure(uid, Cause.FILE_MISSING)
     assert (outspoken.row(uid).state, outspoken.row(uid).results) == (FilmState.FAILED, ())
 
@@ -277,7 +277,7 @@ def test_a_report_that_is_gone_begins_new_identifiers(bench):
     earlier = bench.answer(bench.take(make_film_ds(pixels, study_date="20220101")))
     before = followed(bench, earlier)
     uid = next(result.uid for result in earlier.results if result.kind == "report")
-    (path,) = bench.ground.archive.data_dir.rglob(f"{uid}.dcm")
+    (path,) = bench.stores.archive.data_dir.rglob(f"{uid}.dcm")
     path.unlink()
     row = bench.answer(bench.take(make_film_ds(pixels, study_date="20230101")))
     assert row.state is FilmState.ANSWERED
@@ -305,9 +305,9 @@ def test_a_prior_that_comes_late_answers_the_newer_film_again_with_new_objects(b
     kinds = ["summary-capture", "comparison-capture", "report"]
     assert [result.kind for result in row.results] == [*kinds, "summary-capture", "report"]
     assert {result.uid for result in row.results[3:]} == first  # the newest answer stands first
-    jobs = {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    jobs = {job.workflow_id for job in bench.stores.jobs.unfinished()}
     assert {delivery_job(current, "pacs", n) for n in (1, 2)} <= jobs
-    assert all(bench.ground.archive.path(path).is_file() for path in bench.result_paths())
+    assert all(bench.stores.archive.path(path).is_file() for path in bench.result_paths())
 
 
 def test_a_second_answer_is_told_from_the_first_in_every_object_and_the_first_stays(bench):
@@ -468,24 +468,24 @@ def test_the_second_answer_waits_until_the_priors_have_settled(bench):
     bench.answer(current)
     late = bench.take(film("20230101"))
     bench.answer(late)
-    assert bench.ground.jobs.status(again_job(current, late)).status == "DELAYED"
+    assert bench.stores.jobs.status(again_job(current, late)).status == "DELAYED"
 
 
 def test_an_outcome_and_what_follows_from_it_are_written_together_or_not_at_all(bench):
     current = bench.take(film("20240101"))
     bench.answer(current)
     late = bench.take(film("20230101"))
-    asked = bench.ground.jobs.answer_again
+    asked = bench.stores.jobs.answer_again
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    bench.ground.jobs.answer_again = killed
+    bench.stores.jobs.answer_again = killed
     with pytest.raises(KeyboardInterrupt):
         bench.answerer.read(late)
     assert bench.row(late).state is FilmState.RECEIVED
     assert bench.again() == set()
-    bench.ground.jobs.answer_again = asked
+    bench.stores.jobs.answer_again = asked
     for _ in range(2):  # the step is done again, and then once more
         bench.answerer.read(late)
         assert bench.again() == {again_job(current, late)}
@@ -542,7 +542,7 @@ def test_a_repeat_is_compared_when_nothing_else_is_there_and_is_said_to_be_one(b
     row = bench.answer(bench.take(repeat))
     assert (row.prior.uid, row.choice.code) == (first, "same_exposure")
     assert "7 min earlier" in row.prior.reason
-    assert any("7 min earlier, no other prior is there" in text for text in bench.report(row))
+    assert any("7 min earlier, there is no other prior" in text for text in bench.report(row))
 
 
 def test_the_time_of_a_study_in_place_of_the_acquisitions_is_stated_in_the_report(bench):

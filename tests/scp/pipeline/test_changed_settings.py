@@ -41,7 +41,7 @@ def film(n):
 def facts(bench, uid):
     """What is said of a film in the index: its findings, and where it stands on the worklist."""
     row = bench.row(uid)
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         own = session.scalars(sa.select(Instance).where(Instance.uid == uid)).one()
         listed = session.scalars(
             sa.select(FilmFinding).where(FilmFinding.instance_id == own.id)
@@ -77,8 +77,8 @@ def places(tmp_path_factory, bundle):
         for n in range(3):
             other.answer(other.take(film(n)))
         with open_bench(folders[0], bundle, **settings) as bench:
-            found = bench.ground.settings
-            places = (bench.ground.engine, found.worklist, found.results.operating)
+            found = bench.stores.settings
+            places = (bench.stores.engine, found.worklist, found.results.operating)
             assert update_entries(*places) == 2
             assert update_entries(*places) == 0  # done is done
             uids.append(bench.take(film(2)))
@@ -98,8 +98,8 @@ def test_maps_trends_and_comparisons_follow_too(places):
     bench, other, uids, _, _ = places
     said = []
     for one in (bench, other):
-        operating = one.ground.settings.results.operating
-        with Session(one.ground.engine) as session:
+        operating = one.stores.settings.results.operating
+        with Session(one.stores.engine) as session:
             found = newest_prediction(session, uids[0], operating)
             pair = pair_row(session, uids[1], uids[0], operating)
             own = session.scalars(sa.select(Instance).where(Instance.uid == uids[1])).one()
@@ -133,12 +133,12 @@ def test_an_answer_keeps_the_settings_it_was_made_with_and_the_page_says_so(plac
     assert result.applied.thresholds[place] == pytest.approx(rows[1].findings[place].threshold)
     assert label in [f.label for f in row.otherwise(result)]
     assert not bench.row(uids[2]).otherwise(bench.row(uids[2]).results[0])
-    operating = bench.ground.settings.results.operating
-    with served(bench.ground.engine, bench.ground.archive, operating=operating) as site:
-        old, new = (site.page(f"/films/{uid}") for uid in uids[1:])
-        pair = site.page(f"/films/{uids[1]}/compare/{uids[0]}")
-        told = site.browser.get(f"/api/films/{uids[1]}", headers={"Accept": "*/*"}).json()
-        listed = site.page(f"/?finding={label}")
+    operating = bench.stores.settings.results.operating
+    with served(bench.stores.engine, bench.stores.archive, operating=operating) as dashboard:
+        old, new = (dashboard.page(f"/films/{uid}") for uid in uids[1:])
+        pair = dashboard.page(f"/films/{uids[1]}/compare/{uids[0]}")
+        told = dashboard.browser.get(f"/api/films/{uids[1]}", headers={"Accept": "*/*"}).json()
+        listed = dashboard.page(f"/?finding={label}")
     assert "changed after this film was answered" in old
     assert f"threshold ({percent(rows[1].findings[place].threshold, 1)})" in old
     assert "changed after this film was answered" not in new
@@ -178,7 +178,7 @@ def test_what_an_earlier_release_stored_is_read_at_the_settings_of_now(tmp_path,
     with open_bench(tmp_path, bundle, **NO_PICTURES) as bench:
         uid = bench.take(film(0))
         row = bench.answer(uid)
-        with Session(bench.ground.engine) as session, session.begin():
+        with Session(bench.stores.engine) as session, session.begin():
             as_earlier_release(session, uid)
         assert facts(bench, uid)[0][:14] == [(f.label, f.positive, f.change) for f in row.findings]
         settings = NO_PICTURES | changed(row)
@@ -196,7 +196,7 @@ def test_what_was_said_at_prevalences_that_are_not_known_is_read_again_when_need
     with open_bench(tmp_path, bundle, **NO_PICTURES) as bench:
         prior = bench.take(film(0))
         row = bench.answer(prior)
-        with Session(bench.ground.engine) as session, session.begin():
+        with Session(bench.stores.engine) as session, session.begin():
             as_earlier_release(session, prior, "+site.0123abcd")
         as_said = bench.row(prior)
         assert as_said.model == f"{row.model}+site.0123abcd"
@@ -208,7 +208,7 @@ def test_what_was_said_at_prevalences_that_are_not_known_is_read_again_when_need
         assert [f.probability for f in anew.findings] == pytest.approx(
             [f.probability for f in row.findings], abs=1e-5
         )
-        with Session(bench.ground.engine) as session:
+        with Session(bench.stores.engine) as session:
             assert session.scalars(sa.select(Analysis.log_odds)).all() != [None, None]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from bench import open_bench
 from films import make_film_ds
-from network import film, open_ground, receiving, request_for, save
+from network import film, open_stores, receiving, request_for, save
 from network import port_of as port
 from peers import require_peer
 from pydicom import dcmread
@@ -37,9 +37,9 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def again(ds, **elements):
     return made
 
 
-def bring(ground, ds, intake=None):
-    return (intake or ground.intake).ingest(
-        save(ds, ground.archive.incoming / "received.dcm"), request_for(ds)
+def bring(stores, ds, intake=None):
+    return (intake or stores.intake).ingest(
+        save(ds, stores.archive.incoming / "received.dcm"), request_for(ds)
     )
 
 
@@ -76,35 +76,35 @@ def bring(ground, ds, intake=None):
         ("BodyPartExamined", "THORAX"),
     ],
 )
-def test_other_patient_data_with_the_same_pixels_are_a_correction(ground, keyword, value):
-    bring(ground, film())
-    (before,) = ground.instances()
-    assert bring(ground, again(film(), **{keyword: value})) is Recorded.CORRECTED
-    (row,) = ground.instances()
+def test_other_patient_data_with_the_same_pixels_are_a_correction(stores, keyword, value):
+    bring(stores, film())
+    (before,) = stores.instances()
+    assert bring(stores, again(film(), **{keyword: value})) is Recorded.CORRECTED
+    (row,) = stores.instances()
     assert (row.revision, row.path != before.path) == (1, True)
-    assert ground.archive.path(before.path).exists()  # what came first stays
-    assert dcmread(ground.archive.path(row.path))[keyword].value == value
-    with Session(ground.engine) as session:
+    assert stores.archive.path(before.path).exists()  # what came first stays
+    assert dcmread(stores.archive.path(row.path))[keyword].value == value
+    with Session(stores.engine) as session:
         (kept,) = corrections.history(session, films.film(session, row.uid))
     assert (kept.how, kept.by, kept.path) == ("resent", "XRAY1", before.path)
-    (line,) = Audit(ground.folder, now).lines()
+    (line,) = Audit(stores.folder, now).lines()
     assert (line["person"], line["action"], line["target"]) == ("XRAY1", "corrected", row.uid)
     assert value not in json.dumps(line)
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEGLSLossless])
-def test_the_same_film_in_another_transfer_syntax_is_the_same_film(ground, syntax):
-    bring(ground, film())
+def test_the_same_film_in_another_transfer_syntax_is_the_same_film(stores, syntax):
+    bring(stores, film())
     other = film()
     if syntax == ImplicitVRLittleEndian:
         other = make_implicit(other)
     else:
         other.compress(syntax, generate_instance_uid=False)
-    assert bring(ground, other) is Recorded.SAME
-    (row,) = ground.instances()
+    assert bring(stores, other) is Recorded.SAME
+    (row,) = stores.instances()
     assert (row.transfer_syntax_uid, row.revision) == (ExplicitVRLittleEndian, 0)
-    assert len(ground.files("archive")) == 1
-    assert ground.refused() == []
+    assert len(stores.files("archive")) == 1
+    assert stores.refused() == []
 
 
 def make_implicit(ds):
@@ -114,15 +114,15 @@ def make_implicit(ds):
     return ds
 
 
-def test_elements_that_concern_no_answer_make_the_same_film(ground):
-    bring(ground, film())
-    assert bring(ground, again(film(), InstitutionAddress="Elsewhere")) is Recorded.SAME
+def test_elements_that_concern_no_answer_make_the_same_film(stores):
+    bring(stores, film())
+    assert bring(stores, again(film(), InstitutionAddress="Elsewhere")) is Recorded.SAME
 
 
-def test_what_is_no_longer_stated_is_no_correction(ground):
-    bring(ground, film())
-    assert bring(ground, again(film(), PatientBirthDate="")) is Recorded.SAME
-    assert ground.instances()[0].birth_date == "19600101"
+def test_what_is_no_longer_stated_is_no_correction(stores):
+    bring(stores, film())
+    assert bring(stores, again(film(), PatientBirthDate="")) is Recorded.SAME
+    assert stores.instances()[0].birth_date == "19600101"
 
 
 @pytest.mark.parametrize(
@@ -133,39 +133,39 @@ def test_what_is_no_longer_stated_is_no_correction(ground):
         ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
     ],
 )
-def test_another_picture_or_study_under_one_uid_is_a_conflict(ground, elements, why):
-    bring(ground, film())
+def test_another_picture_or_study_under_one_uid_is_a_conflict(stores, elements, why):
+    bring(stores, film())
     with pytest.raises(Conflict, match=why):
-        bring(ground, again(film(), PatientSex="M", **elements))
-    assert len(ground.files("archive")) == len(ground.files("quarantine")) == 1
+        bring(stores, again(film(), PatientSex="M", **elements))
+    assert len(stores.files("archive")) == len(stores.files("quarantine")) == 1
 
 
-def test_a_site_may_refuse_corrections(ground):
-    bring(ground, film())
+def test_a_site_may_refuse_corrections(stores):
+    bring(stores, film())
     settings = PatientsSettings(corrections="refuse")
-    intake = Intake(ground.engine, ground.archive, ground.jobs, ground.clock, patients=settings)
+    intake = Intake(stores.engine, stores.archive, stores.jobs, stores.clock, patients=settings)
     with pytest.raises(Conflict, match=r"PatientSex.*corrections"):
-        bring(ground, again(film(), PatientSex="M"), intake)
-    (kept,) = ground.refused()
+        bring(stores, again(film(), PatientSex="M"), intake)
+    (kept,) = stores.refused()
     assert "PatientSex" in kept.reason
-    assert ground.instances()[0].sex == "F"
+    assert stores.instances()[0].sex == "F"
 
 
-def test_the_first_bytes_sent_once_more_are_taken_for_a_correction_back(ground):
+def test_the_first_bytes_sent_once_more_are_taken_for_a_correction_back(stores):
     for ds in (film(), again(film(), PatientSex="M"), film()):
-        bring(ground, ds)
-    (row,) = ground.instances()
+        bring(stores, ds)
+    (row,) = stores.instances()
     assert (row.sex, row.revision) == ("F", 2)
-    assert len(ground.files("archive")) == 2
+    assert len(stores.files("archive")) == 2
 
 
 def test_storescu_is_told_success_for_a_correction_and_a_conflict_for_other_pixels(
-    ground, tmp_path
+    stores, tmp_path
 ):
     corrected, other = again(film(), PatientSex="M"), film(seed=2)
     other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = film().SOPInstanceUID
     said = []
-    with receiving(ground) as receiver:
+    with receiving(stores) as receiver:
         for number, ds in enumerate((film(), corrected, other)):
             path = save(ds, tmp_path / f"{number}.dcm")
             command = [require_peer("storescu"), "-v", "-aec", "HILUM", "127.0.0.1"]
@@ -174,8 +174,8 @@ def test_storescu_is_told_success_for_a_correction_and_a_conflict_for_other_pixe
             )
             said.append("Received Store Response (Success)" in done.stdout + done.stderr)
     assert said == [True, True, False]
-    assert ground.instances()[0].sex == "M"
-    assert [row.status for row in ground.refused()] == [0x0111]
+    assert stores.instances()[0].sex == "M"
+    assert [row.status for row in stores.refused()] == [0x0111]
 
 
 # -- through the worker's steps
@@ -233,7 +233,7 @@ def test_an_answer_that_was_made_while_a_film_was_corrected_is_not_written_but_m
     assert bench.answerer.read(uid)
     wrong = new if corrected == "the film" else make_film_ds(study_date="20230101", seed=1)
     while_objects_are_made(bench, lambda: bench.take(again(wrong, PatientID="OTHER")))
-    with pytest.raises(corrections.Corrected, match="once more"):
+    with pytest.raises(corrections.Corrected, match="is repeated"):
         bench.answerer.write(uid)
     assert not bench.row(uid).results
     bench.answerer.write(uid)  # as the worker does: the step is done again
@@ -245,13 +245,13 @@ def test_an_answer_that_was_made_while_a_film_was_corrected_is_not_written_but_m
 def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
     _, new = pair(bench)
     bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientID="OTHER"))
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         revived = deliveries.set_state(
             session, new, "pacs", DeliveryState.CANCELLED, DeliveryState.PENDING
         )
         assert (revived, deliveries.outstanding(session, new, "pacs")) == (0, [])
     with pytest.raises(NotRetried, match="withdrawn"):
-        JobControl(bench.ground.engine, bench.ground.jobs, ["pacs"], now).retry(
+        JobControl(bench.stores.engine, bench.stores.jobs, ["pacs"], now).retry(
             f"delivery:{new}:pacs"
         )
 
@@ -320,7 +320,7 @@ def test_what_says_that_there_is_no_answer_carries_the_corrected_patient(bench, 
 
     uid = bench.take(make_film_ds(view="LL", patient_id="WRONG"))
     assert bench.result(answer(), "not-analysed").PatientID == "WRONG"
-    patient_files(bench.ground).move([uid], ("RIGHT", "WARD"))  # in the index alone
+    patient_files(bench.stores).move([uid], ("RIGHT", "WARD"))  # in the index alone
     row = bench.row(uid)
     assert (row.state, row.results[0].withdrawn) == (FilmState.RECEIVED, corrections.OWN)
     row = answer()
@@ -331,91 +331,91 @@ def test_what_says_that_there_is_no_answer_carries_the_corrected_patient(bench, 
 
 def test_reindex_withdraws_what_an_earlier_release_compared_across_two_people(bench):
     old, new = pair(bench)
-    with Session(bench.ground.engine) as session, session.begin():
+    with Session(bench.stores.engine) as session, session.begin():
         films.film(session, old).sex = "M"  # as if it had been compared by the ID alone
-    assert answer_unfit_again(bench.ground) == 1
+    assert answer_unfit_again(bench.stores) == 1
     assert all(result.withdrawn for result in bench.row(new).results)
     bench.again()
     assert (bench.row(new).prior, bench.row(new).choice.code) == (None, "other_sex")
-    assert answer_unfit_again(bench.ground) == 0
+    assert answer_unfit_again(bench.stores) == 0
 
 
 def test_reindex_answers_again_what_the_rule_now_compares_otherwise(bench):
     old, new = pair(bench)
-    with Session(bench.ground.engine) as session, session.begin():
+    with Session(bench.stores.engine) as session, session.begin():
         films.film(session, old).acquired_at = films.film(session, new).acquired_at
         for uid in (old, new):  # as if only the day had ever been known
             films.film(session, uid).acquired_precision = "day"
-    assert answer_unfit_again(bench.ground) == 1
+    assert answer_unfit_again(bench.stores) == 1
     row = bench.row(new)
     assert row.prior is None
     assert {result.withdrawn for result in row.results} == {corrections.NOT_EARLIER}
     bench.again()
     assert (bench.row(new).prior, bench.row(new).choice.code) == (None, "order_not_known")
-    assert answer_unfit_again(bench.ground) == 0
-    with Session(bench.ground.engine) as session, session.begin():
+    assert answer_unfit_again(bench.stores) == 0
+    with Session(bench.stores.engine) as session, session.begin():
         films.film(session, old).acquired_precision = "second"
         moved = films.film(session, new)
         moved.acquired_at, moved.acquired_precision = moved.acquired_at + DAY, "second"
-    assert answer_unfit_again(bench.ground) == 1  # the same film's, and not taken for done
+    assert answer_unfit_again(bench.stores) == 1  # the same film's, and not taken for done
     bench.again()
     assert bench.row(new).prior.uid == old
 
 
-def patient_files(ground):
-    audit = Audit(ground.archive.data_dir, now)
+def patient_files(stores):
+    audit = Audit(stores.archive.data_dir, now)
     person, settings = "shell:test", PatientsSettings()
-    return PatientFiles(ground.engine, ground.archive, ground.jobs, audit, person, now, 0, settings)
+    return PatientFiles(stores.engine, stores.archive, stores.jobs, audit, person, now, 0, settings)
 
 
-def number(ground, patient_id):
-    with Session(ground.engine) as session:
+def number(stores, patient_id):
+    with Session(stores.engine) as session:
         return Scope(session).one(patient_id, None).id
 
 
-def owners(ground):
+def owners(stores):
     """Patient IDs, in the order in which films came."""
-    with Session(ground.engine) as session:
-        return [session.get_one(Patient, row.patient_id).patient_id for row in ground.instances()]
+    with Session(stores.engine) as session:
+        return [session.get_one(Patient, row.patient_id).patient_id for row in stores.instances()]
 
 
-def test_a_merge_that_was_wrong_is_ended_by_a_move_or_turned_round(ground):
-    files = patient_files(ground)
-    bring(ground, film())
+def test_a_merge_that_was_wrong_is_ended_by_a_move_or_turned_round(stores):
+    files = patient_files(stores)
+    bring(stores, film())
     other = make_film_ds(rows=16, columns=16, seed=3, patient_id="B", PatientName="Other^Name")
-    bring(ground, other)
-    mine, name = ground.instances()[0].uid, ground.instances()[0].patient_name
-    assert files.merge(number(ground, "TEST-1"), ("B", ""))[1] == 1
-    assert owners(ground) == ["B", "B"]
-    assert ground.instances()[0].patient_name == "Other^Name"
+    bring(stores, other)
+    mine, name = stores.instances()[0].uid, stores.instances()[0].patient_name
+    assert files.merge(number(stores, "TEST-1"), ("B", ""))[1] == 1
+    assert owners(stores) == ["B", "B"]
+    assert stores.instances()[0].patient_name == "Other^Name"
     assert files.move([mine], ("TEST-1", ""))[1] == 1
-    assert ground.instances()[0].patient_name == name != "Other^Name"  # as its header states
-    bring(ground, make_film_ds(rows=16, columns=16, seed=4))  # comes with that ID
-    assert owners(ground) == ["TEST-1", "B", "TEST-1"]
-    files.merge(number(ground, "TEST-1"), ("B", ""))
-    files.merge(number(ground, "B"), ("TEST-1", ""))
-    assert owners(ground) == ["TEST-1"] * 3
-    bring(ground, make_film_ds(rows=16, columns=16, seed=5, patient_id="B"))
-    assert owners(ground) == ["TEST-1"] * 4
+    assert stores.instances()[0].patient_name == name != "Other^Name"  # as its header states
+    bring(stores, make_film_ds(rows=16, columns=16, seed=4))  # comes with that ID
+    assert owners(stores) == ["TEST-1", "B", "TEST-1"]
+    files.merge(number(stores, "TEST-1"), ("B", ""))
+    files.merge(number(stores, "B"), ("TEST-1", ""))
+    assert owners(stores) == ["TEST-1"] * 3
+    bring(stores, make_film_ds(rows=16, columns=16, seed=5, patient_id="B"))
+    assert owners(stores) == ["TEST-1"] * 4
 
 
 @pytest.mark.parametrize(
     ("right", "why"),
     [
-        ("UNKNOWN", "names nobody"),
+        ("UNKNOWN", "identifies nobody"),
         ("OLD", "was merged into patient"),
         ("TEST-1", "one and the same"),
         ("", "is needed"),
     ],
 )
-def test_a_merge_that_cannot_be_meant_changes_nothing_and_says_why(ground, right, why):
-    files = patient_files(ground)
-    bring(ground, film())
-    bring(ground, make_film_ds(rows=16, columns=16, seed=3, patient_id="OLD"))
-    files.merge(number(ground, "OLD"), ("NEW", ""))
+def test_a_merge_that_cannot_be_meant_changes_nothing_and_says_why(stores, right, why):
+    files = patient_files(stores)
+    bring(stores, film())
+    bring(stores, make_film_ds(rows=16, columns=16, seed=3, patient_id="OLD"))
+    files.merge(number(stores, "OLD"), ("NEW", ""))
     with pytest.raises(NoSuchPatient, match=why):
-        files.merge(number(ground, "TEST-1"), (right, ""))
-    assert owners(ground) == ["TEST-1", "NEW"]
+        files.merge(number(stores, "TEST-1"), (right, ""))
+    assert owners(stores) == ["TEST-1", "NEW"]
 
 
 def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
@@ -423,8 +423,8 @@ def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
     bench.answer(old)
     new = bench.take(make_film_ds(study_date="20240101", seed=2, patient_id="RIGHT"))
     assert bench.answer(new).prior is None
-    into, moved = patient_files(bench.ground).merge(number(bench.ground, "WRONG"), ("RIGHT", ""))
-    assert (into, moved) == (number(bench.ground, "RIGHT"), 1)
+    into, moved = patient_files(bench.stores).merge(number(bench.stores, "WRONG"), ("RIGHT", ""))
+    assert (into, moved) == (number(bench.stores, "RIGHT"), 1)
     bench.again()
     assert bench.row(new).prior.uid == old
     assert bench.result(bench.row(old), "report").PatientID == "RIGHT"
@@ -436,7 +436,7 @@ def test_films_of_a_merged_patient_are_compared_with_the_right_ones(bench):
 
 def test_a_film_that_is_moved_is_nobodys_prior_any_more(bench):
     old, new = pair(bench)
-    patient_files(bench.ground).move([old], ("OTHER", "WARD"))
+    patient_files(bench.stores).move([old], ("OTHER", "WARD"))
     bench.again()
     assert bench.row(new).prior is None
     row = bench.row(old)
@@ -449,15 +449,15 @@ def test_nothing_is_left_of_a_patient_who_is_forgotten_and_a_film_may_come_again
     old, new = pair(bench)
     other = bench.take(make_film_ds(patient_id="OTHER", seed=5))
     bench.answer(other)
-    gone = patient_files(bench.ground).forget(number(bench.ground, "TEST-1"))
+    gone = patient_files(bench.stores).forget(number(bench.stores, "TEST-1"))
     assert gone.films == 2
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         assert session.query(Patient).filter_by(patient_id="TEST-1").count() == 0
     assert bench.row(old) is bench.row(new) is None
-    root = bench.ground.archive.data_dir
+    root = bench.stores.archive.data_dir
     left = {p.parent.name for p in root.rglob("*.dcm")}
     assert left == {bench.row(other).study_uid}
-    assert not [j for j in bench.ground.jobs.unfinished() if old in j.workflow_id]
+    assert not [j for j in bench.stores.jobs.unfinished() if old in j.workflow_id]
     assert bench.answer(bench.take(make_film_ds(study_date="20230101", seed=1))).state is (
         FilmState.ANSWERED
     )

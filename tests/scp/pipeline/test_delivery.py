@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from films import made_uid, make_film_ds
-from network import DEADLINE_S, NOW, Pacs, open_ground, request_for, save
+from network import DEADLINE_S, NOW, Pacs, open_stores, request_for, save
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 from service import free_port
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 
 @pytest.fixture
-def ground(tmp_path):
-    with open_ground(tmp_path) as ground:
-        yield ground
+def stores(tmp_path):
+    with open_stores(tmp_path) as stores:
+        yield stores
 
 
 def destination(name, port, **more):
@@ -45,12 +45,12 @@ class Answer:
 
     kinds = (("heatmap", CAPTURE), ("report", SR), ("comparison", CAPTURE))
 
-    def __init__(self, ground, *destinations):
-        self.ground = ground
+    def __init__(self, stores, *destinations):
+        self.stores = stores
         self.destinations = {there.name: there for there in destinations}
         ds = make_film_ds(rows=16, columns=16)
         self.film_uid = str(ds.SOPInstanceUID)
-        ground.intake.ingest(save(ds, ground.archive.incoming / "film.dcm"), request_for(ds))
+        stores.intake.ingest(save(ds, stores.archive.incoming / "film.dcm"), request_for(ds))
         self.stored = [self._keep(kind, sop_class) for kind, sop_class in self.kinds]
 
     def _keep(self, kind, sop_class, job=1):
@@ -59,9 +59,9 @@ class Answer:
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = made_uid(kind)
         data = io.BytesIO()
         ds.save_as(data, enforce_file_format=True)
-        ground = self.ground
-        stored = ground.archive.keep_result(data.getvalue(), ds.StudyInstanceUID, ds.SOPInstanceUID)
-        with Session(ground.engine) as session, session.begin():
+        stores = self.stores
+        stored = stores.archive.keep_result(data.getvalue(), ds.StudyInstanceUID, ds.SOPInstanceUID)
+        with Session(stores.engine) as session, session.begin():
             films.save_result(
                 session,
                 films.film(session, self.film_uid),
@@ -70,21 +70,21 @@ class Answer:
                 sop_class_uid=sop_class,
                 stored=stored,
                 destinations=dict.fromkeys(self.destinations, job),
-                now=ground.clock(),
+                now=stores.clock(),
             )
         return stored
 
     def path(self, kind):
-        return self.ground.archive.path(self.stored[[k for k, _ in self.kinds].index(kind)].path)
+        return self.stores.archive.path(self.stored[[k for k, _ in self.kinds].index(kind)].path)
 
     def deliverer(self, jobs=None):
-        ground = self.ground
+        stores = self.stores
         return Deliverer(
-            ground.engine,
-            ground.archive,
-            jobs or ground.jobs,
+            stores.engine,
+            stores.archive,
+            jobs or stores.jobs,
             {name: destination_of(one, "HILUM") for name, one in self.destinations.items()},
-            ground.clock,
+            stores.clock,
         )
 
     def attempt(self, name="pacs", job=None):
@@ -92,25 +92,25 @@ class Answer:
 
     def again(self, kind="second report"):
         """Answer the film once more, as the worker does; return the number of the new job."""
-        with Session(self.ground.engine) as session, session.begin():
+        with Session(self.stores.engine) as session, session.begin():
             job = deliveries.next_job(session, self.film_uid, "pacs")
         self._keep(kind, SR, job)
         return job
 
     def rows(self, name="pacs"):
-        return [row for row in self.ground.deliveries() if row.destination == name]
+        return [row for row in self.stores.deliveries() if row.destination == name]
 
     def states(self, name="pacs"):
         return [row.state for row in self.rows(name)]
 
     def next_job(self, name="pacs", attempt=2):
         """Return the state of an attempt's job, None when there is none."""
-        return self.ground.jobs_by_id().get(delivery_job(self.film_uid, name, attempt))
+        return self.stores.jobs_by_id().get(delivery_job(self.film_uid, name, attempt))
 
 
-def test_all_objects_of_an_answer_are_delivered_and_each_is_written_down(ground):
+def test_all_objects_of_an_answer_are_delivered_and_each_is_written_down(stores):
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
     assert pacs.stored == [made_uid(kind) for kind, _ in Answer.kinds]
     for row in answer.rows():
@@ -119,9 +119,9 @@ def test_all_objects_of_an_answer_are_delivered_and_each_is_written_down(ground)
     assert answer.next_job() is None
 
 
-def test_a_destination_that_is_down_holds_up_no_other(ground):
+def test_a_destination_that_is_down_holds_up_no_other(stores):
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port), destination("down", free_port()))
+        answer = Answer(stores, destination("pacs", pacs.port), destination("down", free_port()))
         answer.attempt("down")
         answer.attempt("pacs")
         assert len(pacs.stored) == 3
@@ -132,13 +132,13 @@ def test_a_destination_that_is_down_holds_up_no_other(ground):
     assert answer.next_job("down") == "DELAYED"
 
 
-def test_a_failed_attempt_is_tried_again_later_by_a_job_of_its_own(ground):
-    answer = Answer(ground, destination("pacs", free_port(), first_retry_s=7))
+def test_a_failed_attempt_is_tried_again_later_by_a_job_of_its_own(stores):
+    answer = Answer(stores, destination("pacs", free_port(), first_retry_s=7))
     answer.attempt()
     for row in answer.rows():
         assert (row.attempts, row.last_attempt_at) == (1, NOW)
         assert row.next_attempt_at == NOW + timedelta(seconds=7)
-    job = ground.jobs.status(delivery_job(answer.film_uid, "pacs", 2))
+    job = stores.jobs.status(delivery_job(answer.film_uid, "pacs", 2))
     assert job.status == "DELAYED"
     assert job.queue_name == "deliveries:pacs"
     answer.attempt()
@@ -147,15 +147,15 @@ def test_a_failed_attempt_is_tried_again_later_by_a_job_of_its_own(ground):
     assert answer.next_job(attempt=3) == "DELAYED"
 
 
-def test_a_failure_and_the_next_attempts_job_are_written_together_or_not_at_all(ground):
-    class Dying(type(ground.jobs)):
+def test_a_failure_and_the_next_attempts_job_are_written_together_or_not_at_all(stores):
+    class Dying(type(stores.jobs)):
         """The queue of a worker that dies between the job and the commit."""
 
         def deliver(self, *args, **more):
             super().deliver(*args, **more)
             raise KeyboardInterrupt
 
-    answer, dying = Answer(ground, destination("pacs", free_port())), Dying(ground.engine)
+    answer, dying = Answer(stores, destination("pacs", free_port())), Dying(stores.engine)
     with pytest.raises(KeyboardInterrupt):
         answer.deliverer(dying).attempt(answer.film_uid, "pacs")
     dying.close()
@@ -166,9 +166,9 @@ def test_a_failure_and_the_next_attempts_job_are_written_together_or_not_at_all(
     assert answer.next_job() == "DELAYED"
 
 
-def test_what_was_down_gets_everything_when_it_is_back(ground):
+def test_what_was_down_gets_everything_when_it_is_back(stores):
     port = free_port()
-    answer = Answer(ground, destination("pacs", port))
+    answer = Answer(stores, destination("pacs", port))
     answer.attempt()
     with Pacs([CAPTURE, SR]) as pacs:
         pacs.stop()
@@ -211,13 +211,13 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "state", "kind", "again"), STATUSES)
 def test_a_status_decides_where_an_object_stands_and_whether_it_is_sent_again(
-    ground, status, state, kind, again
+    stores, status, state, kind, again
 ):
     def answer_reports(_pacs, event):
         return status if event.context.abstract_syntax == SR else 0
 
     with Pacs([CAPTURE, SR], answer_reports) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
     assert answer.states() == [DELIVERED, state, DELIVERED]
     row = answer.rows()[1]
@@ -226,7 +226,7 @@ def test_a_status_decides_where_an_object_stands_and_whether_it_is_sent_again(
     assert (answer.next_job() == "DELAYED") == again
 
 
-def test_only_what_may_go_better_another_time_is_sent_again(ground):
+def test_only_what_may_go_better_another_time_is_sent_again(stores):
     answers = {"heatmap": 0xA700, "report": 0xC000, "comparison": 0}
 
     def answer_each(_pacs, event):
@@ -234,7 +234,7 @@ def test_only_what_may_go_better_another_time_is_sent_again(ground):
         return answers[kinds[event.request.AffectedSOPInstanceUID]]
 
     with Pacs([CAPTURE, SR], answer_each) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
         assert answer.states() == [PENDING, DEAD, DELIVERED]
         answers["heatmap"] = 0
@@ -243,14 +243,14 @@ def test_only_what_may_go_better_another_time_is_sent_again(ground):
         assert pacs.received.count(made_uid("report")) == 1
 
 
-def test_what_a_destination_says_of_a_refusal_is_shown_but_not_logged(ground):
+def test_what_a_destination_says_of_a_refusal_is_shown_but_not_logged(stores):
     def complain(_pacs, _event):
         status = Dataset()
         status.Status, status.ErrorComment = 0xC000, "Doe^Jane is unknown here"
         return status
 
     with Pacs([CAPTURE, SR], complain) as pacs, capture_logs() as lines:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
     assert all(row.peer_text == "Doe^Jane is unknown here" for row in answer.rows())
     (line,) = [line for line in lines if line["event"] == "delivery failed"]
@@ -258,9 +258,9 @@ def test_what_a_destination_says_of_a_refusal_is_shown_but_not_logged(ground):
     assert "Doe" not in str(lines)
 
 
-def test_a_destination_that_takes_no_reports_gets_the_captures(ground):
+def test_a_destination_that_takes_no_reports_gets_the_captures(stores):
     with Pacs([CAPTURE]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
         assert len(pacs.stored) == 2
     assert answer.states() == [DELIVERED, DEAD, DELIVERED]
@@ -269,14 +269,14 @@ def test_a_destination_that_takes_no_reports_gets_the_captures(ground):
     assert answer.next_job() is None
 
 
-def test_an_object_at_which_the_association_ends_blocks_no_other(ground):
+def test_an_object_at_which_the_association_ends_blocks_no_other(stores):
     def abort_at_the_report(_pacs, event):
         if event.context.abstract_syntax == SR:
             event.assoc.abort()
         return 0
 
     with Pacs([CAPTURE, SR], abort_at_the_report) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         for _ in range(2):  # more of them than are tried in one attempt, and before the capture
             answer.again("report that is not taken")
         answer.attempt()
@@ -284,14 +284,14 @@ def test_an_object_at_which_the_association_ends_blocks_no_other(ground):
         assert answer.rows()[1].cause == Cause.ABORTED
 
 
-def test_what_was_not_reached_is_sent_first_the_next_time(ground):
+def test_what_was_not_reached_is_sent_first_the_next_time(stores):
     def abort_at_reports(_pacs, event):
         if event.context.abstract_syntax == SR:
             event.assoc.abort()
         return 0
 
     with Pacs([CAPTURE, SR], abort_at_reports) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.kinds = ()
         ordered = [answer._keep(f"report {n}", SR) for n in range(3)]
         answer.stored += ordered
@@ -302,12 +302,12 @@ def test_what_was_not_reached_is_sent_first_the_next_time(ground):
     assert answer.states()[-1] is DELIVERED
 
 
-def test_after_a_kill_between_two_objects_only_the_undelivered_ones_are_sent_again(ground):
+def test_after_a_kill_between_two_objects_only_the_undelivered_ones_are_sent_again(stores):
     class Killed(BaseException):
         """The end of the process."""
 
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         deliverer = answer.deliverer()
 
         def clock():
@@ -325,9 +325,9 @@ def test_after_a_kill_between_two_objects_only_the_undelivered_ones_are_sent_aga
     assert answer.states() == [DELIVERED] * 3
 
 
-def test_a_result_file_that_vanished_is_stated_and_the_others_go(ground):
+def test_a_result_file_that_vanished_is_stated_and_the_others_go(stores):
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.path("heatmap").unlink()
         answer.path("report").write_bytes(b"overwritten")
         answer.attempt()
@@ -338,8 +338,8 @@ def test_a_result_file_that_vanished_is_stated_and_the_others_go(ground):
     assert answer.next_job() == "DELAYED"  # different errors, and one next attempt
 
 
-def test_when_nothing_can_be_read_nobody_is_asked(ground):
-    answer = Answer(ground, destination("pacs", free_port()))
+def test_when_nothing_can_be_read_nobody_is_asked(stores):
+    answer = Answer(stores, destination("pacs", free_port()))
     for kind, _ in Answer.kinds:
         answer.path(kind).unlink()
     answer.attempt()
@@ -347,17 +347,17 @@ def test_when_nothing_can_be_read_nobody_is_asked(ground):
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70])
-def test_an_unknown_host_is_a_failed_attempt_like_any_other(ground, host):
-    answer = Answer(ground, destination("pacs", 104, host=host))
+def test_an_unknown_host_is_a_failed_attempt_like_any_other(stores, host):
+    answer = Answer(stores, destination("pacs", 104, host=host))
     answer.attempt()
     assert {row.cause for row in answer.rows()} == {Cause.UNKNOWN_HOST}
     assert answer.next_job() == "DELAYED"
 
 
-def test_an_attempt_with_nothing_left_to_do_asks_nobody_and_is_content(ground):
+def test_an_attempt_with_nothing_left_to_do_asks_nobody_and_is_content(stores):
     """As after a kill between the last object and the end of its step."""
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
     with capture_logs() as lines:
         answer.attempt()
@@ -366,8 +366,8 @@ def test_an_attempt_with_nothing_left_to_do_asks_nobody_and_is_content(ground):
     assert [row.attempts for row in answer.rows()] == [1] * 3
 
 
-def test_a_destination_that_is_no_longer_configured_is_a_dead_letter_that_says_so(ground):
-    answer = Answer(ground, destination("pacs", free_port()))
+def test_a_destination_that_is_no_longer_configured_is_a_dead_letter_that_says_so(stores):
+    answer = Answer(stores, destination("pacs", free_port()))
     answer.destinations.clear()
     answer.attempt()
     assert answer.states() == [DEAD] * 3
@@ -376,25 +376,25 @@ def test_a_destination_that_is_no_longer_configured_is_a_dead_letter_that_says_s
     assert answer.next_job() is None
 
 
-def test_after_its_last_hour_a_delivery_is_a_dead_letter_with_its_reason(ground):
-    answer = Answer(ground, destination("pacs", free_port(), give_up_after_h=2))
+def test_after_its_last_hour_a_delivery_is_a_dead_letter_with_its_reason(stores):
+    answer = Answer(stores, destination("pacs", free_port(), give_up_after_h=2))
     for attempt in range(2, 20):
         answer.attempt()
         assert (answer.states(), answer.next_job(attempt=attempt)) == ([PENDING] * 3, "DELAYED")
-    ground.clock.forward(hours=2, seconds=1)
+    stores.clock.forward(hours=2, seconds=1)
     answer.attempt()
     assert (answer.states(), answer.next_job(attempt=20)) == ([DEAD] * 3, None)
     assert {row.cause for row in answer.rows()} == {Cause.NO_CONNECTION}
 
 
-def test_a_delivery_that_is_cancelled_while_it_is_tried_stays_cancelled(ground):
+def test_a_delivery_that_is_cancelled_while_it_is_tried_stays_cancelled(stores):
     def cancel(_pacs, _event):
-        with Session(ground.engine) as session, session.begin():
+        with Session(stores.engine) as session, session.begin():
             deliveries.set_state(session, answer.film_uid, "pacs", PENDING, CANCELLED)
         return 0xA700
 
     with Pacs([CAPTURE, SR], cancel) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         answer.attempt()
     assert answer.states() == [CANCELLED] * 3
     assert answer.next_job() is None
@@ -423,18 +423,18 @@ def test_a_clock_that_jumps_forward_makes_no_dead_letter_of_what_was_hardly_trie
     assert wait_s(destination("pacs", 104), attempts, timedelta(hours=98)) == seconds
 
 
-def test_what_is_outstanding_is_in_the_order_in_which_it_was_made(ground):
-    answer = Answer(ground, destination("pacs", free_port()))
-    with Session(ground.engine) as session:
+def test_what_is_outstanding_is_in_the_order_in_which_it_was_made(stores):
+    answer = Answer(stores, destination("pacs", free_port()))
+    with Session(stores.engine) as session:
         waiting = deliveries.outstanding(session, answer.film_uid, "pacs")
         assert [item.path for item in waiting] == [stored.path for stored in answer.stored]
         assert deliveries.outstanding(session, answer.film_uid, "other") == []
         assert deliveries.outstanding(session, "1.2.3", "pacs") == []
 
 
-def test_a_second_answer_is_delivered_by_a_job_of_its_own(ground):
+def test_a_second_answer_is_delivered_by_a_job_of_its_own(stores):
     with Pacs([CAPTURE, SR]) as pacs:
-        answer = Answer(ground, destination("pacs", pacs.port))
+        answer = Answer(stores, destination("pacs", pacs.port))
         second = answer.again()  # while the first still waits
         answer.attempt(job=1)
         assert pacs.stored == [made_uid(kind) for kind, _ in Answer.kinds]
@@ -447,8 +447,8 @@ def test_a_second_answer_is_delivered_by_a_job_of_its_own(ground):
     assert answer.states() == [DELIVERED] * 5
 
 
-def test_a_second_answer_that_fails_is_tried_again_beside_the_first(ground):
-    answer = Answer(ground, destination("pacs", free_port()))
+def test_a_second_answer_that_fails_is_tried_again_beside_the_first(stores):
+    answer = Answer(stores, destination("pacs", free_port()))
     second = answer.again()
     answer.attempt(job=second)
     answer.attempt(job=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from films import make_film_ds
-from network import open_ground, request_for, save
+from network import open_stores, request_for, save
 from service import free_port
 
 from scp.archive import Archive
@@ -112,9 +112,9 @@ def test_a_statement_that_is_wrong_is_a_fault_and_not_waited_for(archive, sqlite
 
 def test_a_film_is_refused_as_out_of_resources_where_the_disk_is_not_mounted(tmp_path):
     ds = make_film_ds(rows=16, columns=16)
-    with open_ground(tmp_path) as ground:
-        received = save(ds, ground.archive.incoming / "film.dcm")
-        shutil.rmtree(ground.archive.data_dir / "archive")
+    with open_stores(tmp_path) as stores:
+        received = save(ds, stores.archive.incoming / "film.dcm")
+        shutil.rmtree(stores.archive.data_dir / "archive")
         with pytest.raises(ArchiveFull, match="not mounted"):
-            ground.intake.ingest(received, request_for(ds))
+            stores.intake.ingest(received, request_for(ds))
     assert received.is_file(), "the sender keeps it, and so do we until then"

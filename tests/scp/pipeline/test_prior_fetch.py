@@ -56,11 +56,11 @@ def asked(pacs_port, how="get", **more):
 
 
 def jobs(bench):
-    return {job.workflow_id for job in bench.ground.jobs.unfinished()}
+    return {job.workflow_id for job in bench.stores.jobs.unfinished()}
 
 
 def results_of(bench, uid):
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         film = films.film(session, uid)
         found = session.scalars(select(Result).where(Result.instance_id == film.id)).all()
         sent = select(Delivery).join(Delivery.result).where(Result.instance_id == film.id)
@@ -73,7 +73,7 @@ def notes(row):
 
 def outcome(bench):
     """How the one film that asked the PACS fared, and after how many failures."""
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         row = session.scalars(select(PriorFetch)).one()
         return row.outcome, row.failures
 
@@ -106,7 +106,7 @@ def test_a_film_is_compared_with_the_prior_that_get_brought(bench, tmp_path):
 def test_a_film_is_compared_with_the_prior_that_move_brought_to_the_receiver(bench, tmp_path):
     prior = film("20230101")
     with (
-        receiving(bench.ground, intake=bench.intake, moved_by="PACS") as receiver,
+        receiving(bench.stores, intake=bench.intake, moved_by="PACS") as receiver,
         QrScp(tmp_path / "pacs", port_of(receiver)) as pacs,
     ):
         pacs.fill(prior)
@@ -119,7 +119,7 @@ def test_a_film_is_compared_with_the_prior_that_move_brought_to_the_receiver(ben
 def test_a_film_that_is_sent_or_moved_by_somebody_else_is_sent_in_earnest(bench):
     """Only the PACS, and only in our own C-MOVE, brings priors."""
     by_hand, by_others, from_elsewhere = (film(f"2020010{n}") for n in (1, 2, 3))
-    with receiving(bench.ground, intake=bench.intake, moved_by="PACS") as receiver:
+    with receiving(bench.stores, intake=bench.intake, moved_by="PACS") as receiver:
         port = port_of(receiver)
         assert store(port, by_hand, calling="PACS") == 0
         assert store(port, by_others, calling="PACS", originator="STATION") == 0
@@ -193,7 +193,7 @@ def test_what_is_here_and_our_own_results_are_not_fetched(bench, tmp_path):
     bench.answer(bench.take(prior))
     with QrScp(tmp_path / "pacs") as pacs, capture_logs() as lines:
         (made, _) = results_of(bench, prior.SOPInstanceUID)
-        kept = [bench.ground.archive.path(result.path) for result in made]
+        kept = [bench.stores.archive.path(result.path) for result in made]
         pacs.fill(prior, *(ds for ds in map(dcmread, kept) if ds.Modality != "SR"))
         bench.ask(**asked(pacs.port))
         row = bench.answer(bench.take(CURRENT))
@@ -210,7 +210,7 @@ def test_a_fetched_prior_counts_in_the_trend_once_it_was_read(bench, tmp_path):
         pacs.fill(prior)
         bench.ask(**asked(pacs.port))
         bench.answer(bench.take(CURRENT))
-    with Session(bench.ground.engine) as session:
+    with Session(bench.stores.engine) as session:
         points = trend(session, films.film(session, CURRENT.SOPInstanceUID), UTC).points
     assert [point.film_uid for point in points] == [prior.SOPInstanceUID, CURRENT.SOPInstanceUID]
 
@@ -256,7 +256,7 @@ def test_a_pacs_that_was_away_is_asked_later_and_the_film_answered_again_once(be
     note = "Earlier films could not be fetched from the PACS: it could not be reached."
     assert notes(row) == [f"{note} Only films that are here were considered."]
     assert notes(row)[0] in bench.report(row)
-    assert bench.ground.jobs.status(fetch_job(uid, 2)).status == "DELAYED"
+    assert bench.stores.jobs.status(fetch_job(uid, 2)).status == "DELAYED"
     assert outcome(bench) == ("unreachable", 1)
     with QrScp(tmp_path / "pacs", port=port) as pacs:
         pacs.fill(prior)
@@ -312,7 +312,7 @@ def test_of_priors_that_came_in_part_only_the_rest_is_asked_for_later(bench, tmp
         bench.ask(**asked(pacs.port))
         row = bench.answer(uid)
         assert (row.prior.uid, outcome(bench)) == (older.SOPInstanceUID, ("incomplete", 1))
-        assert "not all of them came" in notes(row)[0]
+        assert "not all of them arrived" in notes(row)[0]
         full.clear()
         with capture_logs() as lines:
             bench.fetch_again()
@@ -362,7 +362,7 @@ def test_a_prior_that_comes_after_the_time_limit_answers_the_film_again(bench):
     uid = bench.take(CURRENT)
     bench.answer(uid)
     prior = film("20230101")
-    with receiving(bench.ground, intake=bench.intake, moved_by="PACS") as receiver:
+    with receiving(bench.stores, intake=bench.intake, moved_by="PACS") as receiver:
         assert store(port_of(receiver), prior, calling="PACS", originator="HILUM") == 0
     assert bench.again() == {again_job(uid, prior.SOPInstanceUID)}
     assert bench.row(uid).prior.uid == prior.SOPInstanceUID
@@ -432,7 +432,7 @@ def test_how_fetching_goes_is_logged_and_counted_without_a_patient(bench):
         bench.answer(uid)
     (line,) = [line for line in lines if line["event"] == "priors not fetched"]
     assert (line["film"], line["outcome"], line["again_in_s"]) == (uid, "unreachable", 60)
-    text = metrics(bench.ground.engine, bench.ground.archive, now()).decode()
+    text = metrics(bench.stores.engine, bench.stores.archive, now()).decode()
     assert 'hilum_prior_fetches{outcome="unreachable"} 1.0' in text
     assert 'hilum_prior_fetches{outcome="done"} 0.0' in text
     assert "hilum_prior_fetches_failed_total 1.0" in text
@@ -450,5 +450,5 @@ def test_every_failure_has_words_for_who_reads_the_answer(outcome):
 
 def bring(bench, ds):
     """Take a film in as one that hilum asked for."""
-    path = save(ds, bench.ground.archive.incoming / "fetched.dcm")
+    path = save(ds, bench.stores.archive.incoming / "fetched.dcm")
     bench.intake.ingest_prior(path, Request("PACS", ds.SOPClassUID, ds.SOPInstanceUID))

@@ -81,14 +81,14 @@ def test_a_delivery_is_retried_that_is_dead_cancelled_or_waits(states, jobs, exp
 # -- two doors, one rule
 
 
-def by_page(site, job):
-    answer = site.browser.post("/queue/retry", params={"job": job})
+def by_page(dashboard, job):
+    answer = dashboard.browser.post("/queue/retry", params={"job": job})
     return answer.headers["location"].partition("done=")[2]
 
 
-def by_command(site, job):
+def by_command(dashboard, job):
     pacs = DestinationSettings(name="PACS_A", ae_title="PACS", host="::1", port=1)
-    settings = Settings(data_dir=site.archive.data_dir, destinations=(pacs,))
+    settings = Settings(data_dir=dashboard.archive.data_dir, destinations=(pacs,))
     try:
         command.retry_job(settings, job)
     except NotRetried as error:
@@ -97,9 +97,9 @@ def by_command(site, job):
 
 
 @pytest.mark.parametrize("door", [by_page, by_command])
-def test_page_and_command_agree_on_what_may_be_retried(site, door):
+def test_page_and_command_agree_on_what_may_be_retried(dashboard, door):
     films_, places = {}, {}
-    with site.invent() as invented:
+    with dashboard.invent() as invented:
         for state in FilmState:
             films_[state] = invented.film(state=state).uid
         for state, name in [(one, "PACS_A") for one in DeliveryState] + [(DEAD, "GONE")]:
@@ -108,7 +108,7 @@ def test_page_and_command_agree_on_what_may_be_retried(site, door):
             invented.delivery(result, name, state=state, attempts=1)
             places[state, name] = delivery_job(film.uid, name, 1)
         uid = film.uid
-        site.jobs.fetch_priors(invented.session, uid, 2, 60)
+        dashboard.jobs.fetch_priors(invented.session, uid, 2, 60)
     expected = {
         film_job(films_[FilmState.FAILED]): ["retried", "in-hand"],
         film_job(films_[FilmState.NOT_ANALYSED]): ["retried", "in-hand"],
@@ -124,15 +124,15 @@ def test_page_and_command_agree_on_what_may_be_retried(site, door):
         fetch_job(uid, 2): ["retried", "in-hand"],  # it waited for its time
         fetch_job(uid, 3): ["no-such-job"] * 2,
     }
-    offered = {uid for uid in films_.values() if _offers(site, uid)}
+    offered = {uid for uid in films_.values() if _offers(dashboard, uid)}
     assert offered == {uid for uid in films_.values() if "retried" in expected[film_job(uid)]}
-    done = {job: [door(site, job) for _ in range(2)] for job in expected}
+    done = {job: [door(dashboard, job) for _ in range(2)] for job in expected}
     assert done == expected
-    assert not any(_offers(site, uid) for uid in films_.values())
+    assert not any(_offers(dashboard, uid) for uid in films_.values())
 
 
-def _offers(site, uid):
-    return f"/queue/retry?job=film%3A{uid}" in site.page(f"/films/{uid}")
+def _offers(dashboard, uid):
+    return f"/queue/retry?job=film%3A{uid}" in dashboard.page(f"/films/{uid}")
 
 
 # -- a process that dies

@@ -48,7 +48,7 @@ def test_an_export_states_verdicts_of_val_films_and_nihs_prevalences(finished_ru
     counted = [one.labels[LABELS.index("Pneumonia")] for one in val]
     fitted = own.metadata.hilum.readings["Pneumonia"]
     assert fitted.prevalence == pytest.approx(sum(counted) / len(counted))
-    assert fitted.decision == pytest.approx(readings["Pneumonia"].decision)
+    assert fitted.decision_logit == pytest.approx(readings["Pneumonia"].decision_logit)
 
 
 def test_a_network_that_val_taught_is_calibrated_and_judged_out_of_fold(labelled_films, tmp_path):

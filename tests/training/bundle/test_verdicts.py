@@ -248,7 +248,7 @@ def test_at_nihs_prevalences_the_same_films_are_flagged_and_pneumonia_is_rare():
     own = OutputCalibration(slope=0.93, intercept=-1.35, threshold=0.39, prevalence=0.2314)
     (moved,) = {at_prevalences(dict.fromkeys(LABELS, own), "nih")["Pneumonia"]}
     assert moved.prevalence == NIH_COUNTS["Pneumonia"] / NIH_FILMS
-    assert moved.decision == pytest.approx(own.decision)
+    assert moved.decision_logit == pytest.approx(own.decision_logit)
     logit = (np.log(0.49 / 0.51) - own.intercept) / own.slope
     said = 1 / (1 + np.exp(-(moved.slope * logit + moved.intercept)))
     assert said == pytest.approx(0.04, abs=0.005)  # what was said with 49 %
@@ -467,14 +467,14 @@ def remember(session, analysis, **judged):
     outputs.remember_model(session, outputs.identity_of(analysis), list(readings.values()))
 
 
-def test_the_index_knows_the_verdicts_and_the_worklist_obeys_them(site):
-    with site.invent() as invent:
+def test_the_index_knows_the_verdicts_and_the_worklist_obeys_them(dashboard):
+    with dashboard.invent() as invent:
         film = invent.film()
         analysis = invent.analysis(film, {"Pneumothorax": 0.9, "Mass": 0.8})
         remember(invent.session, analysis, not_assessed=["Pneumothorax"], not_verified=["Mass"])
         update_entry(invent.session, film, analysis, WorklistSettings())
         uid = film.uid
-    with Session(site.engine) as session:
+    with Session(dashboard.engine) as session:
         row = film_row(session, uid)
         kept = [one.label for one in session.query(FilmFinding)]
         kept_row = session.get(Analysis, 1)
@@ -492,22 +492,22 @@ def test_the_index_knows_the_verdicts_and_the_worklist_obeys_them(site):
     assert not all_maps.heatmaps[PNEUMOTHORAX].any()
 
 
-def test_pages_and_json_say_not_assessed_never_absent(site):
-    with site.invent() as invent:
+def test_pages_and_json_say_not_assessed_never_absent(dashboard):
+    with dashboard.invent() as invent:
         film = invent.film()
         analysis = invent.analysis(film, {"Pneumothorax": 0.9})
         remember(invent.session, analysis, not_assessed=["Pneumothorax"])
         update_entry(invent.session, film, analysis, WorklistSettings())
         uid = film.uid
-    page = site.page(f"/films/{uid}")
+    page = dashboard.page(f"/films/{uid}")
     none = "None of the 13 findings looked for is above the site's threshold."
     assert f"{none} Not assessed: Pneumothorax." in html.unescape(page)
     assert "90.0 %" not in page
-    worklist = site.page("/")
+    worklist = dashboard.page("/")
     assert f"{none} Not assessed: Pneumothorax." in html.unescape(worklist)
     (found,) = (
         finding
-        for finding in site.browser.get(f"/api/films/{uid}").json()["findings"]
+        for finding in dashboard.browser.get(f"/api/films/{uid}").json()["findings"]
         if finding["label"] == "Pneumothorax"
     )
     assert (found["positive"], found["assessed"]) == (None, False)

@@ -28,10 +28,10 @@ from training.change.null import (
     Unchanged,
     bounded,
     differences_of,
+    exposure_predictions,
     null_of,
+    pair_predictions,
     read_unchanged,
-    said_of_exposures,
-    said_of_pairs,
     write,
 )
 from training.cli import app
@@ -133,7 +133,7 @@ def test_the_null_is_what_films_exposed_again_differ_by(measured, tiny_bundle, r
     assert written.exposures == 4 * len(held)
     assert set(written.conditions) == set(Condition)
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
-        sizes = np.abs(differences_of(said_of_exposures(engine, held, 4)))
+        sizes = np.abs(differences_of(exposure_predictions(engine, held, 4)))
     spread = [written.spread[label] for label in LABELS]
     assert ((sizes > np.array(spread) + 1e-4).mean(axis=0) <= 0.125).all()
     for condition in Condition:  # one pair of a val or train patient is no measurement
@@ -154,7 +154,7 @@ def test_a_condition_is_measured_by_pairs_of_its_own(tiny_bundle, records, tmp_p
     listed = [*noisy(records, tmp_path, 59), *noisy(records, tmp_path, 58, ("AP", "PA"))]
     with Engine(load_bundle(tiny_bundle), device="cpu") as engine:
         made = null_of(read_unchanged(engine, records, listed))
-        difference = np.abs(differences_of(said_of_pairs(engine, listed[:1])))[0]
+        difference = np.abs(differences_of(pair_predictions(engine, listed[:1])))[0]
     pairs = {condition: one.pairs for condition, one in made.conditions.items()}
     assert pairs == {Condition.PA: 59, Condition.AP: 0, Condition.PA_AP: 58, Condition.BEDSIDE: 0}
     assert made.conditions[Condition.PA].patients == 1

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from inference.findings import LABELS
 from inference.image.film import film_from_pixels, read_film
 from inference.model.preprocessing import Preprocessing
-from training.classifier.varied_films import VariedFilms
+from training.classifier.examples import VariedFilms
 from training.data.augmentation import Augmentation, RandFrame
 from training.data.boxes import Box, box_masks
 from training.data.film_list import BadFilmList, Source, read_film_list

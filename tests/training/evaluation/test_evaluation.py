@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from inference.findings import LABELS, ModelIdentity, Prediction
 from training.bundle.model_card import _measured
+from training.classifier.evaluate import measure_bundle, write_report
 from training.cli import app
 from training.data.film_list import read_film_list
 from training.data.record import Record
 from training.evaluation.classification import evaluate, evaluate_sample, operating_point
 from training.evaluation.origin import PRECISION, beside_origin
 from training.evaluation.reference import BadReference, compare_all, read_reference, scores_for
-from training.evaluation.report import measure_bundle, write_report
 from training.evaluation.sample import ScoredSample, scored_sample
 from training.evaluation.statistics import (
     BOOTSTRAPS,

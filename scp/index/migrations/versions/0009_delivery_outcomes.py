@@ -37,7 +37,7 @@ _SENTENCES = (
     (r"no answer to C-STORE", "no-c-store-response"),
     (r"the destination is no longer configured", "destination-not-configured"),
     (r"the (?:result|file) cannot be read: (?P<said>[^:]*)(?:: .*)?", "result-not-readable"),
-    (r"the result is no DICOM file any more: .*", "result-not-dicom"),
+    (r"the result is no longer a DICOM file: .*", "result-not-dicom"),
 )
 _PERMANENT = ("no-accepted-context", "destination-not-configured")
 _WARNINGS = (0x0001, 0x0107, 0x0116, 0x0111)

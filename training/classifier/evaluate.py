@@ -98,9 +98,9 @@ class Report:
 
     def print(self) -> None:
         """Print the tables."""
-        say(Group(*self._said()))
+        say(Group(*self._parts()))
 
-    def _said(self) -> Iterator[RenderableType]:
+    def _parts(self) -> Iterator[RenderableType]:
         yield from (evaluation.table() for evaluation in self.quoted)
         yield summary(self.evaluations).table()
         yield per_film_sheet(self.per_film).table()
