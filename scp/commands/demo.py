@@ -19,12 +19,13 @@ from threading import Event
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import TypeAdapter
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from rich.console import Console
 from rich.table import Table
 from skimage.transform import SimilarityTransform, warp
 
 from inference.findings import NOT_ASSESSED, FloatArray
+from inference.image.dicom_file import read_dicom
 from inference.statements import NOT_VERIFIED, percent, side_of_threshold
 from scp.commands.console import NOT_A_DEVICE, numbered, outcome_of, progress
 from scp.commands.send import send_files
@@ -59,7 +60,7 @@ def run_demo(settings: Settings, out: Path) -> int:
         task = bar.add_task("waiting for the answers", total=2)
         rows, fetched = [], []
         for path in paths:
-            rows.append(_await(url, dcmread(path, stop_before_pixels=True).SOPInstanceUID))
+            rows.append(_await(url, read_dicom(path, stop_before_pixels=True).SOPInstanceUID))
             fetched += _fetch(url, rows[-1], out / path.stem)
             bar.advance(task)
     _print(rows[-1], fetched, url)
@@ -93,7 +94,7 @@ def _real_film() -> Dataset:
         path = Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
     except ModuleNotFoundError as error:
         raise DemoFailed("the film is not installed: pip install pydicom-data") from error
-    ds = dcmread(path)
+    ds = read_dicom(path)
     del ds.PixelSpacing
     ds.SOPInstanceUID = derive_uid(ds.SOPInstanceUID, "without pixel spacing")
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID

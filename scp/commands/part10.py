@@ -7,7 +7,7 @@ network a data set comes with its transfer syntax.
 import shutil
 from pathlib import Path
 
-from pydicom import FileDataset, dcmread
+from pydicom import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -15,7 +15,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from inference.image.dicom_file import read_dicom
 from inference.image.header import MALFORMED, text
+from inference.image.undecodable import NotAFilm
 from scp.archive import valid_uid
 from scp.errors import Unreadable
 
@@ -43,11 +45,13 @@ def copy_as_part10(source: Path, target: Path) -> None:
         target.write_bytes(bytes(_PREAMBLE_BYTES) + source.read_bytes())
         return
     try:
-        ds = dcmread(source, force=True)
+        ds = read_dicom(source, force=True)
         valid_uid(ds.get("SOPClassUID"), "SOPClassUID")
         valid_uid(ds.get("SOPInstanceUID"), "SOPInstanceUID")
         _name_the_encoding(ds)
         ds.save_as(target, enforce_file_format=True)
+    except NotAFilm as error:
+        raise Unreadable(str(error)) from error
     except (Unreadable, InvalidDicomError, *MALFORMED) as error:
         raise Unreadable("not a DICOM data set") from error
 

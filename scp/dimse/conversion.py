@@ -6,6 +6,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from inference.image.dicom_file import read_dicom
 from scp.errors import HilumError
 
 # in the order in which they are preferred
@@ -30,7 +31,7 @@ def converted(path: Path, syntax: UID) -> Dataset:
     """
     content = io.BytesIO()
     try:
-        ds = dcmread(path)
+        ds = read_dicom(path)
         if ds.file_meta.TransferSyntaxUID.is_encapsulated:
             ds.decompress(as_rgb=False, generate_instance_uid=False)
         ds.file_meta.TransferSyntaxUID = syntax

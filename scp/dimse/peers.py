@@ -43,6 +43,9 @@ TRANSFER_SYNTAXES = [
     JPEGExtended12Bit,
 ]
 
+# for what is asked and answered: whole in memory, so nothing there may be deflated
+QUERY_SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+
 
 def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:
     """Return whether a caller is one of the peers; without any peer, whether it is this machine."""

@@ -23,6 +23,7 @@ from inference.image.gate import FILM_MODALITIES, PRODUCT_MANUFACTURER
 from inference.image.header import text, texts
 from scp.config.priors import PriorsSettings
 from scp.dimse.deadline import Deadline
+from scp.dimse.peers import QUERY_SYNTAXES
 from scp.dimse.priors import Current, Dropped, Found, Image, Prior
 from scp.dimse.receiver import accepted_sop_classes
 from scp.dimse.requestor import Requested, associated, status_text
@@ -86,7 +87,7 @@ def find_priors(
     PriorsUnavailable
         A subclass says what went wrong.
     """
-    contexts = [build_context(FIND)]
+    contexts = [build_context(FIND, QUERY_SYNTAXES)]
     with associated(
         settings.remote, calling_ae_title, contexts, deadline, needed=[FIND]
     ) as requested:

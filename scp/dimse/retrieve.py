@@ -21,7 +21,7 @@ from pynetdicom.status import QR_GET_SERVICE_CLASS_STATUS, QR_MOVE_SERVICE_CLASS
 
 from scp.config.priors import PriorsSettings
 from scp.dimse.deadline import Deadline
-from scp.dimse.peers import TRANSFER_SYNTAXES
+from scp.dimse.peers import QUERY_SYNTAXES, TRANSFER_SYNTAXES
 from scp.dimse.priors import Current, Found, Image
 from scp.dimse.query import FIND, find_priors
 from scp.dimse.receiver import accepted_sop_classes
@@ -84,7 +84,7 @@ class _Tally:
 def see_services(settings: PriorsSettings, calling_ae_title: str) -> None:
     """See that the PACS accepts us and offers what is asked of it. Raises PriorsUnavailable."""
     needed = [FIND, MOVE if settings.retrieve == "move" else GET]
-    contexts = [build_context(uid) for uid in needed]
+    contexts = [build_context(uid, QUERY_SYNTAXES) for uid in needed]
     deadline = Deadline(settings.timeout_s)
     with associated(settings.remote, calling_ae_title, contexts, deadline, needed=needed):
         pass
@@ -202,7 +202,11 @@ def _get_all(
     with associated(
         settings.remote,
         calling_ae_title,
-        [build_context(FIND), build_context(GET), *storage],  # some refuse GET without FIND
+        [
+            build_context(FIND, QUERY_SYNTAXES),
+            build_context(GET, QUERY_SYNTAXES),
+            *storage,
+        ],  # some refuse GET without FIND
         tally.deadline,
         needed=[GET],
         roles=[build_role(uid, scp_role=True) for uid in classes],
@@ -223,7 +227,7 @@ def _move_all(settings: PriorsSettings, calling_ae_title: str, tally: _Tally) ->
     with associated(
         settings.remote,
         calling_ae_title,
-        [build_context(FIND), build_context(MOVE)],
+        [build_context(FIND, QUERY_SYNTAXES), build_context(MOVE, QUERY_SYNTAXES)],
         tally.deadline,
         needed=[MOVE],
     ) as requested:

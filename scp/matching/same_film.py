@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -17,6 +17,7 @@ from pydicom.uid import (
 )
 
 from inference.image.decoding import stored_pixels
+from inference.image.dicom_file import read_dicom
 from inference.image.header import text
 from inference.image.undecodable import NotAFilm
 
@@ -76,7 +77,7 @@ class Compared:
 def compare_files(archived: Path, received: Path) -> Compared:
     """Compare a film with what came under its UID. It never raises for what is in the files."""
     try:
-        one, other = dcmread(archived), dcmread(received)
+        one, other = read_dicom(archived), read_dicom(received)
         conflict = _conflict(one, other)
         if conflict or (conflict := _other_pixels(one, other)):
             return Compared(conflict)

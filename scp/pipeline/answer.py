@@ -10,10 +10,10 @@ from time import monotonic
 
 import sqlalchemy as sa
 import structlog
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
+from inference.image.dicom_file import read_dicom
 from inference.image.gate import Refusal
 from inference.image.header import MALFORMED
 from scp.archive import Archive, Stored
@@ -279,7 +279,7 @@ class Answerer:
             known = consider(self.engine, self.archive, prior.film_uid, self.reader.zone)
             return tracking_uids(self._answer(whole, *self._prior(known)))
         try:
-            return tracked(dcmread(self.archive.path(report.path)))
+            return tracked(read_dicom(self.archive.path(report.path)))
         except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
             log.warning("report unreadable", prior=prior.film_uid, error=type(error).__name__)
             return {}

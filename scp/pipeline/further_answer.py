@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 import sqlalchemy as sa
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
+from inference.image.dicom_file import read_dicom
 from inference.image.header import MALFORMED
 from scp.archive import Archive, Stored
 from scp.index import deliveries, films, further_answers, prior_choices
@@ -114,7 +115,7 @@ class Editions:
     def _header(self, result: Result) -> Dataset | None:
         """Return the header of a result; None where it cannot be read."""
         try:
-            return dcmread(self.archive.path(result.path), stop_before_pixels=True)
+            return read_dicom(self.archive.path(result.path), stop_before_pixels=True)
         except (InvalidDicomError, *MALFORMED):
             return None
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 import sqlalchemy as sa
 import structlog
-from pydicom import FileDataset, dcmread
+from pydicom import FileDataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info, read_partial
@@ -19,6 +19,8 @@ from pynetdicom.dsutils import split_dataset
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from inference.image.dicom_file import read_dicom
+from inference.image.undecodable import NotAFilm
 from scp.archive import Archive, Stored
 from scp.config.patients import PatientsSettings
 from scp.config.time_zone import SERVER_ZONE
@@ -221,7 +223,7 @@ def read_header(path: Path) -> FileDataset:
         It is no DICOM file, or breaks off before the pixels.
     """
     with _parsing(path):
-        return dcmread(path, stop_before_pixels=True)
+        return read_dicom(path, stop_before_pixels=True)
 
 
 def _header(path: Path, zone: tzinfo, now: datetime) -> Header:
@@ -241,6 +243,8 @@ def _parsing(path: Path) -> Iterator[None]:
         yield
     except Refused:
         raise
+    except NotAFilm as error:
+        raise Unreadable(str(error)) from error
     except InvalidDicomError as error:
         raise Unreadable("not a DICOM data set") from error
     except Exception as error:  # it may be anything
@@ -258,9 +262,13 @@ def _broken_off(path: Path) -> str:
         return bool(within)
 
     with suppress(Exception), path.open("rb") as file:
-        if read_file_meta_info(path).TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
+        if _syntax(path) != DeflatedExplicitVRLittleEndian:
             read_partial(file, stop_when=note)
     return within
+
+
+def _syntax(path: Path) -> str:
+    return str(read_file_meta_info(path).TransferSyntaxUID)
 
 
 def _after(path: Path) -> str:
@@ -272,7 +280,8 @@ def _after(path: Path) -> str:
         return False
 
     with suppress(Exception), path.open("rb") as file:
-        read_partial(file, stop_when=note)
+        if _syntax(path) != DeflatedExplicitVRLittleEndian:  # pydicom would inflate all of it
+            read_partial(file, stop_when=note)
     if not reached:
         return "at all"
     return f"from {reached[-1]} {keyword_for_tag(reached[-1])} on".replace("  ", " ")

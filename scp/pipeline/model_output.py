@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from pydicom import dcmread
 from sqlalchemy.orm import Session
 
 from inference.comparison.alignment import COMPARED_PX
 from inference.findings import NetworkOutput
+from inference.image.dicom_file import read_dicom
 from inference.image.gate import Refusal
 from scp.archive import Archive
 from scp.config.worklist import WorklistSettings
@@ -100,7 +100,7 @@ class Analyser:
         """Return a film's header as the index files it; the network need not be able to read it."""
         with Session(self.engine) as session:
             instance = films.film(session, film_uid)
-            header = dcmread(self.archive.path(instance.path), stop_before_pixels=True)
+            header = read_dicom(self.archive.path(instance.path), stop_before_pixels=True)
             return Filed(
                 as_filed(session, instance, header),
                 acquired(instance, self.reader.zone),

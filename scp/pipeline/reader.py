@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from cachetools import LRUCache
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from inference.comparison import Comparison
 from inference.comparison.compare import compare
@@ -19,6 +19,7 @@ from inference.comparison.conditions import Acquisition, Side, is_stored_mirrore
 from inference.drawing.outlines import outlines
 from inference.findings import Prediction
 from inference.image.acquisition import AcquisitionTime
+from inference.image.dicom_file import read_dicom
 from inference.image.film import Film, NotAFilm, View, film_from_picture, read_film
 from inference.image.gate import Reason, Refusal, check_header, check_pixels
 from inference.image.gate_settings import GateSettings
@@ -243,7 +244,7 @@ def open_film(
     ``at_least`` as in `inference.image.film.read_film`.
     """
     try:
-        ds = dcmread(path)
+        ds = read_dicom(path)
         refusal = check_header(ds, gate)
         if refusal is not None:
             return refusal

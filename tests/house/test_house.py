@@ -57,6 +57,13 @@ def test_inference_has_no_network_no_database_and_no_clock():
     assert [name_of(path) for path in paths if OUTSIDE & set(imported(path))] == []
 
 
+def test_a_dicom_file_is_read_where_a_deflated_one_is_limited():
+    own = {"inference/image/dicom_file.py", "scp/dimse/conversion.py"}  # and what it made itself
+    unlimited = re.compile(r"\bdcmread\(|\bzlib\.decompress\(|event\.(dataset|identifier)\b")
+    found = [name_of(p) for p in MODULES if unlimited.search(p.read_text(encoding="utf-8"))]
+    assert set(found) == own
+
+
 def test_no_module_imports_the_tests():
     assert [name_of(path) for path in MODULES if TESTS & set(imported(path))] == []
 

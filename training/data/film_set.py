@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from monai.data import CacheDataset
 from monai.transforms import Transform
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from inference.image.dicom_file import read_dicom
 from inference.image.film import PICTURES, Film, NotAFilm, film_from_picture, read_film
 from inference.model.preprocessing import Preprocessing
 from training.data.film_list import BadFilmList
@@ -97,7 +97,7 @@ def read_picture(path: Path) -> Film:
     try:
         if path.suffix.lower() in PICTURES:
             return film_from_picture(path)
-        return read_film(dcmread(path))
+        return read_film(read_dicom(path))
     except (OSError, InvalidDicomError, NotAFilm) as error:
         raise BadFilmList(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 

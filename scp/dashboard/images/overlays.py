@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 from PIL import Image
-from pydicom import dcmread
 from sqlalchemy.orm import Session
 
 from inference.comparison.layers import Layers
 from inference.findings import FINDINGS, LABELS, Prediction
+from inference.image.dicom_file import read_dicom
 from inference.image.header import size
 from inference.image.presentation import Presentation, read_presentation
+from inference.image.undecodable import NotAFilm
 from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.images.pixels import find
@@ -79,7 +80,10 @@ def warm() -> None:
 
 
 def outlined(context: AppContext, uid: str, prediction: Prediction) -> list[dict[str, Any]]:
-    """Return findings with their outlines, in pixels of the film, by the rule of the results."""
+    """Return findings with their outlines, in pixels of the film, by the rule of the results.
+
+    Raises NotHere where the film's file is gone or cannot be read.
+    """
     from inference.drawing.layers import STROKES  # noqa: PLC0415
     from inference.drawing.outlines import outlines  # noqa: PLC0415
 
@@ -124,9 +128,11 @@ def _shown(context: AppContext, uid: str) -> tuple[tuple[int, int], Presentation
     """Return the rows and columns of a film, and how it is to be shown."""
     path = context.archive.path(find(context, uid).path)
     try:
-        ds = dcmread(path, stop_before_pixels=True)
+        ds = read_dicom(path, stop_before_pixels=True)
     except FileNotFoundError as error:
         raise file_gone("this film") from error
+    except NotAFilm as error:
+        raise NotHere(f"This object cannot be shown: {error}") from error
     shape = size(ds)
     return shape, read_presentation(ds, shape)
 

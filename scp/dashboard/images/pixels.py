@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 from PIL import Image
-from pydicom import dcmread
 from sqlalchemy.orm import Session
 
 from inference.comparison.layers import Layers
+from inference.image.dicom_file import read_dicom
 from inference.image.film import NotAFilm, read_greys
 from inference.image.grayscale import Greys
 from inference.image.overlays import BoolArray, rim, shrunk
@@ -122,7 +122,7 @@ def read(context: AppContext, file: FilmFile) -> tuple[Greys, Presentation]:
         Its file is gone, or it holds no film.
     """
     try:
-        ds = dcmread(context.archive.path(file.path))
+        ds = read_dicom(context.archive.path(file.path))
         greys = read_greys(ds)
     except FileNotFoundError as error:
         raise file_gone("this film") from error

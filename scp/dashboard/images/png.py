@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
+
+from inference.image.dicom_file import read_dicom
 
 # Secondary Capture Image Storage (PS3.4 B.5): what hilum makes; its multi-frame kin it does not
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -39,7 +40,7 @@ def png_of(path: Path, width: int | None = None) -> bytes:
     NoPicture
         It has no pixels, or not of 8 bits.
     """
-    ds = dcmread(path)
+    ds = read_dicom(path)
     if "PixelData" not in ds:
         raise NoPicture("it has no pixels")
     pixels = pixel_array(ds)  # colour is RGB, however it was stored

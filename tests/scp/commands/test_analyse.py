@@ -2,6 +2,7 @@
 
 import os
 
+from bombs import deflated_bomb
 from films import make_film_ds
 from network import save
 
@@ -19,6 +20,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
         save(make_film_ds(seed=1), tmp_path / "new.dcm"),
         save(make_film_ds(seed=2, view="AP", study_date="20230102"), tmp_path / "old.dcm"),
         save(make_film_ds(view="LL", study_date="20220102"), tmp_path / "side.dcm"),
+        deflated_bomb(tmp_path / "bomb.dcm"),
         tmp_path / "notes.txt",
     ]
     twice = save(make_film_ds(seed=1), tmp_path / "twice.dcm")
@@ -39,7 +41,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     printed = capsys.readouterr().out
     rows = {
         name: next(line for line in printed.splitlines() if name in line)
-        for name in ("new.dcm", "old.dcm", "side.dcm", "notes.txt", "gone.dcm")
+        for name in ("new.dcm", "old.dcm", "side.dcm", "bomb.dcm", "notes.txt", "gone.dcm")
     }
     assert code == 1  # not all well
     assert "answered, compared with the film of 2023-01-02 10:15" in rows["new.dcm"]
@@ -48,6 +50,7 @@ def test_the_table_says_outcome_prior_and_what_limits_of_each_film(
     assert "None of this patient's other films can be compared with." in rows["old.dcm"]
     assert "not analysed: The header says lateral" in rows["side.dcm"]
     assert "refused: not a DICOM data set" in rows["notes.txt"]
+    assert "refused: its deflated data set inflates to more than 512 MB" in rows["bomb.dcm"]
     assert "refused: it is not there" in rows["gone.dcm"]
     assert "a folder without files" in printed
     assert "a broken link" in printed

@@ -1,8 +1,10 @@
 """The storage SCP on a real socket, spoken to by DCMTK and pynetdicom."""
 
 import subprocess
+import tracemalloc
 
 import pytest
+from bombs import deflated_bomb
 from network import (
     DEADLINE_S,
     ECHO,
@@ -26,6 +28,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     JPEGBaseline8Bit,
@@ -128,6 +131,21 @@ def test_bytes_that_are_no_data_set_are_answered_cannot_understand_and_kept(stor
     (kept,) = stores.files("quarantine")
     assert kept.read_bytes().endswith(data)
     assert stores.refused()[0].sop_instance_uid == "1.2.3"
+
+
+def test_a_deflated_data_set_without_end_is_refused_in_little_memory(stores, tmp_path):
+    path = deflated_bomb(tmp_path / "bomb.dcm")
+    tracemalloc.start()
+    try:
+        with receiving(stores) as receiver, raw(receiver, DeflatedExplicitVRLittleEndian) as peer:
+            sent = data_set_bytes(path)
+            assert peer.store(sent, film().SOPInstanceUID) == CANNOT_UNDERSTAND
+        assert tracemalloc.get_traced_memory()[1] < 32_000_000
+    finally:
+        tracemalloc.stop()
+    (refused,) = stores.refused()
+    assert "inflates to more than 512 MB" in refused.reason
+    assert stores.files("incoming") == []
 
 
 def test_a_store_request_without_a_data_set_is_answered_cannot_understand(stores):
