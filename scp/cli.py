@@ -18,6 +18,7 @@ from scp.commands.options import CONFIG, Config, Json
 from scp.commands.options import errors_to_exit_code as _errors_to_exit_code
 from scp.commands.options import load as _load
 from scp.commands.patient_app import patient_app
+from scp.commands.queue_app import queue_app
 from scp.commands.user_app import audit, user_app
 
 app = typer.Typer(
@@ -28,10 +29,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # a traceback's locals may hold a patient's name
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-queue_app = typer.Typer(
-    help="Look at films and deliveries that wait or failed; retry or cancel them.",
-    no_args_is_help=True,
 )
 app.add_typer(queue_app, name="queue", rich_help_panel="Operate")
 app.add_typer(patient_app, name="patient", rich_help_panel="Operate")
@@ -243,49 +240,28 @@ def reindex(
         raise typer.Exit(reindex_films(settings, everything=everything))
 
 
-@queue_app.command("list")
-def queue_list(config: Config = CONFIG, json: Json = False) -> None:
-    """List what waits, runs, or stopped without success."""
-    from scp.commands import queue
-
-    with _errors_to_exit_code():
-        queue.list_jobs(_load(config, "queue", quiet=True), as_json=json)
-
-
-JobId = Annotated[str, typer.Argument(help="As `hilum queue list` prints it.")]
-
-
-@queue_app.command("show")
-def queue_show(job: JobId, config: Config = CONFIG, json: Json = False) -> None:
-    """Show one job: state, steps, outcome of its film or delivery."""
-    from scp.commands import queue
-
-    with _errors_to_exit_code():
-        queue.show_job(_load(config, "queue", quiet=True), job, as_json=json)
-
-
-@queue_app.command("retry")
-def queue_retry(
-    job: JobId,
+@app.command(rich_help_panel="Operate")
+def verify(
     config: Config = CONFIG,
-    done: Annotated[
-        bool, typer.Option("--done", help="Also what is done, such as an answered film.")
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Delete results and refused objects without a row.")
     ] = False,
+    take_in: Annotated[
+        bool,
+        typer.Option("--take-in", help="Take films in that the index does not know, as if sent."),
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Do a failed or cancelled job again, one that waits for its time at once."""
-    from scp.commands import queue
+    """Look whether every file that the index names is there and unchanged, and no other.
 
+    Beside the running service. It changes nothing without an option. Exit code 0, or 1 when
+    something is wrong.
+    """
     with _errors_to_exit_code():
-        queue.retry_job(_load(config, "queue", quiet=True), job, done=done)
+        settings = _load(config, "verify", quiet=True)
+        from scp.commands.verify import verify as look
 
-
-@queue_app.command("cancel")
-def queue_cancel(job: JobId, config: Config = CONFIG) -> None:
-    """Take a job out of the queue; a cancelled delivery stays visible as such."""
-    from scp.commands import queue
-
-    with _errors_to_exit_code():
-        queue.cancel_job(_load(config, "queue", quiet=True), job)
+        raise typer.Exit(look(settings, repair=repair, take_in=take_in, as_json=json))
 
 
 def main() -> None:

@@ -29,21 +29,12 @@ log = structlog.get_logger(__name__)
 def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
     """Run a receiver on a listening socket."""
     from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
-    from scp.pipeline.intake import Intake  # noqa: PLC0415
+    from scp.processes.taking_in import make_intake  # noqa: PLC0415
 
     with open_context(settings) as context:
         host, port = listening.getsockname()[:2]
         priors = settings.priors
-        intake = Intake(
-            context.engine,
-            context.archive,
-            context.jobs,
-            now,
-            priors.settle_s,
-            settings.worklist,
-            settings.patients,
-            settings.zone,
-        )
+        intake = make_intake(context)
         tally = Tally()
         receiver = Receiver(
             settings.receiver,

@@ -30,7 +30,6 @@ from scp.outcomes.failures import Cause
 from scp.pipeline.answer import Answerer
 from scp.pipeline.delivery import Deliverer
 from scp.pipeline.destinations import destination_of
-from scp.pipeline.intake import Intake
 from scp.pipeline.job_ids import film_of
 from scp.pipeline.patience import Patience
 from scp.pipeline.prior_fetch import Fetcher
@@ -48,6 +47,7 @@ from scp.processes.runtime import (
     only_one,
     open_context,
 )
+from scp.processes.taking_in import make_intake
 from scp.results.identity import Product
 
 log = structlog.get_logger(__name__)
@@ -159,19 +159,8 @@ def make_answerer(context: ServiceContext, reader: Reader) -> Answerer:
 def make_fetcher(context: ServiceContext) -> Fetcher:
     """Put together what fetches priors."""
     settings = context.settings
-    settle_s = settings.priors.settle_s
-    order, patients = settings.worklist, settings.patients
     return Fetcher(
-        Intake(
-            context.engine,
-            context.archive,
-            context.jobs,
-            now,
-            settle_s,
-            order,
-            patients,
-            settings.zone,
-        ),
+        make_intake(context),
         settings.priors,
         settings.receiver.ae_title,
         secondary_captures=settings.gate.accept_secondary_capture,

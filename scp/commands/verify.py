@@ -1,0 +1,142 @@
+"""`hilum verify`: whether every file that the index names is there and unchanged, and no other."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import time
+
+from pynetdicom.dsutils import split_dataset
+from rich.console import Console
+from sqlalchemy.orm import Session
+
+from scp.archive import Archive, sha256_of
+from scp.commands.console import progress
+from scp.config.load import Settings
+from scp.dimse.request import Request
+from scp.errors import Refused
+from scp.index.kept_files import KeptFile, count_kept, kept_files, not_kept
+from scp.pipeline.intake import read_header
+from scp.processes.runtime import ServiceContext, open_context
+from scp.processes.taking_in import make_intake
+
+# a file gets its row a moment after its name: a younger one is not left over
+_YOUNG_S = 3600
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One file that is not as the index says, and what was or can be done."""
+
+    what: str
+    uid: str
+    path: str
+    fault: str
+    remedy: str
+    mended: bool = False
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How many files the index names, and what is wrong."""
+
+    looked_at: int
+    faults: tuple[Fault, ...]
+
+
+def verify(settings: Settings, *, repair: bool, take_in: bool, as_json: bool) -> int:
+    """Look at all files, print what is wrong, and return 0 when nothing is left so, else 1."""
+    with open_context(settings) as context:
+        done = _verified(context, repair=repair, take_in=take_in)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        _print(done)
+    return 0 if all(fault.mended for fault in done.faults) else 1
+
+
+def _verified(context: ServiceContext, *, repair: bool, take_in: bool) -> Verified:
+    with Session(context.engine) as session, progress() as bar:
+        task = bar.add_task("files", total=count_kept(session))
+        looked_at, faults = 0, []
+        for file in kept_files(session):
+            looked_at += 1
+            bar.advance(task)
+            fault = _changed(context.archive, file)
+            if fault is not None:
+                faults.append(fault)
+        left_over = not_kept(session, list(_old_files(context.archive)))
+    for path in left_over:
+        if path.startswith("archive/"):
+            faults.append(_film_without_row(context, path, take_in=take_in))
+        else:
+            faults.append(_left_over(context.archive, path, repair=repair))
+    return Verified(looked_at, tuple(faults))
+
+
+def _changed(archive: Archive, file: KeptFile) -> Fault | None:
+    """Say what is wrong with a file that the index names; None: nothing."""
+    path = archive.path(file.path)
+    remedy = "restore it from a backup"
+    if file.kind == "result":
+        remedy += "; or have it made again: hilum queue retry --done film:UID of its film"
+    try:
+        of_film = file.kind in ("film", "earlier film")
+        found = sha256_of(path, split_dataset(path)[1] if of_film else 0)
+    except FileNotFoundError:
+        return Fault(file.kind, file.uid, file.path, "is gone", remedy)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+        return Fault(file.kind, file.uid, file.path, why, remedy)
+    except Exception:  # what stands there now may be anything
+        found = ""
+    if found == file.sha256:
+        return None
+    return Fault(file.kind, file.uid, file.path, "is not what was kept", remedy)
+
+
+def _old_files(archive: Archive) -> Iterator[str]:
+    """Yield what is kept on the disk, but for what may get its row in this moment."""
+    youngest = time() - _YOUNG_S
+    for folder in ("archive", "results", "quarantine"):
+        for path in sorted((archive.data_dir / folder).rglob("*")):
+            if path.is_file() and path.stat().st_mtime < youngest:
+                yield str(path.relative_to(archive.data_dir))
+
+
+def _left_over(archive: Archive, path: str, *, repair: bool) -> Fault:
+    if repair:
+        archive.path(path).unlink(missing_ok=True)
+    remedy = "deleted" if repair else "it can be deleted: hilum verify --repair"
+    kind = "result" if path.startswith("results/") else "refused object"
+    return Fault(kind, Path(path).stem, path, "is not in the index", remedy, mended=repair)
+
+
+def _film_without_row(context: ServiceContext, path: str, *, take_in: bool) -> Fault:
+    """Take a film in that the index does not know, as if it were sent now."""
+    remedy = "to take it in as if it were sent now: hilum verify --take-in"
+    taken = False
+    if take_in:
+        try:
+            _take_in(context, context.archive.path(path))
+            remedy, taken = "taken in", True
+        except Refused as refusal:
+            remedy, taken = f"not taken in: {refusal}; it is in quarantine", True
+    uid = Path(path).stem.partition("-")[0]
+    return Fault("film", uid, path, "is not in the index", remedy, mended=taken)
+
+
+def _take_in(context: ServiceContext, path: Path) -> None:
+    ds = read_header(path)
+    ourselves = context.settings.receiver.ae_title
+    request = Request(ourselves, str(ds.SOPClassUID), str(ds.SOPInstanceUID))
+    make_intake(context).ingest(path, request)
+
+
+def _print(done: Verified) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for fault in done.faults:
+        console.print(f"{fault.what} {fault.uid} {fault.fault} ({fault.path}): {fault.remedy}")
+    left = sum(not fault.mended for fault in done.faults)
+    mended = f", {len(done.faults) - left} mended" if left < len(done.faults) else ""
+    console.print(f"{done.looked_at} files looked at, {len(done.faults)} faults{mended}")

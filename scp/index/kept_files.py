@@ -1,0 +1,63 @@
+"""Which files the index says are kept, with the hash of each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from scp.index.schema.operation import Quarantined
+from scp.index.schema.persons import Correction
+from scp.index.schema.tables import Instance, Result
+
+_BATCH = 500
+_TABLES: dict[str, type[Any]] = {
+    "film": Instance,
+    "earlier film": Correction,
+    "result": Result,
+    "refused object": Quarantined,
+}
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """One file: ``path`` is relative to data_dir, ``uid`` the SOP Instance UID, where known."""
+
+    kind: str
+    uid: str
+    path: str
+    sha256: str
+
+
+def kept_files(session: Session) -> Iterator[KeptFile]:
+    """Yield every file that a row names."""
+    for kind, table in _TABLES.items():
+        rows = session.execute(_query(table).execution_options(yield_per=_BATCH))
+        for row in rows:
+            yield KeptFile(kind, *row)
+
+
+def count_kept(session: Session) -> int:
+    """Return how many files the rows name."""
+    return sum(
+        session.scalar(select(func.count()).select_from(table)) or 0 for table in _TABLES.values()
+    )
+
+
+def not_kept(session: Session, paths: Sequence[str]) -> list[str]:
+    """Return those of some paths that no row names."""
+    known: set[str] = set()
+    for at in range(0, len(paths), _BATCH):
+        some = paths[at : at + _BATCH]
+        for table in _TABLES.values():
+            known.update(session.scalars(select(table.path).where(table.path.in_(some))))
+    return [path for path in paths if path not in known]
+
+
+def _query(table: type[Any]) -> Select[str, str, str]:
+    if table is Correction:
+        named = select(Instance.uid, Correction.path, Correction.sha256)
+        return named.join(Instance, Instance.id == Correction.instance_id)
+    uid = table.sop_instance_uid if table is Quarantined else table.uid
+    return select(uid, table.path, table.sha256)
