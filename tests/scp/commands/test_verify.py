@@ -38,7 +38,7 @@ def verify(inside, tmp_path, bench):
 
 
 def data_dir(bench):
-    return bench.ground.archive.data_dir
+    return bench.stores.archive.data_dir
 
 
 def files(bench, folder):
@@ -95,8 +95,8 @@ def test_a_film_that_the_index_does_not_know_is_taken_in_where_that_is_asked_for
     uid = bench.take(make_film_ds())
     (film,) = files(bench, "archive")
     contents = film.read_bytes()
-    bench.ground.jobs.forget(uid)
-    with Session(bench.ground.engine) as session, session.begin():
+    bench.stores.jobs.forget(uid)
+    with Session(bench.stores.engine) as session, session.begin():
         forget_films(session, [films.film(session, uid)])
     left_over(film)
     fault = ("film", uid, "is not in the index")
