@@ -121,8 +121,8 @@ class Archive:
         self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
         self.incoming = data_dir / "incoming"
         _refuse_root(data_dir)
-        kept = (data_dir / name for name in ("archive", "results", "quarantine"))
-        self._folders = (self.incoming, *kept)
+        durable = (data_dir / name for name in ("archive", "results", "quarantine"))
+        self._folders = (self.incoming, *durable)
         for folder in self._folders:
             _make_folder(folder)
 

@@ -71,8 +71,8 @@ def decode(frame: Dataset, coded: bytes, levels: int = 0) -> StoredPixels:
         with suppress(ValueError, OSError, RuntimeError):  # the whole film then says what is wrong
             return decode_reduced(frame, coded, stream, levels)
     syntax = frame.file_meta.TransferSyntaxUID
-    if syntax == uid.RLELossless and (said := rle_contradiction(frame, coded)):
-        raise NotAFilm(f"The pixel data ({syntax.name}) {said}")
+    if syntax == uid.RLELossless and (contradiction := rle_contradiction(frame, coded)):
+        raise NotAFilm(f"The pixel data ({syntax.name}) {contradiction}")
     decoder = get_decoder(syntax)
     installed = [
         plugin for plugin in DECODERS.get(syntax, ()) if plugin in decoder.available_plugins

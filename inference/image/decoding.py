@@ -130,8 +130,8 @@ def _one_frame(ds: Dataset, photometric: str) -> tuple[Dataset, bytes]:
         at = 8 + int.from_bytes(data[4:8], "little")
         if data[at : at + 4] == _ITEM:
             raise NotAFilm(f"The pixel data are encapsulated; {syntax.name} is not.")
-    if said := native_contradiction(frame, len(data)):
-        raise NotAFilm(f"The pixel data {said}")
+    if contradiction := native_contradiction(frame, len(data)):
+        raise NotAFilm(f"The pixel data {contradiction}")
     size = native_bytes(frame)
     frame.add_new("PixelData", ds["PixelData"].VR, data[: size + size % 2])
     return frame, b""

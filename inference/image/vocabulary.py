@@ -26,7 +26,7 @@ _ENDING, _LONG_ENDING = 4, 8
 # left lateral, perfil)
 _VIEW_LETTERS = frozenset(("s", "l", "r", "p", "lt", "rt", "li", "re", "left", "right", "links"))
 _VIEW_LETTERS |= {"rechts", "gauche", "droite", "sei", "seit"}
-# how long a word is for a slip of one letter to leave no doubt of it, and what is told so
+# how long a word is for a slip of one letter to leave no doubt of it, and which words are read so
 _UNMISTAKABLE = 7
 _SLIPS = frozenset({"lateral", "oblique", "decubitus", "lordotic", "derived", "child"})
 

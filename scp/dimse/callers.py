@@ -52,7 +52,7 @@ class Callers:
     ae_title
         What we are to be called.
     tell
-        Called for each association that came to nothing; from any thread.
+        Called for each failed association; from any thread.
     """
 
     def __init__(
@@ -144,9 +144,11 @@ class Callers:
             f"{UID(str(cx.abstract_syntax)).name} {_NOT_TAKEN.get(cx.result, 'not taken')}"
             for cx in event.assoc.rejected_contexts
         )
-        told = list(dict.fromkeys(refused))
-        more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
-        detail = "; ".join(told[:_MOST_TOLD] + more) or "the request has no presentation context"
+        refusals = list(dict.fromkeys(refused))
+        more = [f"and {len(refusals) - _MOST_TOLD} more"] if len(refusals) > _MOST_TOLD else []
+        detail = (
+            "; ".join(refusals[:_MOST_TOLD] + more) or "the request has no presentation context"
+        )
         self._report(event.assoc, Reason.NO_COMMON_CONTEXT, detail)
 
     def _on_aborted(self, event: evt.Event) -> None:

@@ -58,7 +58,7 @@ class Receiver:
     moved_by
         AE title of the PACS that is asked by C-MOVE; None where none is.
     tell
-        Called for each association that came to nothing.
+        Called for each failed association.
     """
 
     def __init__(
@@ -137,9 +137,9 @@ class Receiver:
         return taken(take, received, request)[0]
 
     def _is_asked_for(self, event: evt.Event) -> bool:
-        """Say whether this is part of our own C-MOVE: who began it stands in the request.
+        """Say whether this is part of our own C-MOVE: the request names who began it.
 
-        Films that somebody else moves here, and all that others send, were sent in earnest.
+        Films that somebody else moves here, and all that others send, get an answer.
 
         References
         ----------

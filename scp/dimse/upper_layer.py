@@ -90,7 +90,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
     detail
         What was wrong with what the peer sent; "" when nothing was.
     reported
-        Whether somebody was told that the association came to nothing.
+        Whether the failure of the association was reported.
     """
 
     def __init__(self, assoc: Association) -> None:

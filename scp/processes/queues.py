@@ -59,7 +59,7 @@ class Queues:
             self._jobs.take(delivery_queue(destination.name), _DELIVERIES_AT_ONCE)
 
     def look(self) -> None:
-        """Mend what has come apart; at each beat of the worker."""
+        """Repair the queues; at each heartbeat of the worker."""
         self._end_waits()
         self._end_caution()
         self._take_up_lost()

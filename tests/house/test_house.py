@@ -307,3 +307,27 @@ def missing(row):
 
 def test_every_guarantee_names_tests_that_are_there():
     assert [fault for row in GUARANTEES for fault in missing(row)] == []
+
+
+# words of an older English, or of a house of its own; each has a plain one
+ODD = re.compile(
+    r"\bmend(s|ed|ing)?\b|worker's hand|\bwherefore\b|\bof no account\b|\bstands? here\b"
+    r"|\bby hand of\b|\bnought\b|\bwants? a look\b|\bc[ao]me to nothing\b|\bmade anew\b"
+    r"|\bin earnest\b",
+    re.IGNORECASE,
+)
+WRITTEN = [
+    *(path for path in OF_NOW if path.name != "CHANGELOG.md"),
+    *(path for path in MODULES if "migrations" not in path.parts),
+    *(ROOT / "scp" / "dashboard" / "templates").glob("*.html"),
+]
+
+
+def test_pages_docs_messages_and_docstrings_are_plain_english():
+    faults = [
+        f"{path.relative_to(ROOT)}:{number}: {found[0]}"
+        for path in WRITTEN
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (found := ODD.search(line))
+    ]
+    assert faults == [], "say it in plain words: subject, verb, object (CONTRIBUTING.md, Words)"

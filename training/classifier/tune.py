@@ -231,9 +231,9 @@ def unfinished(study: optuna.Study) -> list[Mapping[str, Any]]:
     """
     for stray in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(stray.number, state=TrialState.FAIL)
-    kept = [_point(trial) for trial in study.get_trials(states=(*DONE, TrialState.WAITING))]
+    stored = [_point(trial) for trial in study.get_trials(states=(*DONE, TrialState.WAITING))]
     cut = [_point(trial) for trial in study.get_trials(states=(TrialState.FAIL,))]
-    return [p for k, p in enumerate(cut) if p and p not in kept and p not in cut[:k]]
+    return [p for k, p in enumerate(cut) if p and p not in stored and p not in cut[:k]]
 
 
 def _point(trial: optuna.trial.FrozenTrial) -> Mapping[str, Any]:

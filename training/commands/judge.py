@@ -98,10 +98,10 @@ def judge(
         chosen = read_prevalences(prevalences)
         records = Source(films, nih, experts).records()
         teachers = Source(films=taught).records() if taught else records
-        asked = unseen_films(records, teachers, test=on_test)
+        unseen = unseen_films(records, teachers, test=on_test)
         drawn = read_box_lists(boxes)
         loaded = load_bundle(bundle_folder(bundle))
-        verdicts = judged(loaded.network(), loaded.preprocessing, asked, drawn, device)
+        verdicts = judged(loaded.network(), loaded.preprocessing, unseen, drawn, device)
         for text_table in verdicts.sheets():
             say(text_table.table())
         if out is not None:

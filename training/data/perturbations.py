@@ -115,9 +115,9 @@ def _shift(film: Film, seed: int, *, share: float) -> Film:
         for side, sign in zip((height, width), rng.choice([-1, 1], 2), strict=True)
     )
     moved = np.zeros_like(film.pixels)
-    kept = film.pixels[max(0, -rows) : height - max(0, rows)]
-    kept = kept[:, max(0, -columns) : width - max(0, columns)]
-    moved[max(0, rows) :, max(0, columns) :][: kept.shape[0], : kept.shape[1]] = kept
+    visible = film.pixels[max(0, -rows) : height - max(0, rows)]
+    visible = visible[:, max(0, -columns) : width - max(0, columns)]
+    moved[max(0, rows) :, max(0, columns) :][: visible.shape[0], : visible.shape[1]] = visible
     return replace(film, pixels=moved)
 
 

@@ -65,9 +65,9 @@ def _placed(greys: Greys, rng: np.random.Generator, size_px: int) -> Greys:
         degrees = rng.uniform(-9, 9)
         picture = picture.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=fill)
     width, height = picture.size
-    kept = rng.uniform(0.86, 1.0, 2)
-    x, y = (1 - kept) * rng.random(2)
-    box = (x * width, y * height, (x + kept[0]) * width, (y + kept[1]) * height)
+    shares = rng.uniform(0.86, 1.0, 2)
+    x, y = (1 - shares) * rng.random(2)
+    box = (x * width, y * height, (x + shares[0]) * width, (y + shares[1]) * height)
     inner = (size_px, size_px)
     if rng.random() < 0.25:  # collimation, or a film in the corner of a larger plate
         inner = (int(size_px * rng.uniform(0.65, 1)), int(size_px * rng.uniform(0.65, 1)))
