@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup config serve demo test test-fast test-gpu train-gpu test-docker ohif axe check format pictures lock clean
+.PHONY: help setup config serve demo test test-fast crash-test test-gpu train-gpu test-docker ohif axe check format pictures lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ FAST := tests/inference tests/scp/config tests/scp/matching/test_prior.py tests/
 
 test-fast: $(STAMP)  ## a minute of tests, for the developer's loop
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(FAST) --ignore tests/inference/image/test_reduced.py
+
+crash-test: $(STAMP)  ## send films and kill processes, for hours: FILMS=2000 KILLS=100 SEED=1
+	$(BIN)/python -m tests.faults.crash --films $(or $(FILMS),2000) --kills $(or $(KILLS),100) --seed $(or $(SEED),1)
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

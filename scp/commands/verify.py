@@ -33,7 +33,7 @@ class Fault:
     path: str
     fault: str
     remedy: str
-    mended: bool = False
+    repaired: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def verify(settings: Settings, *, repair: bool, take_in: bool, as_json: bool) ->
         print(json.dumps(asdict(done), indent=2))
     else:
         _print(done)
-    return 0 if all(fault.mended for fault in done.faults) else 1
+    return 0 if all(fault.repaired for fault in done.faults) else 1
 
 
 def _verified(context: ServiceContext, *, repair: bool, take_in: bool) -> Verified:
@@ -109,7 +109,7 @@ def _left_over(archive: Archive, path: str, *, repair: bool) -> Fault:
         archive.path(path).unlink(missing_ok=True)
     remedy = "deleted" if repair else "it can be deleted: hilum verify --repair"
     kind = "result" if path.startswith("results/") else "refused object"
-    return Fault(kind, Path(path).stem, path, "is not in the index", remedy, mended=repair)
+    return Fault(kind, Path(path).stem, path, "is not in the index", remedy, repaired=repair)
 
 
 def _film_without_row(context: ServiceContext, path: str, *, take_in: bool) -> Fault:
@@ -123,7 +123,7 @@ def _film_without_row(context: ServiceContext, path: str, *, take_in: bool) -> F
         except Refused as refusal:
             remedy, taken = f"not taken in: {refusal}; it is in quarantine", True
     uid = Path(path).stem.partition("-")[0]
-    return Fault("film", uid, path, "is not in the index", remedy, mended=taken)
+    return Fault("film", uid, path, "is not in the index", remedy, repaired=taken)
 
 
 def _take_in(context: ServiceContext, path: Path) -> None:
@@ -137,6 +137,6 @@ def _print(done: Verified) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for fault in done.faults:
         console.print(f"{fault.what} {fault.uid} {fault.fault} ({fault.path}): {fault.remedy}")
-    left = sum(not fault.mended for fault in done.faults)
-    mended = f", {len(done.faults) - left} mended" if left < len(done.faults) else ""
-    console.print(f"{done.looked_at} files looked at, {len(done.faults)} faults{mended}")
+    left = sum(not fault.repaired for fault in done.faults)
+    repaired = f", {len(done.faults) - left} repaired" if left < len(done.faults) else ""
+    console.print(f"{done.looked_at} files looked at, {len(done.faults)} faults{repaired}")

@@ -30,7 +30,9 @@ def verify(inside, tmp_path, bench):
     def run(*options):
         done = inside("verify", *options, "--json", "--config", path)
         found = json.loads(done.stdout[done.stdout.index("{") :])  # the log of taking in is above
-        faults = [(one["what"], one["uid"], one["fault"], one["mended"]) for one in found["faults"]]
+        faults = [
+            (one["what"], one["uid"], one["fault"], one["repaired"]) for one in found["faults"]
+        ]
         assert done.exit_code == (0 if all(fault[-1] for fault in faults) else 1)
         return found["looked_at"], faults
 
