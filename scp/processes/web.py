@@ -35,6 +35,7 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
     from scp.dashboard.context import AppContext  # noqa: PLC0415
     from scp.dashboard.images.overlays import warm  # noqa: PLC0415
     from scp.dashboard.pages.configuration import about  # noqa: PLC0415
+    from scp.processes.http_limits import LimitedProtocol, allow_open_files  # noqa: PLC0415
 
     with open_context(settings) as service:
         app_context = AppContext(
@@ -55,10 +56,12 @@ def dashboard(settings: Settings, listening: socket.socket, name: str, stop: Sto
                 make_app(app_context),
                 log_config=None,
                 access_log=False,
+                http=LimitedProtocol,
                 timeout_graceful_shutdown=int(DRAIN_S),
             )
         )
         os.nice(_BEHIND)
+        allow_open_files()
         Thread(target=warm, daemon=True).start()
         start_id = this_start()
         begin_role(service, name, "dashboard", start_id)
