@@ -180,9 +180,9 @@ def acquisition_time(
     received_at
         When the film came: dates long after it are none. None where that is not known.
     """
-    latest = date.max if received_at is None else received_at.astimezone(zone).date() + LATEST
+    came = None if received_at is None else received_at.astimezone(zone).date()
     offset = stated_offset(ds)
-    found = [one for one in _sources(ds, offset) if _is_date(one.when.date(), latest)]
+    found = [one for one in _sources(ds, offset) if is_day_taken(one.when.date(), came)]
     found = _within_study(found)
     if not found:
         return None
@@ -265,9 +265,10 @@ def _clock(match: re.Match[str] | None) -> tuple[time, Precision]:
     return at, Precision.MINUTE if second is None else Precision.SECOND
 
 
-def _is_date(day: date, latest: date) -> bool:
-    """Say whether a film can have been taken on a day."""
-    return FIRST_DAY <= day <= min(latest, LAST_DAY) and day not in CLOCK_ORIGINS
+def is_day_taken(day: date, came: date | None) -> bool:
+    """Say whether a film that came on a day, None where that is not known, can be of another."""
+    latest = LAST_DAY if came is None else min(came + LATEST, LAST_DAY)
+    return FIRST_DAY <= day <= latest and day not in CLOCK_ORIGINS
 
 
 def stated_offset(ds: Dataset) -> timedelta | None:

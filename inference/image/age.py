@@ -15,6 +15,7 @@ from datetime import date
 
 from pydicom.dataset import Dataset
 
+from inference.image.acquisition import is_day_taken
 from inference.image.folding import fold
 from inference.image.header import text, texts
 
@@ -54,6 +55,16 @@ def age_years(ds: Dataset) -> float | None:
         return min(counted)
     near = [age for age in counted if abs(age - stated) < 2]
     return min(stated, *(near or counted))
+
+
+def age_at_most(ds: Dataset) -> float | None:
+    """Return the age today by the birth date: no film shows a patient who was older.
+
+    Of a birth date that can be read in two ways the oldest counts; None without any.
+    """
+    today = date.today()
+    ages = [(today - b).days / 365.25 for b in _births_stated(ds) if b <= today]
+    return max((age for age in ages if age < _OLDEST), default=None)
 
 
 def birth_not_understood(ds: Dataset) -> bool:
@@ -98,7 +109,7 @@ def _days(amount: str, unit: str) -> float | None:
 
 def _ages_by_birth(ds: Dataset) -> list[float]:
     """Return each age that the birth date can mean."""
-    births = {birth for value in texts(ds, "PatientBirthDate") for birth in _births(fold(value))}
+    births = _births_stated(ds)
     for taken in _days_taken(ds):
         ages = [
             max((taken - birth).days, 0) / 365.25
@@ -110,11 +121,19 @@ def _ages_by_birth(ds: Dataset) -> list[float]:
     return []
 
 
+def _births_stated(ds: Dataset) -> set[date]:
+    return {birth for value in texts(ds, "PatientBirthDate") for birth in _births(fold(value))}
+
+
 def _days_taken(ds: Dataset) -> list[date]:
-    """Return when the film was taken, as far as the year can be told."""
+    """Return when the film was taken, as far as the year can be told.
+
+    A placeholder and a day to come are none (`inference.image.acquisition`).
+    """
     keywords = ("AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate")
-    found = [max(_births(fold(text(ds, keyword))), default=None) for keyword in keywords]
-    return [day for day in found if day]
+    stated = [text(ds, "AcquisitionDateTime")[:8], *(text(ds, keyword) for keyword in keywords)]
+    found = [max(_births(fold(value)), default=None) for value in stated]
+    return [day for day in found if day and is_day_taken(day, date.today())]
 
 
 def _births(value: str) -> set[date]:

@@ -20,7 +20,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from inference.image.age import age_years
+from inference.image.age import age_at_most, age_years
 from inference.image.body_part import BodyPart, body_part_of
 from inference.image.derived import derived_by
 from inference.image.film import Film
@@ -135,8 +135,8 @@ def _check_derived(ds: Dataset, settings: GateSettings) -> Refusal | None:
 
 
 def _check_age(ds: Dataset, settings: GateSettings) -> Refusal | None:
-    least, age = settings.minimum_age_years, age_years(ds)
-    if age is not None and age < least:
+    least = settings.minimum_age_years
+    if any(age is not None and age < least for age in (age_years(ds), age_at_most(ds))):
         return Refusal(Reason.UNDER_AGE, f"The patient is under {least} years old.")
     where = child_by(ds, settings.vocabulary) if least else ""
     return Refusal(Reason.UNDER_AGE, f"{where} indicates a child.") if where else None

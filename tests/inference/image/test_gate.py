@@ -155,6 +155,31 @@ def test_the_birth_date_counts_where_the_age_says_nothing(age):
     assert age_years(ds) is None
 
 
+@pytest.mark.parametrize(
+    ("options", "under"),
+    [
+        ({"AcquisitionDate": "20620101", "PatientBirthDate": "20200101"}, True),
+        ({"study_date": "20620102", "PatientBirthDate": "20200101"}, True),
+        ({"study_date": "", "PatientBirthDate": "20200101"}, True),
+        ({"study_date": "19000101", "PatientBirthDate": "20200101"}, True),
+        (
+            {
+                "study_date": "",
+                "AcquisitionDateTime": "20240102101500",
+                "PatientBirthDate": "20080101",
+            },
+            True,
+        ),
+        ({"study_date": "19700101", "PatientBirthDate": "19600101"}, False),
+        ({"AcquisitionDate": "19800101", "PatientBirthDate": "19650101"}, False),
+        ({"study_date": "", "PatientBirthDate": "19600101"}, False),
+    ],
+)
+def test_a_clock_that_is_wrong_makes_no_child_an_adult_and_no_adult_a_child(options, under):
+    film = make_film_ds(PatientAge=None, **options)
+    assert reason_of(film) is (Reason.UNDER_AGE if under else None)
+
+
 def test_a_refusal_names_no_patient_and_no_birth_date():
     for odd, _ in REFUSED:
         options = {"patient_name": "Secret^Name", "PatientBirthDate": "19870605"} | odd
