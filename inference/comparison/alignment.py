@@ -20,12 +20,14 @@ from inference.comparison.registration import identity_deformation, refined, ref
 from inference.comparison.transform import Alignment
 from inference.findings import FloatArray
 from inference.image.film import Film
+from inference.image.overlays import BoolArray, rim, shrunk
 
 WORKING_PX = 512  # long edge of the maps that are drawn
 # long edge that a film needs which is compared and not drawn: decoded at a part of its size, yet
 # half as large again as its maps, it differs there by less than 0.004 (mean)
 COMPARED_PX = 3 * WORKING_PX // 2
 FIELD_PX = 128  # long edge where a film's field is looked for
+Hidden = BoolArray | None
 COARSE, MIDDLE, FINE = (64, 1 / 8), (128, 1 / 16), (256, 1 / 16)  # long edge, local window
 # turn, size and shift; the affine transform; the deformation
 SIMILAR, AFFINE, BENT = (COARSE,), (MIDDLE,), ((64, 1 / 16), MIDDLE, FINE)
@@ -60,7 +62,12 @@ def align(
 
 @torch.inference_mode()
 def register(
-    current: FloatArray, prior: FloatArray, pixel_ratio: float = 1.0, *, deform: bool = True
+    current: FloatArray,
+    prior: FloatArray,
+    pixel_ratio: float = 1.0,
+    *,
+    deform: bool = True,
+    hidden: tuple[Hidden, Hidden] = (None, None),
 ) -> Registered:
     """Lay two films onto each other.
 
@@ -75,16 +82,34 @@ def register(
         Size of the prior's pixel over that of the current film's, where known; a first guess.
     deform
         False leaves the deformation out, to measure what it brings.
+    hidden
+        Where a shutter hides each film, (h, w) as it; None where nothing does.
     """
-    films = (tensor(current), tensor(prior))
-    fields = tuple(
-        exposed_mask(resized(film, working_shape(film.shape, FIELD_PX))) for film in films
-    )
-    swapped = _order(prior, fields[1]) < _order(current, fields[0])
-    if not swapped:
-        return _registered(films, (fields[0], fields[1]), pixel_ratio, deform=deform)
-    found = _registered(films[::-1], (fields[1], fields[0]), 1 / pixel_ratio, deform=deform)
+    one, other = (_shown(film, where) for film, where in zip((current, prior), hidden, strict=True))
+    if _order(current, one.field) <= _order(prior, other.field):
+        return _registered(one, other, pixel_ratio, deform=deform)
+    found = _registered(other, one, 1 / pixel_ratio, deform=deform)
     return replace(found, alignment=found.alignment.inverse())
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A film (1, 1, h, w), 1 where no shutter hides it, and 1 where it shows something."""
+
+    film: torch.Tensor
+    visible: torch.Tensor
+    field: torch.Tensor
+    hidden: Hidden
+
+
+def _shown(pixels: FloatArray, hidden: Hidden) -> _Shown:
+    film = tensor(pixels)
+    small = working_shape(film.shape, FIELD_PX)
+    field = exposed_mask(resized(film, small))
+    if hidden is None:
+        return _Shown(film, torch.ones_like(film), field, None)
+    visible = tensor(~hidden)
+    return _Shown(film, visible, field * (resized(visible, small) > 0.99), hidden)
 
 
 def _order(film: FloatArray, where: torch.Tensor) -> tuple[float, bytes]:
@@ -92,17 +117,12 @@ def _order(film: FloatArray, where: torch.Tensor) -> tuple[float, bytes]:
     return float(where.mean()), film.tobytes()
 
 
-def _registered(
-    films: tuple[torch.Tensor, ...],
-    fields: tuple[torch.Tensor, torch.Tensor],
-    pixel_ratio: float,
-    *,
-    deform: bool,
-) -> Registered:
+def _registered(one: _Shown, other: _Shown, pixel_ratio: float, *, deform: bool) -> Registered:
     """Lay the second film onto the first."""
-    guess = search(films[0], films[1], pixel_ratio)
+    films = (one.film, other.film)
+    guess = search(films, (one.visible, other.visible), pixel_ratio)
     fixed, moving = films[0], 1 - films[1] if guess.inverted else films[1]
-    levels = _Levels((fixed, moving), fields)
+    levels = _Levels((fixed, moving), (one.field, other.field))
     matrix, deformation = guess.matrix, None
     for at in SIMILAR:
         matrix = refined(levels[at], matrix, similarity=True)
@@ -112,8 +132,16 @@ def _registered(
         deformation = identity_deformation(levels[BENT[0]])
         for at in BENT:
             deformation = refined_deformation(levels[at], matrix, deformation)
-    shape, other = ((film.shape[2], film.shape[3]) for film in films)
-    alignment = Alignment(matrix, deformation, shape, other, guess.inverted)
+    shape, prior_shape = ((film.shape[2], film.shape[3]) for film in films)
+    alignment = Alignment(
+        matrix,
+        deformation,
+        shape,
+        prior_shape,
+        guess.inverted,
+        hidden=one.hidden,
+        prior_hidden=other.hidden,
+    )
     greys = fixed[0, 0].numpy(), moving[0, 0].numpy()
     pair = AlignedPair(greys[0], alignment.move(greys[1]), alignment.overlap)
     return Registered(alignment, pair, quality(pair))
@@ -143,6 +171,14 @@ def at_working_size(
     ``proportions`` are height and width, in any unit; None: those of the pixels.
     """
     return on_grid(pixels, working_shape(proportions or pixels.shape, WORKING_PX))
+
+
+def hidden_at_working_size(film: Film) -> Hidden:
+    """Return where a shutter hides a film, or darkens a pixel, as `at_working_size`; or None."""
+    occluded = film.presentation.occluded
+    if occluded is None:
+        return None
+    return rim(rim(shrunk(occluded, *working_shape(film.proportions, WORKING_PX), 0)))
 
 
 def on_grid(maps: FloatArray, shape: tuple[int, int]) -> FloatArray:

@@ -7,7 +7,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inference.comparison.alignment import Registered, at_working_size, pixel_ratio, register
+from inference.comparison.alignment import (
+    Registered,
+    at_working_size,
+    hidden_at_working_size,
+    pixel_ratio,
+    register,
+)
 from inference.comparison.change_null import ChangeNullDistribution, Condition
 from inference.comparison.conditions import Acquisition, Mirroring, condition_of, mirroring
 from inference.comparison.difference import AlignedPair, difference, similarity
@@ -158,7 +164,8 @@ def _at_working_size(film: Film) -> FloatArray:
 
 def _registered(current: Film, prior: Film) -> Registered:
     shown, before = (_at_working_size(film) for film in (current, prior))
-    return register(shown, before, pixel_ratio(current, prior))
+    hidden = (hidden_at_working_size(current), hidden_at_working_size(prior))
+    return register(shown, before, pixel_ratio(current, prior), hidden=hidden)
 
 
 def _undecided(now: _Half, before: _Half, found: Registered) -> Comparison:

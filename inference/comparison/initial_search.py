@@ -32,8 +32,12 @@ class InitialTransform:
     inverted: bool
 
 
-def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> InitialTransform:
-    """Lay the prior onto the current film, (1, 1, h, w) each, in all likely ways; take the best.
+def search(
+    films: tuple[torch.Tensor, ...], visible: tuple[torch.Tensor, ...], pixel_ratio: float
+) -> InitialTransform:
+    """Lay the second film onto the first, (1, 1, h, w) each, in all likely ways; take the best.
+
+    ``visible`` is 1 where a film may be seen, and 0 where a shutter hides it.
 
     Normalised cross-correlation of the part that both share, by Fourier transform for all shifts
     at once. A larger part that agrees is preferred to a smaller one.
@@ -43,12 +47,14 @@ def search(current: torch.Tensor, prior: torch.Tensor, pixel_ratio: float) -> In
     Padfield, Masked object registration in the Fourier domain, IEEE Trans. Image Processing
     21(5), 2012.
     """
+    shapes = [working_shape(film.shape, LONG_EDGE) for film in films]
+    seen, moving_seen = (resized(where, to) for where, to in zip(visible, shapes, strict=True))
     fixed, moving = (
-        locally_normalised(resized(film, working_shape(film.shape, LONG_EDGE)), SHARE * LONG_EDGE)
-        for film in (current, prior)
+        locally_normalised(resized(film, to), SHARE * LONG_EDGE, where) * where
+        for film, to, where in zip(films, shapes, (seen, moving_seen), strict=True)
     )
     matrices = _tried(pixel_ratio)
-    scores = _scores(fixed[0], *_warped(moving, matrices, (fixed.shape[2], fixed.shape[3])))
+    scores = _scores(fixed[0], seen[0], *_warped(moving, moving_seen, matrices, shapes[0]))
     inverted = bool(-scores.min() > scores.max())
     best = int(scores.abs().argmax()) if inverted else int(scores.argmax())
     which, row, column = (int(k) for k in torch.unravel_index(torch.tensor(best), scores.shape))
@@ -78,10 +84,10 @@ def _turn(radians: float) -> torch.Tensor:
 
 
 def _warped(
-    moving: torch.Tensor, matrices: torch.Tensor, shape: tuple[int, int]
+    moving: torch.Tensor, seen: torch.Tensor, matrices: torch.Tensor, shape: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sample the prior by each transform: (n, h, w), and where its field is."""
-    with_field = torch.cat([moving, torch.ones_like(moving)], dim=1)
+    with_field = torch.cat([moving, seen], dim=1)
     places = points(shape)
     grids = torch.cat(
         [sampling_grid(transform_points(matrix, places), moving.shape) for matrix in matrices]
@@ -92,13 +98,15 @@ def _warped(
     return laid[:, 0] * laid[:, 1], laid[:, 1]
 
 
-def _scores(fixed: torch.Tensor, laid: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+def _scores(
+    fixed: torch.Tensor, seen: torch.Tensor, laid: torch.Tensor, where: torch.Tensor
+) -> torch.Tensor:
     """(n, 2h, 2w) in [-1, 1]: correlation at every shift, which wraps round; 0 if little overlaps.
 
     Parameters
     ----------
-    fixed
-        (1, h, w).
+    fixed, seen
+        (1, h, w), and in [0, 1] where that film has a field.
     laid, where
         (n, h, w), and in [0, 1] where the prior has a field.
     """
@@ -113,8 +121,8 @@ def _scores(fixed: torch.Tensor, laid: torch.Tensor, where: torch.Tensor) -> tor
         made: torch.Tensor = torch.fft.irfft2(one.conj() * other, s=size)
         return made
 
-    everywhere, has = spectrum(torch.ones_like(fixed)), spectrum(where)
-    share = at_every_shift(everywhere, has) / (height * width)
+    everywhere, has = spectrum(seen), spectrum(where)
+    share = at_every_shift(everywhere, has) / seen.sum().clamp_min(1)
     energy = at_every_shift(spectrum(fixed**2), has).clamp_min(1e-3)
     energy = energy * at_every_shift(everywhere, spectrum(laid**2)).clamp_min(1e-3)
     agreement = at_every_shift(spectrum(fixed), spectrum(laid)) / energy.sqrt()

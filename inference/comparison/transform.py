@@ -64,6 +64,8 @@ class Alignment:
     found
         The alignment as it was found, when that lays the current film onto the prior: this one is
         its inverse. None when this one was found.
+    hidden, prior_hidden
+        (h, w) and (y, x), True where a shutter hides that film; None where nothing does.
     """
 
     matrix: torch.Tensor
@@ -72,6 +74,8 @@ class Alignment:
     prior_shape: tuple[int, int]
     inverted: bool
     found: "Alignment | None" = None
+    hidden: npt.NDArray[np.bool_] | None = None
+    prior_hidden: npt.NDArray[np.bool_] | None = None
 
     @property
     def scale(self) -> float:
@@ -87,14 +91,26 @@ class Alignment:
 
     @cached_property
     def overlap(self) -> npt.NDArray[np.bool_]:
-        """(h, w), True where both films have a field."""
+        """(h, w), True where both films have a field that no shutter hides."""
+        shown = self._inside.copy()
+        if self.hidden is not None:
+            shown &= ~self.hidden
+        if self.prior_hidden is not None:
+            laid = functional.grid_sample(
+                tensor(self.prior_hidden), self._grid, padding_mode="border", align_corners=False
+            )
+            shown &= laid[0, 0].numpy() == 0
+        return shown
+
+    @cached_property
+    def _inside(self) -> npt.NDArray[np.bool_]:
         inside: npt.NDArray[np.bool_] = (self._grid.abs() <= 1).all(-1)[0].numpy()
         return inside
 
     @property
     def overlap_share(self) -> float:
-        """Share of the film, or of the prior if that is less, that both films show; in [0, 1]."""
-        ours = float(self.overlap.mean())
+        """Share of the film, or of the prior if that is less, on which both lie; in [0, 1]."""
+        ours = float(self._inside.mean())
         height, width = self.shape
         rows, columns = self.prior_shape
         area = height * width / max(self.shape) ** 2
@@ -118,7 +134,7 @@ class Alignment:
         laid = functional.grid_sample(
             stack, self._grid, padding_mode="border", align_corners=False
         )  # (1, n, h, w)
-        laid *= torch.from_numpy(self.overlap)
+        laid *= torch.from_numpy(self._inside)
         return np.asarray(laid.reshape(*maps.shape[:-2], *self.shape).numpy())
 
     @cached_property
@@ -144,7 +160,16 @@ class Alignment:
         """
         linear = torch.linalg.inv(self.matrix[:, :2])
         matrix = torch.cat([linear, -linear @ self.matrix[:, 2:]], dim=1)
-        back = Alignment(matrix, None, self.prior_shape, self.shape, self.inverted, self)
+        back = Alignment(
+            matrix,
+            None,
+            self.prior_shape,
+            self.shape,
+            self.inverted,
+            self,
+            self.prior_hidden,
+            self.hidden,
+        )
         if self.deformation is None:
             return back
         grid = working_shape(self.prior_shape, INVERSE_PX)

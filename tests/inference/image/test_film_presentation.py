@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from films import chest, make_film_ds, overlaid
 from invented import comparison, drawn, everything_positive, prediction
+from scipy.ndimage import gaussian_filter
 
 from inference.comparison.alignment import align, at_working_size, pixel_ratio
 from inference.comparison.compare import compare
 from inference.comparison.presented import presented
+from inference.comparison.result import MARK
 from inference.drawing.closeup import draw_closeup
 from inference.drawing.layers import STROKES, shown, sided
 from inference.drawing.outlines import outlines
@@ -477,3 +479,30 @@ def test_a_mirrored_film_is_mirrored_with_all_that_lies_on_it():
     assert (turned.presentation.occluded == film.presentation.occluded[:, ::-1]).all()
     assert turned.presentation.sides == ("L", "R")
     assert isinstance(Presentation().mirrored(), Presentation)
+
+
+# ribs and vessels are what films are laid onto each other by
+TEXTURED = np.clip(
+    chest(512, 448) + 1.4 * gaussian_filter(np.random.default_rng(3).normal(size=(512, 448)), 4),
+    0,
+    1,
+)
+WIDE_FRAME = {
+    "ShutterLeftVerticalEdge": 46,
+    "ShutterRightVerticalEdge": 402,
+    "ShutterUpperHorizontalEdge": 62,
+    "ShutterLowerHorizontalEdge": 450,
+}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_a_shutter_hides_on_one_film_counts_on_neither(which):
+    films = [read_film(make_film_ds(TEXTURED)) for _ in range(2)]
+    films[which] = read_film(shuttered("RECTANGULAR", pixels=TEXTURED, **WIDE_FRAME))
+    made = compare(*films, prediction(), prediction())
+    assert made.quality > 0.95
+    assert made.ssim > 0.95
+    assert (np.abs(made.structural) >= MARK).mean() < 0.01
+    hidden = films[which].presentation.occluded
+    assert made.overlap.mean() == pytest.approx(1 - hidden.mean(), abs=0.05)
+    assert (made.overlap & hidden).mean() < 0.01
