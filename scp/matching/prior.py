@@ -50,7 +50,8 @@ def choose(
     prior = fitting[0] if fitting else None
     newest_first = sorted(others, key=_taken, reverse=True)
     doubts = (*_strangers(current, others), *_nearly_same(current, near))
-    why = _why_none(current, others, doubts) if prior is None else _why(current, prior)
+    gone = [one for one in rank(current, others) if one.uid in unreadable]
+    why = _why(current, prior) if prior else _why_none(current, others, doubts, gone)
     return Choice(
         prior=prior,
         why=why,
@@ -234,9 +235,12 @@ def _nearly_same(current: PriorCandidate, near: Sequence[Near]) -> tuple[Reason,
 
 
 def _why_none(
-    current: PriorCandidate, others: Sequence[PriorCandidate], doubts: Sequence[Reason]
+    current: PriorCandidate,
+    others: Sequence[PriorCandidate],
+    doubts: Sequence[Reason],
+    gone: Sequence[PriorCandidate],
 ) -> Reason:
-    """Say why there is no prior."""
+    """Say why there is no prior; ``gone`` are the films that could not be read."""
     if current.placeholder:
         text = "The Patient ID is a placeholder: the film is never compared."
         return Reason(Code.PLACEHOLDER, text)
@@ -246,13 +250,16 @@ def _why_none(
     if current.acquired is None:
         text = "The header does not say when the film was taken: nothing is known to be earlier."
         return Reason(Code.NO_DATE, text)
+    if gone:
+        films = "An earlier film" if len(gone) == 1 else f"{len(gone)} earlier films"
+        return Reason(Code.UNREADABLE, f"{films} of this patient could not be read: none compared.")
     if doubts or not others:
         none = Reason(Code.NONE_KNOWN, "No other film of this patient is here.")
         return doubts[0] if doubts else none
     text = "None of this patient's other films can be compared with."
-    if any(_excluded(current, other) is Code.ORDER_NOT_KNOWN for other in others):
-        return Reason(Code.ORDER_NOT_KNOWN, f"{text} Of some the order is not known.")
-    return Reason(Code.NONE_FITS, text)
+    unknown = any(_excluded(current, other) is Code.ORDER_NOT_KNOWN for other in others)
+    more = " Of some the order is not known." if unknown else ""
+    return Reason(Code.ORDER_NOT_KNOWN if unknown else Code.NONE_FITS, text + more)
 
 
 def _times_borrowed(current: PriorCandidate, prior: PriorCandidate | None) -> tuple[Reason, ...]:

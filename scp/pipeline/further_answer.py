@@ -25,6 +25,8 @@ IS_NOT_ANALYSED = "it could not be analysed now"
 CORRECTED = "patient data of this film or of its prior were corrected"
 PRIOR_CAME = "an earlier film to compare it with has arrived"
 BETTER_PRIOR = "a better earlier film to compare it with has arrived"
+PRIOR_NOW = "an earlier film can be compared with it now"
+OTHER_PRIOR = "another earlier film is compared with it now"
 PRIOR_GONE = "the earlier film that it was compared with is no longer its prior"
 OTHER_NETWORK = "another network reads the films now"
 OTHER_RELEASE = "hilum has a new release"
@@ -210,17 +212,26 @@ def _why(
     if _refuses(last.kind):
         return WAS_NOT_ANALYSED
     reasons = []
-    if last.withdrawn or further_answers.is_corrected(session, instance):
+    corrected = bool(last.withdrawn) or further_answers.is_corrected(session, instance)
+    if corrected:
         reasons.append(CORRECTED)
     was = further_answers.prior_of(session, instance)
     if was is not None and was != basis.prior_uid:
-        came = BETTER_PRIOR if was else PRIOR_CAME
-        reasons.append(came if basis.prior_uid else PRIOR_GONE)
+        reasons.append(_of_prior(was, basis.prior_uid, corrected=corrected))
     reasons += _differences(header, drafts[0].ds)
     then = Applied.from_row(last.applied)
     if then is not None and basis.applied is not None and not then.is_like(basis.applied):
         reasons.append(OTHER_THRESHOLDS)
     return "; ".join(reasons) or OTHERWISE
+
+
+def _of_prior(was: str, now: str, *, corrected: bool) -> str:
+    """Say what has become of a film's prior; after a correction no film need have arrived."""
+    if not now:
+        return PRIOR_GONE
+    if corrected:
+        return OTHER_PRIOR if was else PRIOR_NOW
+    return BETTER_PRIOR if was else PRIOR_CAME
 
 
 def _differences(before: Dataset | None, now: Dataset) -> list[str]:

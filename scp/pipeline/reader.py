@@ -44,6 +44,9 @@ NO_HEADER = "picture without a header: patient, date, view and pixel spacing not
 _TOLD_WITHOUT = (
     Code.NOT_FETCHED,
     Code.ORDER_NOT_KNOWN,
+    Code.NO_DATE,
+    Code.UNREADABLE,
+    Code.NO_PATIENT_ID,
     Code.PLACEHOLDER,
     Code.OTHER_SEX,
     Code.OTHER_BIRTH_DATE,

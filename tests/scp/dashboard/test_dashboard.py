@@ -76,7 +76,7 @@ def test_changes_since_the_prior_are_words_with_the_prior_probability(dashboard)
         )
     page = dashboard.page()
     assert 'Effusion <b class="change-increased">increased</b>' in page
-    assert "was 55 %" in page
+    assert "was 55.0 %" in page
     assert 'Edema <b class="change-resolved">resolved</b>' in page
     assert "prior of 2026-03-01 09:18" in page
 

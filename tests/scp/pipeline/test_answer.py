@@ -90,6 +90,25 @@ def test_a_prior_whose_file_is_gone_is_passed_over(bench):
     assert row.prior.uid == oldest
 
 
+@pytest.mark.parametrize(
+    ("why", "options"), [("no_date", {"study_date": ""}), ("no_patient_id", {"patient_id": ""})]
+)
+def test_the_report_says_why_a_film_that_could_have_a_prior_has_none(bench, why, options):
+    bench.take(make_film_ds(study_date="20230101", seed=2))
+    row = bench.answer(bench.take(make_film_ds(seed=3, **options)))
+    assert row.choice.code == why
+    assert row.choice.sentence in bench.report(row)
+
+
+def test_the_report_says_that_the_only_prior_cannot_be_read(bench):
+    gone = bench.take(make_film_ds(study_date="20230101", seed=2))
+    with Session(bench.stores.engine) as session:
+        bench.stores.archive.path(films.film(session, gone).path).unlink()
+    row = bench.answer(bench.take(make_film_ds(study_date="20240101", seed=3)))
+    assert (row.prior, row.choice.code) == (None, "unreadable")
+    assert "An earlier film of this patient could not be read: none compared." in bench.report(row)
+
+
 def test_a_new_release_answers_again_and_delivers_the_new_answer(bench):
     uid = bench.take(make_film_ds())
     bench.answer(uid)

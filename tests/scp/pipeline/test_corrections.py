@@ -27,6 +27,7 @@ from scp.index.registration import Recorded
 from scp.index.schema.tables import DeliveryState, FilmState, Patient
 from scp.monitoring.audit import Audit
 from scp.outcomes.failures import Cause
+from scp.pipeline.further_answer import OTHER_PRIOR
 from scp.pipeline.intake import Intake
 from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.patient_actions import NoSuchPatient, PatientFiles, Scope
@@ -207,6 +208,17 @@ def test_a_correction_withdraws_the_wrong_comparison_and_the_film_is_answered_ag
     assert not stand & before
     assert any("withdrawn" in text for text in bench.report(row))
     assert bench.row(old).patient_id == "OTHER"
+
+
+def test_a_further_answer_after_a_correction_says_that_another_film_is_the_prior(bench):
+    bench.answer(bench.take(make_film_ds(study_date="20220101", seed=3)))
+    old, new = pair(bench)
+    bench.take(again(make_film_ds(study_date="20230101", seed=1), PatientSex="M"))
+    bench.again()
+    said = " ".join(bench.report(bench.row(new)))
+    assert OTHER_PRIOR in said
+    assert "has arrived" not in said
+    assert bench.row(old).prior is None
 
 
 def while_objects_are_made(bench, happens):
