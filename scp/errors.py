@@ -7,6 +7,7 @@
     ├── ServiceError           a role cannot start: a port is taken, a worker's name is in use
     ├── Refused                an object is not taken in; carries the C-STORE status to answer
     │   ├── ArchiveFull        0xA700 Refused: Out of Resources
+    │   ├── TooLarge           0xC001 Cannot understand: larger than any film
     │   ├── ClassMismatch      0xA900 Data Set does not match SOP Class
     │   ├── Unreadable         0xC000 Cannot understand
     │   └── Conflict           0x0111 Duplicate SOP Instance: other bytes under a known UID
@@ -29,6 +30,7 @@ DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH_SOP_CLASS = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+TOO_LARGE = 0xC001  # of the same kind (PS3.4 Table B.2-1: Cxxx); sending it again is of no use
 NOT_AUTHORIZED = 0x0124  # of an object that was not asked for
 PROCESSING_FAILURE = 0x0110  # not the object's fault: hilum itself could not take it in; send again
 
@@ -55,6 +57,12 @@ class ArchiveFull(Refused):
     """Too little space is left to keep another object."""
 
     status = OUT_OF_RESOURCES
+
+
+class TooLarge(Refused):
+    """It is larger than `[receiver] max_object_mb`; its bytes are not kept."""
+
+    status = TOO_LARGE
 
 
 class ClassMismatch(Refused):

@@ -49,6 +49,13 @@ class ReceiverSettings(BaseModel):
     timeout_s: float = Field(
         60, gt=0, description="seconds of silence after which an association is given up"
     )
+    max_object_mb: int = Field(
+        512,
+        ge=1,
+        le=4096,
+        description="megabytes of one object as it comes; a larger one is refused with 0xC001 and"
+        " not kept",
+    )
     peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
 
 

@@ -12,6 +12,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiat
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
+from scp.dimse.incoming import Limits
 from scp.dimse.responses import MatchedResponses
 from scp.dimse.upper_layer import End, layer_of, use_upper_layer
 
@@ -79,7 +80,7 @@ class RequestingAE(AE):  # type: ignore[misc]
 
     def _create_socket(self, assoc: Association, *where: object) -> AssociationSocket:
         use_upper_layer(assoc)
-        assoc.dimse = MatchedResponses(assoc)
+        assoc.dimse = MatchedResponses(assoc, Limits())
         return super()._create_socket(assoc, *where)
 
 

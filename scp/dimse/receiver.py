@@ -25,10 +25,11 @@ from pynetdicom.transport import ThreadedAssociationServer
 from scp.config.network import ReceiverSettings
 from scp.dimse.association import hang_up
 from scp.dimse.callers import Callers
+from scp.dimse.incoming import Limits
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.request import Take, received_file, request_of, taken
 from scp.dimse.server import InheritedServer
-from scp.errors import CANNOT_UNDERSTAND
+from scp.errors import CANNOT_UNDERSTAND, Refused
 from scp.outcomes.associations import FailedAssociation
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,8 @@ class Receiver:
         AE title of the PACS that is asked by C-MOVE; None where none is.
     tell
         Called for each failed association.
+    require_space
+        Raises ArchiveFull or OSError where there is no room for another object; asked as one comes.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Receiver:
         take_prior: Take | None = None,
         moved_by: str | None = None,
         tell: Callable[[FailedAssociation], None] = lambda _: None,
+        require_space: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.take, self.take_prior = take, take_prior or take
@@ -92,6 +96,7 @@ class Receiver:
             server_class=InheritedServer,
             listening=listening,
             callers=self.callers,
+            limits=Limits(settings.max_object_mb * 1_000_000, require_space),
         )
         self.ae._servers.append(self._server)  # as AE.start_server does: shutdown() expects it
 
@@ -129,7 +134,16 @@ class Receiver:
     def _on_store(self, event: evt.Event) -> int:
         """Take one object in; answer with the status that says what became of it."""
         request = request_of(event, str(event.assoc.requestor.ae_title))
-        received = received_file(event, self.incoming)
+        try:
+            received = received_file(event, self.incoming)
+        except Refused as refusal:
+            log.warning(
+                "refused",
+                **asdict(request),
+                status=f"0x{refusal.status:04X}",
+                reason=str(refusal),
+            )
+            return refusal.status
         if received is None:
             log.warning("C-STORE without a data set", **asdict(request))
             return CANNOT_UNDERSTAND
@@ -151,10 +165,7 @@ class Receiver:
 
     def _on_closed(self, event: evt.Event) -> None:
         """Delete what was received of an object when its association broke off."""
-        message = event.assoc.dimse.message
-        if message is not None and message._data_set_file is not None:
-            message._data_set_file.close()
-            Path(message._data_set_file.name).unlink(missing_ok=True)
+        event.assoc.dimse.discard_half()
 
 
 def accepted_sop_classes(*, secondary_captures: bool) -> tuple[UID, ...]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import structlog
 from pynetdicom import evt
 
+from scp.dimse.incoming import out_of_room, refusal_of
 from scp.errors import PROCESSING_FAILURE, SUCCESS, Refused
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,14 @@ def received_file(event: evt.Event, folder: Path) -> Path | None:
     """Return the object of a C-STORE as a Part 10 file, byte for byte; None without a data set.
 
     pynetdicom has written it where a receiver runs in this process; else it is put into ``folder``.
+
+    Raises
+    ------
+    Refused
+        It was not kept as it came: too large, or no room.
     """
+    if (refusal := refusal_of(event.request)) is not None:
+        raise refusal
     if event.request._dataset_file is not None:
         # not event.dataset_path alone: its file is still open and may hold bytes back
         event.request._dataset_file.close()
@@ -44,7 +52,11 @@ def received_file(event: evt.Event, folder: Path) -> Path | None:
     if event.request.DataSet is None:
         return None
     path = folder / f"{uuid4().hex}.dcm"
-    path.write_bytes(event.encoded_dataset())
+    try:
+        path.write_bytes(event.encoded_dataset())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise out_of_room(error) from error
     return path
 
 

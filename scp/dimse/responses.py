@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from pynetdicom.dimse import DIMSEServiceProvider
-
+from scp.dimse.incoming import LimitedMessages
 from scp.dimse.upper_layer import End, layer_of
 
 
-class MatchedResponses(DIMSEServiceProvider):  # type: ignore[misc]
+class MatchedResponses(LimitedMessages):
     """Takes a response only for the request that is outstanding, and waits for no ended peer.
 
     pynetdicom takes whatever comes next for the answer: a Success for another message would then

@@ -1,6 +1,7 @@
 """A server on a socket that is already listening, and that others may listen on too."""
 
 import socket
+from functools import partial
 from typing import Any
 
 import structlog
@@ -8,7 +9,8 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from scp.dimse.callers import Callers
-from scp.dimse.upper_layer import use_upper_layer
+from scp.dimse.incoming import LimitedMessages, Limits
+from scp.dimse.upper_layer import layer_of, use_upper_layer
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +31,20 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     def _create_association(self) -> Association:
         association = super()._create_association()
         use_upper_layer(association)
+        association.dimse = LimitedMessages(association, self.server.limits)
+        association.run = partial(_run, association)
         return association
+
+
+def _run(association: Association) -> None:
+    """Run an association's thread; whatever ends it, it leaves neither connection nor file."""
+    try:
+        Association.run(association)
+    except Exception:
+        log.exception("association broken off")
+        layer_of(association).give_up()
+    finally:
+        association.dimse.discard()
 
 
 class InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
@@ -38,10 +53,15 @@ class InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
     socket: Any  # of the module's name: a socket.socket
 
     def __init__(
-        self, *args: Any, listening: socket.socket, callers: Callers, **kwargs: Any
+        self,
+        *args: Any,
+        listening: socket.socket,
+        callers: Callers,
+        limits: Limits,
+        **kwargs: Any,
     ) -> None:
         self._listening = listening
-        self.callers = callers
+        self.callers, self.limits = callers, limits
         super().__init__(*args, request_handler=_Handler, **kwargs)
 
     def server_bind(self) -> None:

@@ -14,6 +14,7 @@ from scp.errors import (
     NOT_AUTHORIZED,
     PROCESSING_FAILURE,
     SUCCESS,
+    Refused,
 )
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,9 @@ class SubOperations:
     def _status_of(self, event: evt.Event, request: Request) -> int:
         try:
             received = received_file(event, self._folder)
+        except Refused as refusal:
+            self.refused[request.sop_instance_uid] = f"was not taken in: {refusal}"
+            return refusal.status
         except Exception:  # the disk, or a data set that is none: the PACS keeps the film
             log.exception("not received", sop_instance_uid=request.sop_instance_uid)
             self.refused[request.sop_instance_uid] = "was not taken in: the log says why"

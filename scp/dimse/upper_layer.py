@@ -11,6 +11,7 @@ import socket
 import struct
 from contextlib import suppress
 from enum import StrEnum
+from time import monotonic
 from typing import Any
 
 from pynetdicom import evt
@@ -25,9 +26,12 @@ from scp.dimse.negotiation import MalformedPDU, Negotiation, read_negotiation, t
 _NEGOTIATION = (0x01, 0x02)
 _ANSWERS = (0x01, 0x02, 0x03)  # whose values are checked while they are read
 _REJECTION, _P_DATA = 0x03, 0x04
-_MOST_BYTES = {_P_DATA: 1 << 28} | dict.fromkeys(_NEGOTIATION, 1 << 20)
+_MOST_BYTES = dict.fromkeys(_NEGOTIATION, 1 << 20)
 _SMALL = 64  # bytes; what the other PDUs may have at most, with room for what nobody needs
 _DRAINED = 1 << 20
+_PDU_BYTES = 131072  # of a peer to whom we announced no maximum
+_READ_BYTES = 1 << 16
+_PATIENCE_S = 60.0
 
 
 class End(StrEnum):
@@ -63,7 +67,9 @@ class _States(StateMachine):  # type: ignore[misc]
             return
         try:
             super().do_action(event)
-        except Exception:  # pynetdicom on values that it did not expect
+        except Exception as error:  # pynetdicom on values that it did not expect
+            if isinstance(error, MalformedPDU):
+                self.dul.detail = str(error)
             self.dul.give_up()
             return
         if before == "Sta2" and self.current_state == "Sta1":
@@ -103,6 +109,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.titles = ("", "")
         self.detail = ""
         self.reported = False
+        self._began = monotonic()
 
     def note(self, end: End) -> None:
         """Keep what came first: the rest follows from it."""
@@ -145,22 +152,56 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
 
     def _read(self) -> str:
         assert self.socket is not None
-        head = self.socket.recv(6)
+        # the request is to come within the timeout from the beginning; else a PDU, once it begins
+        waits_for_request = self.state_machine.current_state == "Sta2"
+        begins = self._began if waits_for_request else monotonic()
+        deadline = begins + (self.network_timeout or _PATIENCE_S)
+        head = self._receive(6, deadline)
         self.heard = self.heard or bool(head)
         if len(head) < 6:
             return "Evt17"
         kind, length = struct.unpack(">BxL", head)
         if not 1 <= kind <= 7:
             raise MalformedPDU(f"no PDU begins with 0x{kind:02X}: it is not DICOM")
-        if length > _MOST_BYTES.get(kind, _SMALL):
-            raise MalformedPDU(f"a PDU of type {kind} and of {length} bytes")
-        body = self.socket.recv(length)
+        if length > self._most_bytes(kind):
+            raise MalformedPDU(
+                f"a PDU of type {kind} and of {length} bytes; {self._most_bytes(kind)} are allowed"
+            )
+        body = self._receive(length, deadline)
         if len(body) < length:
-            self._note_cut(bytes(head + body), length)
+            self._note_cut(head + body, length)
             return "Evt17"
-        pdu, event = self._decode_pdu(head + body)
+        pdu, event = self._decode_pdu(bytearray(head + body))
         self._recv_pdu.put(pdu)
         return event
+
+    def _most_bytes(self, kind: int) -> int:
+        """Return the largest length of a PDU that is read: for P-DATA-TF what we announced."""
+        if kind != _P_DATA:
+            return _MOST_BYTES.get(kind, _SMALL)
+        ours = self.assoc.acceptor if self.assoc.is_acceptor else self.assoc.requestor
+        return int(ours.maximum_length or _PDU_BYTES)
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        """Read so many bytes, or as many as come before the connection closes.
+
+        Raises TimeoutError at the deadline, however busily the peer sends byte after byte.
+        """
+        assert self.socket is not None
+        connection, data = self.socket.socket, bytearray()
+        try:
+            while len(data) < size:
+                if (left := deadline - monotonic()) <= 0:
+                    raise TimeoutError
+                connection.settimeout(left)
+                more = connection.recv(min(size - len(data), _READ_BYTES))
+                if not more:
+                    break
+                data += more
+        finally:
+            with suppress(OSError):
+                connection.settimeout(self.network_timeout)
+        return bytes(data)
 
     def _note_cut(self, data: bytes, length: int) -> None:
         """Keep who it was and what came of a request whose connection closed within it."""

@@ -43,6 +43,7 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
             context.archive.incoming,
             take_prior=intake.ingest_prior,
             tell=tally.add,
+            require_space=context.archive.require_space,
             secondary_captures=settings.gate.accept_secondary_capture,
             moved_by=priors.ae_title if priors.retrieve == "move" else None,
         )

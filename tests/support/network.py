@@ -171,6 +171,7 @@ def receiving(
         secondary_captures=secondary_captures,
         moved_by=moved_by,
         tell=tell,
+        require_space=intake.archive.require_space,
     )
     thread = threading.Thread(target=receiver.serve)
     thread.start()

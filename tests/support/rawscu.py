@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 from io import BytesIO
 
 from pynetdicom.dsutils import decode
@@ -111,6 +112,12 @@ class RawScu:
             return self._receive()[0] == 7
         except OSError:
             return True
+
+    def ended(self) -> None:
+        """Wait for the other side to close, whatever it says before."""
+        with suppress(ConnectionError):
+            while self._socket.recv(65536):
+                pass
 
     def _receive(self) -> tuple[int, bytes]:
         kind, length = struct.unpack(">BxL", self._read(6))
