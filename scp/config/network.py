@@ -46,6 +46,13 @@ class ReceiverSettings(BaseModel):
         description="open associations per process; further ones are rejected as a "
         "temporary congestion",
     )
+    max_associations_per_peer: int = Field(
+        40,
+        ge=1,
+        description="of these, open associations of one AE title or one address; where several"
+        " peers are entered, at least one is always left for the others. C-ECHO alone has room of"
+        " its own",
+    )
     timeout_s: float = Field(
         60, gt=0, description="seconds of silence after which an association is given up"
     )
@@ -57,6 +64,13 @@ class ReceiverSettings(BaseModel):
         " not kept",
     )
     peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
+
+    @property
+    def at_most_each(self) -> int:
+        """How many associations one peer may have, so that there is room for the others."""
+        if len(self.peers) < 2:
+            return self.max_associations
+        return min(self.max_associations_per_peer, max(1, self.max_associations - 1))
 
 
 def is_loopback(host: str) -> bool:

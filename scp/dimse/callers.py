@@ -12,6 +12,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from scp.config.network import Peer
 from scp.dimse.peers import is_known, is_known_address
+from scp.dimse.slots import Slots
 from scp.dimse.strangers import Strangers
 from scp.dimse.upper_layer import End, layer_of
 from scp.outcomes.associations import FailedAssociation, Reason
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 # A-ASSOCIATE-RJ: permanent, by the service user, calling or called AE title not recognized
 # (PS3.8 9.3.4)
 _UNKNOWN_CALLER, _WRONG_CALLED_TITLE = (0x01, 0x01, 0x03), (0x01, 0x01, 0x07)
+# transient, by the presentation service: local limit exceeded
+_TOO_MANY = (0x02, 0x03, 0x02)
 _REASONS = {
     End.MALFORMED: Reason.MALFORMED,
     End.PEER_ABORTED: Reason.ABORTED,
@@ -43,7 +46,7 @@ _ONLY_CASE = "; {} differs in upper and lower case only"
 
 
 class Callers:
-    """Lets in who is known, and tells of each association that comes to nothing, once.
+    """Lets in who is known, and tells of each failed association, once.
 
     Parameters
     ----------
@@ -53,11 +56,18 @@ class Callers:
         What we are to be called.
     tell
         Called for each failed association; from any thread.
+    slots
+        How many associations there may be.
     """
 
     def __init__(
-        self, peers: Sequence[Peer], ae_title: str, tell: Callable[[FailedAssociation], None]
+        self,
+        peers: Sequence[Peer],
+        ae_title: str,
+        tell: Callable[[FailedAssociation], None],
+        slots: Slots,
     ) -> None:
+        self.slots = slots
         self.peers = peers
         self.ae_title = ae_title
         self.stopping = False
@@ -69,7 +79,6 @@ class Callers:
         """What to bind to the server's associations."""
         return [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_ABORTED, self._on_aborted),
             (evt.EVT_CONN_CLOSE, self._on_closed),
@@ -115,6 +124,8 @@ class Callers:
             if _only_case(self.ae_title, called):
                 detail += _ONLY_CASE.format(self.ae_title)
             self._reject(association, Reason.WRONG_CALLED_TITLE, detail, _WRONG_CALLED_TITLE)
+        elif why := self.slots.take(association, calling.strip()):
+            self._reject(association, Reason.LOCAL_LIMIT, why, _TOO_MANY)
         elif oddities := layer_of(association).negotiation.oddities:
             where = association.requestor.address
             log.info("odd association request", **_names(association, where), oddities=oddities)
@@ -131,11 +142,6 @@ class Callers:
         self._report(association, reason, detail)
         association.acse.send_reject(*how)
         association.kill()  # returns once the rejection is out: else the socket closes before
-
-    def _on_rejected(self, event: evt.Event) -> None:
-        """Tell of what pynetdicom rejects by itself: one association too many."""
-        limit = event.assoc.ae.maximum_associations
-        self._report(event.assoc, Reason.LOCAL_LIMIT, f"{limit} at once in one process")
 
     def _on_established(self, event: evt.Event) -> None:
         if event.assoc.accepted_contexts:

@@ -5,6 +5,7 @@ The data set goes to a file as it arrives, undecoded.
 """
 
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from scp.dimse.incoming import Limits
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.request import Take, received_file, request_of, taken
 from scp.dimse.server import InheritedServer
+from scp.dimse.slots import Slots
 from scp.errors import CANNOT_UNDERSTAND, Refused
 from scp.outcomes.associations import FailedAssociation
 
@@ -85,7 +87,8 @@ class Receiver:
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(incoming)  # where pynetdicom puts those files
         self.ae = self._entity()
-        self.callers = Callers(settings.peers, settings.ae_title, tell)
+        slots = Slots(settings.max_associations, settings.at_most_each, hang_up)
+        self.callers = Callers(settings.peers, settings.ae_title, tell, slots)
         self._server: ThreadedAssociationServer = self.ae.make_server(
             listening.getsockname()[:2],
             evt_handlers=[
@@ -102,8 +105,13 @@ class Receiver:
 
     @property
     def open_associations(self) -> int:
-        """How many associations are open now."""
+        """How many associations are open now, of whatever kind."""
         return len(self.ae.active_associations)
+
+    @property
+    def slots_in_use(self) -> int:
+        """How many of `max_associations` are open now."""
+        return self.callers.slots.in_use
 
     def serve(self) -> None:
         """Accept associations until `stop` is called from another thread."""
@@ -122,7 +130,7 @@ class Receiver:
 
     def _entity(self) -> AE:
         ae = AE(ae_title=self.settings.ae_title)
-        ae.maximum_associations = self.settings.max_associations
+        ae.maximum_associations = sys.maxsize  # the slots are counted by `Slots`
         ae.maximum_pdu_size = _PDU_BYTES
         ae.network_timeout = self.settings.timeout_s
         ae.acse_timeout = ae.dimse_timeout = self.settings.timeout_s

@@ -25,11 +25,12 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         address = str(self.client_address[0])
         if self.server.callers.admits(address):
             super().handle()
+            self.server.callers.slots.connect(self._association, address)
         else:
             self.server.callers.turn_away(self.request, address)
 
     def _create_association(self) -> Association:
-        association = super()._create_association()
+        self._association = association = super()._create_association()
         use_upper_layer(association)
         association.dimse = LimitedMessages(association, self.server.limits)
         association.run = partial(_run, association)

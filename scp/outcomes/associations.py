@@ -37,8 +37,8 @@ ADVICE = {
     "what it does. Configure it to send"
     " X-rays in one of those transfer syntaxes.",
     Reason.LOCAL_LIMIT: "All associations were in use: if this persists, raise [receiver] "
-    "max_associations or"
-    " processes.",
+    "max_associations,"
+    " max_associations_per_peer or processes.",
     Reason.MALFORMED: "What it sent is not readable DICOM: is it meant for another service?"
     " Otherwise a trace of the network shows more.",
     Reason.ABORTED: "It aborted: its log says why.",

@@ -62,7 +62,7 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
         )
 
         def every_beat() -> None:
-            role.details["associations"] = receiver.open_associations
+            role.details["associations"] = receiver.slots_in_use
             _sweep(context.archive)
             write_tally(context.engine, tally, now())
 

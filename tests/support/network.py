@@ -321,9 +321,11 @@ def echo(port: int, **names: str) -> int | None:
         return association.send_c_echo().get("Status") if association.is_established else None
 
 
-def rejection(port: int, **names: str) -> tuple[int, int, int]:
+def rejection(
+    port: int, contexts: list[tuple[str, list[str]]] = ECHO, **names: str
+) -> tuple[int, int, int]:
     """Return (result, source, reason) of an A-ASSOCIATE-RJ."""
-    with associated(port, ECHO, **names) as association:
+    with associated(port, contexts, **names) as association:
         assert association.is_rejected
         answer = association.acceptor.primitive
         return answer.result, answer.result_source, answer.diagnostic

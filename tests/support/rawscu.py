@@ -14,7 +14,15 @@ DEADLINE_S = 60.0
 class RawScu:
     """An association on a socket of its own, which may also break the rules."""
 
-    def __init__(self, port: int, sop_class: str, syntax: str) -> None:
+    def __init__(
+        self,
+        port: int,
+        sop_class: str,
+        syntax: str,
+        *,
+        calling: str = "RAW",
+        address: str = "127.0.0.1",
+    ) -> None:
         contexts = context(1, sop_class, syntax) + context(3, Verification, syntax)
         user = item(0x51, struct.pack(">L", 1 << 16)) + item(0x52, b"1.2.3")
         self._sop_class = sop_class
@@ -22,11 +30,12 @@ class RawScu:
             port,
             pdu(
                 1,
-                struct.pack(">HH16s16s32x", 1, 0, b"HILUM".ljust(16), b"RAW".ljust(16))
+                struct.pack(">HH16s16s32x", 1, 0, b"HILUM".ljust(16), calling.encode().ljust(16))
                 + item(0x10, b"1.2.840.10008.3.1.1.1")
                 + contexts
                 + item(0x50, user),
             ),
+            address,
         )
 
     @classmethod
@@ -36,8 +45,9 @@ class RawScu:
         peer._ask(port, request)
         return peer
 
-    def _ask(self, port: int, request: bytes) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
+    def _ask(self, port: int, request: bytes, address: str = "127.0.0.1") -> None:
+        where = ("127.0.0.1", port)
+        self._socket = socket.create_connection(where, DEADLINE_S, (address, 0))
         self.send(request)
         kind, _ = self._receive()
         assert kind == 2, "the association was not accepted"

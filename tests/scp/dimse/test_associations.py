@@ -161,7 +161,11 @@ def test_a_hundred_associations_leave_no_thread_and_no_open_file(stores):
 def test_more_associations_than_allowed_are_told_to_come_back(stores):
     with receiving(stores, max_associations=1) as receiver:
         with raw(receiver):
-            assert rejection(port_of(receiver)) == (2, 3, 2)
+            assert rejection(port_of(receiver), contexts=[(DX, [ExplicitVRLittleEndian])]) == (
+                2,
+                3,
+                2,
+            )
         wait_for(lambda: not receiver.ae.active_associations, "the end", DEADLINE_S)
         assert echo(port_of(receiver)) == SUCCESS
 

@@ -280,8 +280,9 @@ def test_of_many_contexts_that_are_not_taken_the_first_are_told(stores):
 def test_one_association_too_many_is_told(stores):
     tally = Tally()
     with receiving(stores, tell=tally.add, max_associations=1) as receiver:
-        peer = RawScu.on(port_of(receiver), request())
-        assert echo(port_of(receiver)) is None
+        peer = RawScu.on(port_of(receiver), request(contexts=context(1, DX, Explicit)))
+        with associated(port_of(receiver), [(DX, [Explicit])]) as association:
+            assert association.is_rejected
         peer.release()
     ((failed, number),) = tally.take().items()
     assert (failed.reason, number) == (Reason.LOCAL_LIMIT, 1)
