@@ -9,6 +9,7 @@ from pynetdicom.dsutils import decode
 from pynetdicom.sop_class import Verification
 
 DEADLINE_S = 60.0
+_PIECE_BYTES = 100_000  # less than a receiver's largest PDU
 
 
 class RawScu:
@@ -78,8 +79,10 @@ class RawScu:
         self.pdv(data, 0x02 if last else 0x00)
 
     def store(self, data: bytes | None, uid: str, sop_class: str | None = None) -> int:
-        self.begin_store(data, uid, sop_class)
+        self.begin_store(None if data is None else data[:_PIECE_BYTES], uid, sop_class)
         if data is not None:
+            for at in range(_PIECE_BYTES, len(data), _PIECE_BYTES):
+                self.go_on(data[at : at + _PIECE_BYTES])
             self.go_on(b"", last=True)
         return self.status()
 
