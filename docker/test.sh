@@ -207,7 +207,7 @@ add_user() { # as an operator would, but for the terminal
 restarted() {
     [[ $(docker inspect --format '{{.RestartCount}} {{.State.Health.Status}}' "$(compose ps --quiet work)") == "1 healthy" ]]
 }
-nothing_waits() { compose exec -T work hilum queue list 2>&1 | grep -q "nothing waits"; }
+nothing_waits() { [[ $(compose exec -T work hilum queue list --json 2>/dev/null) == "[]" ]]; }
 another_film() { # the same patient's film under another UID
     cp "$film" "$work/site/other.dcm"
     quiet dcmodify --no-backup --gen-inst-uid --gen-ser-uid --gen-stud-uid "$work/site/other.dcm"

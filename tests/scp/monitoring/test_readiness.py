@@ -1,6 +1,8 @@
 """Readiness and metrics, from a real database."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from invented_films import NOW, PATIENT_ID, Invented, open_index
@@ -115,6 +117,16 @@ def test_metrics_count_films_deliveries_and_refusals(index):
     assert found["hilum_oldest_unfinished_film_seconds",] == 300
     assert found["hilum_role_up", "receive", "receive-1"] == 1
     assert found["hilum_disk_free_bytes",] > 0
+
+
+def test_every_metric_that_the_docs_name_is_there(index):
+    engine, archive, _ = index
+    text = metrics(engine, archive, NOW).decode()
+    exported = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    docs = Path(__file__).parents[3] / "docs" / "operations.md"
+    named = set(re.findall(r"`(hilum_\w+)", docs.read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert named - exported == set()
 
 
 def test_metrics_are_told_while_the_disk_is_gone(index, tmp_path):
