@@ -103,10 +103,10 @@ class DecoderPool:
     Parameters
     ----------
     at_once
-        Frames that may be decoded at a time; others wait.
+        Frames that may be decoded at a time; others wait. By default one a core.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int = os.cpu_count() or 1) -> None:
         self._places = BoundedSemaphore(at_once)
         self._lock = Lock()
         self._idle: list[_Decoder] = []
@@ -165,9 +165,9 @@ def _decoded(
     try:
         if "refused" in header:
             return NotAFilm(header["refused"])
-        kind = next(kind for kind in _KINDS if kind == header["dtype"])
+        kind = _KINDS[_KINDS.index(header["dtype"])]
         made: StoredPixels = np.frombuffer(content, kind).reshape(header["shape"])
-    except (KeyError, StopIteration, TypeError, ValueError):  # a stream has taken it over
+    except (KeyError, TypeError, ValueError):  # a stream has taken it over
         decoder.end()
         raise _Ended(_NO_REPLY) from None
     return made
@@ -179,13 +179,13 @@ def _why(ended: _Ended) -> str:
     return "they crashed the decoder"
 
 
-_pool = DecoderPool(os.cpu_count() or 1)
+_pool = DecoderPool()
 
 
 def _after_fork() -> None:
     """Leave the parent's decoder processes to the parent."""
     global _pool  # noqa: PLW0603
-    _pool = DecoderPool(os.cpu_count() or 1)
+    _pool = DecoderPool()
 
 
 def _at_exit() -> None:

@@ -130,6 +130,11 @@ class _IncomingBytes(BytesIO):
         return len(data) if self.refusal else super().write(data)
 
 
+def _delete(file: Any) -> None:
+    file.close()
+    Path(file.name).unlink(missing_ok=True)
+
+
 def out_of_room(error: OSError) -> ArchiveFull:
     """Return the refusal for a disk that does not take an object."""
     return ArchiveFull(f"the disk cannot take it ({error.strerror})")
@@ -172,15 +177,13 @@ class LimitedMessages(DIMSEServiceProvider):  # type: ignore[misc]
         """Delete the file of a message that has not come whole."""
         message = self.message
         if message is not None and message._data_set_file is not None:
-            message._data_set_file.close()
-            Path(message._data_set_file.name).unlink(missing_ok=True)
+            _delete(message._data_set_file)
 
     def discard(self) -> None:
         """Delete every file that is left; for the end, when nobody takes any in."""
         self.discard_half()
         for file in self._files:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
+            _delete(file)
 
     def _count(self, fragment: bytes) -> None:
         """Raise MalformedPDU where a message goes on too long; a fragment has a control header."""
