@@ -6,7 +6,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
 ::
 
     data_dir/
-    ├── incoming/     being received; emptied when a receiver starts
+    ├── incoming/     being received; a receiver that starts deletes what is older than an hour
     ├── archive/      ab/<study uid>/<sop uid>-<sha256, 32 digits>.dcm
     ├── results/      ab/<study uid>/<sop uid>.dcm
     └── quarantine/   refused, byte for byte, with the reason in the index

@@ -16,7 +16,7 @@ from inference.comparison.difference import AlignedPair, quality
 from inference.comparison.filters import exposed_mask, resized, tensor, working_shape
 from inference.comparison.initial_search import search
 from inference.comparison.pyramid import PyramidLevel, level
-from inference.comparison.registration import identity_deformation, refined, refined_deformation
+from inference.comparison.refinement import identity_deformation, refined, refined_deformation
 from inference.comparison.transform import Alignment
 from inference.findings import FloatArray
 from inference.image.film import Film

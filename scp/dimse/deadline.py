@@ -1,4 +1,4 @@
-"""A remote AE, and the time by which it must have answered everything."""
+"""The time by which a remote AE must have answered everything that hilum asks of it."""
 
 from collections.abc import Callable
 from time import monotonic

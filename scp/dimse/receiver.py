@@ -28,7 +28,7 @@ from scp.dimse.association import hang_up
 from scp.dimse.callers import Callers
 from scp.dimse.incoming import Limits
 from scp.dimse.peers import TRANSFER_SYNTAXES
-from scp.dimse.request import Take, received_file, request_of, taken
+from scp.dimse.request import Take, received_file, request_of, take_in
 from scp.dimse.server import InheritedServer
 from scp.dimse.slots import Slots
 from scp.errors import CANNOT_UNDERSTAND, Refused
@@ -156,7 +156,7 @@ class Receiver:
             log.warning("C-STORE without a data set", **asdict(request))
             return CANNOT_UNDERSTAND
         take = self.take_prior if self._is_asked_for(event) else self.take
-        return taken(take, received, request)[0]
+        return take_in(take, received, request)[0]
 
     def _is_asked_for(self, event: evt.Event) -> bool:
         """Say whether this is part of our own C-MOVE: the request names who began it.

@@ -65,7 +65,7 @@ def received_file(event: evt.Event, folder: Path) -> Path | None:
 Take = Callable[[Path, Request], object]
 
 
-def taken(take: Take, received: Path, request: Request) -> tuple[int, str]:
+def take_in(take: Take, received: Path, request: Request) -> tuple[int, str]:
     """Have an object taken in; return the status to answer with, and why it was not; else "".
 
     It is the outer edge of an association's thread: whatever goes wrong here, the sender keeps the

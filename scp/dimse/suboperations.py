@@ -8,7 +8,7 @@ from pynetdicom import evt
 
 from scp.dimse.deadline import Deadline
 from scp.dimse.priors import Image
-from scp.dimse.request import Request, Take, received_file, request_of, taken
+from scp.dimse.request import Request, Take, received_file, request_of, take_in
 from scp.errors import (
     CANNOT_UNDERSTAND,
     NOT_AUTHORIZED,
@@ -62,7 +62,7 @@ class SubOperations:
         if received is None:
             self.refused[request.sop_instance_uid] = "came without a data set"
             return CANNOT_UNDERSTAND
-        status, why = taken(self._take, received, request)
+        status, why = take_in(self._take, received, request)
         received.unlink(missing_ok=True)
         if why:
             self.refused[request.sop_instance_uid] = why

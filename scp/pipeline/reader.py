@@ -257,7 +257,7 @@ def open_film(
     state_lossy(ds)
     del ds.PixelData
     notes = (*film.presentation.problems, *limitations_of(ds, gate.vocabulary))
-    return _looked_at(Opened(ds, film, notes), gate, check)
+    return _gated(Opened(ds, film, notes), gate, check)
 
 
 def open_picture(
@@ -268,10 +268,10 @@ def open_picture(
         film = film_from_picture(path)
     except NotAFilm as error:
         return Refusal(Reason.UNDECODABLE, str(error))
-    return _looked_at(Opened(Dataset(), film, (NO_HEADER,)), gate, check)
+    return _gated(Opened(Dataset(), film, (NO_HEADER,)), gate, check)
 
 
-def _looked_at(opened: Opened, gate: GateSettings, check: InputCheck | None) -> Opened | Refusal:
+def _gated(opened: Opened, gate: GateSettings, check: InputCheck | None) -> Opened | Refusal:
     """Check the pixels of a film, and look at what they show."""
     refusal = check_pixels(opened.film, gate)
     if refusal is not None or check is None:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from scp.config.load import Settings
 from scp.errors import CANNOT_START, ServiceError
 from scp.index.heartbeats import Role, alive, deregister
+from scp.outcomes.backoff import backoff_s
 from scp.processes.runtime import (
     START_ID,
     ServiceContext,
@@ -36,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 _READY_WITHIN_S = 120.0  # loading torch from a cold disk takes most of a minute
 _STOP_WITHIN_S = 9.0
+_FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -47,7 +49,7 @@ class _Child:
     command: list[str]
     sockets: tuple[socket.socket, ...] = ()
     process: subprocess.Popen[bytes] | None = None
-    pause_s: float = 1.0
+    deaths: int = 0
     restart_at: float = 0.0
     started_at: float = field(default_factory=monotonic)
     start_id: str = ""
@@ -71,10 +73,11 @@ class _Child:
             with suppress(SQLAlchemyError), Session(context.engine) as session, session.begin():
                 deregister(session, self.name, self.start_id)
             if monotonic() - self.started_at > 60:
-                self.pause_s = 1.0
-            self.restart_at = monotonic() + self.pause_s
-            log.error("role died", name=self.name, code=code, again_in_s=self.pause_s)
-            self.pause_s = min(_LONGEST_PAUSE_S, self.pause_s * 2)
+                self.deaths = 0
+            self.deaths += 1
+            pause_s = backoff_s(_FIRST_PAUSE_S, self.deaths, _LONGEST_PAUSE_S)
+            self.restart_at = monotonic() + pause_s
+            log.error("role died", name=self.name, code=code, again_in_s=pause_s)
         if self.process is None and monotonic() >= self.restart_at:
             self.start(context)
 
