@@ -20,6 +20,7 @@ from training.commands.options import (
     Device,
     Experts,
     Films,
+    Folds,
     LungRun,
     Masks,
     Nih,
@@ -137,13 +138,7 @@ def export(
             "may be repeated"
         ),
     ] = None,
-    folds: Annotated[
-        Path | None,
-        typer.Option(
-            help="folder of a seed of `hilum cross-validate` with the run's settings: its films "
-            "calibrate and judge, instead of val's"
-        ),
-    ] = None,
+    folds: Folds = None,
     taught: Annotated[
         Path | None,
         typer.Option(help="list whose train films taught the initial weights: they do not judge"),
@@ -156,6 +151,9 @@ def export(
     device: Device = "auto",
     check: CheckRun = None,
     lungs: LungRun = None,
+    terms: Annotated[
+        str, typer.Option(help="of use of the weights, by the films and labels that taught them")
+    ] = "",
 ) -> None:
     """Calibrate a run's best weights on films that did not teach, and write the bundle.
 
@@ -163,6 +161,7 @@ def export(
     """
     with errors_as_text():
         from training.bundle.export import export_run
+        from training.bundle.model_card import NO_TERMS
         from training.bundle.prevalences import read_prevalences
 
         bundle = export_run(
@@ -178,6 +177,7 @@ def export(
             version=version,
             device=device,
             prevalences=read_prevalences(prevalences),
+            terms=terms or NO_TERMS,
         )
         typer.echo(f"{out}: {bundle.identity.name} {bundle.identity.version}")
 
@@ -230,7 +230,12 @@ def train_lungs(
 def add_check(
     bundle: OldBundle,
     *,
-    check: Annotated[Path, typer.Option(help="folder of a run of `hilum train-check`")],
+    check: Annotated[
+        Path,
+        typer.Option(
+            help="folder of a run of `hilum train-check`, or of a bundle with an input check"
+        ),
+    ],
     out: NewBundle,
     version: NewVersion = None,
 ) -> None:
@@ -244,7 +249,12 @@ def add_check(
 def add_lungs(
     bundle: OldBundle,
     *,
-    lungs: Annotated[Path, typer.Option(help="folder of a run of `hilum train-lungs`")],
+    lungs: Annotated[
+        Path,
+        typer.Option(
+            help="folder of a run of `hilum train-lungs`, or of a bundle with lung fields"
+        ),
+    ],
     out: NewBundle,
     version: NewVersion = None,
 ) -> None:

@@ -10,7 +10,8 @@ from inference.findings import LABELS
 from inference.model.calibration import OutputCalibration
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
-from training.bundle.export import Description, write_bundle
+from training.bundle.files import write_bundle
+from training.bundle.model_card import Description
 
 
 def make_tiny_bundle(folder: Path) -> Path:

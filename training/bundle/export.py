@@ -1,7 +1,5 @@
 """From a trained network to a bundle that `inference` loads."""
 
-import importlib.metadata
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,18 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from inference.findings import LABELS
-from inference.model.bundle import Bundle, file_sha256, load_bundle
+from inference.model.bundle import Bundle
 from inference.model.calibration import OutputCalibration
 from inference.model.engine import Engine, find_device
-from inference.model.metadata import CARD, CONFIG, METADATA, WEIGHTS, Hilum
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
+from training.bundle.files import write_bundle
 from training.bundle.judge import Verdicts, judge, judged_by, unseen_films
-from training.bundle.model_card import NOTICE, Description, write_card
-from training.bundle.parts import INPUT_CHECK, LUNG_FIELDS, BundleExists, add_part
+from training.bundle.model_card import NO_TERMS, Description, write_card
+from training.bundle.parts import INPUT_CHECK, LUNG_FIELDS, add_part
 from training.bundle.prevalences import Prevalences, at_prevalences
-from training.bundle.rounding import rounded, store
+from training.bundle.rounding import rounded
 from training.classifier.calibration import calibrate_findings
 from training.classifier.cross_validation import NoFolds, out_of_fold
 from training.classifier.train import logits_of, source_of
@@ -52,36 +49,38 @@ def export_run(
     check: Path | None = None,
     lungs: Path | None = None,
     prevalences: Prevalences = "nih",
+    terms: str = NO_TERMS,
 ) -> Bundle:
     """Calibrate a run's best weights, write the bundle, and measure it on test.
-
-    Val films calibrate and judge, or, with ``folds``, all films of train and val: each by the
-    network of a cross-validation that it did not teach.
 
     Parameters
     ----------
     boxes
-        Lists of radiologists' boxes; those on films that judge do so of heat maps
-        (`training.evaluation.pointing`). A finding with fewer than `pointing.FEWEST` of them has no
-        verified map.
+        Lists of radiologists' boxes; those on films that judge, judge heat maps
+        (`training.evaluation.pointing`).
     folds
-        Folder of one seed of `hilum cross-validate`, of the run's settings.
+        Of one seed of `hilum cross-validate`, of the run's settings: its films calibrate and judge,
+        each by the network that it did not teach; None lets val films do so.
     taught
         List whose train films taught the weights that the run began with; their patients neither
         calibrate nor judge.
     check, lungs
-        Folders of runs of `hilum train-check` and `train-lungs`; None makes a bundle without.
+        Folders of runs of `hilum train-check` and `train-lungs`, or of bundles that have them; None
+        makes a bundle without.
     prevalences
         That the probabilities hold for (`training.bundle.prevalences`).
+    terms
+        Of use of the weights: those of the films and labels that taught them.
 
     Raises
     ------
-    NoRun, NoPart, NoFolds, BundleExists, BadBoxList
+    NoRun, NoPart, NoFolds, BundleExists, BundleError, BadBoxList
     """
     best, settings, network = _trained(run)
     records = source_of(run).records()
     preprocessing = Preprocessing(size_px or settings.size_px)
     drawn = read_box_lists(boxes)
+    judges = "the validation films" if folds is None else "films that did not teach"
     if folds is not None:
         calibrations, verdicts = _by_folds(folds, preprocessing, records, taught, drawn)
     elif settings.teach_val:
@@ -89,12 +88,18 @@ def export_run(
     else:
         calibrations, verdicts = _by_val(network, preprocessing, records, drawn, device)
     calibrations = verdicts.on(at_prevalences(calibrations, prevalences))
-    description = _describe(run, settings, best, name=name, version=version, size_px=size_px)
-    bundle = write_bundle(out, network, preprocessing, calibrations, description)
-    for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
-        if made is not None:
-            bundle = add_part(bundle, part, made)
+    command = _command(run, settings, size_px, folds)
+    learnt = _learnt(best, settings)
+    description = Description(name, version, settings.architecture, learnt, command, terms, judges)
+    made = write_bundle(out, network, preprocessing, calibrations, description)
+    bundle = _with_parts(made, check, lungs)
     _measure(bundle, records, description, device)
+    return bundle
+
+
+def _with_parts(bundle: Bundle, check: Path | None, lungs: Path | None) -> Bundle:
+    for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
+        bundle = bundle if made is None else add_part(bundle, part, made)
     return bundle
 
 
@@ -153,145 +158,25 @@ def _by_folds(
     return calibrate_findings(unseen.logits, labels), verdicts
 
 
-def _describe(
-    run: Path,
-    settings: TrainSettings,
-    best: Mapping[str, Any],
-    *,
-    name: str,
-    version: str,
-    size_px: int | None,
-) -> Description:
+def _learnt(best: Mapping[str, Any], settings: TrainSettings) -> str:
+    """Say what taught the weights, which epoch's they are, and by what choice."""
+    about = f"{best['about']}; the weights after"
+    if settings.teach_val:
+        return f"{about} the last of {settings.epochs} epochs."
+    return f"{about} epoch {best['epoch']} of {settings.epochs}, chosen by the validation split."
+
+
+def _command(run: Path, settings: TrainSettings, size_px: int | None, folds: Path | None) -> str:
+    """Say how the bundle is made once more; no folder of this machine is in it."""
     changed = settings.model_dump(exclude_defaults=True)
+    if Path(settings.initial).is_absolute():
+        changed["initial"] = Path(settings.initial).name
     options = "".join(f" --set {key}={value}" for key, value in changed.items())
-    size = f" --size-px {size_px}" if size_px else ""
-    return Description(
-        name=name,
-        version=version,
-        architecture=settings.architecture,
-        training_data=(
-            f"{best['about']}; the weights after epoch {best['epoch']} of {settings.epochs}, "
-            "chosen by the validation split."
-        ),
-        command=(
-            f"hilum train --films films.csv --out runs/{run.name}{options} && "
-            f"hilum export runs/{run.name} --out bundle{size}"
-        ),
-    )
-
-
-def write_bundle(
-    folder: Path,
-    network: FindingNetwork,
-    preprocessing: Preprocessing,
-    calibrations: Mapping[str, OutputCalibration],
-    description: Description,
-) -> Bundle:
-    """Write a bundle, its card without figures, and read it back.
-
-    The weights are rounded to float16, half the size on disk; what is calibrated and measured
-    should be the rounded network, which is what this returns.
-
-    Raises
-    ------
-    BundleExists
-        ``folder`` is there already.
-    """
-    if folder.exists():
-        raise BundleExists(f"{folder} exists; export into a new folder")
-    for name in (METADATA, WEIGHTS, CARD):
-        (folder / name).parent.mkdir(parents=True)
-    store(network, folder / WEIGHTS)
-    hilum = Hilum(
-        architecture=description.architecture,
-        pooling=network.pooling,
-        size_px=preprocessing.size_px,
-        mean=preprocessing.mean,
-        std=preprocessing.std,
-        readings=dict(calibrations),
-        weights_sha256=file_sha256(folder / WEIGHTS),
-        training_data=description.training_data,
-    )
-    _write_json(folder / METADATA, _metadata(description, hilum))
-    _write_json(folder / CONFIG, _config(hilum))
-    write_card(folder, description, hilum, evaluations=())
-    return load_bundle(folder)
-
-
-def _metadata(description: Description, hilum: Hilum) -> dict[str, Any]:
-    """Return metadata.json with MONAI's keys, and ours under ``hilum``."""
-    version = importlib.metadata.version
-    return {
-        "name": description.name,
-        "version": description.version,
-        "changelog": {description.version: description.command},
-        "monai_version": version("monai"),
-        "pytorch_version": version("torch"),
-        "numpy_version": version("numpy"),
-        "required_packages_version": {
-            "torchvision": version("torchvision"),
-            "safetensors": version("safetensors"),
-        },
-        "task": "14 findings on a frontal chest X-ray, with class activation maps",
-        "description": NOTICE,
-        "intended_use": NOTICE,
-        "authors": "hilum",
-        "copyright": "Apache-2.0",
-        "data_source": "ChestX-ray14, NIH Clinical Center (Wang et al., CVPR 2017)",
-        "data_type": "8-bit grey pictures",
-        "network_data_format": _data_format(hilum.size_px),
-        "hilum": hilum.model_dump(),
-    }
-
-
-def _data_format(size_px: int) -> dict[str, Any]:
-    image = {
-        "type": "image",
-        "format": "magnitude",
-        "modality": "CR",
-        "num_channels": 1,
-        "spatial_shape": [size_px, size_px],
-        "dtype": "float32",
-        "value_range": [-2, 2],
-        "is_patch_data": False,
-        "channel_def": {"0": "film"},
-    }
-    logits = {
-        "type": "probabilities",
-        "format": "classification",
-        "num_channels": len(LABELS),
-        "spatial_shape": [1, 1],
-        "dtype": "float32",
-        "value_range": [],
-        "is_patch_data": False,
-        "channel_def": {str(k): label for k, label in enumerate(LABELS)},
-    }
-    return {"inputs": {"image": image}, "outputs": {"pred": logits}}
-
-
-def _config(hilum: Hilum) -> dict[str, Any]:
-    """Return inference.json, for MONAI's own tools; hilum itself never evaluates it."""
-    return {
-        "imports": ["$import torch", "$from safetensors.torch import load_file"],
-        "bundle_root": ".",
-        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "network_def": {
-            "_target_": "inference.model.network.FindingNetwork",
-            "architecture": hilum.architecture,
-            "labels": len(LABELS),
-            "pooling": hilum.pooling,
-        },
-        "preprocessing": {
-            "_target_": "inference.model.preprocessing.Preprocessing",
-            "size_px": hilum.size_px,
-            "mean": hilum.mean,
-            "std": hilum.std,
-        },
-        "weights": f"$load_file(@bundle_root + '/{WEIGHTS.as_posix()}')",
-        "initialize": ["$@network_def.load_state_dict(@weights)", "$@network_def.eval()"],
-        "network": "$@network_def.to(@device)",
-    }
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n")
+    commands = [f"hilum train --films films.csv --out runs/{run.name}{options}"]
+    export = f"hilum export runs/{run.name} --out bundle"
+    if size_px:
+        export += f" --size-px {size_px}"
+    if folds is not None:
+        commands.insert(0, f"hilum cross-validate --films films.csv --out runs/folds{options}")
+        export += f" --folds runs/folds/{folds.name}"
+    return " && ".join([*commands, export])

@@ -18,16 +18,28 @@ NOTICE = (
     "its probabilities must not influence the care of a patient."
 )
 
+NO_TERMS = "those of the films and labels that taught the weights; whoever trained them knows which"
+
 
 @dataclass(frozen=True)
 class Description:
-    """What a bundle says of itself."""
+    """What a bundle says of itself.
+
+    Attributes
+    ----------
+    terms
+        Of use of the weights; those of the code are others.
+    judges
+        The films on which operating points and calibration were fitted.
+    """
 
     name: str
     version: str
     architecture: Architecture
     training_data: str
     command: str
+    terms: str = NO_TERMS
+    judges: str = "the validation films"
 
 
 def write_card(
@@ -45,9 +57,11 @@ def write_card(
         "",
         f"**Trained on** {description.training_data}",
         "",
+        f"**Terms of use** of the weights: {description.terms}.",
+        "",
         "**Limits.** Labels were mined from reports by a program and are often wrong. "
         "Probabilities hold where findings are as frequent as stated below. Operating points leave "
-        "90 % of the validation films without a finding unflagged. Nothing was measured on films "
+        f"90 % of {description.judges} without a finding unflagged. Nothing was measured on films "
         "of another hospital, on children, on lateral films, or by a radiologist.",
         "",
         f"**Made by** `{description.command}`",
@@ -109,7 +123,7 @@ def _readings(hilum: Hilum) -> list[str]:
     return [
         HEADING,
         "",
-        "Fitted on the validation films. *Said -> held*: the mean probability of each fifth of "
+        "Fitted on the films that judge. *Said -> held*: the mean probability of each fifth of "
         "them, and the share that has the finding. *AUC*: within source, on films that did not "
         "teach; a finding whose interval does not lie above 0.5 is not assessed. *Map*: the share "
         "of boxes on films that did not teach that hold its peak, and in brackets that of a random "

@@ -1,7 +1,8 @@
 """Put what a bundle may have beside its network into a bundle: an input check, lung fields.
 
 A part is a run's file that says how to use it, which becomes a key of ``metadata.hilum``, and its
-files of weights. One that is only numbers has no such files, and is put in the same way.
+files of weights. One that is only numbers has no such files, and is put in the same way. A part of
+another bundle is put in as it is there.
 """
 
 import json
@@ -23,7 +24,7 @@ class BundleExists(TrainingError, FileExistsError):
 
 
 class NoPart(TrainingError, FileNotFoundError):
-    """The folder holds no finished run of the command that makes the part."""
+    """The folder holds no finished run of the command that makes the part, nor a bundle with it."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +64,29 @@ LUNG_FIELDS = BundleComponent(
 NULL = BundleComponent("null", ChangeNullDistribution, "null.json", "measure-null")
 
 
-def add_part(bundle: Bundle, part: BundleComponent, run: Path) -> Bundle:
-    """Put a part of a run into a bundle, in place; return the bundle read again.
+def add_part(bundle: Bundle, part: BundleComponent, origin: Path) -> Bundle:
+    """Put a part of a run, or of another bundle, into a bundle; return the bundle read again.
 
     Its identity becomes another: a part is some of what a bundle answers.
 
     Raises
     ------
     NoPart
-        ``run`` holds no finished one.
+        ``origin`` holds no finished one.
     """
-    spec = read_spec(part, run)
+    spec = read_spec(part, origin)
     metadata = json.loads((bundle.folder / METADATA).read_text())
     metadata["hilum"][part.key] = spec.model_dump(mode="json")
-    for name, place in part.weights.items():
-        shutil.copyfile(run / name, bundle.folder / place)
+    for file, place in _weights(part, origin).items():
+        shutil.copyfile(file, bundle.folder / place)
     (bundle.folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
     return load_bundle(bundle.folder)
 
 
 def with_part(
-    bundle: Bundle, part: BundleComponent, run: Path, out: Path, version: str | None = None
+    bundle: Bundle, part: BundleComponent, origin: Path, out: Path, version: str | None = None
 ) -> Bundle:
-    """Copy a bundle to ``out``, and put a part out of a run into the copy.
+    """Copy a bundle to ``out``, and put a part of a run, or of another bundle, into the copy.
 
     Parameters
     ----------
@@ -96,13 +97,13 @@ def with_part(
     ------
     NoPart, BundleExists
     """
-    read_spec(part, run)
+    read_spec(part, origin)
     if out.exists():
         raise BundleExists(f"{out} exists; write into a new folder")
     shutil.copytree(bundle.folder, out)
     if version is not None:
         renumber(out, version, f"hilum {part.command}")
-    return add_part(load_bundle(out), part, run)
+    return add_part(load_bundle(out), part, origin)
 
 
 def renumber(folder: Path, version: str, what: str) -> None:
@@ -114,17 +115,38 @@ def renumber(folder: Path, version: str, what: str) -> None:
     (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
 
 
-def read_spec(part: BundleComponent, run: Path) -> BaseModel:
-    """Read how to use the part that a run made, and see that its weights are there.
+def read_spec(part: BundleComponent, origin: Path) -> BaseModel:
+    """Read how to use the part of a run, or of a bundle, and see that its weights are there.
 
     Raises
     ------
-    NoPart
+    NoPart, BundleError
     """
+    if _is_bundle(origin):
+        return _spec_of_bundle(part, origin)
     for name in (part.spec, *part.weights):
-        if not (run / name).is_file():
-            raise NoPart(f"{run} holds no {name}; let `hilum {part.command}` finish")
+        if not (origin / name).is_file():
+            raise NoPart(f"{origin} holds no {name}; let `hilum {part.command}` finish")
     try:
-        return part.kind.model_validate_json((run / part.spec).read_bytes())
+        return part.kind.model_validate_json((origin / part.spec).read_bytes())
     except ValidationError as error:
-        raise NoPart(f"{run / part.spec}: {error.errors()[0]['msg']}") from error
+        raise NoPart(f"{origin / part.spec}: {error.errors()[0]['msg']}") from error
+
+
+def _spec_of_bundle(part: BundleComponent, folder: Path) -> BaseModel:
+    spec: BaseModel | None = getattr(load_bundle(folder).metadata.hilum, part.key)
+    if spec is None:
+        raise NoPart(f"the bundle {folder} has no {part.key.replace('_', ' ')}")
+    return spec
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / METADATA).is_file()
+
+
+def _weights(part: BundleComponent, origin: Path) -> dict[Path, Path]:
+    """Return the files of weights of a part, and where each goes in a bundle."""
+    return {
+        origin / (place if _is_bundle(origin) else name): place
+        for name, place in part.weights.items()
+    }

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torchvision.models import DenseNet121_Weights, ResNet50_Weights
 
 from inference.findings import LABELS
+from inference.model.metadata import METADATA, read_metadata
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from inference.settings import Architecture
@@ -161,7 +162,7 @@ def from_file(path: Path) -> tuple[Weights, str]:
     """
     try:
         if path.suffix == ".safetensors":
-            return dict(load_file(path)), f"the weights of {path.name}"
+            return dict(load_file(path)), _said_by_bundle(path)
         run = torch.load(path, map_location="cpu", weights_only=True)
         return dict(run["weights"]), run["about"] or f"the weights of {path.name}"
     except FileNotFoundError as error:
@@ -171,6 +172,15 @@ def from_file(path: Path) -> tuple[Weights, str]:
         ) from error
     except Exception as error:  # a foreign file: torch, pickle and zip raise what they like
         raise NoWeights(f"initial weights: {path} cannot be read: {error}") from error
+
+
+def _said_by_bundle(weights: Path) -> str:
+    """Return what a bundle says of its weights; of a file of weights alone its name."""
+    folder = weights.parent.parent
+    if not (folder / METADATA).is_file():
+        return f"the weights of {weights.name}"
+    metadata = read_metadata(folder)
+    return f"{metadata.name} {metadata.version} ({metadata.hilum.training_data.rstrip('.')})"
 
 
 def _put(network: FindingNetwork, weights: Weights, initial: str) -> None:

@@ -80,17 +80,20 @@ def judge(
         Path | None, typer.Option(help="folder of the judged copy; left out: only say the verdicts")
     ] = None,
     version: Annotated[str | None, typer.Option(help="of the copy")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG of maps beside boxes, hits and misses, to be written")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Judge findings and maps on films that did not teach, and put the verdicts into a copy."""
     with errors_as_text():
         from inference.model.bundle import load_bundle
         from inference.model.metadata import bundle_folder
-        from training.bundle.judge import judge as judged
-        from training.bundle.judge import judged_bundle, unseen_films
+        from training.bundle.judge import judged_bundle, judged_by, unseen_films
         from training.bundle.prevalences import read_prevalences
         from training.data.boxes import read_box_lists
         from training.data.film_list import Source
+        from training.evaluation.maps import film_outputs
         from training.settings import BadSetting
 
         if on_test and out is not None:
@@ -101,9 +104,14 @@ def judge(
         unseen = unseen_films(records, teachers, test=on_test)
         drawn = read_box_lists(boxes)
         loaded = load_bundle(bundle_folder(bundle))
-        verdicts = judged(loaded.network(), loaded.preprocessing, unseen, drawn, device)
+        maps, logits = film_outputs(loaded.network(), loaded.preprocessing, unseen, device)
+        verdicts = judged_by(maps, logits, unseen, drawn)
         for text_table in verdicts.sheets():
             say(text_table.table())
+        if figure is not None:
+            from training.evaluation.map_figure import draw_examples
+
+            typer.echo(draw_examples(loaded, maps, unseen, drawn, figure))
         if out is not None:
             made = judged_bundle(loaded, verdicts, out, chosen, version).identity
             typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")

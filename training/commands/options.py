@@ -47,8 +47,21 @@ Boxes = Annotated[
     list[Path] | None,
     typer.Option("--boxes", help="radiologists' boxes, which teach the maps; may be repeated"),
 ]
-CheckRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-check`")]
-LungRun = Annotated[Path | None, typer.Option(help="folder of a run of `hilum train-lungs`")]
+Folds = Annotated[
+    Path | None,
+    typer.Option(
+        help="folder of a seed of `hilum cross-validate` with the run's settings: its films "
+        "calibrate and judge, instead of val's"
+    ),
+]
+CheckRun = Annotated[
+    Path | None,
+    typer.Option(help="folder of a run of `hilum train-check`, or of a bundle with an input check"),
+]
+LungRun = Annotated[
+    Path | None,
+    typer.Option(help="folder of a run of `hilum train-lungs`, or of a bundle with lung fields"),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 
 

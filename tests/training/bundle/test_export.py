@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ from monai.bundle import ConfigParser
 
 from inference.findings import LABELS
 from inference.model.bundle import load_bundle
-from inference.model.metadata import CARD, CONFIG, WEIGHTS
+from inference.model.metadata import CARD, CONFIG, METADATA, WEIGHTS
 from training.bundle.export import NoRun, export_run
 from training.bundle.parts import BundleExists
 from training.classifier.cross_validation import NoFolds, by_patient, cross_validate
@@ -66,6 +67,10 @@ def test_a_network_that_val_taught_is_calibrated_and_judged_out_of_fold(labelled
     sharp = [one for one in said.records if one.source_px == 1024]
     readings = bundle.metadata.hilum.readings
     assert {reading.unseen.films for reading in readings.values()} == {len(sharp)}
+    card = (bundle.folder / CARD).read_text()
+    assert "the weights after the last of 1 epochs" in card
+    assert "90 % of films that did not teach" in card
+    assert "hilum cross-validate" in card
     with pytest.raises(NoFolds, match="read films of 32 px, not of 48 px"):
         export_run(
             tmp_path / "run", tmp_path / "b", size_px=48, device="cpu", folds=tmp_path / "folds"
@@ -107,6 +112,27 @@ def test_a_run_that_does_not_say_how_it_pools_took_the_mean(finished_run, tmp_pa
     run = shutil.copytree(finished_run, tmp_path / "run")
     torch.save(best, run / BEST)
     assert export_run(run, tmp_path / "bundle", device="cpu").network().pooling == "mean"
+
+
+def test_a_bundle_says_what_its_weights_may_be_used_for(finished_run, tmp_path):
+    silent = export_run(finished_run, tmp_path / "silent", device="cpu")
+    stated = export_run(finished_run, tmp_path / "stated", device="cpu", terms="research only")
+    cards = [(bundle.folder / CARD).read_text() for bundle in (silent, stated)]
+    assert "those of the films and labels that taught the weights" in cards[0]
+    assert "of the weights: research only." in cards[1]
+    metadata = json.loads((stated.folder / METADATA).read_text())
+    assert metadata["copyright"] == "research only"
+
+
+def test_the_folder_of_the_initial_weights_is_not_told(finished_run, tmp_path):
+    best = torch.load(finished_run / BEST, weights_only=True)
+    best["settings"]["initial"] = str(tmp_path / "somebody" / "best.pt")
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    torch.save(best, run / BEST)
+    bundle = export_run(run, tmp_path / "bundle", device="cpu")
+    texts = [path.read_text() for path in (bundle.folder / CARD, bundle.folder / METADATA)]
+    assert all("--set initial=best.pt" in text for text in texts)
+    assert not any("somebody" in text for text in texts)
 
 
 def test_a_folder_without_a_run_is_not_exported(tmp_path):

@@ -1,4 +1,6 @@
+import shutil
 from contextlib import nullcontext
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch import nn
 from torchvision.models import densenet121, resnet50
 
 from inference.findings import LABELS
+from inference.model.metadata import WEIGHTS, read_metadata
 from inference.model.network import FindingNetwork
 from inference.model.preprocessing import Preprocessing
 from training.classifier import train as training
@@ -231,6 +234,14 @@ def test_a_missing_or_foreign_file_is_named(tmp_path, name, content):
             file.write(content)
     with pytest.raises(NoWeights, match=name):
         from_file(path)
+
+
+def test_the_weights_of_a_bundle_are_named_with_what_taught_them(tiny_bundle, tmp_path):
+    said = from_file(tiny_bundle / WEIGHTS)[1]
+    metadata = read_metadata(tiny_bundle)
+    assert said.startswith(f"{metadata.name} {metadata.version} (nothing: its weights are random")
+    alone = shutil.copy(tiny_bundle / WEIGHTS, tmp_path / "model.safetensors")
+    assert from_file(Path(alone))[1] == "the weights of model.safetensors"
 
 
 def test_a_file_with_code_in_it_is_not_run(tmp_path):

@@ -94,6 +94,17 @@ def bundle(tiny_bundle, run, tmp_path):
     return with_part(load_bundle(tiny_bundle), LUNG_FIELDS, run, tmp_path / "bundle")
 
 
+def test_a_part_of_another_bundle_is_put_in_as_it_is_there(bundle, tiny_bundle, tmp_path):
+    made = with_part(load_bundle(tiny_bundle), LUNG_FIELDS, bundle.folder, tmp_path / "other")
+    assert made.metadata.hilum.lung_fields == bundle.metadata.hilum.lung_fields
+    assert (made.folder / LUNGS).read_bytes() == (bundle.folder / LUNGS).read_bytes()
+
+
+def test_a_bundle_without_the_part_is_no_origin_of_it(tiny_bundle, tmp_path):
+    with pytest.raises(NoPart, match="has no lung fields"):
+        with_part(load_bundle(tiny_bundle), LUNG_FIELDS, tiny_bundle, tmp_path / "other")
+
+
 # finding
 
 
