@@ -9,6 +9,7 @@ rename, fsync the folder. Names are made of validated UIDs and hashes only.
     ├── incoming/     being received; a receiver that starts deletes what is older than an hour
     ├── archive/      ab/<study uid>/<sop uid>-<sha256, 32 digits>.dcm
     ├── results/      ab/<study uid>/<sop uid>.dcm
+    ├── prepared/     answers that are whole and not yet in the index (`scp.pipeline.prepared`)
     └── quarantine/   refused, byte for byte, with the reason in the index
 """
 
@@ -22,7 +23,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 from pydicom import config
 from pydicom.uid import UID
@@ -67,7 +67,7 @@ def valid_uid(value: object, name: str) -> UID:
     return uid
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Put a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -76,14 +76,14 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder and its parents; the new names are on the disk when this returns."""
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    _fsync(folder.parent)
+    fsync(folder.parent)
 
 
 def _refuse_root(data_dir: Path) -> None:
@@ -120,11 +120,12 @@ class Archive:
         self.data_dir = data_dir
         self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
         self.incoming = data_dir / "incoming"
+        self.prepared = data_dir / "prepared"
         _refuse_root(data_dir)
         durable = (data_dir / name for name in ("archive", "results", "quarantine"))
-        self._folders = (self.incoming, *durable)
+        self._folders = (self.incoming, self.prepared, *durable)
         for folder in self._folders:
-            _make_folder(folder)
+            make_folder(folder)
 
     @property
     def disk(self) -> DiskUsage:
@@ -173,12 +174,15 @@ class Archive:
         name = f"{sop_uid}-{sha256[:32]}.dcm"
         return self._place(received, self._folder("archive", study_uid) / name, sha256)
 
-    def keep_result(self, data: bytes, study_uid: UID, sop_uid: UID) -> Stored:
-        """Write a result object; the same object made again replaces itself."""
-        part = self.incoming / f"{uuid4().hex}.part"
-        part.write_bytes(data)
-        target = self._folder("results", study_uid) / f"{sop_uid}.dcm"
-        return self._place(part, target, hashlib.sha256(data).hexdigest())
+    def result(self, data: bytes, study_uid: UID, sop_uid: UID) -> Stored:
+        """Return where a result object will lie, and how it is recognised there."""
+        path = self._folder("results", study_uid) / f"{sop_uid}.dcm"
+        sha256 = hashlib.sha256(data).hexdigest()
+        return Stored(str(path.relative_to(self.data_dir)), sha256, len(data))
+
+    def keep_result(self, part: Path, stored: Stored) -> None:
+        """Move a written result where it is to lie; the same object made again replaces itself."""
+        self._place(part, self.path(stored.path), stored.sha256)
 
     def quarantine(self, received: Path) -> Stored:
         """Keep refused bytes as they came."""
@@ -205,9 +209,9 @@ class Archive:
         return self.data_dir / kind / shard / study_uid
 
     def _place(self, part: Path, target: Path, sha256: str) -> Stored:
-        _fsync(part)
-        _make_folder(target.parent)
+        fsync(part)
+        make_folder(target.parent)
         size_bytes = part.stat().st_size
         part.replace(target)
-        _fsync(target.parent)
+        fsync(target.parent)
         return Stored(str(target.relative_to(self.data_dir)), sha256, size_bytes)

@@ -1,5 +1,6 @@
 """Earlier patient data of corrected films, and the results withdrawn because of them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import or_, select, update
@@ -18,7 +19,7 @@ from scp.index.schema.tables import (
     PriorChoice,
     Result,
 )
-from scp.matching.prior import PriorCandidate, same_person
+from scp.matching.prior import same_person
 from scp.outcomes.failures import Cause
 
 
@@ -161,13 +162,16 @@ def _strangers(session: Session, chosen: PriorChoice) -> bool:
     return not same_person(*pair)
 
 
-def require_uncorrected(session: Session, *films: PriorCandidate | None) -> None:
-    """Raise `Corrected` when a film is not what it was when it was looked at."""
-    for film in filter(None, films):
-        now = session.scalar(select(Instance.revision).where(Instance.uid == film.uid))
-        if now != film.revision:
+def require_uncorrected(session: Session, revisions: Mapping[str, int]) -> None:
+    """Raise `Corrected` when a film is not what it was when it was looked at.
+
+    ``revisions`` is how often each had been corrected then.
+    """
+    for uid, revision in revisions.items():
+        now = session.scalar(select(Instance.revision).where(Instance.uid == uid))
+        if now != revision:
             raise Corrected(
-                f"film {film.uid} was corrected while its answer was made; the step is repeated"
+                f"film {uid} was corrected while its answer was made; the step is repeated"
             )
 
 

@@ -1,7 +1,7 @@
 """The life of one film in the index: outcome, comparison, results."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -107,8 +107,44 @@ def _update(instance: Instance, values: dict[str, Any], *when: sa.ColumnElement[
     return bool(moved.rowcount)  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True)
+class ComparedRow:
+    """A comparison as the index keeps it; ``layers`` as `inference.comparison` packs them."""
+
+    comparable: bool
+    reason: str
+    quality: float
+    ssim: float
+    layers: bytes | None
+    changes: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, compared: Compared) -> "ComparedRow":
+        """Return what is kept of a comparison."""
+        changes = [
+            {
+                "label": change.label,
+                "prior": change.prior,
+                "current": change.current,
+                "change": change.change.value,
+                "confidence": change.confidence,
+                "threshold": change.threshold,
+                "words": [word.value for word in change.words],
+            }
+            for change in compared.changes
+        ]
+        return cls(
+            compared.comparable,
+            compared.reason,
+            float(compared.quality),
+            float(compared.ssim),
+            Layers.of(compared).to_bytes() if compared.comparable else None,
+            changes,
+        )
+
+
 def save_comparison(
-    session: Session, current_id: int, prior_id: int, compared: Compared, now: datetime
+    session: Session, current_id: int, prior_id: int, compared: ComparedRow, now: datetime
 ) -> None:
     """Remember a comparison; the same pair compared again replaces what was made of it before.
 
@@ -120,20 +156,8 @@ def save_comparison(
         session.add(row)
     row.withdrawn = None
     row.comparable, row.reason = compared.comparable, compared.reason
-    row.quality, row.ssim = float(compared.quality), float(compared.ssim)
-    row.layers = Layers.of(compared).to_bytes() if compared.comparable else None
-    row.changes = [
-        {
-            "label": change.label,
-            "prior": change.prior,
-            "current": change.current,
-            "change": change.change.value,
-            "confidence": change.confidence,
-            "threshold": change.threshold,
-            "words": [word.value for word in change.words],
-        }
-        for change in compared.changes
-    ]
+    row.quality, row.ssim = compared.quality, compared.ssim
+    row.layers, row.changes = compared.layers, compared.changes
 
 
 def _compared(session: Session, current_id: int, prior_id: int) -> Comparison | None:

@@ -12,6 +12,7 @@ from scp.index.schema.tables import (
     Delivery,
     FilmFinding,
     FilmState,
+    FinishedStep,
     FurtherAnswer,
     Instance,
     PriorChoice,
@@ -23,7 +24,15 @@ from scp.index.schema.tables import (
     Study,
 )
 
-_OF_A_FILM = (FilmFinding, SearchWord, PriorChoice, PriorFetch, Correction, FurtherAnswer)
+_OF_A_FILM = (
+    FilmFinding,
+    SearchWord,
+    PriorChoice,
+    PriorFetch,
+    Correction,
+    FurtherAnswer,
+    FinishedStep,
+)
 
 
 def forget_films(session: Session, films: Sequence[Instance]) -> tuple[list[Instance], list[str]]:

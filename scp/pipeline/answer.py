@@ -3,7 +3,7 @@
 `scp.pipeline.workflow` makes durable steps of them; `hilum analyse` calls them by hand.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -16,25 +16,26 @@ from sqlalchemy.orm import Session
 from inference.image.dicom_file import read_dicom
 from inference.image.gate import Refusal
 from inference.image.header import MALFORMED
-from scp.archive import Archive, Stored
+from scp.archive import Archive
 from scp.config.worklist import WorklistSettings
 from scp.errors import ServiceError
-from scp.index import films, prior_choices
-from scp.index.corrections import is_stale, require_uncorrected
-from scp.index.schema.tables import Analysis, FilmState, Instance
-from scp.index.values import Applied
+from scp.index import films, finished_steps, prior_choices
+from scp.index.corrections import is_stale
+from scp.index.finished_steps import JobStep
+from scp.index.schema.tables import FilmState
 from scp.matching.prior import Choice, choose, given_up
-from scp.outcomes.failures import SENTENCES, Cause
-from scp.pipeline.further_answer import Basis, Editions, Making, save
+from scp.outcomes.failures import SENTENCES, Cause, Step
+from scp.pipeline.film_outcome import FilmOutcomes
+from scp.pipeline.further_answer import Basis, Editions, Making
 from scp.pipeline.model_output import Analysed, Analyser
 from scp.pipeline.patience import is_away
+from scp.pipeline.prepared import Prepared, PreparedAnswers, reading_of
 from scp.pipeline.prior_candidates import Known, consider
 from scp.pipeline.queue import Jobs
-from scp.pipeline.reader import Reader
+from scp.pipeline.reader import Opened, Reader
 from scp.pipeline.reanswer import enqueue_reanswers
-from scp.results.answer import Answer, ResultObject
+from scp.results.answer import Answer
 from scp.results.kinds import REPORT
-from scp.results.objects import to_bytes
 from scp.results.tracking import tracked, tracking_uids
 
 log = structlog.get_logger(__name__)
@@ -67,117 +68,131 @@ class Answerer:
         self.archive = archive
         self.jobs = jobs
         self.reader = reader
-        self.destinations = dict(destinations)
         self.now = now
         self.settle_s = settle_s
         self.editions = Editions(engine, archive, now, reader.zone)
         self.analyser = Analyser(engine, archive, reader, now, worklist)
+        self.prepared = PreparedAnswers(engine, archive)
+        self.outcomes = FilmOutcomes(
+            engine, jobs, self.prepared, destinations, now, settle_s, self.analyser
+        )
 
-    def read(self, film_uid: str) -> bool:
-        """Pass the gate and ask the network; return whether there is something to answer."""
-        started = monotonic()
-        opened = self.reader.open(self.analyser.path(film_uid))
-        if isinstance(opened, Refusal):
-            self._refuse(film_uid, opened)
-            log.info("read", film=film_uid, refused=opened.reason, duration_s=_since(started))
-            return False
+    def read(self, film_uid: str, job: str = "") -> bool:
+        """Pass the gate and ask the network; return whether there is something to answer.
+
+        ``job`` is whose step this is: the same step of a job takes effect once.
+        """
+        step = JobStep(film_uid, job, Step.READ.name)
+        done = self.outcomes.finished(step)
+        if done is not None:
+            return done
+        started, refused = monotonic(), self.prepared.find(step)
+        if refused is None:
+            opened = self.reader.open(self.analyser.path(film_uid))
+            if not isinstance(opened, Refusal):
+                return self._read(step, opened, started)
+            refused = self._prepare_refusal(step, opened)
+        self.outcomes.state(step, refused)
+        log.info("read", film=film_uid, refused=refused.reason, duration_s=_since(started))
+        return False
+
+    def _read(self, step: JobStep, opened: Opened, started: float) -> bool:
         output = self.reader.engine.output(opened.film)
         with Session(self.engine) as session, session.begin():
-            instance = films.film(session, film_uid)
+            instance = films.film(session, step.film_uid)
             prior_choices.lock_patient(session, instance)
-            if not films.set_outcome(instance, FilmState.ANALYSED, self.now()):
-                return _cancelled(film_uid)
+            waits = films.set_outcome(instance, FilmState.ANALYSED, self.now())
+            finished_steps.save(session, instance, step, result=waits)
+            if not waits:
+                log.info("cancelled meanwhile", film=step.film_uid)
+                return False
             self.analyser.remember(session, instance, opened, output)
             enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
-        log.info("read", film=film_uid, refused="", duration_s=_since(started))
+        log.info("read", film=step.film_uid, refused="", duration_s=_since(started))
         return True
 
-    def write(self, film_uid: str) -> None:
+    def write(self, film_uid: str, job: str = "") -> None:
         """Compare with the prior, write the objects, and ask for their delivery."""
-        started = monotonic()
-        # first: it says of which revision
-        known = consider(self.engine, self.archive, film_uid, self.reader.zone)
-        current = self.analyser.analysed(film_uid)
-        if isinstance(current, Refusal):
-            self._refuse_corrected(film_uid, current)
-            return
-        choice, prior = self._prior(known)
-        answer = self._answer(current, choice, prior)
-        applied = Applied.of(answer.prediction)
-        making = self.editions.objects(
-            film_uid,
-            lambda edition: self.reader.objects(replace(answer, edition=edition)),
-            Basis(prior.film_uid if prior else "", applied),
-        )
-        stored = [self._keep(made) for made in making.new]
-        with Session(self.engine) as session, session.begin():
-            instance = films.film(session, film_uid)
-            prior_choices.lock_patient(session, instance)
-            require_uncorrected(session, known.current, choice.prior)
-            if not films.set_outcome(instance, FilmState.ANSWERED, self.now()):
-                _cancelled(film_uid)
-                return
-            prior_choices.save(session, instance, choice, self.now())
-            if prior is not None and answer.comparison is not None:
-                films.save_comparison(
-                    session, current.analysis_id, prior.analysis_id, answer.comparison, self.now()
-                )
-            self._save_results(session, instance, making, stored, applied)
-            row = session.get_one(Analysis, current.analysis_id)
-            row.notes = list(current.read.opened.notes)  # the gate may say else than it did
-            self.analyser.place(session, instance, row)
-            enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
-        log.info(
-            "answered",
-            film=film_uid,
-            prior=prior.film_uid if prior else "",
-            why=choice.why.code.value,
-            objects=len(making.new),
-            duration_s=_since(started),
-        )
+        step = JobStep(film_uid, job, Step.WRITE.name)
+        if self.outcomes.finished(step) is None:
+            self._write(step, self.prepared.find(step))
 
-    def write_again(self, film_uid: str) -> None:
+    def write_again(self, film_uid: str, job: str = "") -> None:
         """Answer a film again, if the rule compares it with another prior than it was.
 
         A film that has no answer yet is left alone: that answer will choose by itself.
         """
-        with Session(self.engine) as session:
-            film = films.film(session, film_uid)
-            outdated = prior_choices.is_outdated(session, film, self.reader.zone) or is_stale(
-                session, film
-            )
-        if outdated:
-            self.write(film_uid)
+        step = JobStep(film_uid, job, Step.WRITE.name)
+        if self.outcomes.finished(step) is not None:
+            return
+        prepared = self.prepared.find(step)
+        if prepared is not None or self._is_outdated(film_uid):
+            self._write(step, prepared)
         else:
             log.info("prior unchanged", film=film_uid)
 
-    def _save_results(
-        self,
-        session: Session,
-        instance: Instance,
-        making: Making,
-        stored: Iterable[Stored],
-        applied: Applied | None = None,
-    ) -> None:
-        made = zip(making.new, stored, strict=True)
-        now = self.now()  # one moment for all objects of one answer
-        save(session, self.jobs, self.destinations, instance, making, made, applied, now)
+    def _is_outdated(self, film_uid: str) -> bool:
+        with Session(self.engine) as session:
+            film = films.film(session, film_uid)
+            outdated = prior_choices.is_outdated(session, film, self.reader.zone)
+            return outdated or is_stale(session, film)
 
-    def state_failure(self, film_uid: str, cause: Cause, sentence: str = "") -> None:
+    def _write(self, step: JobStep, prepared: Prepared | None) -> None:
+        started = monotonic()
+        prepared = prepared or self._prepare(step)
+        if not self.outcomes.state(step, prepared) or prepared.reading is None:
+            return
+        choice = prepared.reading.choice
+        log.info(
+            "answered",
+            film=step.film_uid,
+            prior=choice.prior.uid if choice.prior else "",
+            why=choice.why.code.value,
+            objects=len(prepared.objects),
+            duration_s=_since(started),
+        )
+
+    def _prepare(self, step: JobStep) -> Prepared:
+        """Decide the answer to a film: what it is compared with, and what is said."""
+        film_uid = step.film_uid
+        # first: it says of which revision
+        known = consider(self.engine, self.archive, film_uid, self.reader.zone)
+        current = self.analyser.analysed(film_uid)
+        if isinstance(current, Refusal):
+            return self._prepare_corrected(step, current)
+        choice, prior = self._prior(known)
+        answer = self._answer(current, choice, prior)
+        reading = reading_of(known, current, prior, choice, answer)
+        making = self.editions.objects(
+            film_uid,
+            lambda edition: self.reader.objects(replace(answer, edition=edition)),
+            Basis(prior.film_uid if prior else "", reading.applied),
+        )
+        return self.prepared.keep(step, Prepared(FilmState.ANSWERED, reading=reading), making)
+
+    def state_failure(self, film_uid: str, cause: Cause, sentence: str = "", job: str = "") -> None:
         """Say that a film could not be answered although it might be, and why in our own words."""
-        sentence = sentence or SENTENCES[cause]
-        objects = self._statement(film_uid, cause.value, f"{_FAILED}. {sentence}")
-        detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
-        self._state(film_uid, FilmState.FAILED, cause.value, detail, objects)
+        step = JobStep(film_uid, job, Step.STATE.name)
+        if self.outcomes.finished(step) is not None:
+            return
+        prepared = self.prepared.find(step)
+        if prepared is None:
+            sentence = sentence or SENTENCES[cause]
+            making = self._statement(film_uid, cause.value, f"{_FAILED}. {sentence}")
+            detail = f"{sentence} Try again: hilum queue retry film:{film_uid}"
+            failed = Prepared(FilmState.FAILED, cause.value, detail)
+            prepared = self.prepared.keep(step, failed, making)
+        self.outcomes.state(step, prepared)
 
-    def _refuse(self, film_uid: str, refusal: Refusal) -> None:
-        """State that the gate does not let a film be read, and why."""
+    def _prepare_refusal(self, step: JobStep, refusal: Refusal) -> Prepared:
+        """Say that the gate does not let a film be read, and why."""
         reason, detail = refusal.reason.value, refusal.detail
-        objects = self._statement(film_uid, reason, detail)
-        self._state(film_uid, FilmState.NOT_ANALYSED, reason, detail, objects)
+        making = self._statement(step.film_uid, reason, detail)
+        refused = Prepared(FilmState.NOT_ANALYSED, reason, detail)
+        return self.prepared.keep(step, refused, making)
 
-    def _refuse_corrected(self, film_uid: str, refusal: Refusal) -> None:
-        """State the same of a film that was corrected since it was read, as to a child's.
+    def _prepare_corrected(self, step: JobStep, refusal: Refusal) -> Prepared:
+        """Say the same of a film that was corrected since it was read, as to a child's.
 
         Raises
         ------
@@ -185,11 +200,11 @@ class Answerer:
             It was answered and not corrected: then its answer remains valid.
         """
         with Session(self.engine) as session:
-            film = films.film(session, film_uid)
+            film = films.film(session, step.film_uid)
             if film.state is FilmState.ANSWERED and not is_stale(session, film):
                 raise ServiceError(f"the film was readable and no longer is: {refusal.detail}")
-        self._refuse(film_uid, refusal)
-        log.info("no longer read", film=film_uid, refused=refusal.reason)
+        log.info("no longer read", film=step.film_uid, refused=refusal.reason)
+        return self._prepare_refusal(step, refusal)
 
     def _statement(self, film_uid: str, reason: str, detail: str) -> Making:
         """Make the report that there is no answer, where it is asked for and can be made.
@@ -210,21 +225,6 @@ class Answerer:
         except Exception as error:
             log.warning("no report of it", film=film_uid, error=type(error).__name__)
             return Making([])
-
-    def _state(
-        self, film_uid: str, state: FilmState, reason: str, detail: str, making: Making
-    ) -> None:
-        """State that there is no answer, with what says so."""
-        stored = [self._keep(made) for made in making.new]
-        with Session(self.engine) as session, session.begin():
-            instance = films.film(session, film_uid)
-            prior_choices.lock_patient(session, instance)
-            # what was answered meanwhile has not failed
-            old = films.WAITING if state is FilmState.FAILED else tuple(FilmState)
-            if not films.set_outcome(instance, state, self.now(), reason, detail, old):
-                return
-            self._save_results(session, instance, making, stored)
-            enqueue_reanswers(session, self.jobs, instance, self.settle_s, self.reader.zone)
 
     def _prior(self, known: Known) -> tuple[Choice, Analysed | None]:
         """Return the best prior that can be read, and the reasons for it."""
@@ -283,16 +283,6 @@ class Answerer:
         except (InvalidDicomError, *MALFORMED) as error:  # a finding that begins anew is no error
             log.warning("report unreadable", prior=prior.film_uid, error=type(error).__name__)
             return {}
-
-    def _keep(self, made: ResultObject) -> Stored:
-        ds = made.ds
-        return self.archive.keep_result(to_bytes(ds), ds.StudyInstanceUID, ds.SOPInstanceUID)
-
-
-def _cancelled(film_uid: str) -> bool:
-    """Log that an operator cancelled a film while it was worked on: it gets no other outcome."""
-    log.info("cancelled meanwhile", film=film_uid)
-    return False
 
 
 def _since(started: float) -> float:

@@ -1,6 +1,6 @@
 """A further answer to a film: what is new in it, and how it differs from the one before."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 
 from inference.image.dicom_file import read_dicom
 from inference.image.header import MALFORMED
-from scp.archive import Archive, Stored
-from scp.index import deliveries, films, further_answers, prior_choices
+from scp.archive import Archive
+from scp.index import films, further_answers, prior_choices
 from scp.index.schema.tables import Instance, Result
 from scp.index.values import Applied
-from scp.pipeline.queue import Jobs
 from scp.results.answer import ResultObject
 from scp.results.kinds import NOT_ANALYSED, REPORT
 from scp.results.series import Edition
@@ -120,48 +119,6 @@ class Editions:
             return read_dicom(self.archive.path(result.path), stop_before_pixels=True)
         except (InvalidDicomError, *MALFORMED):
             return None
-
-
-def save(
-    session: Session,
-    jobs: Jobs,
-    destinations: Mapping[str, Collection[str]],
-    instance: Instance,
-    making: Making,
-    made: Iterable[tuple[ResultObject, Stored]],
-    applied: Applied | None,
-    now: datetime,
-) -> None:
-    """Remember the objects of an answer, and ask for the delivery of those that are new."""
-    further_answers.require_unsaved(session, making.further_id)
-    numbers = {name: deliveries.next_job(session, instance.uid, name) for name in destinations}
-    going = set[str]()
-
-    def destinations_of(kind: str) -> dict[str, int]:
-        names = (name for name, kinds in destinations.items() if not kinds or kind in kinds)
-        return {name: numbers[name] for name in names}
-
-    for uid, kind in making.same.items():
-        going.update(
-            destinations_of(kind) if films.stand_again(session, uid, destinations_of(kind)) else ()
-        )
-    for result, stored in made:
-        new = films.save_result(
-            session,
-            instance,
-            kind=result.kind,
-            uid=result.ds.SOPInstanceUID,
-            sop_class_uid=result.ds.SOPClassUID,
-            stored=stored,
-            destinations=destinations_of(result.kind),
-            now=now,
-            applied=applied,
-            content=result.content,
-            further_id=making.further_id,
-        )
-        going.update(destinations_of(result.kind) if new else ())
-    for name in going:
-        jobs.deliver(session, instance.uid, name, numbers[name])
 
 
 _REPORTS = (REPORT.name, NOT_ANALYSED.name)

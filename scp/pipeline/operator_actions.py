@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from scp.index import deliveries, films
+from scp.index import deliveries, films, finished_steps
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause
@@ -81,6 +81,8 @@ class JobControl:
         film_uid, beside = film_of(job_id), auxiliary_job(job_id)
         if beside is not None:
             self._require(self.refusal(job_id, done=done), job_id)
+            with Session(self.engine) as session, session.begin():
+                finished_steps.forget(session, job_id)
             self.jobs.retry(job_id, beside[1])
         elif film_uid is not None:
             self._retry_film(film_uid, done=done)
@@ -170,7 +172,8 @@ class JobControl:
         film = films.find(session, film_uid)
         if film is None:
             return Refusal.NO_SUCH_JOB
-        return refuse_film(film.state, self.jobs.answering(film_uid), done=done)
+        answering = [job.status for job in self.jobs.answering(film_uid)]
+        return refuse_film(film.state, answering, done=done)
 
     def _retry_film(self, film_uid: str, *, done: bool) -> None:
         """Give a film to a new job, in the transaction that makes it wait for an answer again."""

@@ -22,6 +22,7 @@ from scp.matching.patient_ids import differences, id_key
 from scp.matching.person import Person
 from scp.monitoring.audit import Audit
 from scp.pipeline.intake import read_header
+from scp.pipeline.prepared import PreparedAnswers
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reanswer import answer_corrected
 
@@ -167,6 +168,8 @@ class PatientFiles:
                 self.jobs.answer_again(session, film.uid, film.uid, 0, f"{film.revision}-forgotten")
         for path in paths:
             self.archive.path(path).unlink(missing_ok=True)
+        for uid in uids:
+            PreparedAnswers(self.engine, self.archive).forget(uid)
         return Forgotten(len(uids), len(paths))
 
     def _right(self, session: Session, right: tuple[str, str]) -> int:

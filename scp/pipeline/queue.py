@@ -219,15 +219,15 @@ class Jobs:
         """Take a job out of the queue; a running one stops before its next step."""
         self._client.cancel_workflow(job_id)
 
-    def answering(self, film_uid: str) -> list[str]:
-        """Return the states of the jobs that are to answer a film and have not ended."""
+    def answering(self, film_uid: str) -> list[WorkflowStatus]:
+        """Return the jobs that are to answer a film and have not ended."""
         found = self._client.list_workflows(
             workflow_id_prefix=[f"film:{film_uid}", f"again:{film_uid}"],
             status=list(ACTIVE),
             load_input=False,
             load_output=False,
         )
-        return [job.status for job in found if film_in(job.workflow_id) == film_uid]
+        return [job for job in found if film_in(job.workflow_id) == film_uid]
 
     def end(self, job_id: str) -> None:
         """Put an end to a job that another one replaces; of one that has ended, delete the rest."""

@@ -33,7 +33,6 @@ def compare_pair(answerer: Answerer, film_uid: str, prior_uid: str) -> None:
     limits = [limit.sentence for limit in limits_of(current, prior)]
     compared = answerer.reader.compare(now.read, before.read, limits)
     with Session(answerer.engine) as session, session.begin():
-        films.save_comparison(
-            session, now.analysis_id, before.analysis_id, compared, answerer.now()
-        )
+        row = films.ComparedRow.of(compared)
+        films.save_comparison(session, now.analysis_id, before.analysis_id, row, answerer.now())
     log.info("compared", film=film_uid, prior=prior_uid, comparable=compared.comparable)

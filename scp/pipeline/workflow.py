@@ -1,7 +1,8 @@
 """The life of one film, as durable steps.
 
 DBOS records each step that has finished. A worker may be killed at any instant: when it comes back
-it goes on after the last recorded step, and a step done again makes the same rows and objects.
+it goes on after the last recorded step, and a step done again makes the same rows and objects
+(`scp.pipeline.prepared`).
 """
 
 from collections.abc import Callable
@@ -27,12 +28,17 @@ _P = ParamSpec("_P")
 _MOST_RECOVERIES = 5
 
 
+def _job() -> str:
+    """Return the id of the job that this thread runs."""
+    return str(DBOS.workflow_id)
+
+
 def _in_hand(workflow: Callable[Concatenate["Worker", _P], None]) -> Callable[..., None]:
     """Have a job named in ``Worker.in_hand`` while it runs."""
 
     @wraps(workflow)
     def held(worker: "Worker", *args: _P.args, **kwargs: _P.kwargs) -> None:
-        job = str(DBOS.workflow_id)
+        job = _job()
         worker.in_hand.add(job)
         try:
             workflow(worker, *args, **kwargs)
@@ -117,7 +123,7 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def read(self, film_uid: str) -> bool:
         """Pass the gate and ask the network."""
-        return self.patience.until_done(Step.READ, lambda: self.answerer.read(film_uid))
+        return self.patience.until_done(Step.READ, lambda: self.answerer.read(film_uid, _job()))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def fetch(self, film_uid: str, attempt: int) -> None:
@@ -127,12 +133,12 @@ class Worker(DBOSConfiguredInstance):
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write(self, film_uid: str) -> None:
         """Compare with the prior, write the objects, ask for their delivery."""
-        self.patience.until_done(Step.WRITE, lambda: self.answerer.write(film_uid))
+        self.patience.until_done(Step.WRITE, lambda: self.answerer.write(film_uid, _job()))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def write_again(self, film_uid: str) -> None:
         """Write the answer once more, unless its prior is still the best."""
-        self.patience.until_done(Step.WRITE, lambda: self.answerer.write_again(film_uid))
+        self.patience.until_done(Step.WRITE, lambda: self.answerer.write_again(film_uid, _job()))
 
     @DBOS.step(retries_allowed=True, max_attempts=3)
     def compare(self, film_uid: str, prior_uid: str) -> None:
@@ -145,7 +151,8 @@ class Worker(DBOSConfiguredInstance):
     def state_failure(self, film_uid: str, reason: str, sentence: str) -> None:
         """Say that a film could not be answered although it might be, and why."""
         self.patience.until_done(
-            Step.STATE, lambda: self.answerer.state_failure(film_uid, Cause(reason), sentence)
+            Step.STATE,
+            lambda: self.answerer.state_failure(film_uid, Cause(reason), sentence, _job()),
         )
 
     @DBOS.step(retries_allowed=True, max_attempts=3)

@@ -119,6 +119,7 @@ def work(settings: Settings, name: str, stop: Stop, start_id: str) -> None:
         def every_beat() -> None:
             state_given_up(context, answerer)
             queues.look()
+            answerer.prepared.sweep(context.jobs, worker.in_hand)
 
         try:
             beat_until(
@@ -222,4 +223,4 @@ def state_given_up(context: ServiceContext, answerer: Answerer) -> None:
             stated = films.film(session, film_uid).state is FilmState.FAILED
             stated = stated or is_replaced(session, job)
         if not stated:
-            answerer.state_failure(film_uid, Cause.WORKER_DIED)
+            answerer.state_failure(film_uid, Cause.WORKER_DIED, job=job)

@@ -7,6 +7,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kept import keep_result
 from pydicom.uid import UID
 
 from scp.archive import Archive, sha256_of, valid_uid
@@ -79,25 +80,25 @@ def test_nothing_stands_under_a_final_name_when_the_rename_cannot_happen(archive
 def test_a_result_that_cannot_be_written_leaves_nothing_under_its_name(archive):
     archive.incoming.rmdir()
     with pytest.raises(OSError, match="No such file"):
-        archive.keep_result(b"object", STUDY, SOP)
+        keep_result(archive, b"object", STUDY, SOP)
     assert names_in(archive.data_dir) == []
 
 
 def test_a_result_made_again_replaces_itself(archive):
-    first = archive.keep_result(b"object", STUDY, SOP)
-    assert archive.keep_result(b"object", STUDY, SOP) == first
+    first = keep_result(archive, b"object", STUDY, SOP)
+    assert keep_result(archive, b"object", STUDY, SOP) == first
     assert names_in(archive.data_dir) == [first.path]
     assert archive.path(first.path).read_bytes() == b"object"
 
 
 def test_a_reader_sees_the_old_result_or_the_new_one_but_never_half_of_one(archive):
     versions = [bytes([letter]) * 300_000 for letter in b"ab"]
-    path = archive.path(archive.keep_result(versions[0], STUDY, SOP).path)
+    path = archive.path(keep_result(archive, versions[0], STUDY, SOP).path)
     done = threading.Event()
 
     def write():
         for i in range(20):
-            archive.keep_result(versions[i % 2], STUDY, SOP)
+            keep_result(archive, versions[i % 2], STUDY, SOP)
         done.set()
 
     writer = threading.Thread(target=write)

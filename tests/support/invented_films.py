@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from kept import keep_result
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 from sqlalchemy import select
@@ -158,8 +159,8 @@ class Invented:
 
     def result(self, film, kind="heatmap", sop_class_uid=SecondaryCaptureImageStorage, data=None):
         uid = generate_uid()
-        stored = self.archive.keep_result(
-            data or capture(uid), UID(film.series.study.uid), UID(uid)
+        stored = keep_result(
+            self.archive, data or capture(uid), UID(film.series.study.uid), UID(uid)
         )
         result = Result(
             instance=film,

@@ -1,4 +1,4 @@
-"""Tables beside a film's own: how its priors were fetched, and its answers after the first."""
+"""Tables beside a film's own: fetches of its priors, its further answers, finished steps."""
 
 from datetime import datetime
 
@@ -38,3 +38,20 @@ class FurtherAnswer(Base):
     number: Mapped[int]
     why: Mapped[str]
     begun_at: Mapped[datetime]
+
+
+class FinishedStep(Base):
+    """A step of a job that has had its effect, written in the transaction that had it.
+
+    So a step that is done again after a kill finds that nothing is left to do. ``result`` is what
+    it returned (`scp.index.finished_steps`).
+    """
+
+    __tablename__ = "finished_step"
+    __table_args__ = (UniqueConstraint("job", "step"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"), index=True)
+    job: Mapped[str]
+    step: Mapped[str]
+    result: Mapped[bool]

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
+from scp.index.schema.answers import FinishedStep as FinishedStep  # noqa: PLC0414 -- of the schema
 from scp.index.schema.answers import FurtherAnswer as FurtherAnswer  # noqa: PLC0414 -- of the schema
 from scp.index.schema.answers import PriorFetch as PriorFetch  # noqa: PLC0414 -- part of the schema
 from scp.index.schema.operation import Heartbeat as Heartbeat  # noqa: PLC0414 -- part of the schema

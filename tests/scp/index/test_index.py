@@ -566,7 +566,8 @@ def test_each_model_speaks_once_of_a_film(session, make):
 def test_a_comparison_saved_again_replaces_the_first(session, make):
     current, prior = rows_of(session, make)
     session.flush()
-    films.save_comparison(session, current.id, prior.id, invented.comparison(), NOW)
+    compared = films.ComparedRow.of(invented.comparison())
+    films.save_comparison(session, current.id, prior.id, compared, NOW)
     session.flush()
     row = session.scalars(sa.select(Comparison)).one()
     assert (row.comparable, row.reason, row.created_at) == (True, "", NOW)
@@ -582,7 +583,7 @@ def test_a_comparison_saved_again_replaces_the_first(session, make):
         "words": [],
     }
     again = invented.comparison(comparable=False, reason="other words")
-    films.save_comparison(session, current.id, prior.id, again, NOW + DAY)
+    films.save_comparison(session, current.id, prior.id, films.ComparedRow.of(again), NOW + DAY)
     session.commit()
     row = session.scalars(sa.select(Comparison)).one()
     assert (row.comparable, row.reason, row.created_at) == (False, "other words", NOW)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from films import made_uid, make_film_ds
+from kept import keep_result
 from network import DEADLINE_S, NOW, Pacs, open_stores, request_for, save
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
@@ -60,7 +61,9 @@ class Answer:
         data = io.BytesIO()
         ds.save_as(data, enforce_file_format=True)
         stores = self.stores
-        stored = stores.archive.keep_result(data.getvalue(), ds.StudyInstanceUID, ds.SOPInstanceUID)
+        stored = keep_result(
+            stores.archive, data.getvalue(), ds.StudyInstanceUID, ds.SOPInstanceUID
+        )
         with Session(stores.engine) as session, session.begin():
             films.save_result(
                 session,
