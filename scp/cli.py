@@ -40,6 +40,7 @@ Name = Annotated[
     typer.Option(help="A name that stays the same after a restart and differs between processes."),
 ]
 Descriptor = Annotated[int | None, typer.Option("--fd", hidden=True)]
+TlsDescriptor = Annotated[int | None, typer.Option("--tls-fd", hidden=True)]
 Supervisor = Annotated[int | None, typer.Option(hidden=True)]
 
 
@@ -59,16 +60,16 @@ def receive(
     config: Config = CONFIG,
     name: Name = None,
     descriptor: Descriptor = None,
+    tls_descriptor: TlsDescriptor = None,
     supervisor: Supervisor = None,
 ) -> None:
     """Run a receiver alone: films over DICOM into archive and queue."""
     with _errors_to_exit_code():
         settings = _load(config, "receive")
         from scp.processes import receive, runtime
-        from scp.processes.sockets import listening_socket
+        from scp.processes.sockets import receiver_sockets
 
-        where = settings.receiver
-        listening = listening_socket(where.host, where.port, "receiver", descriptor)
+        listening = receiver_sockets(settings.receiver, descriptor, tls_descriptor)
         stop = runtime.Stop(supervisor)
         receive.receive(settings, listening, name or runtime.default_name("receive"), stop)
 
@@ -114,13 +115,24 @@ def send(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
     to: Annotated[str, typer.Option(help="Where to: AE@HOST:PORT.")],
     calling: Annotated[str, typer.Option(help="Our own AE title.")] = "HILUM_SEND",
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Speak TLS; a PEM file with the CAs to trust.")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Our certificate, as PEM, for who asks for one.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
+    tls_name: Annotated[
+        str | None, typer.Option(help="The name in its certificate, if not the host's.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Send DICOM files to any storage SCP, and say what it answered for each."""
-    from scp.commands.send import send_files
+    from scp.commands.send import send_files, tls_of
 
     with _errors_to_exit_code():
-        raise typer.Exit(send_files(paths, to, calling, as_json=json))
+        tls = tls_of(ca=tls_ca, certificate=tls_certificate, key=tls_key, name=tls_name)
+        raise typer.Exit(send_files(paths, to, calling, as_json=json, tls=tls))
 
 
 @app.command(rich_help_panel="Use")

@@ -4,6 +4,7 @@
 
     HilumError
     ├── ConfigError            config.toml or the environment says something impossible
+    ├── CertificateUnusable    a file of a certificate, key or CA cannot be used for TLS
     ├── ServiceError           a role cannot start: a port is taken, a worker's name is in use
     ├── Refused                an object is not taken in; carries the C-STORE status to answer
     │   ├── ArchiveFull        0xA700 Refused: Out of Resources
@@ -14,6 +15,7 @@
     └── PriorsUnavailable      priors did not come from the PACS; carries what is missing
         ├── NoPatientKey       the film's Patient ID does not name one patient exactly
         ├── PeerUnreachable    no connection, or it broke
+        ├── NotSecured         TLS failed, and without it nothing is asked
         ├── AssociationRejected  A-ASSOCIATE-RJ, with its reason in words
         ├── NothingAccepted    no presentation context for what is asked
         ├── QueryFailed        C-FIND did not end with Success
@@ -41,6 +43,10 @@ class HilumError(Exception):
 
 class ConfigError(HilumError):
     """The configuration cannot be used; the text names the key and what to write instead."""
+
+
+class CertificateUnusable(HilumError):
+    """A file of ours, needed for TLS, cannot be used; the text names it and what to do."""
 
 
 class ServiceError(HilumError):
@@ -104,6 +110,10 @@ class NoPatientKey(PriorsUnavailable):
 
 class PeerUnreachable(PriorsUnavailable):
     """There is no connection to the PACS, or it broke."""
+
+
+class NotSecured(PriorsUnavailable):
+    """TLS with the PACS failed, and it is not asked without."""
 
 
 class AssociationRejected(PriorsUnavailable):

@@ -20,15 +20,20 @@ from inference.errors import NotInstalled, missing_packages_named
 from scp.archive import Archive
 from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings, load_settings
+from scp.dashboard.troubleshooting import Parties, advice
+from scp.dimse.certificates import require_private, validity_text
 from scp.dimse.retrieve import see_services
 from scp.dimse.sender import echo
+from scp.dimse.tls import server_context
 from scp.errors import HilumError, ServiceError
 from scp.index.accounts import users
 from scp.index.accounts.tables import DashboardUser
 from scp.index.database import open_database
+from scp.index.heartbeats import alive
 from scp.outcomes.sending import Unreachable
 from scp.pipeline.destinations import destination_of
-from scp.processes.sockets import open_socket
+from scp.processes.runtime import now
+from scp.processes.sockets import TLS_KEY, open_socket
 from scp.results.kinds import Kind, class_name, kinds_made
 
 
@@ -64,7 +69,13 @@ def _checks(config: Path) -> Iterator[Checked]:
     yield _try("model", lambda: _model(settings))
     yield _try("disk", lambda: _disk(settings))
     yield _try("database", lambda: _database(settings))
-    yield _try("receiver port", lambda: _receiver_port(settings))
+    tls = settings.receiver.tls
+    if tls.mode != "only":
+        yield _try("receiver port", lambda: _receiver_port(settings))
+    if tls.mode != "off":
+        yield _try("receiver TLS", lambda: _receiver_tls(settings))
+    for used_by, files in settings.certificates().items():
+        yield _try(f"certificate of {used_by}", partial(_certificate, *files))
     yield _try("dashboard port", lambda: _dashboard_port(settings))
     yield _try("dashboard login", lambda: _dashboard_login(settings))
     yield _try("priors", lambda: _priors(settings))
@@ -136,6 +147,35 @@ def _receiver_port(settings: Settings) -> str:
     return f"{receiver.host}:{receiver.port} is free"
 
 
+def _receiver_tls(settings: Settings) -> str:
+    """See that the files can be used, and that the port is free or ours."""
+    host, tls = settings.receiver.host, settings.receiver.tls
+    server_context(tls)
+    try:
+        open_socket(host, tls.port, TLS_KEY).close()
+    except ServiceError:
+        if not _receiver_listens(settings, f":{tls.port} (TLS)"):
+            raise
+        return f"hilum listens by TLS on port {tls.port}"
+    return f"{host}:{tls.port} is free"
+
+
+def _receiver_listens(settings: Settings, where: str) -> bool:
+    """Say whether a receiver's heartbeat names a place; who asks it itself is told of as failed."""
+    engine = open_database(settings.database_url)
+    try:
+        with Session(engine) as session:
+            return any(where in role.details.get("listening", "") for role in alive(session, now()))
+    finally:
+        engine.dispose()
+
+
+def _certificate(certificate: str, key: str) -> str:
+    text = validity_text(certificate, now())
+    require_private(key)
+    return text
+
+
 def _dashboard_port(settings: Settings) -> str:
     host, port = settings.dashboard.host, settings.dashboard.port
     try:
@@ -195,6 +235,9 @@ def _destination(settings: Settings, destination: DestinationSettings) -> str:
         there.echo()
         not_taken = there.refused(sent)
     except Unreachable as error:
+        if error.outcome.cause.value.startswith("tls"):
+            parties = Parties(destination.name, ourselves, destination.ae_title, where)
+            raise ServiceError(advice(error.outcome, parties)) from error
         raise ServiceError(f"{error}: is it running, and does it know {ourselves}?") from error
     if not_taken:
         raise ServiceError(f"{where} does not accept {'; '.join(_named(not_taken, kinds))}")

@@ -19,6 +19,7 @@ from scp.config.destinations import DestinationSettings
 from scp.config.load import Settings
 from scp.config.network import Peer
 from scp.config.results import ResultSettings
+from scp.config.tls import ClientTlsSettings
 from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.query import FIND, KEYS
 from scp.dimse.receiver import accepted_sop_classes
@@ -162,9 +163,11 @@ def _report_classes(settings: Settings) -> str:
 def _parameters(settings: Settings) -> str:
     rows = [
         *_keys("receiver", settings.receiver),
+        *_keys("receiver.tls", settings.receiver.tls),
         *_fields("receiver.peers", Peer),
         *_fields("destinations", DestinationSettings),
         *_keys("priors", settings.priors),
+        *_fields("destinations.tls", ClientTlsSettings, brackets="[{}], [priors.tls]"),
         *_keys("patients", settings.patients),
         *_keys("results", settings.results, skip=set(ResultSettings.model_fields) - _SAID),
         *_keys("gate", settings.gate),
@@ -181,14 +184,18 @@ def _keys(
 ) -> Iterator[tuple[str, str, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if name not in skip and not isinstance(value, tuple):
+        if name not in skip and not isinstance(value, tuple | BaseModel):
             yield f"`[{table}] {name}`", f"`{value}`", field.description or ""
 
 
-def _fields(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
+def _fields(
+    table: str, model: type[BaseModel], brackets: str = "[[{}]]"
+) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            continue
         default = "" if field.is_required() else f"`{field.default}`"
-        yield f"`[[{table}]] {name}`", default, field.description or ""
+        yield f"`{brackets.format(table)} {name}`", default, field.description or ""
 
 
 def _query_keys(_: Settings) -> str:

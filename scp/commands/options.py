@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inference.errors import NotInstalled, missing_packages_named
-from scp.errors import CANNOT_START, ConfigError, HilumError, ServiceError
+from scp.errors import CANNOT_START, CertificateUnusable, ConfigError, HilumError, ServiceError
 
 if TYPE_CHECKING:
     from scp.config.load import Settings
@@ -26,7 +26,7 @@ def errors_to_exit_code() -> Iterator[None]:
     try:
         with missing_packages_named():
             yield
-    except (ConfigError, NotInstalled, ServiceError) as error:
+    except (CertificateUnusable, ConfigError, NotInstalled, ServiceError) as error:
         typer.secho(f"hilum: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(CANNOT_START) from error
     except HilumError as error:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scp.config.network import AETitle
 from scp.config.results import ResultKind
+from scp.config.tls import ClientTlsSettings
 
 
 class DestinationSettings(BaseModel):
@@ -40,3 +41,4 @@ class DestinationSettings(BaseModel):
     give_up_after_h: float = Field(
         72, gt=0, description="hours until a dead letter: longer than a weekend's outage"
     )
+    tls: ClientTlsSettings = ClientTlsSettings()

@@ -41,6 +41,7 @@ from scp.config.priors import PriorsSettings
 from scp.config.results import ResultSettings
 from scp.config.storage import ArchiveSettings, DatabaseSettings
 from scp.config.time_zone import zone_of
+from scp.config.tls import ClientTlsSettings, ReceiverTlsSettings
 from scp.config.worklist import WorklistSettings
 from scp.errors import ConfigError
 
@@ -149,6 +150,15 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The database that is meant."""
         return self.database.resolved(self.data_dir)
+
+    def certificates(self) -> dict[str, tuple[str, str]]:
+        """Return certificate and key that TLS shows, by who uses them."""
+        receiver = self.receiver.tls
+        used: dict[str, ReceiverTlsSettings | ClientTlsSettings] = {}
+        used |= {} if receiver.mode == "off" else {"receiver": receiver}
+        used |= {f"destination {place.name}": place.tls for place in self.destinations}
+        used |= {"priors": self.priors.tls} if self.priors.retrieve != "off" else {}
+        return {name: (tls.certificate, tls.key) for name, tls in used.items() if tls.certificate}
 
     def destinations_by_name(self) -> dict[str, DestinationSettings]:
         """Return the destinations by the names that the index knows them by."""

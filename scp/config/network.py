@@ -1,9 +1,11 @@
 """Settings of the DICOM receiver and its peers."""
 
 import ipaddress
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from scp.config.tls import ReceiverTlsSettings
 
 # ASCII without control characters and backslash; spaces around it do not count (PS3.5 6.2)
 AETitle = Annotated[
@@ -22,6 +24,17 @@ class Peer(BaseModel):
         description="its address or host name; a connection from elsewhere is refused",
         examples=["127.0.0.1"],
     )
+    tls: bool = Field(False, description="refuse it without TLS")
+    certificate_names: tuple[str, ...] = Field(
+        (),
+        description="refuse it without a certificate of one of these names, as common name or"
+        " subjectAltName; empty: any that [receiver.tls] ca signed",
+    )
+
+    @property
+    def must_use_tls(self) -> bool:
+        """Whether it is refused without TLS."""
+        return self.tls or bool(self.certificate_names)
 
 
 class ReceiverSettings(BaseModel):
@@ -64,6 +77,21 @@ class ReceiverSettings(BaseModel):
         " not kept",
     )
     peers: tuple[Peer, ...] = Field((), description="who may send; empty: only this machine itself")
+    tls: ReceiverTlsSettings = ReceiverTlsSettings()
+
+    @model_validator(mode="after")
+    def _tls_can_be_had(self) -> Self:
+        strict = [peer.ae_title for peer in self.peers if peer.must_use_tls]
+        if strict and self.tls.mode == "off":
+            raise ValueError(f"peer {strict[0]} is to use TLS: set [receiver.tls] mode")
+        named = [peer.ae_title for peer in self.peers if peer.certificate_names]
+        if named and self.tls.client_certificate == "none":
+            raise ValueError(
+                f"peer {named[0]} is to have a certificate: set [receiver.tls] client_certificate"
+            )
+        if self.tls.mode == "beside" and self.port == self.tls.port != 0:
+            raise ValueError("[receiver] port and [receiver.tls] port are the same")
+        return self
 
     @property
     def at_most_each(self) -> int:

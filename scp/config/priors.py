@@ -1,11 +1,12 @@
 """Settings of fetching priors from the PACS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from scp.config.network import AETitle
+from scp.config.tls import ClientTlsSettings
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Remote:
     ae_title: str
     host: str
     port: int
+    tls: ClientTlsSettings = field(default_factory=ClientTlsSettings)
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -72,8 +74,9 @@ class PriorsSettings(BaseModel):
         "that is now to be compared with it: old films that come together lead to one more answer "
         "and not to one each",
     )
+    tls: ClientTlsSettings = ClientTlsSettings()
 
     @property
     def remote(self) -> Remote:
         """Whom to ask."""
-        return Remote(self.ae_title, self.host, self.port)
+        return Remote(self.ae_title, self.host, self.port, self.tls)

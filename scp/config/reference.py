@@ -25,7 +25,9 @@ def reference() -> str:
     return "\n\n".join([_HEAD.rstrip(), *_tables(Settings, "")]) + "\n"
 
 
-def _tables(model: type[BaseModel], table: str, mark: str = "") -> Iterator[str]:
+def _tables(
+    model: type[BaseModel], table: str, mark: str = "", *, several: bool = False
+) -> Iterator[str]:
     """Yield a table's text and those below it; ``mark`` makes a comment of what is an example."""
     plain, below = [], []
     for key, field in model.model_fields.items():
@@ -34,18 +36,18 @@ def _tables(model: type[BaseModel], table: str, mark: str = "") -> Iterator[str]
             plain.append(_key(key, field, mark))
         else:
             below.append((f"{table}.{key}".lstrip("."), *nested))
-    yield "\n".join([*_head(model, table, mark), *plain])
-    for name, kind, several in below:
-        yield from _tables(kind, name, "#" if several else mark)
+    yield "\n".join([*_head(model, table, mark, several=several), *plain])
+    for name, kind, are_several in below:
+        yield from _tables(kind, name, "#" if are_several else mark, several=are_several)
 
 
-def _head(model: type[BaseModel], table: str, mark: str) -> list[str]:
+def _head(model: type[BaseModel], table: str, mark: str, *, several: bool) -> list[str]:
     if not table:
         return []
     says = " ".join((model.__doc__ or "").split("\n\n")[0].split())
-    if mark:
+    if several:
         return [*_comment(f"{says} One such table each:"), f"{mark}[[{table}]]"]
-    return [*_comment(says), f"[{table}]"]
+    return [*_comment(says), f"{mark}[{table}]"]
 
 
 def _key(key: str, field: FieldInfo, mark: str) -> str:

@@ -40,7 +40,8 @@ def router(context: AppContext) -> APIRouter:
     @routes.get("/metrics")
     def metrics() -> Response:
         """Return sums for Prometheus; no UID and no patient."""
-        text = current_metrics(context.engine, context.archive, context.clock())
+        certificates = context.about.certificates
+        text = current_metrics(context.engine, context.archive, context.clock(), certificates)
         return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @routes.get("/api/counts")

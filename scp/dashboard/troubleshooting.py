@@ -87,11 +87,25 @@ _OF_CAUSE = {
     " and this machine's address are entered.",
     Cause.ABORTED: "{name} aborted the connection: its log says why.",
     Cause.BROKEN: "{name} broke the connection during the transfer: did it restart, or does a"
-    " firewall cut long connections? Its log says more.",
+    " firewall cut long connections? Its log says more. If it closes at once, does it speak TLS"
+    " alone?",
     Cause.NOT_REACHED: "{name} ended the associations at other objects of this film; this one is"
     " sent first the next time.",
     Cause.TIMED_OUT: "{name} took the connection and then did not answer in time: it is overloaded"
     " or hangs. If it is only slow, raise timeout_s under [[destinations]].",
+    Cause.TLS_NOT_SPOKEN: "{name} does not speak TLS on {address} ({said}), and hilum sends it"
+    " nothing without: is that the port of its TLS? Otherwise switch TLS on there.",
+    Cause.TLS_WANTED: "{name} speaks TLS on {address}: set enabled = true and ca under its "
+    "[destinations.tls], or call its port without TLS.",
+    Cause.TLS_VERSION: "{name} and hilum have no version of TLS or cipher suite in common"
+    " ({said}): bring it up to date, or lower minimum_version under its [destinations.tls], if that"
+    " is 1.3.",
+    Cause.TLS_CERTIFICATE: "hilum does not accept the certificate of {name} ({said}), and sends it "
+    "nothing. Have it renewed there; or correct ca or name under its [destinations.tls].",
+    Cause.TLS_OWN_CERTIFICATE: "{name} does not accept us ({said}): have our CA entered there, or"
+    " give it a good certificate and key under its [destinations.tls].",
+    Cause.TLS_FAILED: "TLS with {name} on {address} failed ({said}): its log says more.",
+    Cause.TLS_FILES: "Nothing is wrong with {name}; a file of ours is: {said}.",
     Cause.UNREADABLE: "Our own file cannot be read, nothing is wrong with {name}: check that the "
     "disk of data_dir is mounted and intact, or restore the file from a backup.",
     Cause.NO_DICOM: "Our own file is no longer a DICOM file, nothing is wrong with {name}: check "
@@ -128,6 +142,8 @@ def _sentence(outcome: Outcome) -> str:
 FETCHES = {
     "unreachable": "The PACS could not be reached for earlier films: is it running? Check host "
     "and port under [priors], and the firewall.",
+    "not_secured": "TLS with the PACS failed, and without it hilum asks for no earlier films:"
+    " hilum's log says why. Check [priors.tls], and the certificates on both sides.",
     "rejected": "The PACS refused our query for earlier films: it does not know our AE title, or"
     " [priors] ae_title is not its own.",
     "not_offered": "The PACS does not offer the service that earlier films are fetched by: try the"

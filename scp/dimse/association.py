@@ -10,11 +10,15 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationSocket
+from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from scp.config.tls import ClientTlsSettings
 from scp.dimse.incoming import Limits
+from scp.dimse.outgoing import ClientTls, TlsAssociationSocket
 from scp.dimse.responses import MatchedResponses
+from scp.dimse.tls_failures import TlsFailure
 from scp.dimse.upper_layer import End, layer_of, use_upper_layer
+from scp.errors import CertificateUnusable
 
 Handler = tuple[object, Callable[[evt.Event], object]]
 
@@ -34,6 +38,10 @@ class Peer(Protocol):
     def ae_title(self) -> str:
         """AE title that is called."""
 
+    @property
+    def tls(self) -> ClientTlsSettings:
+        """Whether by TLS, and how."""
+
 
 class Reason(StrEnum):
     """Why there is no association."""
@@ -46,12 +54,16 @@ class Reason(StrEnum):
     ABORTED = "aborted"
     CLOSED = "connection closed"
     NO_CONTEXT = "no context accepted"
+    TLS = "TLS failed"
+    TLS_WANTED = "the peer speaks TLS"
+    OWN_FILES = "our files for TLS cannot be used"
 
 
 _ENDS = {
     End.MALFORMED: Reason.NOT_UNDERSTOOD,
     End.PEER_ABORTED: Reason.ABORTED,
     End.CLOSED: Reason.CLOSED,
+    End.TLS: Reason.TLS_WANTED,
 }
 
 
@@ -65,23 +77,44 @@ class NotAssociated(Exception):
     rejection
         The peer's A-ASSOCIATE-RJ (PS3.8 9.3.4); None unless it rejected.
     text
-        What the operating system said of the host's name; "" of anything else.
+        What the operating system said of the host's name, what is wrong with TLS or our files for
+        it; "" of anything else.
+    tls
+        Why TLS failed; None unless it did.
     """
 
     def __init__(
-        self, reason: Reason, *, rejection: A_ASSOCIATE | None = None, text: str = ""
+        self,
+        reason: Reason,
+        *,
+        rejection: A_ASSOCIATE | None = None,
+        text: str = "",
+        tls: TlsFailure | None = None,
     ) -> None:
         super().__init__(reason.value)
-        self.reason, self.rejection, self.text = reason, rejection, text
+        self.reason, self.rejection, self.tls = reason, rejection, tls
+        self.text = tls.text if tls else text
 
 
 class RequestingAE(AE):  # type: ignore[misc]
-    """An application entity whose requested associations have our upper layer and DIMSE."""
+    """An application entity whose requested associations have our upper layer and DIMSE.
 
-    def _create_socket(self, assoc: Association, *where: object) -> AssociationSocket:
+    Attributes
+    ----------
+    tls
+        How its peers are called over TLS; None: without.
+    """
+
+    tls: ClientTls | None = None
+
+    def _create_socket(
+        self, assoc: Association, address: AddressInformation, *more: object
+    ) -> AssociationSocket:
         use_upper_layer(assoc)
         assoc.dimse = MatchedResponses(assoc, Limits())
-        return super()._create_socket(assoc, *where)
+        if self.tls is not None:
+            return TlsAssociationSocket(assoc, address, self.tls)
+        return super()._create_socket(assoc, address, *more)
 
 
 def associate(
@@ -117,6 +150,10 @@ def associate(
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = timeout_s
     ae.network_timeout = network_timeout_s
     try:
+        ae.tls = ClientTls.of(peer.tls, peer.host)
+    except CertificateUnusable as error:
+        raise NotAssociated(Reason.OWN_FILES, text=str(error)) from error
+    try:
         association = ae.associate(
             peer.host,
             peer.port,
@@ -140,6 +177,8 @@ def _why_not(association: Association) -> NotAssociated:
     layer = layer_of(association)
     if layer.rejection is not None:
         return NotAssociated(Reason.REJECTED, rejection=layer.rejection)
+    if layer.tls_failure is not None:
+        return NotAssociated(Reason.TLS, tls=layer.tls_failure)
     if association.rejected_contexts:
         return NotAssociated(Reason.NO_CONTEXT)
     if not layer.connected:
@@ -155,5 +194,5 @@ def ended(association: Association) -> Reason | None:
 
 def hang_up(association: Association) -> None:
     """Close an association's connection; its threads see that, and end."""
-    with suppress(OSError, AttributeError):  # it may have closed this very moment
-        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, AttributeError, TypeError):  # it may have closed this very moment
+        socket.socket.shutdown(association.dul.socket.socket, socket.SHUT_RDWR)

@@ -1,6 +1,7 @@
 """Which callers may associate, and the record of associations that failed."""
 
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from scp.config.network import Peer
-from scp.dimse.peers import is_known, is_known_address
+from scp.dimse.handshake import Handshake, PlainDicom
+from scp.dimse.peers import is_known, is_known_address, matching
 from scp.dimse.slots import Slots
 from scp.dimse.strangers import Strangers
+from scp.dimse.tls_failures import Fault, failure_of
 from scp.dimse.upper_layer import End, layer_of
 from scp.outcomes.associations import FailedAssociation, Reason
 
@@ -22,6 +25,8 @@ log = structlog.get_logger(__name__)
 # A-ASSOCIATE-RJ: permanent, by the service user, calling or called AE title not recognized
 # (PS3.8 9.3.4)
 _UNKNOWN_CALLER, _WRONG_CALLED_TITLE = (0x01, 0x01, 0x03), (0x01, 0x01, 0x07)
+# permanent, by the service user, no reason given
+_NO_REASON = (0x01, 0x01, 0x01)
 # transient, by the presentation service: local limit exceeded
 _TOO_MANY = (0x02, 0x03, 0x02)
 _REASONS = {
@@ -29,6 +34,16 @@ _REASONS = {
     End.PEER_ABORTED: Reason.ABORTED,
     End.CLOSED: Reason.BROKEN,
     End.SILENT: Reason.TIMED_OUT,
+    End.TLS: Reason.TLS_NOT_EXPECTED,
+}
+_TLS_REASONS = {
+    Fault.NOT_TLS: Reason.TLS_REQUIRED,
+    Fault.VERSION: Reason.TLS_VERSION,
+    Fault.CERTIFICATE: Reason.TLS_CERTIFICATE,
+    Fault.OWN_CERTIFICATE: Reason.TLS_OWN_CERTIFICATE,
+    Fault.SILENT: Reason.TIMED_OUT,
+    Fault.CLOSED: Reason.BROKEN,
+    Fault.OTHER: Reason.TLS_HANDSHAKE,
 }
 # what is said where the bytes themselves tell no more
 _USUAL = {
@@ -39,7 +54,7 @@ _USUAL = {
 }
 # Result of a presentation context in an A-ASSOCIATE-AC (PS3.8 Table 9-18)
 _NOT_TAKEN = {0x03: "not taken", 0x04: "in none of its transfer syntaxes"}
-_MOST_TOLD = 4  # of the contexts that were not taken: a request may have 128
+_MOST_TOLD = 4  # of the contexts that were not taken, or of a certificate's names
 # AE titles are compared as they stand: only spaces around them do not count (PS3.5 6.2). So does
 # DCMTK, and Orthanc where its StrictAetComparison is set
 _ONLY_CASE = "; {} differs in upper and lower case only"
@@ -100,6 +115,30 @@ class Callers:
             detail += f"; {calling} is entered with host {', '.join(others)}"
         self._failed(FailedAssociation(Reason.UNKNOWN_CALLER, calling, called, address, detail))
 
+    def secure(
+        self,
+        connection: socket.socket,
+        address: str,
+        context: ssl.SSLContext,
+        timeout_s: float | None,
+    ) -> ssl.SSLSocket | None:
+        """Return a connection with TLS; None where there is none, which is told and closed."""
+        handshake = Handshake(connection, timeout_s)
+        self.slots.begin(handshake, address)
+        titles = ("", "")
+        try:
+            return handshake.accept(context)
+        except PlainDicom:
+            titles = self._strangers.turn_away(connection, _NO_REASON) or titles
+            reason, detail = Reason.TLS_REQUIRED, "DICOM without TLS on the port of TLS"
+        except OSError as error:
+            failure = failure_of(error)
+            reason, detail = _TLS_REASONS[failure.fault], failure.text
+        if not self.stopping:
+            called, calling = titles
+            self._failed(FailedAssociation(reason, calling, called, address, detail))
+        return None
+
     def _on_requested(self, event: evt.Event) -> None:
         """Reject who is not known, or calls somebody else."""
         association = event.assoc
@@ -119,6 +158,8 @@ class Callers:
             if called.strip() != self.ae_title:
                 detail += f"; and it calls {called.strip()}, but we are {self.ae_title}"
             self._reject(association, Reason.UNKNOWN_CALLER, detail, _UNKNOWN_CALLER)
+        elif insecure := self._insecure(association, calling.strip()):
+            self._reject(association, *insecure)
         elif called.strip() != self.ae_title:
             detail = f"we are {self.ae_title}"
             if _only_case(self.ae_title, called):
@@ -135,6 +176,21 @@ class Callers:
         others = [peer.host for peer in self.peers if peer.ae_title == calling]
         at = f"; {calling} is entered with host {', '.join(others)}" if others else ""
         return f"a peer has this address, under another AE title{at}"
+
+    def _insecure(
+        self, association: Association, calling: str
+    ) -> tuple[Reason, str, tuple[int, int, int]] | None:
+        """Say why a known caller is rejected for want of TLS, and how; None where it is not."""
+        names = layer_of(association).certificate_names
+        for peer in matching(self.peers, calling, association.requestor.address):
+            if peer.must_use_tls and names is None:
+                detail = f"{calling} must use TLS, and came without"
+                return Reason.TLS_REQUIRED, detail, _NO_REASON
+            if peer.certificate_names and not set(peer.certificate_names) & set(names or ()):
+                bears = ", ".join((names or ())[:_MOST_TOLD]) or "nobody, or there is none"
+                detail = f"its certificate is made out to {bears}"
+                return Reason.TLS_CERTIFICATE_NAME, detail, _UNKNOWN_CALLER
+        return None
 
     def _reject(
         self, association: Association, reason: Reason, detail: str, how: tuple[int, int, int]
@@ -165,6 +221,10 @@ class Callers:
     def _on_closed(self, event: evt.Event) -> None:
         """Tell of what ended before there was an association; a look at the port is nothing."""
         layer = layer_of(event.assoc)
+        if layer.tls_failure is not None:
+            failure = layer.tls_failure
+            self._report(event.assoc, _TLS_REASONS[failure.fault], failure.text)
+            return
         if layer.end is None or (layer.end is End.CLOSED and not layer.heard):
             return
         self._report(event.assoc, _REASONS[layer.end])

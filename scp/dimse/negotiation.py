@@ -225,3 +225,24 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _item(kind: int, value: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(value)) + value
+
+
+def renumbered(data: bytes, numbers: dict[int, int]) -> bytes:
+    """Return a P-DATA-TF whose values are in other presentation contexts (PS3.8 9.3.5)."""
+    if all(number == other for number, other in numbers.items()):
+        return data
+    changed, offset = bytearray(data), 6
+    while offset + 5 <= len(changed):
+        changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
+        offset += 4 + int.from_bytes(changed[offset : offset + 4], "big")
+    return bytes(changed)
+
+
+def renumbered_answer(data: bytes, numbers: dict[int, int]) -> bytes:
+    """Return an A-ASSOCIATE-AC for presentation contexts as the peer numbers them."""
+    changed, offset = bytearray(data), 74
+    while offset + 5 <= len(changed):
+        if changed[offset] == 0x21:
+            changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
+        offset += 4 + int.from_bytes(changed[offset + 2 : offset + 4], "big")
+    return bytes(changed)

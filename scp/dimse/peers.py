@@ -51,9 +51,13 @@ def is_known(peers: Sequence[Peer], ae_title: str, address: str) -> bool:
     """Return whether a caller is one of the peers; without any peer, whether it is this machine."""
     if not peers:
         return ipaddress.ip_address(_plain(address)).is_loopback
-    return any(
-        peer.ae_title == ae_title and _plain(address) in _addresses(peer.host) for peer in peers
-    )
+    return bool(matching(peers, ae_title, address))
+
+
+def matching(peers: Sequence[Peer], ae_title: str, address: str) -> list[Peer]:
+    """Return the peers that a caller may be."""
+    here = _plain(address)
+    return [peer for peer in peers if peer.ae_title == ae_title and here in _addresses(peer.host)]
 
 
 def is_known_address(peers: Sequence[Peer], address: str) -> bool:

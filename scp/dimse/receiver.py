@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event, Thread
 
 import structlog
 from pydicom.uid import UID
@@ -21,7 +22,6 @@ from pynetdicom.sop_class import (
     SecondaryCaptureImageStorage,
     Verification,
 )
-from pynetdicom.transport import ThreadedAssociationServer
 
 from scp.config.network import ReceiverSettings
 from scp.dimse.association import hang_up
@@ -31,6 +31,7 @@ from scp.dimse.peers import TRANSFER_SYNTAXES
 from scp.dimse.request import Take, received_file, request_of, take_in
 from scp.dimse.server import InheritedServer
 from scp.dimse.slots import Slots
+from scp.dimse.tls import ServerTls
 from scp.errors import CANNOT_UNDERSTAND, Refused
 from scp.outcomes.associations import FailedAssociation
 
@@ -40,7 +41,7 @@ _PDU_BYTES = 131072  # the largest that DCMTK uses; small ones cost a round of P
 
 
 class Receiver:
-    """Answers C-ECHO and C-STORE on a listening socket until it is stopped.
+    """Answers C-ECHO and C-STORE on listening sockets until it is stopped.
 
     What becomes of an object is not known here: it is given to ``take``.
 
@@ -51,7 +52,7 @@ class Receiver:
     take
         Takes in what others send.
     listening
-        A listening socket; other receivers may listen on it too.
+        A listening socket; other receivers may listen on it too. None: nothing without TLS.
     incoming
         Folder for files that are not whole yet.
     secondary_captures
@@ -60,20 +61,28 @@ class Receiver:
         Takes in what the PACS sends because hilum asked for it by C-MOVE; by default ``take``.
     moved_by
         AE title of the PACS that is asked by C-MOVE; None where none is.
+    tls_listening
+        A listening socket for DICOM over TLS; None: without.
     tell
         Called for each failed association.
     require_space
         Raises ArchiveFull or OSError where there is no room for another object; asked as one comes.
+
+    Raises
+    ------
+    CertificateUnusable
+        A file that TLS needs cannot be used.
     """
 
     def __init__(
         self,
         settings: ReceiverSettings,
         take: Take,
-        listening: socket.socket,
+        listening: socket.socket | None,
         incoming: Path,
         *,
         secondary_captures: bool,
+        tls_listening: socket.socket | None = None,
         take_prior: Take | None = None,
         moved_by: str | None = None,
         tell: Callable[[FailedAssociation], None] = lambda _: None,
@@ -89,19 +98,12 @@ class Receiver:
         self.ae = self._entity()
         slots = Slots(settings.max_associations, settings.at_most_each, hang_up)
         self.callers = Callers(settings.peers, settings.ae_title, tell, slots)
-        self._server: ThreadedAssociationServer = self.ae.make_server(
-            listening.getsockname()[:2],
-            evt_handlers=[
-                *self.callers.handlers,
-                (evt.EVT_C_STORE, self._on_store),
-                (evt.EVT_CONN_CLOSE, self._on_closed),
-            ],
-            server_class=InheritedServer,
-            listening=listening,
-            callers=self.callers,
-            limits=Limits(settings.max_object_mb * 1_000_000, require_space),
-        )
-        self.ae._servers.append(self._server)  # as AE.start_server does: shutdown() expects it
+        self._limits = Limits(settings.max_object_mb * 1_000_000, require_space)
+        self.servers: list[InheritedServer] = []
+        if listening is not None:
+            self.servers.append(self._server(listening, None))
+        if tls_listening is not None:
+            self.servers.append(self._server(tls_listening, ServerTls(settings.tls)))
 
     @property
     def open_associations(self) -> int:
@@ -114,8 +116,21 @@ class Receiver:
         return self.callers.slots.in_use
 
     def serve(self) -> None:
-        """Accept associations until `stop` is called from another thread."""
-        self._server.serve_forever(poll_interval=0.2)
+        """Accept associations on all sockets until `stop` is called from another thread.
+
+        Returns too when one of them ends by itself.
+        """
+        ended = Event()
+
+        def accept(server: InheritedServer) -> None:
+            try:
+                server.serve_forever(poll_interval=0.2)
+            finally:
+                ended.set()
+
+        for server in self.servers:
+            Thread(target=accept, args=(server,), name="accept", daemon=True).start()
+        ended.wait()
 
     def stop(self, wait: Callable[[Callable[[], bool]], bool]) -> None:
         """Accept no more, let open associations end (``wait`` says how long), hang up on the rest.
@@ -123,10 +138,29 @@ class Receiver:
         An A-ABORT to a peer that is silent within a PDU would wait for it.
         """
         self.callers.stopping = True
-        self._server.shutdown()
+        for server in self.servers:
+            server.shutdown()
+        self.callers.slots.hang_up_handshakes()
         wait(lambda: not self.ae.active_associations)
         for association in self.ae.active_associations:
             hang_up(association)
+
+    def _server(self, listening: socket.socket, tls: ServerTls | None) -> InheritedServer:
+        server: InheritedServer = self.ae.make_server(
+            listening.getsockname()[:2],
+            evt_handlers=[
+                *self.callers.handlers,
+                (evt.EVT_C_STORE, self._on_store),
+                (evt.EVT_CONN_CLOSE, self._on_closed),
+            ],
+            server_class=InheritedServer,
+            listening=listening,
+            callers=self.callers,
+            limits=self._limits,
+            tls=tls,
+        )
+        self.ae._servers.append(server)  # as AE.start_server does: shutdown() expects it
+        return server
 
     def _entity(self) -> AE:
         ae = AE(ae_title=self.settings.ae_title)

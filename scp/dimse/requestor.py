@@ -34,6 +34,7 @@ from scp.errors import (
     AssociationRejected,
     DeadlinePassed,
     NothingAccepted,
+    NotSecured,
     PeerUnreachable,
     PriorsUnavailable,
 )
@@ -204,8 +205,13 @@ def _unavailable(
         )
     if error.reason is Reason.NO_CONTEXT:
         return nothing_accepted(remote, [cx.abstract_syntax for cx in contexts])
-    if error.reason in (Reason.NO_CONNECTION, Reason.NO_ANSWER, Reason.CLOSED) and deadline.passed:
+    silent = (Reason.NO_CONNECTION, Reason.NO_ANSWER, Reason.CLOSED, Reason.TLS)
+    if error.reason in silent and deadline.passed:
         return too_late(remote, deadline)
+    if error.reason in (Reason.TLS, Reason.OWN_FILES):
+        return NotSecured(
+            f"{remote} was not asked, for want of TLS: {error.text}; see [priors.tls]"
+        )
     return PeerUnreachable(f"{remote} {_UNREACHABLE[error.reason]}")
 
 
@@ -217,11 +223,12 @@ _UNREACHABLE = {
     Reason.CLOSED: "closed the connection before a complete answer: see its log, or is"
     " another service on [priors] port?",
     Reason.ABORTED: "aborted the association: see its log",
+    Reason.TLS_WANTED: "speaks TLS, and was called without: see [priors.tls]",
     Reason.NOT_UNDERSTOOD: "answered with something that hilum cannot read as DICOM: is"
     " another service on [priors] port?",
 }
 
-_SAID_WHY = (Reason.ABORTED, Reason.NOT_UNDERSTOOD)
+_SAID_WHY = (Reason.ABORTED, Reason.NOT_UNDERSTOOD, Reason.TLS_WANTED)
 
 
 def status_text(operation: str, status: int | None, words: Mapping[int, tuple[str, str]]) -> str:

@@ -14,6 +14,7 @@ from pynetdicom.sop_class import Verification
 from scp.config.destinations import DestinationSettings
 from scp.dimse.association import NotAssociated, Reason, associate, ended
 from scp.dimse.conversion import CONVERTIBLE_TO, NotConverted, converted
+from scp.dimse.tls_failures import Fault
 from scp.errors import SUCCESS
 from scp.outcomes.delivery import Cause, Outcome
 from scp.outcomes.sending import Object, Sent, Unreachable
@@ -158,12 +159,23 @@ _CAUSES = {
     Reason.NOT_UNDERSTOOD: Cause.NOT_UNDERSTOOD,
     Reason.ABORTED: Cause.ABORTED,
     Reason.CLOSED: Cause.BROKEN,
+    Reason.TLS: Cause.TLS_FAILED,
+    Reason.TLS_WANTED: Cause.TLS_WANTED,
+    Reason.OWN_FILES: Cause.TLS_FILES,
+}
+_TLS_CAUSES = {
+    Fault.NOT_TLS: Cause.TLS_NOT_SPOKEN,
+    Fault.VERSION: Cause.TLS_VERSION,
+    Fault.CERTIFICATE: Cause.TLS_CERTIFICATE,
+    Fault.OWN_CERTIFICATE: Cause.TLS_OWN_CERTIFICATE,
 }
 
 
 def _outcome(error: NotAssociated) -> Outcome:
     """Return how an attempt without an association ended."""
     answer = error.rejection
+    if error.tls is not None:
+        return Outcome.of(_TLS_CAUSES.get(error.tls.fault, Cause.TLS_FAILED), error.text)
     if answer is None:
         return Outcome.of(_CAUSES[error.reason], error.text)
     cause = _REJECTIONS.get((answer.result_source, answer.diagnostic), Cause.REJECTED)

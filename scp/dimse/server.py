@@ -2,6 +2,7 @@
 
 import socket
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from scp.dimse.callers import Callers
 from scp.dimse.incoming import LimitedMessages, Limits
+from scp.dimse.tls import ServerTls, TlsConnection, names_of
 from scp.dimse.upper_layer import layer_of, use_upper_layer
 
 log = structlog.get_logger(__name__)
@@ -19,19 +21,31 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     """Looks at the address before a connection becomes an association."""
 
     server: "InheritedServer"
+    request: socket.socket
 
     def handle(self) -> None:
         """Turn strangers away, and begin an association with all others."""
-        address = str(self.client_address[0])
-        if self.server.callers.admits(address):
-            super().handle()
-            self.server.callers.slots.connect(self._association, address)
-        else:
-            self.server.callers.turn_away(self.request, address)
+        address, callers, tls = str(self.client_address[0]), self.server.callers, self.server.tls
+        self._began = monotonic()
+        if not callers.admits(address):
+            callers.turn_away(self.request, address)
+            return
+        if tls is not None:
+            # here, in the connection's own thread: a slow handshake holds up nobody
+            timeout_s = self.server.ae.network_timeout
+            secured = callers.secure(self.request, address, tls.context(), timeout_s)
+            if secured is None:
+                return
+            self.request = secured
+        super().handle()
+        callers.slots.connect(self._association, address)
 
     def _create_association(self) -> Association:
         self._association = association = super()._create_association()
-        use_upper_layer(association)
+        layer = use_upper_layer(association)
+        layer.began = self._began
+        if isinstance(self.request, TlsConnection):
+            layer.certificate_names = names_of(self.request.getpeercert())
         association.dimse = LimitedMessages(association, self.server.limits)
         association.run = partial(_run, association)
         return association
@@ -49,7 +63,10 @@ def _run(association: Association) -> None:
 
 
 class InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
-    """Accepts on a socket that it was given; a shutdown ends nobody else's listening."""
+    """Accepts on a socket that it was given; a shutdown ends nobody else's listening.
+
+    With ``tls`` each connection has TLS before it becomes an association.
+    """
 
     socket: Any  # of the module's name: a socket.socket
 
@@ -59,10 +76,11 @@ class InheritedServer(ThreadedAssociationServer):  # type: ignore[misc]
         listening: socket.socket,
         callers: Callers,
         limits: Limits,
+        tls: ServerTls | None = None,
         **kwargs: Any,
     ) -> None:
         self._listening = listening
-        self.callers, self.limits = callers, limits
+        self.callers, self.limits, self.tls = callers, limits, tls
         super().__init__(*args, request_handler=_Handler, **kwargs)
 
     def server_bind(self) -> None:

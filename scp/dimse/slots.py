@@ -3,6 +3,7 @@
 ::
 
     connected, no request yet    no slot; of one address at most `_HALF_OPEN`: the oldest is hung up
+    a TLS handshake              the same, with `_HANDSHAKES`
     C-ECHO alone                 slots of their own
     all others                   `max_associations` in all, and one peer or host never all of them
 """
@@ -14,7 +15,10 @@ from threading import Lock
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
+from scp.dimse.handshake import Handshake
+
 _HALF_OPEN = 20
+_HANDSHAKES = 100  # they take longer, and only a thread each
 _ECHOES = 10
 
 
@@ -46,6 +50,7 @@ class Slots:
         self._hang_up = hang_up
         self._lock = Lock()
         self._half_open: list[tuple[str, Association]] = []
+        self._handshakes: list[tuple[str, Handshake]] = []
         self._taken: list[_Taken] = []
 
     @property
@@ -53,6 +58,22 @@ class Slots:
         """How many associations for storage there are now."""
         with self._lock:
             return sum(not one.is_echo and one.association.is_alive() for one in self._taken)
+
+    def begin(self, handshake: Handshake, address: str) -> None:
+        """Note a handshake; hang up on the oldest of its address where there are too many."""
+        with self._lock:
+            self._handshakes = [one for one in self._handshakes if one[1].is_alive()]
+            self._handshakes.append((address, handshake))
+            same = [going_on for where, going_on in self._handshakes if where == address]
+        for oldest in same[:-_HANDSHAKES]:
+            oldest.hang_up()
+
+    def hang_up_handshakes(self) -> None:
+        """End all that go on."""
+        with self._lock:
+            going_on = [handshake for _, handshake in self._handshakes if handshake.is_alive()]
+        for handshake in going_on:
+            handshake.hang_up()
 
     def connect(self, association: Association, address: str) -> None:
         """Note a connection; hang up on the oldest of its address that has not asked yet."""

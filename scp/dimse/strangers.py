@@ -1,4 +1,7 @@
-"""Reject callers from addresses that no peer has, before they take an association."""
+"""Reject callers that may have no association at all, before they take one.
+
+Their address is no peer's, or they come without TLS where it is needed.
+"""
 
 import socket
 import struct
@@ -14,10 +17,12 @@ _PAUSE_S = 0.1
 _AT_ONCE = 20  # more than these are hung up on without a word
 _TITLES_END = 74  # bytes of an A-ASSOCIATE-RQ before its items
 _MOST_BYTES = 1 << 17
-# A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not recognized (PS3.8 9.3.4)
-_REJECTION = struct.pack(">BxLxBBB", 0x03, 4, 0x01, 0x01, 0x03)
-
+# Result, source, reason of an A-ASSOCIATE-RJ: permanent, by the service user, calling AE title not
+# recognized (PS3.8 9.3.4)
+_UNKNOWN = (0x01, 0x01, 0x03)
 _ABORT = struct.pack(">BxLxxBB", 0x07, 4, 0x02, 0x00)  # by the service provider (PS3.8 9.3.8)
+_CLIENT_HELLO = 0x16
+_ACCESS_DENIED = bytes.fromhex("15 0303 0002 02 31")  # an alert of TLS, fatal (RFC 8446 6)
 
 
 class Strangers:
@@ -26,29 +31,32 @@ class Strangers:
     def __init__(self) -> None:
         self._free = BoundedSemaphore(_AT_ONCE)
 
-    def turn_away(self, connection: socket.socket) -> tuple[str, str] | None:
+    def turn_away(
+        self, connection: socket.socket, how: tuple[int, int, int] = _UNKNOWN
+    ) -> tuple[str, str] | None:
         """Reject a request and close; return called and calling AE title as far as they came.
 
-        None: it closed without a word, as a look at the port does.
+        ``how`` are result, source and reason of the rejection. None: it closed without a word, as a
+        look at the port does.
         """
         with connection:
             if not self._free.acquire(blocking=False):
                 return "", ""
             try:
-                return _reject(connection)
+                return _reject(connection, how)
             except OSError:
                 return "", ""
             finally:
                 self._free.release()
 
 
-def _reject(connection: socket.socket) -> tuple[str, str] | None:
+def _reject(connection: socket.socket, how: tuple[int, int, int]) -> tuple[str, str] | None:
     deadline = monotonic() + _PATIENCE_S
     data = _read(connection, 1, deadline)
     if not data:
         return None
     if data[0] != A_ASSOCIATE_RQ:
-        connection.sendall(_ABORT)
+        connection.sendall(_ACCESS_DENIED if data[0] == _CLIENT_HELLO else _ABORT)
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(_PAUSE_S)
         connection.recv(_MOST_BYTES)  # unread bytes would make a reset of the closing
@@ -59,7 +67,7 @@ def _reject(connection: socket.socket) -> tuple[str, str] | None:
     (length,) = struct.unpack(">L", data[2:6])
     _read(connection, min(6 + length - len(data), _MOST_BYTES), deadline)
     sleep(_PAUSE_S)
-    connection.sendall(_REJECTION)
+    connection.sendall(struct.pack(">BxLxBBB", 0x03, 4, *how))
     connection.shutdown(socket.SHUT_WR)
     with suppress(OSError):  # until it hangs up: a closing before that may overtake the rejection
         _read(connection, 1, deadline)

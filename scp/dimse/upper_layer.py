@@ -7,7 +7,7 @@
     or out of turn      nothing is raised, and no slot is held until a timeout
 """
 
-import socket
+import ssl
 import struct
 from contextlib import suppress
 from enum import StrEnum
@@ -18,20 +18,29 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
-from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, A_P_ABORT
 
-from scp.dimse.negotiation import MalformedPDU, Negotiation, read_negotiation, titles
+from scp.dimse.closing import abort
+from scp.dimse.negotiation import (
+    MalformedPDU,
+    Negotiation,
+    read_negotiation,
+    renumbered,
+    renumbered_answer,
+    titles,
+)
+from scp.dimse.tls import TlsConnection
+from scp.dimse.tls_failures import TlsFailure, failure_of
 
 _NEGOTIATION = (0x01, 0x02)
 _ANSWERS = (0x01, 0x02, 0x03)  # whose values are checked while they are read
 _REJECTION, _P_DATA = 0x03, 0x04
 _MOST_BYTES = dict.fromkeys(_NEGOTIATION, 1 << 20)
 _SMALL = 64  # bytes; what the other PDUs may have at most, with room for what nobody needs
-_DRAINED = 1 << 20
 _PDU_BYTES = 131072  # of a peer to whom we announced no maximum
 _READ_BYTES = 1 << 16
 _PATIENCE_S = 60.0
+_TLS = (0x15, 0x16)  # how an alert and a handshake of TLS begin (RFC 8446 5.1)
 
 
 class End(StrEnum):
@@ -41,6 +50,7 @@ class End(StrEnum):
     PEER_ABORTED = "aborted by the peer"
     CLOSED = "connection closed"
     SILENT = "silent"
+    TLS = "it speaks TLS"
 
 
 # PS3.8 9.2.1: A-ABORT came, the connection closed, the ARTIM timer expired
@@ -97,6 +107,12 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         What was wrong with what the peer sent; "" when nothing was.
     reported
         Whether the failure of the association was reported.
+    began
+        When the connection stood, by `time.monotonic`.
+    certificate_names
+        The names of the peer's certificate; None where the connection has no TLS.
+    tls_failure
+        Why TLS ended before the peer said anything; None where it did not.
     """
 
     def __init__(self, assoc: Association) -> None:
@@ -109,12 +125,19 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.titles = ("", "")
         self.detail = ""
         self.reported = False
-        self._began = monotonic()
+        self.began = monotonic()
+        self.certificate_names: tuple[str, ...] | None = None
+        self.tls_failure: TlsFailure | None = None
 
     def note(self, end: End) -> None:
         """Keep what came first: the rest follows from it."""
         if not self.assoc.is_released:
             self.end = self.end or end
+
+    def note_tls(self, error: OSError) -> None:
+        """Keep why TLS ended; with TLS 1.3 a certificate may be refused after the handshake."""
+        if isinstance(error, ssl.SSLError) and not self.heard:
+            self.tls_failure = failure_of(error)
 
     def give_up(self) -> None:
         """A-ABORT, close, and tell whoever waits for this peer."""
@@ -122,7 +145,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         waits_for_request = self.state_machine.current_state == "Sta2"
         connection = self.socket
         if connection is not None and connection.socket is not None:
-            _abort(connection.socket)
+            abort(connection.socket)
             connection.close()
         self.assoc.is_aborted = True
         self.assoc.is_established = False
@@ -135,7 +158,23 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
 
     def _is_transport_event(self) -> bool:
         """Read on only when what was read has been acted on: it may have ended everything."""
-        return self.event_queue.empty() and bool(super()._is_transport_event())
+        if not self.event_queue.empty() or self.socket is None:
+            return False
+        if self._has_data():
+            self._read_pdu_data()
+            return True
+        if self.state_machine.current_state == "Sta13":  # all was read that was still to come
+            self.socket.close()
+            return True
+        return False
+
+    def _has_data(self) -> bool:
+        """Say whether a PDU begins: what can be read of TLS need not be data."""
+        assert self.socket is not None
+        if not self.socket.ready:
+            return False
+        connection = self.socket.socket
+        return not isinstance(connection, TlsConnection) or connection.has_data()
 
     def _read_pdu_data(self) -> None:
         """Read one PDU; queue the event that it is (PS3.8 9.2.1)."""
@@ -144,7 +183,8 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         except TimeoutError:
             self.note(End.SILENT)
             self.event_queue.put("Evt17")
-        except OSError:
+        except OSError as error:
+            self.note_tls(error)
             self.event_queue.put("Evt17")
         except Exception as error:  # whatever is wrong with the bytes
             self.detail = str(error) if isinstance(error, MalformedPDU) else "it cannot be read"
@@ -154,13 +194,15 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         assert self.socket is not None
         # the request is to come within the timeout from the beginning; else a PDU, once it begins
         waits_for_request = self.state_machine.current_state == "Sta2"
-        begins = self._began if waits_for_request else monotonic()
+        begins = self.began if waits_for_request else monotonic()
         deadline = begins + (self.network_timeout or _PATIENCE_S)
         head = self._receive(6, deadline)
         self.heard = self.heard or bool(head)
         if len(head) < 6:
             return "Evt17"
         kind, length = struct.unpack(">BxL", head)
+        if kind in _TLS:
+            self.note(End.TLS)
         if not 1 <= kind <= 7:
             raise MalformedPDU(f"no PDU begins with 0x{kind:02X}: it is not DICOM")
         if length > self._most_bytes(kind):
@@ -216,7 +258,7 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
             self.negotiation = read_negotiation(data)
             data = self.negotiation.data
         elif data[0] == _P_DATA:
-            data = _renumbered(data, self.negotiation.context_ids)
+            data = renumbered(data, self.negotiation.context_ids)
         pdu, event = super()._decode_pdu(bytearray(data))
         if data[0] in _ANSWERS:
             primitive = pdu.to_primitive()  # raises here, where it can be answered
@@ -229,46 +271,11 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         inner = {odd: number for number, odd in self.negotiation.context_ids.items()}
         data = pdu.encode()
         if data[0] == _P_DATA:
-            data = _renumbered(data, inner)
+            data = renumbered(data, inner)
         elif data[0] == 0x02:
-            data = _renumbered_answer(data, inner)
+            data = renumbered_answer(data, inner)
         self.socket.send(data)
         evt.trigger(self.assoc, evt.EVT_PDU_SENT, {"pdu": pdu})
-
-
-def _renumbered(data: bytes, numbers: dict[int, int]) -> bytes:
-    """Return a P-DATA-TF whose values are in other presentation contexts (PS3.8 9.3.5)."""
-    if all(number == other for number, other in numbers.items()):
-        return data
-    changed, offset = bytearray(data), 6
-    while offset + 5 <= len(changed):
-        changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
-        offset += 4 + int.from_bytes(changed[offset : offset + 4], "big")
-    return bytes(changed)
-
-
-def _renumbered_answer(data: bytes, numbers: dict[int, int]) -> bytes:
-    """Return an A-ASSOCIATE-AC for presentation contexts as the peer numbers them."""
-    changed, offset = bytearray(data), 74
-    while offset + 5 <= len(changed):
-        if changed[offset] == 0x21:
-            changed[offset + 4] = numbers.get(changed[offset + 4], changed[offset + 4])
-        offset += 4 + int.from_bytes(changed[offset + 2 : offset + 4], "big")
-    return bytes(changed)
-
-
-def _abort(connection: socket.socket) -> None:
-    """Send A-ABORT so that it arrives: unread bytes would make a reset of the closing."""
-    pdu = A_ABORT_RQ()
-    pdu.source, pdu.reason_diagnostic = 0x02, 0x00
-    with suppress(OSError):
-        connection.settimeout(1)
-        connection.sendall(pdu.encode())
-        connection.shutdown(socket.SHUT_WR)
-        connection.setblocking(False)
-        drained = 0
-        while drained < _DRAINED and (data := connection.recv(65536)):
-            drained += len(data)
 
 
 def use_upper_layer(association: Association) -> UpperLayer:

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     DONE = "done"  # what the PACS named is here
     NO_PATIENT_KEY = "no_patient_key"
     UNREACHABLE = "unreachable"
+    NOT_SECURED = "not_secured"
     REJECTED = "rejected"
     NOT_OFFERED = "not_offered"
     QUERY_FAILED = "query_failed"

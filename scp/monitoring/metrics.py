@@ -1,8 +1,9 @@
 """Metrics of the service, in Prometheus' text format."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,18 +13,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from scp.archive import Archive
+from scp.dimse.certificates import seconds_left
 from scp.index.counts import Counts, counts
 from scp.index.last_day import seconds_of
 from scp.index.prior_fetches import Outcome
 from scp.index.schema.tables import FilmState, Instance
-from scp.monitoring.peer_metrics import association_metric, delivery_metrics
+from scp.monitoring.peer_metrics import association_metric, certificate_metric, delivery_metrics
 from scp.monitoring.readiness import RoleState, roles
 
 RECENT_FILMS = 1000  # enough for a 95th percentile, few enough to read at every scrape
 
 
-def metrics(engine: sa.Engine, archive: Archive, now: datetime) -> bytes:
+def metrics(
+    engine: sa.Engine,
+    archive: Archive,
+    now: datetime,
+    certificates: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """Return all metrics as Prometheus reads them (text format 0.0.4).
+
+    ``certificates`` are files, by who uses them.
 
     Raises
     ------
@@ -35,7 +44,11 @@ def metrics(engine: sa.Engine, archive: Archive, now: datetime) -> bytes:
         running = roles(session, now)
         seconds = answer_seconds(session, now)
     registry = CollectorRegistry()
-    registry.register(_Collected(tuple(_families(numbers, running, seconds, archive, now))))
+    families = (
+        *_families(numbers, running, seconds, archive, now),
+        certificate_metric(seconds_left(certificates, now)),
+    )
+    registry.register(_Collected(families))
     return generate_latest(registry)
 
 

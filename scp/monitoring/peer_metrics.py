@@ -1,6 +1,6 @@
 """Metrics of what passes between hilum and its peers: deliveries, and associations that failed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -18,6 +18,18 @@ def association_metric(numbers: Counts) -> Metric:
     )
     for reason in Reason:
         family.add_metric([reason.value], numbers.failed_associations.get(reason.value, 0))
+    return family
+
+
+def certificate_metric(seconds_left: Mapping[str, float]) -> Metric:
+    """Return how long our certificates are valid; without a sample where a file is unreadable."""
+    family = GaugeMetricFamily(
+        "hilum_certificate_expires_seconds",
+        "Until a certificate of ours, for DICOM over TLS, expires; negative: since then.",
+        labels=["used_by"],
+    )
+    for used_by, seconds in seconds_left.items():
+        family.add_metric([used_by], seconds)
     return family
 
 

@@ -25,6 +25,13 @@ class Reason(StrEnum):
     ABORTED = "aborted-by-peer"
     BROKEN = "connection-broken"
     TIMED_OUT = "timed-out"
+    TLS_REQUIRED = "tls-required"
+    TLS_NOT_EXPECTED = "tls-not-expected"
+    TLS_VERSION = "tls-version"
+    TLS_CERTIFICATE = "tls-certificate"
+    TLS_CERTIFICATE_NAME = "tls-certificate-name"
+    TLS_OWN_CERTIFICATE = "tls-own-certificate"
+    TLS_HANDSHAKE = "tls-handshake"
 
 
 ADVICE = {
@@ -44,6 +51,19 @@ ADVICE = {
     Reason.ABORTED: "It aborted: its log says why.",
     Reason.BROKEN: "The connection broke off: did it crash, or does a firewall cut connections?",
     Reason.TIMED_OUT: "It fell silent for longer than [receiver] timeout_s.",
+    Reason.TLS_REQUIRED: "It must use TLS and did not: switch TLS on there, towards [receiver.tls]"
+    " port.",
+    Reason.TLS_NOT_EXPECTED: "It spoke TLS on the port without TLS: have it call [receiver.tls]"
+    " port, or switch TLS off there.",
+    Reason.TLS_VERSION: "It offers only versions or cipher suites of TLS that are too weak, or"
+    " older than [receiver.tls] minimum_version: bring it up to date.",
+    Reason.TLS_CERTIFICATE: "Its certificate is not accepted: renew it there, or put its CA into"
+    " the file [receiver.tls] ca.",
+    Reason.TLS_CERTIFICATE_NAME: "Its certificate is good, but is not the one of this AE title:"
+    " correct certificate_names under its [[receiver.peers]], or somebody uses another's AE title.",
+    Reason.TLS_OWN_CERTIFICATE: "It does not accept our certificate: have it trust our CA, or renew"
+    " [receiver.tls] certificate; `hilum check` shows how long that is valid.",
+    Reason.TLS_HANDSHAKE: "TLS failed for a reason that it alone may know: see its log.",
 }
 
 

@@ -41,6 +41,13 @@ class Cause(StrEnum):
     BROKEN = "connection-broken"
     NOT_REACHED = "not-reached"
     TIMED_OUT = "no-c-store-response"
+    TLS_NOT_SPOKEN = "tls-not-spoken"
+    TLS_WANTED = "tls-wanted"
+    TLS_VERSION = "tls-version"
+    TLS_CERTIFICATE = "tls-certificate"
+    TLS_OWN_CERTIFICATE = "tls-own-certificate"
+    TLS_FAILED = "tls-failed"
+    TLS_FILES = "tls-files"
     UNREADABLE = "result-not-readable"
     NO_DICOM = "result-not-dicom"
     NOT_CONFIGURED = "destination-not-configured"
@@ -62,6 +69,13 @@ _HAPPENED = {
     Cause.BROKEN: "the connection broke off",
     Cause.NOT_REACHED: "not tried: associations ended at other objects of this film",
     Cause.TIMED_OUT: "no answer to C-STORE",
+    Cause.TLS_NOT_SPOKEN: "no TLS, and without it nothing is sent",
+    Cause.TLS_WANTED: "the destination speaks TLS, and was called without",
+    Cause.TLS_VERSION: "no TLS that is good enough",
+    Cause.TLS_CERTIFICATE: "the destination's certificate is not accepted",
+    Cause.TLS_OWN_CERTIFICATE: "our certificate is not accepted",
+    Cause.TLS_FAILED: "TLS failed",
+    Cause.TLS_FILES: "our own files for TLS cannot be used",
     Cause.UNREADABLE: "the result cannot be read",
     Cause.NO_DICOM: "the result is no longer a DICOM file",
     Cause.NOT_CONFIGURED: "the destination is no longer configured",
@@ -140,8 +154,8 @@ class Outcome:
         The status of the C-STORE response, 0 to 0xFFFF; None when there was none.
     peer_text
         What the peer said in its own words: Error Comment, or the reason of a rejection; for
-        NOT_ACCEPTED what it was that was not accepted. It may name a patient: it is shown, never
-        logged.
+        NOT_ACCEPTED what it was that was not accepted; for TLS what failed. It may name a patient:
+        it is shown, never logged.
     """
 
     cause: Cause

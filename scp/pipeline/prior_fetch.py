@@ -19,6 +19,7 @@ from scp.errors import (
     DeadlinePassed,
     NoPatientKey,
     NothingAccepted,
+    NotSecured,
     PeerUnreachable,
     PriorsUnavailable,
     QueryFailed,
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 _OUTCOMES: dict[type[PriorsUnavailable], Outcome] = {
     NoPatientKey: Outcome.NO_PATIENT_KEY,
     PeerUnreachable: Outcome.UNREACHABLE,
+    NotSecured: Outcome.NOT_SECURED,
     AssociationRejected: Outcome.REJECTED,
     NothingAccepted: Outcome.NOT_OFFERED,
     QueryFailed: Outcome.QUERY_FAILED,
@@ -51,6 +53,7 @@ _SILENT = (Outcome.UNREACHABLE, Outcome.TOO_LATE)
 # for who reads the answer
 _WORDS = {
     Outcome.UNREACHABLE: "it could not be reached",
+    Outcome.NOT_SECURED: "the connection to it could not be secured",
     Outcome.REJECTED: "it refused the connection",
     Outcome.NOT_OFFERED: "it does not offer this",
     Outcome.QUERY_FAILED: "it did not answer the question",

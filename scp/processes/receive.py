@@ -1,7 +1,6 @@
 """The role `receive`: films in over DICOM."""
 
 import os
-import socket
 from threading import Thread
 
 import structlog
@@ -20,27 +19,34 @@ from scp.processes.runtime import (
     this_start,
     wait_until,
 )
+from scp.processes.sockets import ReceiverSockets
 
 _LEFTOVERS_S = 3600.0  # older files in incoming/ belong to associations that broke
 
 log = structlog.get_logger(__name__)
 
 
-def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop) -> None:
-    """Run a receiver on a listening socket."""
+def receive(settings: Settings, listening: ReceiverSockets, name: str, stop: Stop) -> None:
+    """Run a receiver on listening sockets.
+
+    Raises
+    ------
+    CertificateUnusable
+        A file that TLS needs cannot be used.
+    """
     from scp.dimse.receiver import Receiver  # noqa: PLC0415 -- each role loads only what it needs
     from scp.processes.taking_in import make_intake  # noqa: PLC0415
 
     with open_context(settings) as context:
-        host, port = listening.getsockname()[:2]
         priors = settings.priors
         intake = make_intake(context)
         tally = Tally()
         receiver = Receiver(
             settings.receiver,
             intake.ingest,
-            listening,
+            listening.plain,
             context.archive.incoming,
+            tls_listening=listening.tls,
             take_prior=intake.ingest_prior,
             tell=tally.add,
             require_space=context.archive.require_space,
@@ -51,7 +57,7 @@ def receive(settings: Settings, listening: socket.socket, name: str, stop: Stop)
         begin_role(context, name, "receive", start_id)
         thread = Thread(target=receiver.serve, name="receiver", daemon=True)
         thread.start()
-        details = {"ae_title": settings.receiver.ae_title, "host": host, "port": port}
+        details = {"ae_title": settings.receiver.ae_title, "listening": str(listening)}
         log.info("receiving", **details)
         role = Role(
             name,

@@ -1,8 +1,57 @@
 """Listening sockets: opened here, or by the supervisor."""
 
 import socket
+from dataclasses import dataclass
 
+from scp.config.network import ReceiverSettings
 from scp.errors import ServiceError
+
+TLS_KEY = "receiver.tls"
+
+
+@dataclass(frozen=True)
+class ReceiverSockets:
+    """Where the receiver listens: without TLS, with it, or both."""
+
+    plain: socket.socket | None
+    tls: socket.socket | None
+
+    @property
+    def all(self) -> tuple[socket.socket, ...]:
+        """Those that there are."""
+        return tuple(one for one in (self.plain, self.tls) if one is not None)
+
+    def close(self) -> None:
+        """Close them here; who inherited them listens on."""
+        for one in self.all:
+            one.close()
+
+    def __str__(self) -> str:
+        """Read as "127.0.0.1:11112 and 127.0.0.1:2762 (TLS)"."""
+        where = [_address(self.plain)] if self.plain else []
+        where += [f"{_address(self.tls)} (TLS)"] if self.tls else []
+        return " and ".join(where)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{host}:{port}"
+
+
+def receiver_sockets(
+    settings: ReceiverSettings, plain_fd: int | None = None, tls_fd: int | None = None
+) -> ReceiverSockets:
+    """Return what the supervisor opened for the receiver, or sockets of our own.
+
+    Raises `ServiceError` naming the configuration's key.
+    """
+    host, mode = settings.host, settings.tls.mode
+    plain = tls = None
+    if mode != "only":
+        plain = listening_socket(host, settings.port, "receiver", plain_fd)
+    if mode != "off":
+        tls = listening_socket(host, settings.tls.port, TLS_KEY, tls_fd)
+    return ReceiverSockets(plain, tls)
 
 
 def open_socket(host: str, port: int, key: str) -> socket.socket:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import uuid4
@@ -31,7 +31,7 @@ from scp.processes.runtime import (
     now,
     open_context,
 )
-from scp.processes.sockets import open_socket
+from scp.processes.sockets import ReceiverSockets, open_socket, receiver_sockets
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
     """
     receiver, web = settings.receiver, settings.dashboard
     with (
-        open_socket(receiver.host, receiver.port, "receiver") as dicom,
+        closing(receiver_sockets(receiver)) as dicom,
         open_socket(web.host, web.port, "dashboard") as http,
         open_context(settings) as context,
     ):
@@ -113,14 +113,16 @@ def serve(settings: Settings, config: str, announce: Callable[[str], None]) -> N
 
 
 def _children(
-    settings: Settings, config: str, dicom: socket.socket, http: socket.socket
+    settings: Settings, config: str, dicom: ReceiverSockets, http: socket.socket
 ) -> list[_Child]:
     shared_options = ["--config", config, "--supervisor", str(os.getpid())]
+    given = [f"--fd={dicom.plain.fileno()}"] if dicom.plain else []
+    given += [f"--tls-fd={dicom.tls.fileno()}"] if dicom.tls else []
     receivers = [
         _Child(
             name := default_name("receive", number + 1),
-            ["receive", *shared_options, "--name", name, "--fd", str(dicom.fileno())],
-            (dicom,),
+            ["receive", *shared_options, "--name", name, *given],
+            dicom.all,
         )
         for number in range(settings.receiver.processes)
     ]
@@ -153,12 +155,13 @@ def _await_ready(context: ServiceContext, children: list[_Child], stop: Stop) ->
     return None
 
 
-def _ready_line(ae_title: str, dicom: socket.socket, http: socket.socket, roles: list[Role]) -> str:
+def _ready_line(
+    ae_title: str, dicom: ReceiverSockets, http: socket.socket, roles: list[Role]
+) -> str:
     model = next(role.details for role in roles if role.role == "work")
-    dicom_host, dicom_port = dicom.getsockname()[:2]
     http_host, http_port = http.getsockname()[:2]
     return (
-        f"hilum is ready: DICOM {ae_title}@{dicom_host}:{dicom_port}"
+        f"hilum is ready: DICOM {ae_title}@{dicom}"
         f" | dashboard http://{http_host}:{http_port}"
         f" | model {model['model']} {model['version']} on {model['device']}"
     )

@@ -152,6 +152,7 @@ def receiving(
     stores: Stores,
     *,
     listening: socket.socket | None = None,
+    tls_listening: socket.socket | None = None,
     intake: Intake | None = None,
     secondary_captures: bool = False,
     moved_by: str | None = None,
@@ -170,6 +171,7 @@ def receiving(
         take_prior=intake.ingest_prior,
         secondary_captures=secondary_captures,
         moved_by=moved_by,
+        tls_listening=tls_listening,
         tell=tell,
         require_space=intake.archive.require_space,
     )
@@ -196,7 +198,7 @@ def _is_soon(done: Callable[[], bool]) -> bool:
 
 def port_of(receiver: Receiver) -> int:
     """Return where a receiver listens."""
-    return receiver._server.server_address[1]
+    return receiver.servers[0].server_address[1]
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from scp.dashboard.pages.model_card import Card, read_card
 class ServiceInfo:
     """Who we are, with whom we speak, where the model lies, and what it says of itself.
 
-    ``regions`` is the rule by which findings are outlined.
+    ``regions`` is the rule by which findings are outlined; ``certificates`` are the files of ours
+    that TLS shows, by who uses them.
     """
 
     ae_title: str = "HILUM"
@@ -24,6 +25,7 @@ class ServiceInfo:
     bundle: Path = field(default_factory=bundle_folder)
     regions: RegionSettings = field(default_factory=RegionSettings)
     time_zone: str = ""
+    certificates: dict[str, str] = field(default_factory=dict)
     card: Card | None = field(init=False)
 
     def __post_init__(self) -> None:  # once: a bundle does not change under a running service
@@ -44,4 +46,5 @@ def about(settings: Settings) -> ServiceInfo:
         bundle_folder(settings.inference.bundle),
         settings.results.regions,
         settings.time_zone,
+        {name: certificate for name, (certificate, _) in settings.certificates().items()},
     )

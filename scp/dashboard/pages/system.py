@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from scp.archive import Archive
 from scp.dashboard.context import AppContext
 from scp.dashboard.rendering import NotHere
+from scp.dimse.certificates import seconds_left
 from scp.index import last_day
 from scp.index.associations import latest_failed
 from scp.index.last_day import Hour
@@ -86,6 +87,7 @@ def router(context: AppContext) -> APIRouter:
                 reserve=context.archive.reserve_bytes,
                 database=_database(session),
                 about=context.about,
+                certificates=seconds_left(context.about.certificates, now),
             )
 
     @routes.get("/system/model-card")

@@ -13,7 +13,7 @@ from scp.errors import ConfigError
 CONFIG = Path(__file__).parents[3] / "config.toml"
 TEXT = CONFIG.read_text(encoding="utf-8")
 # "# words" is a comment, "#key = value" a commented example
-UNCOMMENTED = re.sub(r"^#(?=\[\[|\w+ = )", "", TEXT, flags=re.M)
+UNCOMMENTED = re.sub(r"^#(?=\[|\w+ = )", "", TEXT, flags=re.M)
 
 
 def fields(model, table=""):
@@ -274,3 +274,54 @@ def test_two_zones_of_one_site_are_an_error(tmp_path):
 
 def test_without_a_zone_the_servers_own_counts(tmp_path):
     assert written(tmp_path, "").zone is SERVER_ZONE
+
+
+FILES = 'certificate = "/c.pem"\nkey = "/k.pem"\n'
+PEER = '[[receiver.peers]]\nae_title = "XRAY1"\nhost = "10.0.0.6"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[receiver.tls]\nmode = "only"\nca = "/ca.pem"', "needs certificate and key"),
+        (f'[receiver.tls]\nmode = "only"\n{FILES}', "needs ca, the CAs of the peers"),
+        ('[receiver.tls]\ncertificate = "c.pem"', "write the whole path, from / on"),
+        ('[receiver.tls]\nminimum_version = "1.1"', "receiver.tls.minimum_version"),
+        (f"{PEER}tls = true", "peer XRAY1 is to use TLS: set [receiver.tls] mode"),
+        (f'{PEER}certificate_names = ["x"]', "peer XRAY1 is to use TLS"),
+        (
+            f'[receiver.tls]\nmode = "only"\nclient_certificate = "none"\n{FILES}'
+            f'{PEER}certificate_names = ["x"]',
+            "peer XRAY1 is to have a certificate: set [receiver.tls] client_certificate",
+        ),
+        (
+            f'[receiver]\nport = 2762\n[receiver.tls]\nmode = "beside"\nca = "/ca.pem"\n{FILES}',
+            "are the same",
+        ),
+        (f"{PACS}[destinations.tls]\nenabled = true", "tls needs ca"),
+        # what looks secure is never without TLS
+        (f'{PACS}[destinations.tls]\nca = "/ca.pem"', "tls has settings and is off"),
+        ('[priors.tls]\nca = "/ca.pem"', "tls has settings and is off"),
+        (
+            '[priors.tls]\nenabled = true\nca = "/ca.pem"\nkey = "/k.pem"',
+            "certificate and key together",
+        ),
+    ],
+)
+def test_tls_that_is_half_configured_is_an_error(tmp_path, text, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        written(tmp_path, text)
+
+
+def test_tls_is_off_unless_it_is_asked_for(tmp_path):
+    loaded = written(tmp_path, PACS)
+    assert loaded.receiver.tls.mode == "off"
+    assert not loaded.destinations[0].tls.enabled
+    assert loaded.certificates() == {}
+
+
+def test_the_certificates_in_use_are_known_by_who_uses_them(tmp_path):
+    tls = f'enabled = true\nca = "/ca.pem"\n{FILES}'
+    text = f'{PACS}[destinations.tls]\n{tls}[priors]\nretrieve = "get"\n[priors.tls]\n{tls}'
+    loaded = written(tmp_path, f'[receiver.tls]\nmode = "only"\nca = "/ca.pem"\n{FILES}{text}')
+    assert set(loaded.certificates()) == {"receiver", "destination pacs", "priors"}

@@ -212,7 +212,7 @@ def test_stopping_does_not_wait_for_peers_that_will_not_end(stores):
 
 def test_a_receiver_does_not_wait_for_a_connection_that_another_one_took(stores):
     with receiving(stores) as receiver:
-        assert not receiver._server.socket.getblocking()
+        assert not receiver.servers[0].socket.getblocking()
 
 
 def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(stores):
@@ -229,7 +229,7 @@ def test_two_receivers_share_a_port_and_one_goes_on_when_the_other_stops(stores)
         assert all(peer.echo() == SUCCESS for peer in peers)
         for peer in peers:
             peer.release()
-        one._server.shutdown()
+        one.servers[0].shutdown()
         assert [store(port, film(seed=seed)) for seed in range(4)] == [SUCCESS] * 4
         one.stop = lambda _wait: None
     assert len(stores.instances()) == 4

@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from invented_films import NOW, PATIENT_ID, Invented, open_index
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
@@ -24,9 +26,9 @@ def index(tmp_path):
     engine.dispose()
 
 
-def samples(engine, archive):
+def samples(engine, archive, **more):
     """Every sample by name and labels."""
-    text = metrics(engine, archive, NOW).decode()
+    text = metrics(engine, archive, NOW, **more).decode()
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -174,3 +176,16 @@ def test_metrics_name_no_patient_and_no_film(index):
     assert PATIENT_ID not in text
     assert film.uid not in text
     assert film.series.study.uid not in text
+
+
+def test_metrics_say_how_long_certificates_are_valid(index, tmp_path):
+    engine, archive, _ = index
+    begins, day = NOW - timedelta(days=90), timedelta(days=1)
+    authority = Authority(tmp_path / "ca")
+    good = authority.issue(begins=begins, ends=NOW + 10 * day)
+    expired = authority.issue(begins=begins, ends=NOW - day)
+    paths = {"receiver": str(good.certificate), "priors": str(expired.certificate), "gone": "/gone"}
+    found = samples(engine, archive, certificates=paths)
+    assert found["hilum_certificate_expires_seconds", "receiver"] == 10 * 86400
+    assert found["hilum_certificate_expires_seconds", "priors"] == -86400
+    assert ("hilum_certificate_expires_seconds", "gone") not in found
