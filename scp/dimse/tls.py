@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Lock, RLock
+from typing import Any, Self
 
 import structlog
 
@@ -28,6 +28,7 @@ _REQUESTS = {
     "optional": ssl.CERT_OPTIONAL,
     "none": ssl.CERT_NONE,
 }
+_PATIENCE_S = 1.0
 _RECORD = 1 << 14  # bytes of one record at most (RFC 8446 5.1)
 
 
@@ -36,10 +37,20 @@ class TlsConnection(ssl.SSLSocket):
 
     A socket that can be read may hold a part of a record, or a record that is not data: who then
     waits for data waits for the peer.
+
+    OpenSSL must not read and write one connection at the same time: whoever aborts from another
+    thread waits a second, and then does without.
     """
 
     _ahead = b""
     _error: OSError | None = None
+    _in_use: Any  # a threading.RLock
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make one; `ssl` calls no __init__."""
+        self = super().__new__(cls, *args, **kwargs)
+        self._in_use = RLock()
+        return self
 
     def has_data(self) -> bool:
         """Say, without waiting, whether `recv` has something to tell: data, an end, an error."""
@@ -48,7 +59,8 @@ class TlsConnection(ssl.SSLSocket):
         timeout = self.gettimeout()
         self.settimeout(0)
         try:
-            self._ahead = super().recv(_RECORD)
+            with self._in_use:
+                self._ahead = super().recv(_RECORD)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError as error:
@@ -65,7 +77,17 @@ class TlsConnection(ssl.SSLSocket):
         if self._ahead:
             data, self._ahead = self._ahead[:buflen], self._ahead[buflen:]
             return data
-        return super().recv(buflen, flags)
+        with self._in_use:
+            return super().recv(buflen, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send some of it. Raises TimeoutError while another thread reads."""
+        if not self._in_use.acquire(timeout=_PATIENCE_S):
+            raise TimeoutError("another thread reads from this connection")
+        try:
+            return super().send(data, flags)
+        finally:
+            self._in_use.release()
 
     def pending(self) -> int:
         """Return how many bytes can be had without reading from the network."""

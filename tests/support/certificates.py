@@ -9,7 +9,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = timedelta(days=1)
@@ -70,6 +76,13 @@ class Authority:
         files.key.touch(0o600)
         files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return files
+
+    def locked(self, key: Path) -> Path:
+        """Write a copy of a key that has a password."""
+        path = key.with_suffix(".locked")
+        how = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        path.write_bytes(load_pem_private_key(key.read_bytes(), None).private_bytes(*how))
+        return path
 
     def expired(self, name: str = "hilum", **more: object) -> Files:
         """Make a certificate that ended yesterday."""

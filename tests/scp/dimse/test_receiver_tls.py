@@ -18,7 +18,8 @@ from service import wait_for
 from structlog.testing import capture_logs
 
 from scp.config.network import ReceiverSettings
-from scp.dimse.tls import ServerTls
+from scp.dimse.closing import abort
+from scp.dimse.tls import ServerTls, server_context
 from scp.errors import SUCCESS, CertificateUnusable
 from scp.outcomes.associations import ADVICE, Reason
 from scp.processes.sockets import open_listener
@@ -457,6 +458,58 @@ def test_a_stop_does_not_wait_for_handshakes(stores, authority):
         assert door.told == []
 
 
+@pytest.mark.parametrize("version", NEW)
+def test_a_resumed_session_is_still_that_of_its_certificate(stores, authority, version):
+    peers = [HERE | {"certificate_names": ["XRAY1"]}, HERE | {"ae_title": "CT"}]
+    with secured(stores, authority, peers=peers) as door, ExitStack() as open_sockets:
+        session = None
+        peer = client(authority, authority.issue("XRAY1"), NEW[version])
+        for _ in range(2):
+            plain = socket.create_connection(("127.0.0.1", door.port), DEADLINE_S)
+            open_sockets.enter_context(plain)
+            connection = peer.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+            open_sockets.enter_context(connection)
+            reused, session = connection.session_reused, connection.session
+            connection.sendall(request())
+            assert connection.recv(1) == b"\x02"  # A-ASSOCIATE-AC
+        assert reused is (version == "1.2")  # by session ID, while the first one is open
+
+
+def test_who_aborts_while_another_thread_reads_writes_nothing_and_is_soon_through(authority):
+    files = authority.issue()
+    settings = {"mode": "only", "certificate": str(files.certificate), "key": str(files.key)}
+    context = server_context(ReceiverSettings(tls=settings | {"client_certificate": "none"}).tls)
+    ours, theirs = socket.socketpair()
+    shaken_hands, read = [], []
+    with theirs:
+        peer = threading.Thread(
+            target=lambda: shaken_hands.append(
+                client(authority).wrap_socket(theirs, server_hostname="127.0.0.1")
+            )
+        )
+        peer.start()
+        connection = context.wrap_socket(ours, server_side=True)
+        peer.join(DEADLINE_S)
+        connection.settimeout(DEADLINE_S)
+        reader = threading.Thread(target=lambda: read.append(connection.recv(1)))
+        reader.start()
+        wait_for(lambda: not _can_be_taken(connection._in_use), "the reader", DEADLINE_S)
+        abort(connection)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        reader.join(DEADLINE_S)
+        assert read == [b""]
+        assert shaken_hands[0].recv(1) == b""
+        for one in (connection, *shaken_hands):
+            one.close()
+
+
+def _can_be_taken(lock):
+    taken = lock.acquire(blocking=False)
+    if taken:
+        lock.release()
+    return taken
+
+
 # --- certificates are renewed -------------------------------------------------------------------
 
 
@@ -492,6 +545,7 @@ def test_what_cannot_be_used_at_the_start_is_an_error_that_names_the_file(author
     for key, path, says in (
         ("key", other.key, "is not the key of"),
         ("key", gone, f"{gone} cannot be read"),
+        ("key", authority.locked(own.key), "without a password"),
         ("certificate", empty, "are not a certificate and its key"),
         ("ca", gone, f"{gone} cannot be read"),
         ("ca", own.key, "holds no certificate"),
