@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,16 @@ def write_bundle(
     _write_json(folder / METADATA, _metadata(description, hilum))
     _write_json(folder / CONFIG, _config(hilum))
     write_card(folder, description, hilum, evaluations=())
+    return load_bundle(folder)
+
+
+def with_weights(bundle: Bundle, network: FindingNetwork, folder: Path) -> Bundle:
+    """Copy a bundle to ``folder``, which must not exist, with another network's weights."""
+    shutil.copytree(bundle.folder, folder)
+    store(network, folder / WEIGHTS)
+    metadata = json.loads((folder / METADATA).read_text())
+    metadata["hilum"]["weights_sha256"] = file_sha256(folder / WEIGHTS)
+    _write_json(folder / METADATA, metadata)
     return load_bundle(folder)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.table import Table
@@ -20,9 +21,12 @@ from inference.comparison.change_null import (
     greatest,
 )
 from inference.findings import FINDINGS, LABELS, FloatArray, Prediction
+from inference.model.bundle import Bundle
 from inference.model.engine import Engine
+from training.bundle.files import with_weights
 from training.bundle.parts import NULL
 from training.change.film_pairs import FilmPair, is_large
+from training.classifier.cross_validation import fold_networks
 from training.data.film_list import BadFilmList
 from training.data.film_set import read_picture
 from training.data.record import Record
@@ -69,12 +73,59 @@ def read_unchanged(
     BadFilmList
         No val film is large enough.
     """
+    return _read(engine, _held(records), _still(pairs))
+
+
+def read_out_of_fold(
+    bundle: Bundle,
+    folds: Path,
+    records: Sequence[Record],
+    pairs: Sequence[FilmPair],
+    device: str = "auto",
+) -> Unchanged:
+    """Read as `read_unchanged`, each film by a network of a cross-validation that it did not teach.
+
+    The bundle itself reads the pairs of test patients, and says how outputs are calibrated.
+
+    Raises
+    ------
+    BadFilmList
+        No val film is large enough.
+    NoFolds
+        ``folds`` holds no finished part.
+    """
+    held, still = _held(records), _still(pairs)
+    measured = []
+    for names, network in fold_networks(folds):
+        own = [pair for pair in still if {pair.prior.name, pair.current.name} <= names]
+        with TemporaryDirectory() as folder:
+            fold = with_weights(bundle, network, Path(folder) / "bundle")
+            with Engine(fold, device=device) as engine:
+                measured.append(_read(engine, [one for one in held if one.name in names], own))
+    with Engine(bundle, device=device) as engine:
+        measured.append(_read(engine, [], [pair for pair in still if pair.split == "test"]))
+    return Unchanged(
+        tuple(pair for one in measured for pair in one.pairs),
+        tuple(predictions for one in measured for predictions in one.predictions),
+        np.concatenate([one.exposed for one in measured]),
+        tuple(patient for one in measured for patient in one.patients),
+    )
+
+
+def _held(records: Sequence[Record]) -> list[Record]:
     held = [record for record in records if record.split == "val" and is_large(record)]
     if not held:
         raise BadFilmList("no film of split 'val' is large enough to be exposed again")
-    still = tuple(pair for pair in pairs if pair.still and pair.condition)
+    return held
+
+
+def _still(pairs: Sequence[FilmPair]) -> list[FilmPair]:
+    return [pair for pair in pairs if pair.still and pair.condition]
+
+
+def _read(engine: Engine, held: Sequence[Record], still: Sequence[FilmPair]) -> Unchanged:
     return Unchanged(
-        still,
+        tuple(still),
         tuple(pair_predictions(engine, still)),
         differences_of(exposure_predictions(engine, held, EXPOSURES)),
         tuple(record.patient for record in held for _ in range(EXPOSURES)),

@@ -18,7 +18,7 @@ Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from training.evaluation.discrimination import discrimination, is_sharp, macro
 from training.evaluation.maps import film_outputs
 from training.evaluation.statistics import Doubles
 from training.evaluation.text_table import TextTable
-from training.loop import CHECKPOINT
+from training.loop import BEST, CHECKPOINT
 from training.settings import TrainSettings
 
 FOLDS = 5
@@ -186,6 +186,23 @@ def network_of(run: Path, settings: TrainSettings) -> FindingNetwork:
     network = FindingNetwork(settings.architecture, pooling=settings.pooling)
     network.load_state_dict(state["average"])
     return network
+
+
+def fold_networks(out: Path) -> Iterator[tuple[frozenset[str], FindingNetwork]]:
+    """Return the network of each part with the names of the films that it read and did not learn.
+
+    Raises
+    ------
+    NoFolds
+        ``out`` holds no finished part.
+    """
+    runs = [held.parent for held in sorted(out.glob(f"*/{HELD}"))]
+    if not runs:
+        raise NoFolds(f"{out}: no network of a cross-validation is here")
+    for run in runs:
+        kept = torch.load(run / BEST, map_location="cpu", weights_only=True)["settings"]
+        names = np.load(run / HELD)["names"]
+        yield frozenset(map(str, names)), network_of(run, TrainSettings.model_validate(kept))
 
 
 def score(outputs: OutOfFold) -> float:

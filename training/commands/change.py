@@ -1,6 +1,7 @@
 """`hilum measure-null`, `measure-change`: differences without change, and detected changes."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,13 @@ def measure_null(
     nih: Nih = None,
     pairs: Pairs,
     bundle: BundleFolder = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of a seed of `hilum cross-validate`, for a bundle that val films taught: "
+            "each film is read by the network that it did not teach"
+        ),
+    ] = None,
     out: Out,
     device: Device = "auto",
 ) -> None:
@@ -42,13 +50,23 @@ def measure_null(
         from inference.model.metadata import bundle_folder
         from training.change.crossfit import table as false_changes
         from training.change.film_pairs import read_pairs
-        from training.change.null import null_of, read_unchanged, table, write
+        from training.change.null import (
+            null_of,
+            read_out_of_fold,
+            read_unchanged,
+            table,
+            write,
+        )
         from training.data.film_list import Source
 
         records = Source(films, nih).records()
         listed = read_pairs(pairs, records)
-        with Engine(load_bundle(bundle_folder(bundle)), device=device) as engine:
-            measured = read_unchanged(engine, records, listed)
+        loaded = load_bundle(bundle_folder(bundle))
+        if folds is not None:
+            measured = read_out_of_fold(loaded, folds, records, listed, device)
+        else:
+            with Engine(loaded, device=device) as engine:
+                measured = read_unchanged(engine, records, listed)
         null = null_of(measured)
         write(null, out)
     say(table(null))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from film_lists import write_film_list
 from films import chest
 from invented import invented_null
@@ -20,6 +21,8 @@ from inference.findings import LABELS, ModelIdentity, Prediction
 from inference.image.film import Film, View
 from inference.model.bundle import load_bundle
 from inference.model.engine import Engine
+from inference.model.network import FindingNetwork
+from training.bundle.files import with_weights
 from training.bundle.parts import NULL, BundleExists, NoPart, with_part
 from training.change.crossfit import crossfitted, judged
 from training.change.evaluate import change_discrimination, false_changes, measure_change, tables
@@ -31,12 +34,15 @@ from training.change.null import (
     exposure_predictions,
     null_of,
     pair_predictions,
+    read_out_of_fold,
     read_unchanged,
     write,
 )
+from training.classifier.cross_validation import HELD, NoFolds
 from training.cli import app
 from training.data.film_list import BadFilmList, Record, Source
 from training.data.reexposure import exposed_again
+from training.loop import BEST, CHECKPOINT
 
 pytestmark = pytest.mark.xdist_group("change")  # its fixtures are made once
 
@@ -139,6 +145,50 @@ def test_the_null_is_what_films_exposed_again_differ_by(measured, tiny_bundle, r
     for condition in Condition:  # one pair of a val or train patient is no measurement
         assert "and 59 are needed" in written.unnamed(condition)
         assert written.critical("Mass", condition) == float("inf")
+
+
+def fold(folder, seed, pooling, names):
+    """A part of a cross-validation that held these films; its network is random."""
+    torch.manual_seed(seed)
+    network = FindingNetwork("resnet18", pooling=pooling)
+    folder.mkdir(parents=True)
+    torch.save({"average": network.state_dict()}, folder / CHECKPOINT)
+    torch.save({"settings": {"architecture": "resnet18", "pooling": pooling}}, folder / BEST)
+    np.savez(folder / HELD, names=names)
+    return network
+
+
+def test_films_are_read_by_the_network_that_they_did_not_teach(
+    tiny_bundle, pairs, records, tmp_path
+):
+    bundle, listed = load_bundle(tiny_bundle), read_pairs([pairs], records)
+    pooling = bundle.metadata.hilum.pooling
+    names = sorted({record.name for record in records if record.split != "test"})
+    odd = [name for name in names if int(name.split("_")[0]) % 2]
+    even = [name for name in names if name not in odd]
+    parts = [
+        fold(tmp_path / "folds" / f"fold-{k}", k, pooling, held)
+        for k, held in enumerate((odd, even))
+    ]
+    measured = read_out_of_fold(bundle, tmp_path / "folds", records, listed, "cpu")
+    still = [pair for pair in listed if pair.still and pair.condition]
+    assert {pair.current.name for pair in measured.pairs} == {pair.current.name for pair in still}
+    for pair, said in zip(measured.pairs, measured.predictions, strict=True):
+        network = bundle.network()  # reads test films
+        if pair.split != "test":
+            network = parts[0 if pair.current.name in odd else 1]
+        reads = with_weights(bundle, network, tmp_path / f"{pair.current.name}")
+        with Engine(reads, device="cpu") as engine:
+            ((then, now),) = pair_predictions(engine, [pair])
+        assert np.allclose(said[0].probabilities, then.probabilities, atol=1e-5)
+        assert np.allclose(said[1].probabilities, now.probabilities, atol=1e-5)
+    held = [record for record in records if record.split == "val"]
+    assert len(measured.exposed) == len(measured.patients) == 4 * len(held)
+
+
+def test_folds_without_a_finished_network_measure_nothing(tiny_bundle, pairs, records, tmp_path):
+    with pytest.raises(NoFolds, match="no network of a cross-validation"):
+        read_out_of_fold(load_bundle(tiny_bundle), tmp_path, records, read_pairs([pairs], records))
 
 
 def noisy(records, folder, count, views=("PA", "PA")):
