@@ -35,6 +35,7 @@ test-fast: $(STAMP)  ## a minute of tests, for the developer's loop
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(FAST) --ignore tests/inference/image/test_reduced.py
 
 crash-test: $(STAMP)  ## send films and kill processes, for hours: FILMS=2000 KILLS=100 SEED=1
+	$(BIN)/python -m tests.faults.points
 	$(BIN)/python -m tests.faults.crash --films $(or $(FILMS),2000) --kills $(or $(KILLS),100) --seed $(or $(SEED),1)
 
 test-gpu: $(STAMP)  ## the tests that need a CUDA device

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import structlog
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +31,8 @@ from scp.pipeline.intake import read_header
 from scp.pipeline.reader import Opened, Read, Reader, open_picture
 from scp.processes.work import open_reader
 from scp.results.identity import Product
+
+log = structlog.get_logger(__name__)
 
 PANEL, CURRENT, PRIOR = "comparison.png", "current.png", "prior.png"
 STRUCTURAL, HEATMAPS, FACTS = "structural.png", "heatmaps.png", "comparison.json"
@@ -137,6 +140,9 @@ def _open(reader: Reader, path: Path) -> Opened:
                 opened = reader.open(film)
         except (Refused, OSError) as error:
             raise CannotCompare(f"{path} cannot be read: {error}") from error
+        except Exception as error:  # whichever of the two it is, its name is told
+            log.exception("cannot be read")
+            raise CannotCompare(f"{path} cannot be read: {type(error).__name__}") from error
     if isinstance(opened, Refusal):
         raise CannotCompare(f"{path} cannot be read: {opened.detail}")
     return opened

@@ -1,8 +1,6 @@
 """`hilum patient`: ask, say what will change, change it, say what was changed."""
 
 import json
-import os
-import pwd
 from datetime import UTC
 from typing import Any
 
@@ -10,12 +8,12 @@ import typer
 from rich.console import Console
 from sqlalchemy.orm import Session
 
+from scp.commands.actor import actor_of
 from scp.config.load import Settings
 from scp.index import corrections
 from scp.index.acquisition import acquired
 from scp.index.schema.tables import Instance, Patient
 from scp.matching.patient_ids import differences
-from scp.monitoring.audit import Audit
 from scp.pipeline.patient_actions import KEPT, NoSuchPatient, PatientFiles, Scope
 from scp.processes.runtime import ServiceContext, now, open_context
 
@@ -29,7 +27,8 @@ def show(settings: Settings, patient_id: str, issuer: str | None, *, as_json: bo
         if not patients and not near:
             raise NoSuchPatient("the index holds no film of this Patient ID")
         for patient in patients:
-            _audit(context).record(_person(), "viewed", f"patient:{patient.id}")
+            actor = actor_of(context)
+            actor.audit.record(actor.person, "viewed", f"patient:{patient.id}")
         shown = {
             "patients": [_patient(scope, patient) for patient in patients],
             "nearly_the_same": [
@@ -177,21 +176,12 @@ def _print(shown: dict[str, Any]) -> None:
         )
 
 
-def _person() -> str:
-    return f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
-
-
-def _audit(context: ServiceContext) -> Audit:
-    return Audit(context.archive.data_dir, now)
-
-
 def _files(context: ServiceContext) -> PatientFiles:
     return PatientFiles(
         context.engine,
         context.archive,
         context.jobs,
-        _audit(context),
-        _person(),
+        actor_of(context),
         now,
         context.settings.priors.settle_s,
         context.settings.patients,

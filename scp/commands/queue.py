@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scp.commands.actor import actor_of
 from scp.config.load import Settings
 from scp.index import deliveries, films
 from scp.index.counts import warnings
@@ -88,7 +89,7 @@ def cancel_job(settings: Settings, job_id: str) -> None:
 
 def _control(context: ServiceContext) -> JobControl:
     names = [destination.name for destination in context.settings.destinations]
-    return JobControl(context.engine, context.jobs, names, now)
+    return JobControl(context.engine, context.jobs, names, now, actor_of(context))
 
 
 def film_reason(instance: Instance) -> str:

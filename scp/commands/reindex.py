@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 import sqlalchemy as sa
+import structlog
 from pydicom import Dataset
 from rich.console import Console
 from sqlalchemy import func, select
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from inference.image.acquisition import AcquisitionTime, acquisition_time
 from scp.archive import Archive
+from scp.commands.actor import actor_of
 from scp.commands.console import progress
 from scp.config.load import Settings
 from scp.config.time_zone import SERVER_ZONE
@@ -30,6 +32,8 @@ from scp.index.worklist.entries import set_words
 from scp.matching.person import Person
 from scp.pipeline.intake import read_header
 from scp.processes.runtime import ServiceContext, open_context
+
+log = structlog.get_logger(__name__)
 
 # films in one transaction: what a stop loses, and how long a receiver may have to wait
 _BATCH = 100
@@ -59,7 +63,12 @@ def _header_values(ds: Dataset, zone: tzinfo, received_at: datetime) -> _HeaderV
 
 def reindex_films(settings: Settings, *, everything: bool = False) -> int:
     """Read the headers of films from before, and print how it went; return the exit code."""
-    with open_context(settings) as context, progress() as bar:
+    which = "all films" if everything else "films of earlier releases"
+    with (
+        open_context(settings) as context,
+        actor_of(context).doing("reindexed", which),
+        progress() as bar,
+    ):
         task = bar.add_task("headers", total=count(context.engine, everything=everything))
         done = Reindexed()
         zone = settings.zone
@@ -124,11 +133,12 @@ def reindex(
         found: dict[int, _HeaderValues] = {}
         for film_id, uid, path, received_at in batch:
             try:
-                ds = read_header(archive.path(path))
+                found[film_id] = _header_values(read_header(archive.path(path)), zone, received_at)
             except (OSError, Unreadable) as error:
                 done.unreadable[uid] = str(getattr(error, "strerror", None) or error)
-            else:
-                found[film_id] = _header_values(ds, zone, received_at)
+            except Exception as error:  # one bad film never ends the run
+                log.exception("header not indexed", film=uid)
+                done.unreadable[uid] = f"{type(error).__name__}, the log says where"
             yield
         with Session(engine) as session, session.begin():  # only now: reading takes its time
             for film_id, header in found.items():

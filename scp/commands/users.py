@@ -2,30 +2,30 @@
 
 import getpass
 import json
-import os
-import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
+from scp.commands.actor import actor_of
 from scp.config.load import Settings
 from scp.dashboard.security import passwords
 from scp.index.accounts import users
 from scp.index.accounts.tables import Access
 from scp.monitoring.audit import Audit
-from scp.processes.runtime import ServiceContext, now, open_context
+from scp.processes.runtime import now, open_context
 
 
 def add(settings: Settings, name: str, access: Access, *, stdin: bool) -> None:
     """Add a user, once a good password was given."""
     users.require_name(name)
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_context(settings) as context, Session(context.engine) as session, session.begin():
+    with _recorded(settings, "user added", name, access=access.value) as session:
         users.add(session, name, password_hash, access, now())
-        _record(context, "user added", name, access=access.value)
     Console().print(f"{name} may log in, as {access.value}")
 
 
@@ -54,17 +54,15 @@ def show(settings: Settings, *, as_json: bool) -> None:
 def set_password(settings: Settings, name: str, *, stdin: bool) -> None:
     """Give a user a new password; they are logged out everywhere."""
     password_hash = passwords.hashed(_good_password(name, stdin=stdin))
-    with open_context(settings) as context, Session(context.engine) as session, session.begin():
+    with _recorded(settings, "password changed", name) as session:
         users.set_password(session, name, password_hash)
-        _record(context, "password changed", name)
     Console().print(f"{name} has a new password, and is logged out everywhere")
 
 
 def remove(settings: Settings, name: str) -> None:
     """Remove a user; they are logged out everywhere."""
-    with open_context(settings) as context, Session(context.engine) as session, session.begin():
+    with _recorded(settings, "user removed", name) as session:
         users.remove(session, name)
-        _record(context, "user removed", name)
     Console().print(f"{name} may no longer log in")
 
 
@@ -78,10 +76,16 @@ def print_audit(
         print(json.dumps(line))
 
 
-def _record(context: ServiceContext, action: str, name: str, **details: str) -> None:
-    """Record before the transaction ends: what cannot be recorded is not done."""
-    person = f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
-    Audit(context.archive.data_dir, now).record(person, action, name, **details)
+@contextmanager
+def _recorded(settings: Settings, action: str, name: str, **details: str) -> Iterator[Session]:
+    """Give a transaction, once what it does is recorded."""
+    with (
+        open_context(settings) as context,
+        actor_of(context).doing(action, name, **details),
+        Session(context.engine) as session,
+        session.begin(),
+    ):
+        yield session
 
 
 def _good_password(name: str, *, stdin: bool) -> str:

@@ -6,19 +6,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time
 
+import structlog
 from pynetdicom.dsutils import split_dataset
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, sha256_of
+from scp.archive import Archive, sha256_of, valid_uid
+from scp.commands.actor import actor_of
 from scp.commands.console import progress
 from scp.config.load import Settings
 from scp.dimse.request import Request
 from scp.errors import Refused
 from scp.index.kept_files import KeptFile, count_kept, kept_files, not_kept
+from scp.monitoring.audit import AuditFailed
 from scp.pipeline.intake import read_header
 from scp.processes.runtime import ServiceContext, open_context
 from scp.processes.taking_in import make_intake
+
+log = structlog.get_logger(__name__)
 
 # a file gets its row a moment after its name: a younger one is not left over
 _YOUNG_S = 3600
@@ -70,7 +75,7 @@ def _verified(context: ServiceContext, *, repair: bool, take_in: bool) -> Verifi
         if path.startswith("archive/"):
             faults.append(_film_without_row(context, path, take_in=take_in))
         else:
-            faults.append(_left_over(context.archive, path, repair=repair))
+            faults.append(_left_over(context, path, repair=repair))
     return Verified(looked_at, tuple(faults))
 
 
@@ -104,30 +109,46 @@ def _old_files(archive: Archive) -> Iterator[str]:
                 yield str(path.relative_to(archive.data_dir))
 
 
-def _left_over(archive: Archive, path: str, *, repair: bool) -> Fault:
+def _left_over(context: ServiceContext, path: str, *, repair: bool) -> Fault:
+    remedy, deleted = "it can be deleted: hilum verify --repair", False
+    uid = Path(path).stem
     if repair:
-        archive.path(path).unlink(missing_ok=True)
-    remedy = "deleted" if repair else "it can be deleted: hilum verify --repair"
+        try:
+            with actor_of(context).doing("deleted", uid, path=path):
+                context.archive.path(path).unlink(missing_ok=True)
+            remedy, deleted = "deleted", True
+        except OSError as error:  # the other files are looked at all the same
+            remedy = f"it cannot be deleted ({error.strerror})"
     kind = "result" if path.startswith("results/") else "refused object"
-    return Fault(kind, Path(path).stem, path, "is not in the index", remedy, repaired=repair)
+    return Fault(kind, uid, path, "is not in the index", remedy, repaired=deleted)
 
 
 def _film_without_row(context: ServiceContext, path: str, *, take_in: bool) -> Fault:
     """Take a film in that the index does not know, as if it were sent now."""
     remedy = "to take it in as if it were sent now: hilum verify --take-in"
     taken = False
+    uid = Path(path).stem.partition("-")[0]
     if take_in:
         try:
-            _take_in(context, context.archive.path(path))
+            with actor_of(context).doing("taken in", uid, path=path):
+                _take_in(context, context.archive.path(path))
             remedy, taken = "taken in", True
         except Refused as refusal:
-            remedy, taken = f"not taken in: {refusal}; it is in quarantine", True
-    uid = Path(path).stem.partition("-")[0]
+            taken = not context.archive.path(path).exists()
+            where = "in quarantine" if taken else "where it was"
+            remedy = f"not taken in: {refusal}; it is {where}"
+        except AuditFailed:
+            raise
+        except Exception as error:  # one bad file never ends the run
+            log.exception("not taken in", film=uid)
+            remedy = f"not taken in: {type(error).__name__}, the line before says where"
     return Fault("film", uid, path, "is not in the index", remedy, repaired=taken)
 
 
 def _take_in(context: ServiceContext, path: Path) -> None:
     ds = read_header(path)
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        valid_uid(ds.get(keyword), keyword)
     ourselves = context.settings.receiver.ae_title
     request = Request(ourselves, str(ds.SOPClassUID), str(ds.SOPInstanceUID))
     make_intake(context).ingest(path, request)

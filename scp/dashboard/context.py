@@ -24,7 +24,7 @@ from scp.dashboard.pages.configuration import ServiceInfo
 from scp.dashboard.security.person import Person, looks_again, person_of
 from scp.index.schema.tables import DeliveryState
 from scp.monitoring import readiness
-from scp.monitoring.audit import Audit
+from scp.monitoring.audit import Actor, Audit
 from scp.pipeline.operator_actions import JobControl
 from scp.pipeline.queue import Jobs
 from scp.pipeline.retry import Refusal, refuse_delivery
@@ -105,10 +105,10 @@ class AppContext:
         jobs = ["DELAYED" if attempts else "ENQUEUED"]
         return refuse_delivery([state], jobs, configured=destination in self.destinations)
 
-    @property
-    def control(self) -> JobControl:
-        """What an operator may do with jobs."""
-        return JobControl(self.engine, self.jobs, self.destinations, self.clock)
+    def control(self, person: Person) -> JobControl:
+        """Return what a person may do with jobs."""
+        actor = Actor(self.audit, person.name)
+        return JobControl(self.engine, self.jobs, self.destinations, self.clock, actor)
 
     def close(self) -> None:
         """Stop what runs beside the requests."""

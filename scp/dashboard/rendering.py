@@ -216,6 +216,17 @@ def prepare(app: FastAPI, pages: Jinja2Templates, *, https: bool) -> None:
     def unclear(request: Request, error: InvalidQuery) -> Response:
         return problem_page(request, 422, "The search is not understood", f"{error}.")
 
+    @app.exception_handler(sa.exc.NoResultFound)
+    def unknown(request: Request, _: Exception) -> Response:
+        text = "hilum has nothing by this name. The first page lists the films."
+        return problem_page(request, 404, "Not here", text)
+
+    @app.exception_handler(UnicodeError)
+    @app.exception_handler(sa.exc.DataError)
+    def no_value(request: Request, _: Exception) -> Response:
+        text = "The address has letters or numbers that no film, result or job is named by."
+        return problem_page(request, 422, "The address is not valid", text)
+
     @app.exception_handler(sa.exc.SQLAlchemyError)
     def no_database(request: Request, error: sa.exc.SQLAlchemyError) -> Response:
         # the class only: the text may hold a statement with its values

@@ -3,8 +3,9 @@
 One line of JSON each in ``data_dir/audit/<year>-<month>.jsonl``, only ever appended to. A person
 and the UID of an object are in it, and no patient's name.
 
-Whoever changes something records it *before* doing so: what cannot be recorded is not done.
-Looking goes on without, and the log says so (`scp.dashboard.guard.viewed`).
+Whoever changes something records it *before* doing so (`Actor.doing`): what cannot be recorded is
+not done, and what was recorded and then could not be done has a second line that says so. Looking
+goes on without, and the log says so (`scp.dashboard.guard.viewed`).
 """
 
 import errno
@@ -12,6 +13,8 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -93,6 +96,35 @@ class Audit:
                 f"the audit trail in {self._folder} cannot be written ({error.strerror}): free "
                 "space on the disk, or correct the folder's owner and permissions"
             ) from error
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person, and the trail that has what they do before it is done."""
+
+    audit: Audit
+    person: str
+
+    @contextmanager
+    def doing(self, action: str, target: str, **details: str) -> Iterator[None]:
+        """Record an action, then let it be done; record once more if it could not be done.
+
+        Parameters as of `Audit.record`. The second line has ``outcome`` and the kind of the error,
+        and not its text, which may be about a patient.
+
+        Raises
+        ------
+        AuditFailed
+            It cannot be recorded, and was not done.
+        """
+        self.audit.record(self.person, action, target, **details)
+        try:
+            yield
+        except Exception as error:
+            with suppress(AuditFailed):
+                why = {"outcome": "not done", "error": type(error).__name__}
+                self.audit.record(self.person, action, target, **details | why)
+            raise
 
 
 def _require_room(descriptor: int) -> None:

@@ -1,6 +1,6 @@
 """Operator actions on the queue: retry, cancel, discard. One way for command and page."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from scp.index import deliveries, films, finished_steps
 from scp.index.schema.tables import DeliveryState, FilmState
+from scp.monitoring.audit import Actor
 from scp.outcomes.delivery import Outcome
 from scp.outcomes.failures import SENTENCES, Cause
 from scp.pipeline.job_ids import (
@@ -46,13 +47,15 @@ class Retried:
 class JobControl:
     """Retries, cancels and discards jobs, and what their rows say of them.
 
-    ``destinations`` are the names of those configured; to another one nothing is retried.
+    Each action is recorded before it is done; ``actor`` is who asks for it. ``destinations`` are
+    the names of those configured; to another one nothing is retried.
     """
 
     engine: sa.Engine
     jobs: Jobs
     destinations: Collection[str]
     now: Callable[[], datetime]
+    actor: Actor
 
     def refusal(self, job_id: str, *, done: bool = False) -> Refusal | None:
         """Say why a job is not retried; None when it is. Parameters as of `retry`."""
@@ -78,6 +81,10 @@ class JobControl:
         NotRetried
             The rule (`scp.pipeline.retry`) does not let it.
         """
+        with self.actor.doing("retried", job_id):
+            self._retry(job_id, done=done)
+
+    def _retry(self, job_id: str, *, done: bool) -> None:
         film_uid, beside = film_of(job_id), auxiliary_job(job_id)
         if beside is not None:
             self._require(self.refusal(job_id, done=done), job_id)
@@ -99,6 +106,10 @@ class JobControl:
         NoSuchJob
             There is none of this id, or it has done its work.
         """
+        with self.actor.doing("cancelled", job_id):
+            self._cancel(job_id)
+
+    def _cancel(self, job_id: str) -> None:
         film_uid = film_of(job_id)
         if film_uid is not None:
             self.jobs.cancel(self._cancel_film(film_uid))
@@ -113,10 +124,25 @@ class JobControl:
                 deliveries.set_state(session, *delivery_of(job_id), _PENDING, _CANCELLED)
         self.jobs.cancel(job_id)
 
-    def discard(self, film_uid: str, destination: str) -> int:
-        """Give a film's dead letters to a destination up for good; return how many they were."""
-        with Session(self.engine) as session, session.begin():
-            return deliveries.set_state(session, film_uid, destination, _DEAD, _CANCELLED)
+    def discard(self, job_id: str) -> int:
+        """Give a film's dead letters to a destination up for good; return how many they were.
+
+        Raises
+        ------
+        NoSuchJob
+            This is no delivery, or none of its results is a dead letter.
+        """
+        with self.actor.doing("discarded", job_id), Session(self.engine) as session:
+            number = deliveries.set_state(session, *delivery_of(job_id), _DEAD, _CANCELLED)
+            if not number:
+                raise NoSuchJob("none of its results is a dead letter")
+            session.commit()
+            return number
+
+    def compare(self, film_uid: str, prior_uid: str) -> None:
+        """Have a worker compare a film with an earlier one that a reader chose."""
+        with self.actor.doing("compared", film_uid, prior=prior_uid):
+            self.jobs.compare_pair(film_uid, prior_uid)
 
     def retry_all(
         self, destination: str, like: int | None = None, at_most: int = AT_ONCE
@@ -143,17 +169,35 @@ class JobControl:
             failure = self._failure(session, like)
             uids = deliveries.films_with_dead(session, destination, failure, at_most)
         done = 0
-        for start in range(0, len(uids), _TOGETHER):
-            with Session(self.engine) as session, session.begin():
-                for uid in uids[start : start + _TOGETHER]:
-                    done += self._revive(session, uid, destination) is not None
+        if uids:
+            target = delivery_queue(destination)
+            with self.actor.doing("retried", target, films=str(len(uids))):
+                done = self._revive_all(uids, destination)
         with Session(self.engine) as session:
             return Retried(done, deliveries.count_dead(session, destination, failure))
 
     def discard_all(self, destination: str, like: int | None = None) -> int:
         """Give dead letters of a destination up for good; return how many they were."""
-        with Session(self.engine) as session, session.begin():
-            return deliveries.discard_dead(session, destination, self._failure(session, like))
+        with Session(self.engine) as session:
+            failure = self._failure(session, like)
+            number = deliveries.count_dead(session, destination, failure)
+        if not number:
+            return 0
+        target = delivery_queue(destination)
+        with (
+            self.actor.doing("discarded", target, results=str(number)),
+            Session(self.engine) as session,
+            session.begin(),
+        ):
+            return deliveries.discard_dead(session, destination, failure)
+
+    def _revive_all(self, uids: Sequence[str], destination: str) -> int:
+        done = 0
+        for start in range(0, len(uids), _TOGETHER):
+            with Session(self.engine) as session, session.begin():
+                for uid in uids[start : start + _TOGETHER]:
+                    done += self._revive(session, uid, destination) is not None
+        return done
 
     def _failure(self, session: Session, like: int | None) -> Outcome | None:
         return None if like is None else deliveries.failure_of(session, like)

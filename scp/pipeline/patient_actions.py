@@ -1,6 +1,7 @@
 """Operator actions on patients: merge, move, forget."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -20,7 +21,7 @@ from scp.index.schema.tables import Instance, Patient, Series, Study
 from scp.index.worklist.entries import set_words
 from scp.matching.patient_ids import differences, id_key
 from scp.matching.person import Person
-from scp.monitoring.audit import Audit
+from scp.monitoring.audit import Actor
 from scp.pipeline.intake import read_header
 from scp.pipeline.prepared import PreparedAnswers
 from scp.pipeline.queue import Jobs
@@ -99,13 +100,12 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class PatientFiles:
-    """Changes whose films are whose; ``person`` is who asked for it."""
+    """Changes whose films are whose, once it is recorded; ``actor`` is who asked for it."""
 
     engine: sa.Engine
     archive: Archive
     jobs: Jobs
-    audit: Audit
-    person: str
+    actor: Actor
     now: Callable[[], datetime]
     settle_s: float
     settings: PatientsSettings
@@ -119,46 +119,48 @@ class PatientFiles:
         tuple
             The number of the right patient's row, and how many films were moved.
         """
-        with Session(self.engine) as session, session.begin():
+        with Session(self.engine) as session:
             into = self._right(session, right)
             self._require_mergeable(session, source_id, into)
-            _end_merge(session, into)
             films = Scope(session).films(session.get_one(Patient, source_id))
-            self.audit.record(
-                self.person,
-                "merged",
-                f"patient:{source_id}",
-                into=f"patient:{into}",
-                films=str(len(films)),
-            )
-            earlier = (Patient.id == source_id) | (Patient.merged_into == source_id)
-            session.execute(update(Patient).where(earlier).values(merged_into=into))
-            self._file(session, films, into, "merged")
+            details = {"into": f"patient:{into}", "films": str(len(films))}
+            with self.actor.doing("merged", f"patient:{source_id}", **details):
+                _end_merge(session, into)
+                earlier = (Patient.id == source_id) | (Patient.merged_into == source_id)
+                session.execute(update(Patient).where(earlier).values(merged_into=into))
+                self._file(session, films, into, "merged")
+                session.commit()
             return into, len(films)
 
     def move(self, uids: Sequence[str], right: tuple[str, str]) -> tuple[int, int]:
         """Make films another patient's; return the number of its row, and how many were moved."""
-        with Session(self.engine) as session, session.begin():
+        with Session(self.engine) as session:
             into = self._right(session, right)
-            _end_merge(session, into)
             own = select(Instance).where(Instance.uid.in_(uids), _not_of(into))
             films = list(session.scalars(own.order_by(Instance.id)).unique())
-            for film in films:
-                self.audit.record(self.person, "moved", film.uid, into=f"patient:{into}")
-            self._file(session, films, into, "moved")
+            with ExitStack() as recorded:
+                for film in films:
+                    moved = self.actor.doing("moved", film.uid, into=f"patient:{into}")
+                    recorded.enter_context(moved)
+                _end_merge(session, into)
+                self._file(session, films, into, "moved")
+                session.commit()
             return into, len(films)
 
     def forget(self, patient_id: int) -> Forgotten:
         """Delete a patient's films, answers and rows; files last, so that a kill loses no row's."""
         with Session(self.engine) as session:
             uids = [f.uid for f in Scope(session).films(session.get_one(Patient, patient_id))]
+        with ExitStack() as recorded:
+            for target in (*uids, f"patient:{patient_id}"):
+                recorded.enter_context(self.actor.doing("forgotten", target))
+            return self._forget(patient_id, uids)
+
+    def _forget(self, patient_id: int, uids: Sequence[str]) -> Forgotten:
         for uid in uids:
             self.jobs.forget(uid)
         with Session(self.engine) as session, session.begin():
             films = Scope(session).films(session.get_one(Patient, patient_id))
-            for film in films:
-                self.audit.record(self.person, "forgotten", film.uid)
-            self.audit.record(self.person, "forgotten", f"patient:{patient_id}")
             again, paths = forget_films(session, films)
             session.execute(
                 update(Patient).where(Patient.merged_into == patient_id).values(merged_into=None)
@@ -199,7 +201,7 @@ class PatientFiles:
         known, right = _person_of(session, into), session.get_one(Patient, into)
         for film in films:
             prior_choices.lock_patient(session, film)
-            remember(session, film, kind, self.person, self.now())
+            remember(session, film, kind, self.actor.person, self.now())
             film.patient_id = into
             person = self._own_person(film, right) or known or film.person
             set_words(session, film, person, film.accession_number or "")

@@ -3,9 +3,10 @@
     python -m tests.faults.crash                               # 12 films, 6 kills: minutes
     python -m tests.faults.crash --films 2000 --kills 100      # `make crash-test`: hours
 
-A role, a decoder process, or every process at once gets SIGKILL while a film is on its way. All is
-looked at from outside: DCMTK sends the films, again where it got no Success, and takes the answers.
-Victims and moments follow from the seed; what they hit does not.
+A role, a decoder process, the destination, or every process of the service at once gets SIGKILL
+while a film is on its way; `tests.faults.points` kills between two steps. All is looked at from
+outside: DCMTK sends the films, again where it got no Success, and takes the answers. Victims and
+moments follow from the seed; what they hit does not.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import urllib.error
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,9 @@ from service import FEWEST_RESULTS, Service, StoreScp, destination, wait_for
 from tiny import make_tiny_bundle
 
 DECODER = "decoder"
+DESTINATION = "destination"
 EVERYTHING = "everything"
-VICTIMS = ("receive", "work", "work", DECODER, "dashboard", EVERYTHING)
+VICTIMS = ("receive", "work", "work", DECODER, "dashboard", DESTINATION, EVERYTHING)
 _PROPOSED = {ExplicitVRLittleEndian: "-xe", JPEG2000Lossless: "-xv"}
 _MOMENTS_S = 1.5  # after a film was sent, the kill comes within so much
 _PATIENCE_S = 900
@@ -56,7 +58,7 @@ class Outcome:
     @property
     def held(self) -> bool:
         """Whether every film that got Success has one answer, and the PACS has no other."""
-        return not (self.lost or self.stuck or self.doubled or self.unknown)
+        return not (self.lost or self.stuck or self.doubled or self.unknown or self.left_over)
 
     def __str__(self) -> str:
         kills = ", ".join(f"{victim} {times}" for victim, times in sorted(self.kills.items()))
@@ -72,27 +74,30 @@ def crash(folder: Path, bundle: Path, films: int, kills: int, seed: int) -> Outc
     """Send films, kill as often, and tell what became of them once all is quiet."""
     choices = random.Random(seed)
     outcome = Outcome(films)
-    with _running(folder, bundle) as (service, pacs):
+    with running(folder, bundle) as (service, pacs):
         strikes = Counter(choices.randrange(films) for _ in range(kills))
         sent = []
         for number in range(films):
-            path, uid = _film(folder, number, seed)
-            _send(service, path, outcome, strikes[number], choices)
+            path, uid = film_file(folder, number, seed)
+            send(service, pacs, path, outcome, strikes[number], choices)
             sent.append(uid)
             path.unlink()
-        _look(service, pacs, sent, outcome)
+        look(service, pacs, sent, outcome)
     return outcome
 
 
 @contextmanager
-def _running(folder: Path, bundle: Path) -> Iterator[tuple[Service, StoreScp]]:
+def running(
+    folder: Path, bundle: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Service, StoreScp]]:
+    """Run the service and its destination."""
     with StoreScp(folder / "pacs") as pacs:
         extra = "[priors]\nsettle_s = 0\n" + FEWEST_RESULTS + destination(pacs.port)
-        with Service(folder, bundle, extra) as service:
+        with Service(folder, bundle, extra, **(environment or {})) as service:
             yield service, pacs
 
 
-def _film(folder: Path, number: int, seed: int) -> tuple[Path, str]:
+def film_file(folder: Path, number: int, seed: int) -> tuple[Path, str]:
     """Write a film; every other one is compressed, so that decoder processes have work."""
     syntax = (ExplicitVRLittleEndian, JPEG2000Lossless)[number % 2]
     patient = f"CRASH-{seed}-{number}"  # its own: a film with a prior may rightly have two answers
@@ -102,8 +107,13 @@ def _film(folder: Path, number: int, seed: int) -> tuple[Path, str]:
     return path, str(ds.SOPInstanceUID)
 
 
-def _send(
-    service: Service, path: Path, outcome: Outcome, strikes: int, choices: random.Random
+def send(
+    service: Service,
+    pacs: StoreScp,
+    path: Path,
+    outcome: Outcome,
+    strikes: int = 0,
+    choices: random.Random | None = None,
 ) -> None:
     """Send a film until it gets Success, and kill meanwhile or soon after."""
     syntax = dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
@@ -114,9 +124,9 @@ def _send(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(strikes):
+        for _ in range(strikes if choices else 0):
             Event().wait(choices.uniform(0, _MOMENTS_S))
-            outcome.kills[_kill(service, choices.choice(VICTIMS))] += 1
+            outcome.kills[_kill(service, pacs, choices.choice(VICTIMS))] += 1
         strikes = 0
         if sender.wait(_PATIENCE_S) == 0:
             outcome.sent_again += again
@@ -125,8 +135,12 @@ def _send(
     raise AssertionError(f"{path.name} never got Success")
 
 
-def _kill(service: Service, victim: str) -> str:
-    """Kill a role, the decoder processes, or everything; return who was killed in truth."""
+def _kill(service: Service, pacs: StoreScp, victim: str) -> str:
+    """Kill somebody, and start what nobody else starts; return who was killed in truth."""
+    if victim == DESTINATION:
+        pacs.stop()
+        pacs.start()
+        return victim
     if victim == EVERYTHING:
         service.pull_the_plug()
         service.start()
@@ -147,7 +161,7 @@ def _decoders(service: Service) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
-def _look(service: Service, pacs: StoreScp, sent: Sequence[str], outcome: Outcome) -> None:
+def look(service: Service, pacs: StoreScp, sent: Sequence[str], outcome: Outcome) -> None:
     """Wait until every film is answered and delivered, and compare with what the PACS has."""
     known: set[str] = set()
     for uid in sent:
@@ -166,6 +180,8 @@ def _look(service: Service, pacs: StoreScp, sent: Sequence[str], outcome: Outcom
     wait_for(lambda: len(pacs.files()) >= len(known), "the last objects", 60)
     taken = {str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in pacs.files()}
     outcome.unknown = sorted(taken - known)
+    prepared = service.folder / "var" / "prepared"
+    wait_for(lambda: not list(prepared.iterdir()), "half answers to be finished or deleted", 60)
     results = {path.stem for path in (service.folder / "var" / "results").rglob("*.dcm")}
     outcome.left_over = len(results - known)
 

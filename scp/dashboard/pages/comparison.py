@@ -69,8 +69,7 @@ def router(context: AppContext) -> APIRouter:
         with Session(context.engine) as session:
             if prior_uid not in {other.uid for other in earlier_rows(session, uid, context.zone)}:
                 raise NotHere("These two are not a film and an earlier film of the same patient.")
-        context.audit.record(viewer.name, "compared", uid, prior=prior_uid)
-        context.jobs.compare_pair(uid, prior_uid)
+        context.control(viewer).compare(uid, prior_uid)
         return RedirectResponse(f"/films/{uid}/compare/{prior_uid}", SEE_OTHER)
 
     return routes

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from scp.dashboard.context import AppContext
 from scp.dashboard.guard import viewed
 from scp.dashboard.rendering import NO_FILM, NotHere
+from scp.dashboard.security.person import person_of
 from scp.index.overlays import newest_prediction
 from scp.index.worklist.film_rows import film_row, study_rows
 from scp.pipeline.job_ids import film_job
@@ -33,7 +34,7 @@ def router(context: AppContext) -> APIRouter:
                 session,
                 "film.html",
                 film=row,
-                refusal=context.control.refusal(film_job(uid)),
+                refusal=context.control(person_of(request)).refusal(film_job(uid)),
                 others=others,
                 mapped=[row.findings[i] for i in prediction.mapped] if prediction else [],
                 card=context.about.card,

@@ -92,13 +92,16 @@ class LoginService:
             answer = self.page(request, target, 429, error=text)
             answer.headers["Retry-After"] = str(wait_s)
             return answer
-        token = self._begin(name, password, request.cookies.get(self._cookie, ""))
-        if token is None:
+        password_hash = self._hash_of(name, password)
+        if password_hash is None:
             self._slowed.failed(keys, self._context.clock())
             self._record(_NOBODY, "login failed", self._known(name), address)
             return self.page(request, target, 401, error=WRONG)
         self._slowed.forget(("name", name))
         self._record(name, "logged in", name, address)
+        token = self._begin(name, password_hash, request.cookies.get(self._cookie, ""))
+        if token is None:  # removed, or given another password, this very moment
+            return self.page(request, target, 401, error=WRONG)
         answer = RedirectResponse(target, 303)
         answer.set_cookie(
             self._cookie, token, path="/", secure=self._https, httponly=True, samesite="strict"
@@ -109,11 +112,11 @@ class LoginService:
         """End a session."""
         if not self._context.settings.asks_for_login:
             return RedirectResponse("/", 303)
-        with Session(self._context.engine) as session, session.begin():
-            sessions.end(session, request.cookies.get(self._cookie, ""))
         person = person_of(request)
         address = request.client.host if request.client else ""
         self._record(person.name, "logged out", person.name, address)
+        with Session(self._context.engine) as session, session.begin():
+            sessions.end(session, request.cookies.get(self._cookie, ""))
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(
             self._cookie, path="/", secure=self._https, httponly=True, samesite="strict"
@@ -121,14 +124,16 @@ class LoginService:
         answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that this browser keeps
         return answer
 
-    def _begin(self, name: str, password: str, before: str) -> str | None:
-        """Return a new session's token, if the password is right; the browser's old one ends."""
-        context = self._context
-        with Session(context.engine) as session:
+    def _hash_of(self, name: str, password: str) -> str | None:
+        """Return the hash of a user's password, if this is the password; None otherwise."""
+        with Session(self._context.engine) as session:
             user = users.find(session, name)
             password_hash = user.password_hash if user else None
-        if not passwords.matches(password, password_hash) or password_hash is None:
-            return None
+        return password_hash if passwords.matches(password, password_hash) else None
+
+    def _begin(self, name: str, password_hash: str, before: str) -> str | None:
+        """Return a new session's token, if the user is still there; the browser's old one ends."""
+        context = self._context
         with Session(context.engine) as session, session.begin():
             sessions.end(session, before)
             sessions.sweep(session, context.clock(), context.settings.limits)

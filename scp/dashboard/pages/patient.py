@@ -1,8 +1,9 @@
 """One patient: all films on a time line, and the trend of each finding."""
 
 from itertools import pairwise
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.orm import Session
 
 from scp.dashboard.context import AppContext
@@ -10,6 +11,7 @@ from scp.dashboard.guard import viewed
 from scp.dashboard.pages import charts
 from scp.dashboard.rendering import NotHere
 from scp.index.patients import PatientFilms, patient_films
+from scp.index.worklist.query import LARGEST_ID
 
 # more than a patient in intensive care has in half a year
 _MOST = 200
@@ -20,7 +22,7 @@ def router(context: AppContext) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/patients/{row_id}")
-    def patient(request: Request, row_id: int) -> Response:
+    def patient(request: Request, row_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Response:
         with Session(context.engine) as session:
             found = patient_films(session, row_id, _MOST, context.zone, context.operating)
             if found is None:

@@ -10,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from scp.dashboard.context import AppContext
 from scp.dashboard.pages import queue_rows
-from scp.dashboard.security.person import Operator, Person
+from scp.dashboard.security.person import Operator
 from scp.dashboard.troubleshooting import advice
 from scp.index import backlog
 from scp.index.counts import warnings
 from scp.index.schema.tables import DeliveryState
+from scp.index.worklist.query import LARGEST_ID
 from scp.outcomes.delivery import Outcome
 from scp.pipeline.job_ids import (
     COMPARISONS,
     FETCHES,
     NoSuchJob,
-    delivery_of,
-    delivery_queue,
     film_of,
 )
 from scp.pipeline.operator_actions import AT_ONCE
@@ -34,8 +33,9 @@ _LETTERS = 50
 # jobs beside the films' own that are counted; with more, the page says "1000 or more"
 _COUNTED = 1000
 
-Like = Annotated[int | None, Query(ge=1)]
-Key = Annotated[int | None, Query(ge=1)]
+Like = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
+Key = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
+Number = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 
 
 def router(context: AppContext) -> APIRouter:
@@ -55,7 +55,7 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
     """Add what is only looked at."""
 
     @routes.get("/queue")
-    def shown(request: Request, done: str = "", n: int = 0, left: int = 0) -> Response:
+    def shown(request: Request, done: str = "", n: Number = 0, left: Number = 0) -> Response:
         running = {job.workflow_id for job in context.jobs.running()}
         with Session(context.engine) as session:
             troubles = backlog.troubles(session)
@@ -102,59 +102,46 @@ def _looks(routes: APIRouter, context: AppContext) -> None:
 
 def _one(routes: APIRouter, context: AppContext) -> None:
     """Add what is done to one job."""
-    control = context.control
 
-    def do(act: Callable[[], object], done: str, operator: Person, job: str) -> Response:
+    def do(act: Callable[[str], object], done: str, job: str) -> Response:
         try:
-            act()
+            act(job)
         except NotRetried as error:
             return _back(error.refusal.value)
         except NoSuchJob:
             return _back("gone")
-        context.audit.record(operator.name, done, job)
         return _back(done)
 
     @routes.post("/queue/retry")
     def retry(operator: Operator, job: str) -> Response:
-        return do(lambda: control.retry(job), "retried", operator, job)
+        return do(context.control(operator).retry, "retried", job)
 
     @routes.post("/queue/cancel")
     def cancel(operator: Operator, job: str) -> Response:
-        return do(lambda: control.cancel(job), "cancelled", operator, job)
+        return do(context.control(operator).cancel, "cancelled", job)
 
     @routes.post("/queue/discard")
     def discard(operator: Operator, job: str) -> Response:
-        def give_up() -> None:
-            if not control.discard(*delivery_of(job)):
-                raise NoSuchJob("none of its results is a dead letter")
-
-        return do(give_up, "discarded", operator, job)
+        return do(context.control(operator).discard, "discarded", job)
 
 
 def _many(routes: APIRouter, context: AppContext) -> None:
     """Add what is done to the dead letters of a destination together."""
-    control = context.control
 
     @routes.post("/queue/retry-all")
     def retry_all(operator: Operator, destination: str, like: Like = None) -> Response:
         try:
-            went = control.retry_all(destination, like)
+            went = context.control(operator).retry_all(destination, like)
         except NotRetried as error:
             return _back(error.refusal.value)
         if not went.films:
             return _back("gone")
-        target = delivery_queue(destination)
-        context.audit.record(operator.name, "retried", target, films=str(went.films))
         return _back("retried-all", n=went.films, left=went.left)
 
     @routes.post("/queue/discard-all")
     def discard_all(operator: Operator, destination: str, like: Like = None) -> Response:
-        number = control.discard_all(destination, like)
-        if not number:
-            return _back("gone")
-        target = delivery_queue(destination)
-        context.audit.record(operator.name, "discarded", target, results=str(number))
-        return _back("discarded-all", n=number)
+        number = context.control(operator).discard_all(destination, like)
+        return _back("discarded-all", n=number) if number else _back("gone")
 
 
 def _back(done: str, **numbers: int) -> Response:

@@ -14,7 +14,7 @@ from scp.matching.folding import is_short, words
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TOKEN = re.compile(rb"([nu])(-?\d{1,18})\.(\d{1,10})")
-_LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1
 _MOST_WORDS = 8
 
 
@@ -86,7 +86,7 @@ class Key:
         except (binascii.Error, ValueError, OverflowError):
             raise unclear from None
         film_id = int(match[3])
-        if film_id > _LARGEST_ID:
+        if film_id > LARGEST_ID:
             raise unclear
         return cls(order, at, film_id)
 

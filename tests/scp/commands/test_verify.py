@@ -107,3 +107,18 @@ def test_a_film_that_the_index_does_not_know_is_taken_in_where_that_is_asked_for
     assert verify() == (1, [])
     assert film.read_bytes() == contents
     assert bench.answer(uid).state is FilmState.ANSWERED
+
+
+def test_a_file_that_cannot_be_taken_in_stays_and_the_others_are_taken_in(bench, verify):
+    uid = bench.take(make_film_ds())
+    (film,) = files(bench, "archive")
+    bench.stores.jobs.forget(uid)
+    with Session(bench.stores.engine) as session, session.begin():
+        forget_films(session, [films.film(session, uid)])
+    broken = film.parent / "1.2.3-0.dcm"
+    broken.write_bytes(b"no DICOM")
+    for path in (film, left_over(broken)):
+        left_over(path)
+    found = {one[1]: one[-1] for one in verify("--take-in")[1]}
+    assert found == {uid: True, "1.2.3": False}
+    assert broken.exists()

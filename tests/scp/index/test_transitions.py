@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from actors import otto
 from invented_films import Invented
 from sqlalchemy.orm import Session
 
@@ -134,7 +135,7 @@ def test_what_was_read_before_somebody_else_changed_it_decides_nothing(engine, f
 
 def test_an_answered_film_is_neither_cancelled_nor_opened_by_an_operator(engine, film):
     jobs = Jobs(engine)
-    control = JobControl(engine, jobs, ["pacs"], lambda: NOW)
+    control = JobControl(engine, jobs, ["pacs"], lambda: NOW, otto())
     with Session(engine) as session, session.begin():
         outcome(session, film, FilmState.ANSWERED, NOW)
     with pytest.raises(NoSuchJob, match="outcome already"):

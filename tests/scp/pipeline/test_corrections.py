@@ -5,6 +5,7 @@ import subprocess
 from datetime import timedelta
 
 import pytest
+from actors import otto
 from bench import open_bench
 from films import make_film_ds
 from network import film, open_stores, receiving, request_for, save
@@ -25,7 +26,7 @@ from scp.errors import Conflict
 from scp.index import corrections, deliveries, films
 from scp.index.registration import Recorded
 from scp.index.schema.tables import DeliveryState, FilmState, Patient
-from scp.monitoring.audit import Audit
+from scp.monitoring.audit import Actor, Audit
 from scp.outcomes.failures import Cause
 from scp.pipeline.further_answer import OTHER_PRIOR
 from scp.pipeline.intake import Intake
@@ -263,7 +264,7 @@ def test_a_withdrawn_answer_is_sent_to_nobody_whoever_asks_for_it(bench):
         )
         assert (revived, deliveries.outstanding(session, new, "pacs")) == (0, [])
     with pytest.raises(NotRetried, match="withdrawn"):
-        JobControl(bench.stores.engine, bench.stores.jobs, ["pacs"], now).retry(
+        JobControl(bench.stores.engine, bench.stores.jobs, ["pacs"], now, otto()).retry(
             f"delivery:{new}:pacs"
         )
 
@@ -375,9 +376,9 @@ def test_reindex_answers_again_what_the_rule_now_compares_otherwise(bench):
 
 
 def patient_files(stores):
-    audit = Audit(stores.archive.data_dir, now)
-    person, settings = "shell:test", PatientsSettings()
-    return PatientFiles(stores.engine, stores.archive, stores.jobs, audit, person, now, 0, settings)
+    actor = Actor(Audit(stores.archive.data_dir, now), "shell:test")
+    settings = PatientsSettings()
+    return PatientFiles(stores.engine, stores.archive, stores.jobs, actor, now, 0, settings)
 
 
 def number(stores, patient_id):

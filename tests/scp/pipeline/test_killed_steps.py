@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from actors import otto
 from bench import open_bench
 from films import chest, make_film_ds
 from pydicom import dcmread
@@ -209,6 +210,7 @@ def test_a_job_that_an_operator_has_done_again_makes_its_answer_again(world):
         with Session(bench.stores.engine) as session:
             own = JobStep(uid, job.workflow_id, "WRITE")
             assert finished_steps.result(session, own) is not None
-        JobControl(bench.stores.engine, bench.stores.jobs, ["pacs"], now).retry(job.workflow_id)
+        control = JobControl(bench.stores.engine, bench.stores.jobs, ["pacs"], now, otto())
+        control.retry(job.workflow_id)
         with Session(bench.stores.engine) as session:
             assert finished_steps.result(session, own) is None

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from actors import otto
 from invented_films import NOW, REPORT, Invented
 from sqlalchemy.orm import Session
 
@@ -175,7 +176,7 @@ def dying(engine):
 
 
 def control(engine, jobs):
-    return JobControl(engine, jobs, ["pacs"], lambda: NOW)
+    return JobControl(engine, jobs, ["pacs"], lambda: NOW, otto())
 
 
 @pytest.fixture

@@ -1,0 +1,14 @@
+"""Somebody who acts, with an audit trail of their own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from scp.monitoring.audit import Actor, Audit
+
+_FOLDER = TemporaryDirectory(prefix="hilum-audit-")
+
+
+def otto(folder: Path | None = None) -> Actor:
+    """An operator whose trail lies in this folder, or in one that nobody looks at."""
+    return Actor(Audit(folder or Path(_FOLDER.name), lambda: datetime.now(UTC)), "otto")
