@@ -1,5 +1,6 @@
 """Somebody who acts, with an audit trail of their own."""
 
+import atexit
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 from scp.monitoring.audit import Actor, Audit
 
 _FOLDER = TemporaryDirectory(prefix="hilum-audit-")
+atexit.register(_FOLDER.cleanup)
 
 
 def otto(folder: Path | None = None) -> Actor:
