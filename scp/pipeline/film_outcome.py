@@ -8,11 +8,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from scp.index import deliveries, films, finished_steps, further_answers, prior_choices
-from scp.index.corrections import Corrected, require_uncorrected
+from scp.index.corrections import require_uncorrected
 from scp.index.finished_steps import JobStep
-from scp.index.further_answers import AnsweredMeanwhile
 from scp.index.schema.tables import Analysis, FilmState, Instance
 from scp.pipeline.model_output import Analyser
+from scp.pipeline.patience import is_away
 from scp.pipeline.prepared import Prepared, PreparedAnswers, Reading
 from scp.pipeline.queue import Jobs
 from scp.pipeline.reanswer import enqueue_reanswers
@@ -60,6 +60,9 @@ class FilmOutcomes:
     def state(self, step: JobStep, prepared: Prepared) -> bool:
         """Give a film its outcome; return whether it has it, and not the one of an operator.
 
+        What cannot take effect is dropped, but for a disk or database that is away: the step's next
+        try decides anew.
+
         Raises
         ------
         Corrected, AnsweredMeanwhile
@@ -68,8 +71,9 @@ class FilmOutcomes:
         try:
             with Session(self.engine) as session, session.begin():
                 stated = self._state(session, step, prepared)
-        except (Corrected, AnsweredMeanwhile):
-            self.prepared.discard(step)
+        except Exception as error:
+            if not is_away(error, self.prepared.archive):
+                self.prepared.discard(step)
             raise
         self.prepared.discard(step)
         return stated

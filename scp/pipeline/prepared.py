@@ -7,6 +7,7 @@ no effect and its inputs are read anew; after it, every repeat uses these bytes 
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from scp.results.objects import to_bytes
 log = structlog.get_logger(__name__)
 
 _LIST = "outcome.json"
+_NAME = re.compile(r"[0-9.]+-[0-9a-f]{16}-[a-z]+")  # the film's UID, its job's mark, the step
 
 
 @dataclass(frozen=True)
@@ -172,15 +174,16 @@ class PreparedAnswers:
     def sweep(self, jobs: Jobs, in_hand: Collection[str]) -> None:
         """Delete what no step will come back to, for its job has ended."""
         for name in self._names():
-            film_uid, mark, _ = name.split("-")
+            film_uid, mark = name.split("-")[:2]
             busy = {*in_hand, *(job.workflow_id for job in jobs.answering(film_uid))}
             if mark not in map(_mark, busy):
                 self._discard(name)
                 log.info("half an answer deleted", film=film_uid)
 
     def _names(self) -> set[str]:
-        """Return what is prepared, or half so."""
-        return {folder.name.removesuffix(".part") for folder in self.archive.prepared.iterdir()}
+        """Return what is prepared, or half so; what somebody else has put there is not ours."""
+        found = {folder.name.removesuffix(".part") for folder in self.archive.prepared.iterdir()}
+        return {name for name in found if _NAME.fullmatch(name)}
 
     def _read(self, name: str) -> Prepared | None:
         try:

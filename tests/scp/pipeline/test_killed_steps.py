@@ -195,10 +195,12 @@ def test_what_no_job_comes_back_to_is_deleted(world, monkeypatch):
         assert of_film(bench, uid)[0]
         bench.answerer.prepared.sweep(bench.stores.jobs, {film_job(uid)})
         assert of_film(bench, uid)[0], "its job is in hand"
+        foreign = bench.stores.archive.prepared / "lost+found"
+        foreign.mkdir()
         bench.stores.jobs.cancel(film_job(uid))
         bench.answerer.prepared.sweep(bench.stores.jobs, ())
         assert of_film(bench, uid)[0] == set()
-        assert list(bench.stores.archive.prepared.iterdir()) == []
+        assert list(bench.stores.archive.prepared.iterdir()) == [foreign]
 
 
 def test_a_job_that_an_operator_has_done_again_makes_its_answer_again(world):
