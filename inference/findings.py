@@ -11,6 +11,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from inference.cardiothoracic import RatioStatement
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 PRIVATE_SCHEME = "99HILUM"
@@ -126,11 +128,14 @@ class NetworkOutput:
         film, edge to edge, at the network's own resolution.
     model
         Which weights were used.
+    ratio
+        What is stated of the cardiothoracic ratio; None where the bundle finds no heart.
     """
 
     log_odds: FloatArray
     maps: FloatArray
     model: ModelIdentity
+    ratio: RatioStatement | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +160,8 @@ class Prediction:
         (14,), False where the finding's maps were not shown to point at it.
     drawn
         (14,), False where the site's settings keep the finding's map from being drawn.
+    ratio
+        What is stated of the cardiothoracic ratio; None where the bundle finds no heart.
     """
 
     probabilities: FloatArray
@@ -164,6 +171,7 @@ class Prediction:
     assessed: npt.NDArray[np.bool_] = field(default_factory=_all_true)
     verified: npt.NDArray[np.bool_] = field(default_factory=_all_true)
     drawn: npt.NDArray[np.bool_] = field(default_factory=_all_true)
+    ratio: RatioStatement | None = None
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.commands.change import app as change_commands
+from training.commands.heart import app as heart_commands
 from training.commands.judge import app as verdict_commands
 from training.commands.measure import app as measures
 from training.commands.options import (
@@ -21,9 +22,13 @@ from training.commands.options import (
     Experts,
     Films,
     Folds,
+    HeartRun,
     LungRun,
     Masks,
+    NewBundle,
+    NewVersion,
     Nih,
+    OldBundle,
     Out,
     Set,
     errors_as_text,
@@ -40,14 +45,8 @@ from training.settings import (
 if TYPE_CHECKING:
     from training.bundle.parts import BundleComponent
 
-OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
-NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
-NewVersion = Annotated[
-    str | None, typer.Option(help="of the new bundle; that of the old one when left out")
-]
-
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
-for _more in (measures, change_commands, verdict_commands):
+for _more in (measures, change_commands, verdict_commands, heart_commands):
     app.registered_commands += _more.registered_commands
 
 
@@ -151,6 +150,7 @@ def export(
     device: Device = "auto",
     check: CheckRun = None,
     lungs: LungRun = None,
+    heart: HeartRun = None,
     terms: Annotated[
         str, typer.Option(help="of use of the weights, by the films and labels that taught them")
     ] = "",
@@ -173,6 +173,7 @@ def export(
             taught=taught,
             check=check,
             lungs=lungs,
+            heart=heart,
             name=name,
             version=version,
             device=device,

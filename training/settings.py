@@ -149,7 +149,24 @@ class LungSettings(LoopSettings):
     warmup_epochs: int = Field(default=3, description="epochs until the peak rate")
     average_decay: float = Field(default=0.99, description="of the average, per step")
     patience: int = Field(default=40, description="the rate must have time to fall")
+    ill: float = Field(
+        default=0.7, ge=0, le=1, description="share of examples with painted opacities"
+    )
+    bent: float = Field(
+        default=1.0, ge=0, description="how far examples are turned, scaled, shifted and bent"
+    )
     bf16: bool = Field(default=False, description="so small a network gains nothing by it")
+
+
+class HeartSettings(LungSettings):
+    """What `hilum train-heart` obeys."""
+
+    epochs: int = Field(default=60, description="passes over the films")
+    patience: int = Field(default=30, description="the rate must have time to fall")
+    initial: str = Field(
+        default="random",
+        description="weights to begin with: random, or a file of a lung segmenter's",
+    )
 
 
 class BadSetting(TrainingError, ValueError):

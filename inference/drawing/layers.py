@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from inference.cardiothoracic import Line
 from inference.comparison.result import MARK
 from inference.drawing.canvas import CYAN, GREEN, GREY, PAGE, WHITE, YELLOW, Colour, font_of, stroke
 from inference.drawing.colours import Rgb, blend, colour_of, difference_table, heat_table
@@ -32,6 +33,9 @@ STROKE_WIDTH = 2.4  # units
 
 SIDE = 26  # units: the strip left and right of a film, for the letters of its sides
 _LETTER = 24  # units
+
+MEASURE: Colour = (255, 255, 255)  # lines that were measured, and their ends
+MEASURE_WIDTH, MEASURE_END = 2.0, 9  # units
 
 CORNER = 0.1  # of each edge: where markers are, nothing is painted
 MAP_OPACITY = 0.5
@@ -141,6 +145,25 @@ def heat_over(
             drawn = scaled(ring, film.pixels.shape, plain.shape)
             picture = stroke(picture, drawn, colour, STROKE_WIDTH * unit, dash=dash_px)
     return finished(keep_corners(picture, plain), film)
+
+
+def measured_over(picture: Rgb, lines: Sequence[Line], film: Sequence[int], unit: float) -> Rgb:
+    """Draw horizontal lines with their ends over the picture of a film: (rows, columns, 3).
+
+    ``film`` is the shape of the film, in whose pixels the lines are.
+    """
+    for line in lines:
+        (left, row), (right, _) = scaled(
+            np.array([(line.left, line.row), (line.right, line.row)]), film, picture.shape
+        )
+        end = MEASURE_END * unit
+        for piece in (
+            [(left, row), (right, row)],
+            [(left, row - end), (left, row + end)],
+            [(right, row - end), (right, row + end)],
+        ):
+            picture = stroke(picture, np.array(piece), MEASURE, MEASURE_WIDTH * unit)
+    return picture
 
 
 def heat_opacity(heat: FloatArray) -> FloatArray:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from inference.comparison import Comparison
 from inference.drawing.canvas import GREY, PANEL, WHITE, YELLOW, Canvas
 from inference.drawing.colours import Rgb
-from inference.drawing.layers import SIDE, STROKES, dimmed, heat_over, shown, sided
+from inference.drawing.layers import (
+    SIDE,
+    STROKES,
+    dimmed,
+    heat_over,
+    measured_over,
+    shown,
+    sided,
+)
 from inference.drawing.outlines import Outlines
 from inference.drawing.panels import (
     TextColumn,
@@ -96,7 +104,10 @@ def draw_findings(
     mapped = prediction.mapped[: settings.most_findings]
     strokes = {i: STROKES[k] for k, i in enumerate(mapped) if outlines[i] is not None}
     maps, rings = [prediction.heatmaps[i] for i in mapped], [outlines[i] for i in mapped]
-    _centre(page, film, heat_over(_whole(page, film), film, maps, rings, page.unit))
+    painted = heat_over(_whole(page, film), film, maps, rings, page.unit)
+    ratio = prediction.ratio.stated if prediction.ratio else None
+    lines = (ratio.heart, ratio.chest) if ratio else ()
+    _centre(page, film, measured_over(painted, lines, film.pixels.shape, page.unit))
     panel.closing(f"{_MEANING} {NOT_VERIFIED}")
     panel.line(f"Chest X-ray {caption}", 26)
     panel.line(_model(prediction.model), 17, GREY)
@@ -107,6 +118,9 @@ def draw_findings(
     panel.gap(2)
     findings_table(panel, prediction, order, strokes, comparison)
     panel.gap(8)
+    if ratio and prediction.ratio:
+        panel.paragraph(f"{prediction.ratio.sentence}: two white lines.", 19, WHITE)
+        panel.gap(6)
     panel.notes((*_limits(prediction, order, mapped), *notes))
     if mapped:
         panel.gap(4)

@@ -4,7 +4,7 @@
 and ours under ``hilum``), ``configs/inference.json`` builds it from MONAI's tools,
 ``models/model.safetensors`` holds the weights, ``docs/README.md`` is the model card.
 
-A bundle may have parts that another lacks: an input check, lung fields. Each is a key of
+A bundle may have parts that another lacks: an input check, lung fields, a heart. Each is a key of
 ``hilum`` that may be absent, and where it has weights a file of `Hilum.weights`. A part without
 weights is a key alone: the SHA-256 of the bundle covers the metadata.
 
@@ -33,12 +33,14 @@ from torch import nn
 from inference.errors import BundleError
 from inference.findings import LABELS, ModelIdentity
 from inference.model.calibration import OutputCalibration
+from inference.model.heart import HeartFinder, RatioReader, heart_network
 from inference.model.input_check import CheckNetwork, InputCheck
 from inference.model.lung_fields import LungFields, lung_network
 from inference.model.metadata import (
     CARD,
     CHECK,
     CONFIG,
+    HEART,
     LUNGS,
     METADATA,
     WEIGHTS,
@@ -133,6 +135,34 @@ class Bundle:
         network = lung_network()
         self._load(network, LUNGS, "this version's network")
         return LungFields(network, spec)
+
+    def heart_finder(self) -> HeartFinder | None:
+        """Load what finds the heart of a film; None when there is nothing that does.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec = self.metadata.hilum.heart
+        if spec is None:
+            return None
+        network = heart_network()
+        self._load(network, HEART, "this version's network")
+        return HeartFinder(network, spec.size_px, spec.threshold)
+
+    def ratio_reader(self) -> RatioReader | None:
+        """Load what reads the cardiothoracic ratio; None when nothing does, or was measured.
+
+        Raises
+        ------
+        BundleMalformed
+            The weights do not fit.
+        """
+        spec, finder = self.metadata.hilum.heart, self.heart_finder()
+        if spec is None or spec.error is None or finder is None:
+            return None
+        return RatioReader(finder, spec.error)
 
     def _load(self, network: nn.Module, name: Path, kind: str) -> None:
         """Put the weights of a file into a network, in float32, and make it ready to infer."""

@@ -23,17 +23,22 @@ FLAT = 1e-3  # range of greys below which there is nothing to see
 
 
 def lung_network() -> nn.Module:
-    """Make the network, untrained: (b, 1, size, size) normalised -> logits of the same shape.
+    """Make the network, untrained: (b, 1, size, size) normalised -> logits of the same shape."""
+    return segmenter(1)
+
+
+def segmenter(organs: int) -> nn.Module:
+    """Make a segmenter, untrained: (b, 1, size, size) normalised -> logits (b, organs, size, size).
 
     Five halvings: at 128 px its coarsest cells are 4 x 4 and each sees the whole film, for what
     is behind a white lung is known only from afar. 0.6 million weights.
     """
-    from monai.networks.nets import UNet  # noqa: PLC0415  (seconds: only for a bundle with lungs)
+    from monai.networks.nets import UNet  # noqa: PLC0415  (seconds: only for a bundle that has one)
 
     network: nn.Module = UNet(
         spatial_dims=2,
         in_channels=1,
-        out_channels=1,
+        out_channels=organs,
         channels=(12, 24, 48, 64, 96, 128),
         strides=(2, 2, 2, 2, 2),
         num_res_units=1,
@@ -75,14 +80,24 @@ class LungFields:
             return np.zeros(pixels.shape, dtype=np.bool_)
         film = Film(np.ascontiguousarray(pixels, np.float32))  # torch knows no negative strides
         probabilities = self._network(self._preprocessing(film)[None]).sigmoid()[0, 0]
-        lungs = torch.from_numpy(two_parts((probabilities >= self.spec.threshold).numpy()))
-        beside = probabilities.new_tensor(self.spec.threshold)
-        probabilities = torch.where(
-            lungs, probabilities.maximum(beside), probabilities.minimum(beside - 1e-3)
-        )
-        fine = nn.functional.interpolate(probabilities[None, None], pixels.shape, mode="bilinear")
-        found: BoolArray = (fine[0, 0] >= self.spec.threshold).numpy()
-        return found
+        lungs = two_parts((probabilities >= self.spec.threshold).numpy())
+        return sharpened(probabilities, lungs, pixels.shape, self.spec.threshold)
+
+
+def sharpened(
+    probabilities: torch.Tensor, cells: BoolArray, shape: tuple[int, ...], threshold: float
+) -> BoolArray:
+    """Return a mask (h, w) of ``cells`` (size, size), its border between the cells' centres.
+
+    ``probabilities``, (size, size), say where between two cells the border lies.
+    """
+    beside = probabilities.new_tensor(threshold)
+    agreed = torch.where(
+        torch.from_numpy(cells), probabilities.maximum(beside), probabilities.minimum(beside - 1e-3)
+    )
+    fine = nn.functional.interpolate(agreed[None, None], shape, mode="bilinear")
+    found: BoolArray = (fine[0, 0] >= threshold).numpy()
+    return found
 
 
 def two_parts(cells: BoolArray) -> BoolArray:

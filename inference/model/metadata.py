@@ -24,7 +24,10 @@ CONFIG = Path("configs/inference.json")
 WEIGHTS = Path("models/model.safetensors")
 CHECK = Path("models/input_check.safetensors")
 LUNGS = Path("models/lung_fields.safetensors")
+HEART = Path("models/heart.safetensors")
 CARD = Path("docs/README.md")
+
+LARGEST_RATIO_ERROR = 0.02  # mean absolute: above it no cardiothoracic ratio is stated
 
 
 class BundleIncomplete(BundleError):
@@ -90,6 +93,38 @@ class LungSpec(BaseModel):
     sha256: str = Field(description="of the weights' file")
 
 
+class RatioError(BaseModel):
+    """How far a cardiothoracic ratio is from that of masks drawn by hand, on films held apart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    films: int = Field(ge=1, description="that neither taught nor chose the epoch")
+    withheld: int = Field(ge=0, description="others of them, on which no ratio would be stated")
+    mean_absolute: float = Field(ge=0, description="mean absolute error")
+    bias: float = Field(description="mean error; above 0 where ours is larger")
+    limits: tuple[float, float] = Field(description="95 % limits of agreement (Bland and Altman)")
+
+
+class HeartSpec(BaseModel):
+    """What a bundle says of its heart segmenter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size_px: int = Field(
+        ge=64, le=512, multiple_of=32, description="side of the network's square input"
+    )
+    threshold: float = Field(gt=0, lt=1, description="probability from which a cell is an organ")
+    error: RatioError | None = Field(
+        description="of the cardiothoracic ratio; None where no film could be measured"
+    )
+    sha256: str = Field(description="of the weights' file")
+
+    @property
+    def states_ratio(self) -> bool:
+        """Whether the ratio was measured to be exact enough to be stated at all."""
+        return self.error is not None and self.error.mean_absolute <= LARGEST_RATIO_ERROR
+
+
 class Hilum(BaseModel):
     """The part of a bundle's metadata that is hilum's own."""
 
@@ -116,6 +151,10 @@ class Hilum(BaseModel):
         default=None, description="how to find the lungs; a bundle may not be able to"
     )
 
+    heart: HeartSpec | None = Field(
+        default=None, description="how to find the heart; a bundle may not be able to"
+    )
+
     @field_validator("null", mode="before")
     @classmethod
     def _of_pairs(cls, null: Any) -> Any:
@@ -125,7 +164,7 @@ class Hilum(BaseModel):
     @property
     def weights(self) -> dict[Path, str]:
         """The SHA-256 of each file of weights that this was written for."""
-        parts = ((CHECK, self.input_check), (LUNGS, self.lung_fields))
+        parts = ((CHECK, self.input_check), (LUNGS, self.lung_fields), (HEART, self.heart))
         return {WEIGHTS: self.weights_sha256} | {file: one.sha256 for file, one in parts if one}
 
 

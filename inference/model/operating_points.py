@@ -101,6 +101,7 @@ class OperatingPoints:
             self.assessed,
             self.verified,
             ~self.withheld,
+            output.ratio,
         )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from inference.cardiothoracic import RatioStatement
 from inference.comparison.change_null import log_odds
 from inference.findings import Change, FloatArray, ModelIdentity, NetworkOutput, Prediction, reaches
 from inference.model.calibration import OutputCalibration
@@ -70,7 +71,8 @@ class SiteView:
         """Return the same with heat maps; an earlier release's are as that made them."""
         points, model = self._points(row), identity_of(row)
         if row.log_odds is not None and points is not None and row.maps is not None:
-            return points.apply(NetworkOutput(_log_odds(row), _array(row.maps), model))
+            ratio = RatioStatement.from_row(row.ratio)
+            return points.apply(NetworkOutput(_log_odds(row), _array(row.maps), model, ratio))
         found = self.applied(row)
         heatmaps = _array(row.heatmaps).astype(np.float32)
         probabilities, thresholds = np.array(found.probabilities), np.array(found.thresholds)
@@ -167,7 +169,13 @@ def save_analysis(
     maps = io.BytesIO()
     np.save(maps, output.maps.astype(np.float32))
     row.maps = maps.getvalue()
+    save_ratio(row, output.ratio)
     return row
+
+
+def save_ratio(row: Analysis, ratio: RatioStatement | None) -> None:
+    """Keep what is stated of a film's cardiothoracic ratio."""
+    row.ratio = None if ratio is None else ratio.as_row()
 
 
 def identity_of(row: Analysis) -> ModelIdentity:

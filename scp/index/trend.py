@@ -11,6 +11,7 @@ from inference.findings import LABELS
 from inference.model.operating_points import BUNDLES_OWN, OperatingSettings
 from scp.index.acquisition import acquired
 from scp.index.outputs import SiteView, site_view
+from scp.index.ratio_row import RatioRow
 from scp.index.schema.tables import Analysis, Instance, Patient
 from scp.matching.person import STATES, contradiction
 
@@ -19,7 +20,8 @@ from scp.matching.person import STATES, contradiction
 class TrendPoint:
     """One film's probabilities, by the label of the finding.
 
-    ``at`` is when it was taken, by its own clock and offset; ``taken`` says so in words.
+    ``at`` is when it was taken, by its own clock and offset; ``taken`` says so in words. ``ratio``
+    is the cardiothoracic one, None where none is stated.
     """
 
     film_uid: str
@@ -27,6 +29,7 @@ class TrendPoint:
     taken: str
     view: str
     probabilities: dict[str, float]
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,9 @@ def _points(view: SiteView, rows: list[Analysis], zone: tzinfo) -> Iterator[Tren
         film = row.instance
         if taken := acquired(film, zone):
             values = dict(zip(LABELS, view.applied(row).probabilities, strict=True))
-            yield TrendPoint(film.uid, taken.when, taken.text_with_source, film.view, values)
+            words, ratio = taken.text_with_source, RatioRow.of(row)
+            stated = ratio.value if ratio else None
+            yield TrendPoint(film.uid, taken.when, words, film.view, values, stated)
 
 
 def _left_out(row: Analysis, why: str) -> LeftOut:

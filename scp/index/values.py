@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from inference.findings import CALLED, LABELS, Change, Prediction, reaches
 from inference.statements import against_threshold
+from scp.index.ratio_row import RatioRow
 from scp.index.schema.tables import DeliveryState, FilmState
 from scp.outcomes.delivery import Outcome
 
@@ -254,6 +255,7 @@ class FilmRow(Acquired):
     notes: tuple[str, ...] = ()
     outcome: str = ""
     findings: tuple[FindingRow, ...] = ()
+    ratio: RatioRow | None = None
     prior: PriorRow | None = None
     choice: ChoiceRow | None = None
     patient_row_id: int | None = None

@@ -97,7 +97,7 @@ class Answerer:
         return False
 
     def _read(self, step: JobStep, opened: Opened, started: float) -> bool:
-        output = self.reader.engine.output(opened.film)
+        output = self.reader.output(opened)
         with Session(self.engine) as session, session.begin():
             instance = films.film(session, step.film_uid)
             prior_choices.lock_patient(session, instance)

@@ -7,7 +7,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from scp.index import deliveries, films, finished_steps, further_answers, prior_choices
+from scp.index import (
+    deliveries,
+    films,
+    finished_steps,
+    further_answers,
+    outputs,
+    prior_choices,
+)
 from scp.index.corrections import require_uncorrected
 from scp.index.finished_steps import JobStep
 from scp.index.schema.tables import Analysis, FilmState, Instance
@@ -107,6 +114,7 @@ class FilmOutcomes:
             )
         row = session.get_one(Analysis, reading.analysis_id)
         row.notes = list(reading.notes)  # the gate may say else than it did
+        outputs.save_ratio(row, reading.ratio)  # and so may the header
         self.analyser.place(session, instance, row)
 
     def _save_results(

@@ -73,7 +73,7 @@ class Analyser:
                 whole = self.reader.open(self.path(film_uid))
                 if isinstance(whole, Refusal):
                     return whole
-                output = self.reader.engine.output(whole.film)
+                output = self.reader.output(whole)
                 row = self.remember(session, instance, whole, output)
             session.flush()
             filed = replace(opened, header=as_filed(session, instance, opened.header))

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from inference.cardiothoracic import RatioStatement
 from scp.archive import Archive, Stored, fsync, sha256_of
 from scp.index.films import ComparedRow
 from scp.index.finished_steps import JobStep
@@ -63,6 +64,7 @@ class Reading:
     revisions: Mapping[str, int]
     prior_analysis_id: int | None = None
     comparison: ComparedRow | None = None
+    ratio: RatioStatement | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def reading_of(
         {film.uid: film.revision for film in looked_at},
         prior.analysis_id if prior is not None and compared is not None else None,
         ComparedRow.of(compared) if compared is not None else None,
+        answer.prediction.ratio,
     )
 
 

@@ -13,11 +13,12 @@ from threading import Lock
 from cachetools import LRUCache
 from pydicom import Dataset
 
+from inference.cardiothoracic import RatioStatement
 from inference.comparison import Comparison
 from inference.comparison.compare import compare
 from inference.comparison.conditions import Acquisition, Side, is_stored_mirrored
 from inference.drawing.outlines import outlines
-from inference.findings import Prediction
+from inference.findings import NetworkOutput, Prediction
 from inference.image.acquisition import AcquisitionTime
 from inference.image.dicom_file import read_dicom
 from inference.image.film import Film, NotAFilm, View, film_from_picture, read_film
@@ -27,11 +28,14 @@ from inference.image.limitations import OF_THE_MODEL, bundle_limitations, limita
 from inference.image.lossy import state_lossy
 from inference.image.reduced import SYNTAXES as REDUCIBLE
 from inference.model.engine import Engine
+from inference.model.heart import RatioReader
 from inference.model.input_check import MIRRORED, InputCheck
 from inference.model.lung_fields import LungFields
+from inference.model.ratio_rule import as_header_allows
 from scp.config.results import ResultSettings
 from scp.config.time_zone import SERVER_ZONE
-from scp.matching.prior import Choice, Code
+from scp.matching.prior import Choice
+from scp.pipeline.notes import notes_beside
 from scp.results.answer import Answer, NotAnalysed, ResultObject
 from scp.results.identity import Product
 from scp.results.objects import make_objects
@@ -40,20 +44,6 @@ from scp.results.report import not_analysed_report
 # decoded films kept between the steps of their lives: some 20 MB each
 _KEPT_FILMS = 6
 NO_HEADER = "picture without a header: patient, date, view and pixel spacing not stated"
-# what is stated for a film without a prior too, as a reason for that or beside it
-_TOLD_WITHOUT = (
-    Code.NOT_FETCHED,
-    Code.ORDER_NOT_KNOWN,
-    Code.NO_DATE,
-    Code.UNREADABLE,
-    Code.NO_PATIENT_ID,
-    Code.PLACEHOLDER,
-    Code.OTHER_SEX,
-    Code.OTHER_BIRTH_DATE,
-    Code.OTHER_NAME,
-    Code.NEARLY_SAME_ID,
-    Code.WITHDRAWN,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +102,7 @@ class Reader:
         check: InputCheck | None = None,
         lungs: LungFields | None = None,
         zone: tzinfo = SERVER_ZONE,
+        ratio: RatioReader | None = None,
     ) -> None:
         self.engine = engine
         self.gate = gate
@@ -120,6 +111,7 @@ class Reader:
         self.check = check
         self.lungs = lungs
         self.zone = zone
+        self.ratio = ratio
         measured = all(reading.unseen is not None for reading in engine.bundle.calibrations)
         self._limits = bundle_limitations(checked=check is not None, measured=measured)
         self._opened: LRUCache[tuple[Path, int], Opened] = LRUCache(_KEPT_FILMS)
@@ -158,7 +150,18 @@ class Reader:
 
     def ask(self, opened: Opened) -> Read:
         """Ask the network."""
-        return Read(opened, self.engine.read(opened.film))
+        return Read(opened, self.engine.points.apply(self.output(opened)))
+
+    def output(self, opened: Opened) -> NetworkOutput:
+        """Ask the networks of a whole film."""
+        output = self.engine.output(opened.film)
+        ratio = self.ratio.read(opened.film.pixels) if self.ratio else None
+        return replace(output, ratio=self._allowed(opened, ratio))
+
+    def _allowed(self, opened: Opened, ratio: RatioStatement | None) -> RatioStatement | None:
+        """Apply the film's header of now: it may have been corrected."""
+        looks = None if self.check is None else opened.looks
+        return as_header_allows(ratio, opened.film, opened.header, opened.notes, looks)
 
     def compare(self, current: Read, prior: Read, limits: Sequence[str] = ()) -> Comparison:
         """Compare two films; ``limits`` is what limits that and cannot be seen on them."""
@@ -189,18 +192,18 @@ class Reader:
         if prior is not None:
             limits = [limit.sentence for limit in choice.limits]
             comparison = self.compare(current, prior, limits)
-        film = current.opened.film
+        film, ratio = current.opened.film, self._allowed(current.opened, current.prediction.ratio)
         return Answer(
             source=current.opened.header,
             film=film,
-            prediction=current.prediction,
+            prediction=replace(current.prediction, ratio=ratio),
             outlines=outlines(
                 current.prediction,
                 film.pixels.shape,
                 self.results.regions,
                 film.presentation.occluded,
             ),
-            notes=(*current.opened.notes, *_notes(prior, choice)),
+            notes=(*current.opened.notes, *notes_beside(ratio, choice)),
             answered_at=answered_at.astimezone(self.zone),
             product=self.product,
             prior_source=prior.opened.header if prior is not None else None,
@@ -229,14 +232,6 @@ class Reader:
         return NotAnalysed(
             filed.header, reason, detail, at, self.product, model, acquired=filed.acquired
         )
-
-
-def _notes(prior: Read | None, choice: Choice) -> tuple[str, ...]:
-    """Return what to state about the prior, or about having none, beside the comparison."""
-    if prior is not None:
-        return tuple(note.sentence for note in choice.notes)
-    reasons = (choice.why, *choice.notes)
-    return tuple(reason.sentence for reason in reasons if reason.code in _TOLD_WITHOUT)
 
 
 def open_film(

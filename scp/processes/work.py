@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from inference.errors import BundleError, EngineError
 from inference.model.bundle import Bundle, load_bundle
 from inference.model.engine import Engine
+from inference.model.heart import RatioReader
 from inference.model.input_check import InputCheck
 from inference.model.lung_fields import LungFields
 from inference.model.metadata import bundle_folder
@@ -62,16 +63,26 @@ def this_product(settings: Settings) -> Product:
 def open_reader(settings: Settings) -> Iterator[Reader]:
     """Load the model and return what answers films. Raises `ServiceError` when it cannot be."""
     with _open_engine(settings) as engine:
-        check, lungs = _beside_it(settings, engine.bundle)
-        product = this_product(settings)
-        yield Reader(engine, settings.gate, settings.results, product, check, lungs, settings.zone)
+        check, lungs, ratio = _beside_it(settings, engine.bundle)
+        yield Reader(
+            engine,
+            settings.gate,
+            settings.results,
+            this_product(settings),
+            check,
+            lungs,
+            settings.zone,
+            ratio,
+        )
 
 
-def _beside_it(settings: Settings, bundle: Bundle) -> tuple[InputCheck | None, LungFields | None]:
+def _beside_it(
+    settings: Settings, bundle: Bundle
+) -> tuple[InputCheck | None, LungFields | None, RatioReader | None]:
     """Load what a bundle has beside its network."""
     try:
         check = bundle.input_check() if settings.gate.check_appearance else None
-        return check, bundle.lung_fields()
+        return check, bundle.lung_fields(), bundle.ratio_reader()
     except BundleError as error:
         raise ServiceError(f"no film can be read: {error}") from error
 

@@ -29,6 +29,13 @@ LOOKED_FOR = Code("looked-for", PRIVATE_SCHEME, "Findings looked for")
 NOT_LOOKED_FOR = Code("not-looked-for", PRIVATE_SCHEME, "Findings not looked for")
 FINDINGS_COUNTED = Code("{findings}", "UCUM", "findings")
 
+# no verified code (docs/results.md)
+CARDIOTHORACIC_RATIO = Code("ct-ratio", PRIVATE_SCHEME, "Cardiothoracic ratio")
+HEART_WIDTH = Code("heart-width", PRIVATE_SCHEME, "Transverse diameter of the heart")
+CHEST_WIDTH = Code("chest-width", PRIVATE_SCHEME, "Internal diameter of the chest")
+RATIO_UNIT = Code("{ratio}", "UCUM", "ratio")
+PIXELS = Code("{pixels}", "UCUM", "pixels")
+
 SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
 WITH_FINDINGS = Code("111242", "DCM", "All algorithms succeeded; with findings")
 WITHOUT_FINDINGS = Code("111241", "DCM", "All algorithms succeeded; without findings")

@@ -51,6 +51,9 @@ def evaluations(answer: Answer, label: str) -> sr.ContainerContentItem:
     items.append(coded(SUMMARY, WITH_FINDINGS if above else WITHOUT_FINDINGS))
     items.extend(_presence(answer))
     items.extend(_said_in_words(answer))
+    ratio = answer.prediction.ratio
+    if ratio is not None and ratio.stated is not None:
+        items.append(text(COMMENT, ratio.sentence))
     items.extend(_said_of_the_prior(answer))
     items.extend(algorithm_items(answer))
     return container(QUALITATIVE_EVALUATIONS, items)

@@ -43,6 +43,7 @@ from scp.results.codes import (
 )
 from scp.results.envelope import CommonModules, minimal_reference
 from scp.results.identity import derive_uid
+from scp.results.ratio import ratio_group
 from scp.results.tracking import tracking_identifier, tracking_uid
 
 # by this name OHIF knows an outline that a reader may take over as a measurement of their own
@@ -51,12 +52,17 @@ _ADOPTABLE = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
 
 def measurements(answer: Answer, modules: CommonModules) -> sr.ContainerContentItem:
     """Make the container of all findings that have an outline, or of the outcome of the film."""
+    ratio = ratio_group(answer, modules, _algorithm(answer))
     if not answer.outlined:
         assessed = int(answer.prediction.assessed.sum())
-        return outcome(modules, *_outcome(answer), LOOKED_FOR, assessed)
+        made = outcome(modules, *_outcome(answer), LOOKED_FOR, assessed)
+        if ratio is not None and "ContentSequence" in made:
+            made.ContentSequence.extend(ratio)
+        return made
     groups = sr.ContentSequence()
     for i, ring in answer.outlined:
         groups.extend(_group(answer, modules, i, ring))
+    groups.extend(ratio or ())
     return container(codes.DCM.ImagingMeasurements, groups)
 
 

@@ -13,7 +13,8 @@ PACKAGES = ("inference", "scp", "training")
 # folder of a package, or a module beside the folders.
 FLOORS = {
     "inference": (
-        "errors", "settings", "findings", "image", "statements", "comparison", "model", "drawing",
+        "errors", "settings", "cardiothoracic", "findings", "image", "statements", "comparison",
+        "model", "drawing",
     ),
     "scp": (
         "errors", "config", "archive", "outcomes", "dimse", "matching", "index", "monitoring",
@@ -21,7 +22,7 @@ FLOORS = {
     ),
     "training": (
         "errors", "settings", "data", "progress", "loop", "evaluation", "classifier", "bundle",
-        "input_check", "lungs", "change", "commands", "cli",
+        "input_check", "lungs", "heart", "change", "commands", "cli",
     ),
 }  # fmt: skip
 MAY_IMPORT = {
@@ -109,7 +110,7 @@ def test_no_modules_import_each_other_in_a_circle():
         follow(name)
 
 
-@pytest.mark.parametrize("part", ["classifier", "input_check", "lungs"])
+@pytest.mark.parametrize("part", ["classifier", "input_check", "lungs", "heart"])
 def test_each_trained_part_has_the_same_three_modules_to_begin_with(part):
     assert {f"training.{part}.{name}" for name in ("examples", "train", "evaluate")} <= set(
         modules()

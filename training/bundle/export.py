@@ -15,7 +15,7 @@ from inference.model.preprocessing import Preprocessing
 from training.bundle.files import write_bundle
 from training.bundle.judge import Verdicts, judge, judged_by, unseen_films
 from training.bundle.model_card import NO_TERMS, Description, write_card
-from training.bundle.parts import INPUT_CHECK, LUNG_FIELDS, add_part
+from training.bundle.parts import HEARTS, INPUT_CHECK, LUNG_FIELDS, BundleComponent, add_part
 from training.bundle.prevalences import Prevalences, at_prevalences
 from training.bundle.rounding import rounded
 from training.classifier.calibration import calibrate_findings
@@ -48,6 +48,7 @@ def export_run(
     device: str = "auto",
     check: Path | None = None,
     lungs: Path | None = None,
+    heart: Path | None = None,
     prevalences: Prevalences = "nih",
     terms: str = NO_TERMS,
 ) -> Bundle:
@@ -64,9 +65,8 @@ def export_run(
     taught
         List whose train films taught the weights that the run began with; their patients neither
         calibrate nor judge.
-    check, lungs
-        Folders of runs of `hilum train-check` and `train-lungs`, or of bundles that have them; None
-        makes a bundle without.
+    check, lungs, heart
+        Folders of their runs, or of bundles that have them; None makes a bundle without.
     prevalences
         That the probabilities hold for (`training.bundle.prevalences`).
     terms
@@ -92,14 +92,14 @@ def export_run(
     learnt = _learnt(best, settings)
     description = Description(name, version, settings.architecture, learnt, command, terms, judges)
     made = write_bundle(out, network, preprocessing, calibrations, description)
-    bundle = _with_parts(made, check, lungs)
+    bundle = _with_parts(made, ((INPUT_CHECK, check), (LUNG_FIELDS, lungs), (HEARTS, heart)))
     _measure(bundle, records, description, device)
     return bundle
 
 
-def _with_parts(bundle: Bundle, check: Path | None, lungs: Path | None) -> Bundle:
-    for part, made in ((INPUT_CHECK, check), (LUNG_FIELDS, lungs)):
-        bundle = bundle if made is None else add_part(bundle, part, made)
+def _with_parts(bundle: Bundle, parts: Sequence[tuple[BundleComponent, Path | None]]) -> Bundle:
+    for part, origin in parts:
+        bundle = bundle if origin is None else add_part(bundle, part, origin)
     return bundle
 
 

@@ -15,7 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from inference.comparison.change_null import ChangeNullDistribution
 from inference.model.bundle import Bundle, load_bundle
-from inference.model.metadata import CHECK, LUNGS, METADATA, CheckSpec, LungSpec
+from inference.model.metadata import (
+    CHECK,
+    HEART,
+    LUNGS,
+    METADATA,
+    CheckSpec,
+    HeartSpec,
+    LungSpec,
+)
 from training.errors import TrainingError
 
 
@@ -54,6 +62,7 @@ class BundleComponent:
 
 CHECK_SPEC, CHECK_WEIGHTS = "input_check.json", "input_check.safetensors"
 LUNG_SPEC, LUNG_WEIGHTS = "lung_fields.json", "lung_fields.safetensors"
+HEART_SPEC, HEART_WEIGHTS = "heart.json", "heart.safetensors"
 
 INPUT_CHECK = BundleComponent(
     "input_check", CheckSpec, CHECK_SPEC, "train-check", {CHECK_WEIGHTS: CHECK}
@@ -61,6 +70,7 @@ INPUT_CHECK = BundleComponent(
 LUNG_FIELDS = BundleComponent(
     "lung_fields", LungSpec, LUNG_SPEC, "train-lungs", {LUNG_WEIGHTS: LUNGS}
 )
+HEARTS = BundleComponent("heart", HeartSpec, HEART_SPEC, "train-heart", {HEART_WEIGHTS: HEART})
 NULL = BundleComponent("null", ChangeNullDistribution, "null.json", "measure-null")
 
 

@@ -33,6 +33,9 @@ FilmsAtMost = Annotated[
 Masks = Annotated[
     Path, typer.Option(help="folder of films and of masks of their lungs: images/, masks/")
 ]
+Hearts = Annotated[
+    Path, typer.Option(help="folder with films.csv: films, and masks of their lungs and heart")
+]
 Pairs = Annotated[
     list[Path],
     typer.Option(
@@ -61,6 +64,15 @@ CheckRun = Annotated[
 LungRun = Annotated[
     Path | None,
     typer.Option(help="folder of a run of `hilum train-lungs`, or of a bundle with lung fields"),
+]
+HeartRun = Annotated[
+    Path | None,
+    typer.Option(help="folder of a run of `hilum train-heart`, or of a bundle with a heart"),
+]
+OldBundle = Annotated[Path, typer.Argument(help="folder of a bundle; it stays as it is")]
+NewBundle = Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")]
+NewVersion = Annotated[
+    str | None, typer.Option(help="of the new bundle; that of the old one when left out")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 

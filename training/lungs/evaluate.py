@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -66,18 +66,18 @@ def _as_it_is(film: Masked, _rng: np.random.Generator) -> Masked:
 
 
 def _with_opacity(film: Masked, rng: np.random.Generator, *, kind: str) -> Masked:
-    return Masked(painted(film.greys, film.lungs, rng, kind), film.mask)
+    return replace(film, greys=painted(film.greys, film.lungs, rng, kind))
 
 
 def _turned(film: Masked, _rng: np.random.Generator, *, degrees: float) -> Masked:
-    both = film.greys, film.mask.astype(np.float32)
-    turned = (Image.fromarray(one).rotate(degrees, Image.Resampling.BILINEAR) for one in both)
-    greys, mask = (np.array(one, np.float32) for one in turned)
-    return Masked(greys, mask >= 0.5)
+    def turned(one: Greys) -> Greys:
+        return np.array(Image.fromarray(one).rotate(degrees, Image.Resampling.BILINEAR), np.float32)
+
+    return film.moved(turned)
 
 
 def _exposed(film: Masked, _rng: np.random.Generator, *, change: Perturbation) -> Masked:
-    return Masked(change(Film(film.greys)).pixels, film.mask)
+    return replace(film, greys=change(Film(film.greys)).pixels)
 
 
 CHANGES: dict[str, Change] = {

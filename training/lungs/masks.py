@@ -1,14 +1,13 @@
 """A folder of films with masks of their lungs: ``images/`` and ``masks/`` of the same stems."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from inference.image.film import Film
 from inference.model.preprocessing import Preprocessing
 from training.data.film_set import read_picture
+from training.data.opacities import Greys
 from training.errors import TrainingError
 from training.lungs.examples import Masked
 from training.settings import SPLITS
@@ -48,10 +47,11 @@ def masked_files(folder: Path) -> tuple[MaskedFile, ...]:
     if len(films) < FEWEST:
         raise BadMasks(f"{folder} holds {len(films)} films with masks; {FEWEST} are the fewest")
     pairs = enumerate(sorted(films))
-    return tuple(MaskedFile(films[stem], masks[stem], _split(k)) for k, stem in pairs)
+    return tuple(MaskedFile(films[stem], masks[stem], split_of(k)) for k, stem in pairs)
 
 
-def _split(index: int) -> str:
+def split_of(index: int) -> str:
+    """Return the part of the film, or run of films, of a number in a sorted list."""
     train, val, test = SPLITS
     if index % 5 == 4:
         return test
@@ -80,12 +80,19 @@ def read_masked(one: MaskedFile) -> Masked:
     return Masked(film, lungs)
 
 
-def small_films(files: Sequence[MaskedFile], split: str, side_px: int) -> list[Masked]:
+def small_films(
+    files: Sequence[MaskedFile],
+    split: str,
+    side_px: int,
+    read: Callable[[MaskedFile], Masked] = read_masked,
+) -> list[Masked]:
     """Read the films of a part, stretched to squares as the network sees them."""
-    stretch = Preprocessing(side_px).resize
-    read = [read_masked(one) for one in files if one.split == split]
-    small = [
-        (stretch(Film(pixels))[0].numpy() for pixels in (one.greys, one.mask.astype(np.float32)))
-        for one in read
-    ]
-    return [Masked(greys, mask >= 0.5) for greys, mask in small]
+    return [_small(read(one), side_px) for one in files if one.split == split]
+
+
+def _small(film: Masked, side_px: int) -> Masked:
+    def stretched(one: Greys) -> Greys:
+        small: Greys = Preprocessing(side_px).resize(Film(one))[0].numpy()
+        return small
+
+    return film.moved(stretched)

@@ -1,4 +1,7 @@
-"""`hilum train-lungs`: the lung segmenter learns from films with masks, and disease painted on."""
+"""`hilum train-lungs`: the lung segmenter learns from films with masks, and disease painted on.
+
+The loop is that of any segmenter of the two organs: `task` takes a network of one or two outputs.
+"""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +22,7 @@ from inference.model.preprocessing import Preprocessing
 from training.bundle.parts import LUNG_FIELDS, LUNG_SPEC, LUNG_WEIGHTS, read_spec
 from training.bundle.rounding import rounded, store
 from training.loop import BEST, Task, fit
-from training.lungs.examples import Masked, lung_example
+from training.lungs.examples import Masked, example
 from training.lungs.masks import masked_files, small_films
 from training.settings import LungSettings
 
@@ -30,21 +33,30 @@ _JUDGED = 4  # examples of each val film, which choose the epoch
 _HELD_EPOCH = 2**31  # the examples that judge are those of epochs that never come
 
 
-class LungExamples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Each film once an epoch, as an example: ``(epoch, index)`` -> greys, mask."""
+class Examples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Each film once an epoch, as an example: ``(epoch, index)`` -> greys, masks.
 
-    def __init__(self, films: Sequence[Masked], settings: LungSettings) -> None:
-        self.films, self.settings = films, settings
+    ``organs`` is 1 for lungs, 2 for lungs and heart.
+    """
+
+    def __init__(self, films: Sequence[Masked], settings: LungSettings, organs: int = 1) -> None:
+        self.films, self.settings, self.organs = films, settings, organs
 
     def __len__(self) -> int:
         return len(self.films)
 
     def __getitem__(self, at: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make one example, (1, size, size) each; the same seed, epoch and index give the same."""
+        """Make one example, (1, size, size) and (organs, size, size).
+
+        The same seed, epoch and index give the same.
+        """
         epoch, index = at
         rng = np.random.default_rng((self.settings.seed, epoch, index))
-        greys, mask = lung_example(self.films[index], rng, self.settings.size_px)
-        return torch.from_numpy(greys)[None], torch.from_numpy(mask)[None]
+        settings = self.settings
+        greys, masks = example(
+            self.films[index], rng, settings.size_px, settings.ill, settings.bent
+        )
+        return torch.from_numpy(greys)[None], torch.from_numpy(masks[: self.organs])
 
 
 def train_lungs(masks: Path, out: Path, settings: LungSettings) -> Path:
@@ -58,19 +70,26 @@ def train_lungs(masks: Path, out: Path, settings: LungSettings) -> Path:
     seen, held = (small_films(files, split, side_px) for split in ("train", "val"))
     torch.manual_seed(settings.seed)
     network = lung_network()
-    fit(task(network, seen, held, settings), settings, out)
+    fit(task(network, seen, held, settings, organs=1), settings, out)
     best = torch.load(out / BEST, map_location="cpu", weights_only=True)
     network.load_state_dict(best["weights"])
     return write_lungs(network.cpu(), settings.size_px, out)
 
 
 def task(
-    network: nn.Module, seen: Sequence[Masked], held: Sequence[Masked], settings: LungSettings
+    network: nn.Module,
+    seen: Sequence[Masked],
+    held: Sequence[Masked],
+    settings: LungSettings,
+    organs: int,
 ) -> Task:
-    """Say what is learnt: lungs, also behind what lies on them; judged by Dice on ``held``."""
+    """Say what is learnt: organs, also behind what lies on them; judged by Dice on ``held``.
+
+    A film on which one organ is not known teaches, and judges, the others.
+    """
     normalise = Preprocessing(settings.size_px).normalise
     mistaken = DiceCELoss(sigmoid=True)
-    judge = LungExamples(held, settings)
+    judge = Examples(held, settings, organs)
     judged = [judge[_HELD_EPOCH + n, k] for n in range(_JUDGED) for k in range(len(judge))]
     batches = [default_collate(judged[k : k + 32]) for k in range(0, len(judged), 32)]
 
@@ -81,21 +100,31 @@ def task(
 
     def loss(network: nn.Module, batch: Any) -> torch.Tensor:
         greys, masks = batch
-        missed: torch.Tensor = mistaken(
-            logits_of(network, greys).float(), masks.to(settings.device)
-        )
-        return missed
+        logits, masks = logits_of(network, greys).float(), masks.to(settings.device)
+        missed = [
+            mistaken(logits[known, organ : organ + 1], masks[known, organ : organ + 1])
+            for organ, known in enumerate(_known(masks))
+            if known.any()
+        ]
+        return torch.stack(missed).mean()
 
     @torch.inference_mode()
     def score(average: nn.Module) -> float:
-        scores = [
-            dice_of(logits_of(average, greys).cpu().sigmoid() >= THRESHOLD, masks >= THRESHOLD)
-            for greys, masks in batches
-        ]
-        return float(torch.cat(scores).mean())
+        scores: list[list[torch.Tensor]] = [[] for _ in range(organs)]
+        for greys, masks in batches:
+            found = logits_of(average, greys).cpu().sigmoid() >= THRESHOLD
+            for organ, known in enumerate(_known(masks)):
+                true = masks[known, organ] >= THRESHOLD
+                scores[organ].append(dice_of(found[known, organ], true))
+        return float(torch.stack([torch.cat(one).mean() for one in scores]).mean())
 
     about = f"{len(seen)} films with masks, {len(held)} more chose the epoch"
-    return Task(network, LungExamples(seen, settings), loss, score, provenance=about)
+    return Task(network, Examples(seen, settings, organs), loss, score, provenance=about)
+
+
+def _known(masks: torch.Tensor) -> torch.Tensor:
+    """Return which masks somebody drew: (b, organs, size, size) -> (organs, b)."""
+    return (masks >= 0).all(dim=(2, 3)).T
 
 
 def dice_of(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:

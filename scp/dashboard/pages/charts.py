@@ -10,6 +10,7 @@ from scp.index.trend import TrendPoint
 # of a small chart, in the drawing's own units; the margins hold the words at the axes
 WIDTH, HEIGHT = 320, 130
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 24
+RATIO_ENDS = (0.25, 0.8)  # what ratios are plausible (`inference.model.cardiothoracic`)
 # where a scale of probabilities may end
 _ENDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -65,6 +66,62 @@ class FindingLine:
             f"{at}. The site's threshold is {self.threshold:.1%};"
             f" {over} of {len(self.dots)} films are above it."
         )
+
+
+@dataclass(frozen=True)
+class RatioDot:
+    """One film's cardiothoracic ratio, and where it is drawn."""
+
+    x: float
+    y: float
+    film_uid: str
+    at: datetime
+    taken: str
+    value: float
+
+
+@dataclass(frozen=True)
+class RatioLine:
+    """How the cardiothoracic ratio went over the films on which one is stated."""
+
+    dots: tuple[RatioDot, ...]
+
+    @property
+    def path(self) -> str:
+        """The dots, as the points of a polyline."""
+        return " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in self.dots)
+
+    @property
+    def last(self) -> RatioDot:
+        """The newest film's."""
+        return self.dots[-1]
+
+    @property
+    def says(self) -> str:
+        """The line in words, for who cannot see it."""
+        said = (f"{dot.value:.2f} on {dot.at:%Y-%m-%d}" for dot in self.dots)
+        return f"{', '.join(said)}."
+
+
+def ratio_line(points: Sequence[TrendPoint]) -> RatioLine | None:
+    """Return the line of the ratios that are stated, oldest first; None without any."""
+    stated = [(point, point.ratio) for point in points if point.ratio is not None]
+    if not stated:
+        return None
+    xs = _to_scale([point.at for point, _ in stated])
+    low, high = RATIO_ENDS
+    dots = (
+        RatioDot(
+            x,
+            _y(min(max(value, low), high) - low, high - low),
+            point.film_uid,
+            point.at,
+            point.taken,
+            value,
+        )
+        for x, (point, value) in zip(xs, stated, strict=True)
+    )
+    return RatioLine(tuple(dots))
 
 
 def finding_lines(

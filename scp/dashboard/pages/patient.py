@@ -36,6 +36,7 @@ def router(context: AppContext) -> APIRouter:
                 "patient.html",
                 patient=found,
                 lines=charts.finding_lines(found.trend.points, _thresholds(found)),
+                ratio=charts.ratio_line(found.trend.points),
                 not_assessed=_not_assessed(found),
                 before=_films_before(found),
                 chart=charts,

@@ -170,7 +170,8 @@ class Analysis(Base):
 
     Releases before 0.5 stored what the site of then made of it: ``probabilities``, ``thresholds``
     and ``heatmaps``. They are kept; ``log_odds`` and ``maps`` (float32) come when the film is next
-    needed and read again.
+    needed and read again. ``ratio`` is `inference.cardiothoracic.RatioStatement`'s, None where the
+    bundle finds no heart.
     """
 
     __tablename__ = "analysis"
@@ -187,6 +188,7 @@ class Analysis(Base):
     thresholds: Mapped[list[Any]] = mapped_column(default=list)
     heatmaps: Mapped[bytes] = mapped_column(LargeBinary, default=b"", deferred=True)
     notes: Mapped[list[Any]]
+    ratio: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     instance: Mapped[Instance] = relationship(back_populates="analyses")
 

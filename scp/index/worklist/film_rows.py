@@ -17,6 +17,7 @@ from scp.index import prior_choices
 from scp.index.acquisition import stated
 from scp.index.delivery_rows import delivery_row, destination_rows
 from scp.index.outputs import SiteView, site_view
+from scp.index.ratio_row import RatioRow
 from scp.index.schema.tables import (
     Analysis,
     Comparison,
@@ -213,6 +214,7 @@ def _row(
         notes=tuple(analysis.notes) if analysis else (),
         outcome=outcome_in_full(above, not_assessed) if analysis else "",
         findings=findings,
+        ratio=RatioRow.of(analysis) if analysis else None,
         prior=prior_row(comparison) if comparison else None,
         results=results,
         destinations=destination_rows(results),

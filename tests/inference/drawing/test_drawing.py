@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from films import chest
 from invented import MODEL, comparison, drawn, everything_positive, prediction
 from skimage.color import rgb2lab
 
+from inference.cardiothoracic import CardiothoracicRatio, Line, RatioStatement
 from inference.drawing.canvas import Canvas, plain
 from inference.drawing.closeup import draw_closeup
 from inference.drawing.colours import difference_table, heat_table
@@ -229,3 +231,19 @@ def test_equal_steps_of_a_value_are_equal_steps_to_the_eye():
 def test_no_difference_is_grey():
     middle = difference_table()[127:129].astype(int)
     assert (np.ptp(middle, axis=-1) < 6).all()
+
+
+def test_a_ratio_that_is_stated_is_drawn_as_two_lines_and_one_that_is_not_is_not(written):
+    heart, chest_width = Line(160, 60, 130), Line(120, 30, 170)
+    ratio = RatioStatement(CardiothoracicRatio(heart, chest_width), "", 0.012, 50)
+
+    def picture(statement):
+        return film_area(drawn(FILM, replace(prediction({}), ratio=statement), **WORDS))
+
+    bare = picture(None)
+    assert np.array_equal(picture(replace(ratio, forbidden="not PA")), bare)
+    lines = (picture(ratio) != bare).any(axis=-1)
+    long = [row for row in lines if row.sum() > 40]  # the others cross the ends alone
+    spans = {int(np.ptp(np.flatnonzero(row))) for row in long}
+    assert min(spans) / max(spans) == pytest.approx(70 / 140, abs=0.03)
+    assert any("Cardiothoracic ratio 0.50 (mean absolute error 0.012" in one for one in written)

@@ -7,8 +7,10 @@ import pytest
 import sqlalchemy as sa
 from invented_films import PATIENT_ID
 
+from inference.cardiothoracic import CardiothoracicRatio, Line, RatioStatement
 from inference.findings import FINDINGS, Change
 from scp.dashboard.pages.charts import HEIGHT, LEFT, RIGHT, WIDTH, finding_lines
+from scp.index.outputs import save_ratio
 from scp.index.schema.tables import FilmState
 from scp.index.trend import TrendPoint
 
@@ -63,6 +65,25 @@ def test_each_finding_is_drawn_with_its_points_to_scale_and_linked(dashboard):
     table = page.split('class="numbers"')[1].split("</table>")[0]
     assert "<b>90.0 %</b>" in table
     assert table.index(uids[0]) < table.index(uids[2])
+
+
+def test_the_cardiothoracic_ratio_is_drawn_over_the_films_on_which_it_is_stated(dashboard):
+    lines = CardiothoracicRatio(Line(90, 50, 110), Line(70, 20, 140))
+    stated = RatioStatement(lines, "", 0.012, 50)
+    forbidden = RatioStatement(lines, "", 0.012, 50, forbidden="it is stated of PA films alone")
+    with dashboard.invent() as invented:
+        films = [invented.film(age_s=days * DAY_S) for days in (40, 30, 0)]
+        for film, ratio in zip(films, (stated, forbidden, stated), strict=True):
+            save_ratio(invented.analysis(film, {}), ratio)
+        uids = [film.uid for film in films]
+    page = dashboard.page(address(dashboard, uids[0]))
+    ratio = drawing(page, "ratio")
+    assert re.findall(r'href="/films/([0-9.]+)"', ratio) == [uids[0], uids[2]]
+    assert "0.50 on " in ratio
+    assert "Cardiothoracic ratio 0.50" in dashboard.page(f"/films/{uids[0]}")
+    assert "not stated: it is stated of PA" in dashboard.page(f"/films/{uids[1]}")
+    told = dashboard.browser.get(f"/api/films/{uids[0]}").json()["ratio"]
+    assert (told["value"], told["error"], told["films"]) == (0.5, 0.012, 50)
 
 
 def test_films_that_another_model_read_are_left_out_and_said(dashboard):

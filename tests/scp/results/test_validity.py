@@ -7,6 +7,7 @@ and every kind of object is made of it.
 
 import datetime as dt
 import warnings
+from dataclasses import replace
 
 import pytest
 from answers import (
@@ -37,6 +38,7 @@ from pydicom.uid import (
 from syntaxes import encoded
 from validators import complaints, dciodvfy, pixelmed
 
+from inference.cardiothoracic import CardiothoracicRatio, Line, RatioStatement
 from inference.image.film import NotAFilm, read_film
 from scp.config.results import ReportClass
 from scp.dimse.peers import TRANSFER_SYNTAXES
@@ -339,3 +341,20 @@ def test_an_error_of_the_source_is_no_excuse_but_for_who_it_is_of(tmp_path):
     assert complaints(ds, tmp_path, inherited) == []
     ds.SoftwareVersions = "x" * 80
     assert complaints(ds, tmp_path, inherited)
+
+
+# -- the cardiothoracic ratio -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("report_class", list(ReportClass))
+@pytest.mark.parametrize("found", [{}, None], ids=["alone", "beside outlines"])
+def test_a_report_with_a_cardiothoracic_ratio_is_valid(report_class, found, tmp_path):
+    lines = CardiothoracicRatio(Line(150, 80.5, 140), Line(110, 30, 170.25))
+    ratio = RatioStatement(lines, "", 0.012, 50)
+    made = answers(
+        received(),
+        found=replace(prediction(found), ratio=ratio),
+        report_class=report_class,
+        **NO_PICTURES,
+    )
+    assert wrong_with([one for one in made if one.kind == "report"], tmp_path) == {}

@@ -37,9 +37,9 @@ from training.cli import app
 from training.data.opacities import DARK, OPACITIES, painted
 from training.loop import CHECKPOINT, OtherRun
 from training.lungs.evaluate import CHANGES, boundary_distance, dark_parts, mean_mask
-from training.lungs.examples import SHARES, Masked, lung_example
+from training.lungs.examples import SHARES, Masked, example
 from training.lungs.masks import BadMasks, masked_files, read_masked, small_films
-from training.lungs.train import LungExamples, dice_of, lungs_of, train_lungs
+from training.lungs.train import Examples, dice_of, lungs_of, train_lungs
 from training.settings import LungSettings
 
 pytestmark = pytest.mark.xdist_group("lung_fields")  # its fixtures are made once
@@ -189,10 +189,10 @@ def test_parts_follow_from_the_sorted_names_and_measured_films_never_teach(masks
 
 def test_an_example_repeats_with_its_seed_and_stays_in_range(masks):
     films = small_films(masked_files(masks), "train", 80)
-    examples = LungExamples(films, SETTINGS)
+    examples = Examples(films, SETTINGS)
     for epoch in range(20):
         greys, mask = examples[epoch, epoch % len(films)]
-        again = LungExamples(films, SETTINGS)[epoch, epoch % len(films)]
+        again = Examples(films, SETTINGS)[epoch, epoch % len(films)]
         assert torch.equal(greys, again[0])
         assert torch.equal(mask, again[1])
         assert greys.shape == mask.shape == (1, 64, 64)
@@ -207,7 +207,7 @@ def test_a_mask_moves_with_its_film():
     film = Masked(np.where(true, 0.1, 0.9).astype(np.float32), true)
     agreed = []
     for seed in range(30):
-        greys, mask = lung_example(film, np.random.default_rng(seed), 64)
+        greys, (mask, _) = example(film, np.random.default_rng(seed), 64)
         inside, outside = greys[mask > 0.9], greys[mask < 0.1]
         agreed.append(inside.size and outside.size and np.median(inside) < np.median(outside))
     assert np.mean(agreed) > 0.6  # an opacity, a black border or an inversion hides the rest

@@ -1,0 +1,1 @@
+"""The heart's segmenter, for the cardiothoracic ratio: examples, training, evaluation."""
