@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.hilum-installed
 
-.PHONY: help setup config serve demo test test-fast crash-test test-gpu train-gpu test-docker ohif axe check format pictures lock clean
+.PHONY: help setup config serve demo test test-fast crash-test test-gpu train-gpu test-docker ohif axe check format pictures sbom lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -89,6 +89,10 @@ pictures: $(STAMP)  ## renew the pictures of README and docs, with the shipped n
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url pyproject.toml
 config: $(STAMP)  ## renew config.toml from the settings' own texts and defaults
 	$(BIN)/hilum config > config.toml.part && mv config.toml.part config.toml
+
+sbom: $(STAMP)  ## what the service is made of, with versions and hashes: .artefacts/hilum.cdx.json (CycloneDX)
+	mkdir -p .artefacts
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o .artefacts/hilum.cdx.json
 
 lock: $(STAMP)  ## renew both locks from pyproject.toml
 	$(BIN)/$(COMPILE) -o requirements.lock

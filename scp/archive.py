@@ -21,6 +21,7 @@ import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,13 +42,15 @@ class Stored:
 
 
 class DiskUsage(NamedTuple):
-    """Bytes of a disk."""
+    """Bytes of a disk; with less than ``reserve`` free, no film is taken in."""
 
     total: int
     used: int
     free: int
+    reserve: int
 
 
+UNFINISHED = "restore-unfinished"  # in data_dir while a backup is being restored into it
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 _UID_LETTERS = 64
 
@@ -76,6 +79,17 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def stamp(path: Path, at: datetime) -> None:
+    """Give a file the time of its arrival: where its row is lost, it tells it."""
+    ns = round(at.timestamp() * 1e6) * 1000
+    os.utime(path, ns=(ns, ns))
+
+
+def arrival(path: Path) -> datetime:
+    """Return when a file arrived (`stamp`)."""
+    return datetime.fromtimestamp(round(path.stat().st_mtime_ns / 1000) / 1e6, UTC)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents; the new names are on the disk when this returns."""
     if folder.is_dir():
@@ -86,7 +100,7 @@ def make_folder(folder: Path) -> None:
     fsync(folder.parent)
 
 
-def _refuse_root(data_dir: Path) -> None:
+def refuse_root(data_dir: Path) -> None:
     """Raise `ServiceError` for root where another user owns the folder and runs the service."""
     if os.geteuid() != 0 or not data_dir.is_dir() or not (owner := data_dir.stat().st_uid):
         return
@@ -98,6 +112,15 @@ def _refuse_root(data_dir: Path) -> None:
         f"{data_dir} belongs to {name}, and the service could not change what root leaves there:"
         f" run this as its user (sudo -u {name} hilum ...)"
     )
+
+
+def _refuse_half_restored(data_dir: Path) -> None:
+    """Raise `ServiceError` where restoring a backup was broken off."""
+    with suppress(FileNotFoundError):
+        folder = (data_dir / UNFINISHED).read_text(encoding="utf-8").partition("\n")[2]
+        raise ServiceError(
+            f"{data_dir} is half restored: repeat hilum restore {folder.strip()} until it is done"
+        )
 
 
 def sha256_of(path: Path, skip_bytes: int = 0) -> str:
@@ -113,15 +136,17 @@ class Archive:
     Raises
     ------
     ServiceError
-        This is root, and the folder belongs to the service's own user.
+        This is root, and the folder belongs to the service's own user; or a backup is half
+        restored into it.
     """
 
     def __init__(self, data_dir: Path, settings: ArchiveSettings | None = None) -> None:
         self.data_dir = data_dir
-        self.reserve_bytes = (settings or ArchiveSettings()).reserve_mb * 1_000_000
+        self._settings = settings or ArchiveSettings()
         self.incoming = data_dir / "incoming"
         self.prepared = data_dir / "prepared"
-        _refuse_root(data_dir)
+        refuse_root(data_dir)
+        _refuse_half_restored(data_dir)
         durable = (data_dir / name for name in ("archive", "results", "quarantine"))
         self._folders = (self.incoming, self.prepared, *durable)
         for folder in self._folders:
@@ -129,13 +154,13 @@ class Archive:
 
     @property
     def disk(self) -> DiskUsage:
-        """Total, used and free bytes of its disk. Raises OSError where that cannot be reached."""
-        return DiskUsage(*shutil.disk_usage(self.data_dir))
+        """Total, used, free and kept bytes of its disk.
 
-    @property
-    def free_bytes(self) -> int:
-        """What is free on its disk. Raises OSError where that cannot be reached."""
-        return self.disk.free
+        Readiness, C-STORE, `hilum check`, metrics and pages ask here. Raises OSError where the disk
+        cannot be reached.
+        """
+        disk = shutil.disk_usage(self.data_dir)
+        return DiskUsage(*disk, self._settings.reserve_bytes(disk.total))
 
     @property
     def is_there(self) -> bool:
@@ -154,11 +179,11 @@ class Archive:
         """
         if not self.is_there:
             raise OSError(errno.ENODEV, "data_dir is not mounted, or can only be read")
-        free = self.free_bytes
-        if free < self.reserve_bytes:
+        disk = self.disk
+        if disk.free < disk.reserve:
             raise ArchiveFull(
-                f"{free // 1_000_000} MB are free and {self.reserve_bytes // 1_000_000} MB are kept"
-                " in reserve: free some space, or lower [archive] reserve_mb"
+                f"{disk.free // 1_000_000} MB are free and {disk.reserve // 1_000_000} MB are kept"
+                " in reserve: free some space, or lower [archive] reserve_mb and reserve_percent"
             )
 
     def keep_film(

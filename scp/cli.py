@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from inference.errors import require_torch
+from scp.commands.backup_app import backup, restore
 from scp.commands.options import CONFIG, Config, Json
 from scp.commands.options import errors_to_exit_code as _errors_to_exit_code
 from scp.commands.options import load as _load
@@ -34,6 +35,8 @@ app.add_typer(queue_app, name="queue", rich_help_panel="Operate")
 app.add_typer(patient_app, name="patient", rich_help_panel="Operate")
 app.add_typer(user_app, name="user", rich_help_panel="Operate")
 app.command("audit", rich_help_panel="Operate")(audit)
+app.command("backup", rich_help_panel="Operate")(backup)
+app.command("restore", rich_help_panel="Operate")(restore)
 
 Name = Annotated[
     str | None,
@@ -262,6 +265,10 @@ def verify(
         bool,
         typer.Option("--take-in", help="Take films in that the index does not know, as if sent."),
     ] = False,
+    old: Annotated[
+        Path | None,
+        typer.Option(help="A data_dir of before: look there for films that are not here."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Look whether every file that the index names is there and unchanged, and no other.
@@ -273,7 +280,7 @@ def verify(
         settings = _load(config, "verify", quiet=True)
         from scp.commands.verify import verify as look
 
-        raise typer.Exit(look(settings, repair=repair, take_in=take_in, as_json=json))
+        raise typer.Exit(look(settings, repair=repair, take_in=take_in, old=old, as_json=json))
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def _without_network(settings: Settings, folder: Path) -> Settings:
         update={
             "data_dir": folder,
             "database": settings.database.model_copy(update={"url": ""}),
-            "archive": settings.archive.model_copy(update={"reserve_mb": 0}),
+            "archive": settings.archive.model_copy(update={"reserve_mb": 0, "reserve_percent": 0}),
             "destinations": (),
         }
     )

@@ -111,7 +111,9 @@ def _disk(settings: Settings) -> str:
             f"every user of this machine may look into {settings.data_dir}, where patients' data"
             f" are: chmod -R o= {settings.data_dir}"
         )
-    return f"{archive.free_bytes / 1e9:.1f} GB free at {settings.data_dir}"
+    disk = archive.disk
+    kept = f"{disk.reserve / 1e9:.1f} GB are kept free"
+    return f"{disk.free / 1e9:.1f} GB free at {settings.data_dir}, {kept}"
 
 
 def _database(settings: Settings) -> str:

@@ -1,26 +1,29 @@
 """`hilum verify`: whether every file that the index names is there and unchanged, and no other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from time import time
+from uuid import uuid4
 
 import structlog
-from pynetdicom.dsutils import split_dataset
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from scp.archive import Archive, sha256_of, valid_uid
+from scp.archive import Archive, arrival, valid_uid
+from scp.backup.copying import copy
 from scp.commands.actor import actor_of
 from scp.commands.console import progress
 from scp.config.load import Settings
 from scp.dimse.request import Request
-from scp.errors import Refused
+from scp.errors import ConfigError, Refused
+from scp.index import films
 from scp.index.kept_files import KeptFile, count_kept, kept_files, not_kept
-from scp.monitoring.audit import AuditFailed
+from scp.monitoring.audit import Audit, AuditFailed
 from scp.pipeline.intake import read_header
-from scp.processes.runtime import ServiceContext, open_context
+from scp.processes.runtime import ServiceContext, now, open_context
 from scp.processes.taking_in import make_intake
 
 log = structlog.get_logger(__name__)
@@ -49,10 +52,18 @@ class Verified:
     faults: tuple[Fault, ...]
 
 
-def verify(settings: Settings, *, repair: bool, take_in: bool, as_json: bool) -> int:
-    """Look at all files, print what is wrong, and return 0 when nothing is left so, else 1."""
+def verify(
+    settings: Settings, *, repair: bool, take_in: bool, old: Path | None = None, as_json: bool
+) -> int:
+    """Look at all files, print what is wrong, and return 0 when nothing is left so, else 1.
+
+    ``old``: look into this data_dir of before for films that the index does not know, instead.
+    """
     with open_context(settings) as context:
-        done = _verified(context, repair=repair, take_in=take_in)
+        if old is not None:
+            done = _compared(context, old, take_in=take_in)
+        else:
+            done = _verified(context, repair=repair, take_in=take_in)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
     else:
@@ -71,12 +82,60 @@ def _verified(context: ServiceContext, *, repair: bool, take_in: bool) -> Verifi
             if fault is not None:
                 faults.append(fault)
         left_over = not_kept(session, list(_old_files(context.archive)))
+        faults += _forgotten_and_here(session, context)
     for path in left_over:
         if path.startswith("archive/"):
-            faults.append(_film_without_row(context, path, take_in=take_in))
+            film = context.archive.path(path)
+            faults.append(_film_without_row(context, film, path, take_in=take_in))
         else:
             faults.append(_left_over(context, path, repair=repair))
     return Verified(looked_at, tuple(faults))
+
+
+def _compared(context: ServiceContext, old: Path, *, take_in: bool) -> Verified:
+    """Look for films that came after the backup that was restored."""
+    with Session(context.engine) as session:
+        looked_at, paths = films_after(session, old)
+    faults = []
+    for path in paths:
+        received = old / path
+        if take_in:
+            received = context.archive.incoming / f"{uuid4().hex}.part"
+            copy(old / path, received)
+        faults.append(_film_without_row(context, received, path, take_in=take_in))
+    return Verified(looked_at, tuple(faults))
+
+
+def films_after(session: Session, old: Path) -> tuple[int, list[str]]:
+    """Return how many films a data_dir of before has, and those that the index does not know.
+
+    Paths relative to it, in the order of their arrival: of two versions of a film the later holds.
+
+    Raises
+    ------
+    ConfigError
+        The folder has no archive.
+    """
+    if not (old / "archive").is_dir():
+        raise ConfigError(f"{old} is no data_dir: it has no folder archive")
+    there = _by_arrival(path for path in (old / "archive").rglob("*") if path.is_file())
+    paths = [str(path.relative_to(old)) for path in there]
+    return len(paths), not_kept(session, paths)
+
+
+def _by_arrival(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path))
+
+
+def _forgotten_and_here(session: Session, context: ServiceContext) -> Iterator[Fault]:
+    """Name films that were to be forgotten and that a backup has brought back."""
+    lines = Audit(context.archive.data_dir, now).lines()
+    forgotten = {line["target"]: line["at"] for line in lines if line["action"] == "forgotten"}
+    for uid, at in forgotten.items():
+        film = films.find(session, uid)
+        if film is not None and film.received_at < datetime.fromisoformat(at):
+            remedy = "forget its patient again: hilum patient forget"
+            yield Fault("film", uid, film.path, "was forgotten and is here again", remedy)
 
 
 def _changed(archive: Archive, file: KeptFile) -> Fault | None:
@@ -86,15 +145,12 @@ def _changed(archive: Archive, file: KeptFile) -> Fault | None:
     if file.kind == "result":
         remedy += "; or have it made again: hilum queue retry --done film:UID of its film"
     try:
-        of_film = file.kind in ("film", "earlier film")
-        found = sha256_of(path, split_dataset(path)[1] if of_film else 0)
+        found = file.contents_sha256(path)
     except FileNotFoundError:
         return Fault(file.kind, file.uid, file.path, "is gone", remedy)
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
         return Fault(file.kind, file.uid, file.path, why, remedy)
-    except Exception:  # what stands there now may be anything
-        found = ""
     if found == file.sha256:
         return None
     return Fault(file.kind, file.uid, file.path, "is not what was kept", remedy)
@@ -104,8 +160,9 @@ def _old_files(archive: Archive) -> Iterator[str]:
     """Yield what is kept on the disk, but for what may get its row in this moment."""
     youngest = time() - _YOUNG_S
     for folder in ("archive", "results", "quarantine"):
-        for path in sorted((archive.data_dir / folder).rglob("*")):
-            if path.is_file() and path.stat().st_mtime < youngest:
+        paths = (archive.data_dir / folder).rglob("*")
+        for path in _by_arrival(path for path in paths if path.is_file()):
+            if path.stat().st_mtime < youngest:
                 yield str(path.relative_to(archive.data_dir))
 
 
@@ -123,18 +180,18 @@ def _left_over(context: ServiceContext, path: str, *, repair: bool) -> Fault:
     return Fault(kind, uid, path, "is not in the index", remedy, repaired=deleted)
 
 
-def _film_without_row(context: ServiceContext, path: str, *, take_in: bool) -> Fault:
-    """Take a film in that the index does not know, as if it were sent now."""
+def _film_without_row(context: ServiceContext, film: Path, path: str, *, take_in: bool) -> Fault:
+    """Take a film in that the index does not know, as if it were sent; it is moved."""
     remedy = "to take it in as if it were sent now: hilum verify --take-in"
     taken = False
     uid = Path(path).stem.partition("-")[0]
     if take_in:
         try:
             with actor_of(context).doing("taken in", uid, path=path):
-                _take_in(context, context.archive.path(path))
+                _take_in(context, film)
             remedy, taken = "taken in", True
         except Refused as refusal:
-            taken = not context.archive.path(path).exists()
+            taken = not film.exists()
             where = "in quarantine" if taken else "where it was"
             remedy = f"not taken in: {refusal}; it is {where}"
         except AuditFailed:
@@ -151,7 +208,8 @@ def _take_in(context: ServiceContext, path: Path) -> None:
         valid_uid(ds.get(keyword), keyword)
     ourselves = context.settings.receiver.ae_title
     request = Request(ourselves, str(ds.SOPClassUID), str(ds.SOPInstanceUID))
-    make_intake(context).ingest(path, request)
+    at = arrival(path)
+    make_intake(context, lambda: at).ingest(path, request)
 
 
 def _print(done: Verified) -> None:

@@ -16,6 +16,17 @@ class ArchiveSettings(BaseModel):
         description="megabytes kept free: below, films are refused with 0xA700 and the sender"
         " keeps them. The reserve is what lets films already taken in be answered",
     )
+    reserve_percent: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="the same in per cent of the disk; the larger of the two counts",
+    )
+
+    def reserve_bytes(self, disk_bytes: int) -> int:
+        """Return how much of a disk of this size is kept free."""
+        percent = int(disk_bytes * self.reserve_percent / 100)
+        return max(self.reserve_mb * 1_000_000, percent)
 
 
 class DatabaseSettings(BaseModel):

@@ -111,8 +111,8 @@ def migrate(engine: sa.Engine) -> None:
     DBOS.migrate(engine.url.render_as_string(hide_password=False))
 
 
-def migrations(connection: sa.Connection) -> Config:
-    """Return the index's own migrations, to be run on this connection by `alembic.command`."""
+def migrations(connection: sa.Connection | None = None) -> Config:
+    """Return the index's own migrations, to be run on a connection by `alembic.command`."""
     config = Config()
     # Alembic reads % as the start of a placeholder, and a folder's name may have one
     folder = str(Path(__file__).parent / "migrations").replace("%", "%%")

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pynetdicom.dsutils import split_dataset
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from scp.archive import sha256_of
 from scp.index.schema.operation import Quarantined
 from scp.index.schema.persons import Correction
 from scp.index.schema.tables import Instance, Result
@@ -28,6 +31,24 @@ class KeptFile:
     uid: str
     path: str
     sha256: str
+
+    def contents_sha256(self, path: Path) -> str:
+        """Return the hash of a file as `sha256` is of one of this kind; "" where it has none.
+
+        A film's is of its data set: what stands before that is ours.
+
+        Raises
+        ------
+        OSError
+            The file is gone, or cannot be read.
+        """
+        try:
+            of_film = self.kind in ("film", "earlier film")
+            return sha256_of(path, split_dataset(path)[1] if of_film else 0)
+        except OSError:
+            raise
+        except Exception:  # what stands there now may be anything
+            return ""
 
 
 def kept_files(session: Session) -> Iterator[KeptFile]:

@@ -110,15 +110,20 @@ def _families(
     for role in running:
         up.add_metric([role.role, role.name], float(role.up))
     yield up
-    yield _disk(archive)
+    yield from _disk(archive)
 
 
-def _disk(archive: Archive) -> Metric:
-    """Return the space that is left; without a sample while the disk cannot be reached."""
-    family = GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", labels=[])
+def _disk(archive: Archive) -> Iterator[Metric]:
+    """Return the space that is left and kept; no sample while the disk cannot be reached."""
+    free = GaugeMetricFamily("hilum_disk_free_bytes", "Free on the disk of data_dir.", labels=[])
+    kept = GaugeMetricFamily(
+        "hilum_disk_reserve_bytes", "With less than this free, films are refused.", labels=[]
+    )
     with suppress(OSError):
-        family.add_metric([], archive.free_bytes)
-    return family
+        disk = archive.disk
+        free.add_metric([], disk.free)
+        kept.add_metric([], disk.reserve)
+    yield from (free, kept)
 
 
 def _fetches(numbers: Counts) -> Iterator[Metric]:

@@ -152,7 +152,7 @@ def _disk(archive: Archive) -> Check:
     """Check that there is room for another film."""
     try:
         archive.require_space()
-        free = archive.free_bytes
+        free = archive.disk.free
     except ArchiveFull as error:
         return Check("disk", False, f"Films are refused: {error}.")
     except OSError:

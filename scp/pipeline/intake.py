@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from inference.image.dicom_file import read_dicom
 from inference.image.undecodable import NotAFilm
-from scp.archive import Archive, Stored
+from scp.archive import Archive, Stored, stamp
 from scp.config.patients import PatientsSettings
 from scp.config.time_zone import SERVER_ZONE
 from scp.config.worklist import WorklistSettings
@@ -113,6 +113,7 @@ class Intake:
         due_at = self.worklist.due_at(now, UNKNOWN)
         header = _header(received, self.zone, now)
         identity = _agreed(header.identity, request)
+        stamp(received, now)
         stored = self.archive.keep_film(
             received, identity.study_uid, identity.sop_uid, header.preamble_bytes
         )

@@ -1,6 +1,7 @@
 """The house rules: who imports whom, what is installed, what the lock and the pages say."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -210,6 +211,20 @@ def test_the_service_is_shipped_without_what_only_we_need():
     ours = {canonicalize_name(Requirement(line).name) for line in BESIDE}
     shipped = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     assert not (ours - shipped) & locked("requirements.lock").keys()
+
+
+def test_the_sbom_names_each_package_of_the_lock_by_version_and_hash():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cyclonedx-py"), "requirements", "requirements.lock"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    bom = json.loads(done.stdout)
+    assert bom["bomFormat"] == "CycloneDX"
+    listed = {canonicalize_name(one["name"]): one["version"] for one in bom["components"]}
+    assert listed == {name: str(found) for name, found in locked("requirements.lock").items()}
+    assert all(one["externalReferences"][0]["hashes"] for one in bom["components"])
 
 
 @pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["training"]])

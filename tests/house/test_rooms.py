@@ -18,7 +18,7 @@ FLOORS = {
     ),
     "scp": (
         "errors", "config", "archive", "outcomes", "dimse", "matching", "index", "monitoring",
-        "results", "pipeline", "dashboard", "processes", "commands", "cli",
+        "results", "pipeline", "backup", "dashboard", "processes", "commands", "cli",
     ),
     "training": (
         "errors", "settings", "data", "progress", "loop", "evaluation", "classifier", "bundle",

@@ -165,6 +165,25 @@ def test_below_the_reserve_the_archive_is_full_and_says_what_to_do(tmp_path):
     assert refusal.value.status == OUT_OF_RESOURCES
 
 
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        (ArchiveSettings(), 10_000_000_000),
+        (ArchiveSettings(reserve_mb=20_000), 20_000_000_000),
+        (ArchiveSettings(reserve_mb=0, reserve_percent=2.5), 25_000_000_000),
+        (ArchiveSettings(reserve_percent=0), 1_024_000_000),
+        (ArchiveSettings(reserve_mb=0, reserve_percent=0), 0),
+    ],
+)
+def test_of_megabytes_and_per_cent_the_larger_is_kept_free(settings, kept):
+    assert settings.reserve_bytes(10**12) == kept
+
+
+def test_per_cent_alone_refuse_films_too(tmp_path):
+    with pytest.raises(ArchiveFull, match="reserve_percent"):
+        Archive(tmp_path, ArchiveSettings(reserve_mb=0, reserve_percent=100)).require_space()
+
+
 def test_above_the_reserve_there_is_space(archive):
     archive.require_space()
 

@@ -84,7 +84,6 @@ def router(context: AppContext) -> APIRouter:
                 space=last_day.space(session),
                 failed=[(row, ADVICE[row.failed.reason]) for row in latest_failed(session, _FEW)],
                 disk=_disk(context.archive),
-                reserve=context.archive.reserve_bytes,
                 database=_database(session),
                 about=context.about,
                 certificates=seconds_left(context.about.certificates, now),

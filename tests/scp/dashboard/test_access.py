@@ -59,7 +59,7 @@ def _quick_passwords(request, monkeypatch):
     """Hash passwords as the service does, but for the work, which one test asks about."""
     if "real_work" not in request.fixturenames:
         monkeypatch.setattr(passwords, "_HASHER", QUICK)
-        monkeypatch.setattr(passwords, "_NOBODYS", QUICK.hash("of nobody at all"))
+        monkeypatch.setattr(passwords, "NOBODYS", QUICK.hash("of nobody at all"))
 
 
 @pytest.fixture

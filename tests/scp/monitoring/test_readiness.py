@@ -119,6 +119,7 @@ def test_metrics_count_films_deliveries_and_refusals(index):
     assert found["hilum_oldest_unfinished_film_seconds",] == 300
     assert found["hilum_role_up", "receive", "receive-1"] == 1
     assert found["hilum_disk_free_bytes",] > 0
+    assert found["hilum_disk_reserve_bytes",] == archive.disk.reserve
 
 
 def test_every_metric_that_the_docs_name_is_there(index):

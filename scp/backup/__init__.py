@@ -1,0 +1,1 @@
+"""Backups: taken beside the running service, checked, and restored."""
