@@ -60,11 +60,12 @@ COMMANDS = {
     "reindex": lambda _: ["reindex", "--all"],
 }
 # these change nothing that is kept of films and people: roles, whose log says what they do, and
-# what writes to a folder or sends to a peer that is named to it
+# what writes to a folder or sends to a peer that is named to it; `restore` makes what is kept where
+# nothing is, and records it there
 LOOKING = {
     "serve", "receive", "work", "dashboard", "send", "analyse", "compare", "demo", "check",
     "config", "conformance", "audit", "queue list", "queue show", "user list", "patient show",
-    "verify",
+    "verify", "backup", "restore",
 }  # fmt: skip
 
 
