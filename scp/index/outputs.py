@@ -146,12 +146,6 @@ def analysis(session: Session, instance: Instance, model: ModelIdentity) -> Anal
     ).one_or_none()
 
 
-def is_read(session: Session, instance: Instance) -> bool:
-    """Say whether any model has read a film."""
-    read = select(Analysis.id).where(Analysis.instance_id == instance.id).limit(1)
-    return session.scalar(read) is not None
-
-
 def is_complete(row: Analysis) -> bool:
     """Say whether a film need not be read again: an earlier release did not store all."""
     return row.log_odds is not None
@@ -162,15 +156,12 @@ def save_analysis(
     instance: Instance,
     output: NetworkOutput,
     notes: tuple[str, ...],
-    at: datetime,
+    now: datetime,
 ) -> Analysis:
-    """Store a model's output for a film, in place of what an earlier release stored.
-
-    ``at`` is the moment that the film's first answer states.
-    """
+    """Store a model's output for a film, in place of what an earlier release stored."""
     row = analysis(session, instance, output.model)
     if row is None:
-        row = Analysis(instance=instance, model_sha256=output.model.sha256, created_at=at)
+        row = Analysis(instance=instance, model_sha256=output.model.sha256, created_at=now)
         session.add(row)
     row.notes = list(notes)
     row.model_name, row.model_version = output.model.name, output.model.version

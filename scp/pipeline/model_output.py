@@ -24,7 +24,7 @@ from scp.pipeline.reader import Filed, Opened, Read, Reader
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """A film, its findings at this site's settings, and the moment of its answer."""
+    """A film, its findings at this site's settings, and when it was read."""
 
     film_uid: str
     analysis_id: int
@@ -83,17 +83,12 @@ class Analyser:
     def remember(
         self, session: Session, instance: Instance, opened: Opened, output: NetworkOutput
     ) -> Analysis:
-        """Store a film's output; storing it again changes nothing.
-
-        The moment of its answer is that of its arrival: read again after a restored backup, the
-        film has the same objects, and not others beside those that a PACS has.
-        """
+        """Store a film's output; storing it again changes nothing."""
         instance.view = opened.film.view  # the site may have taught hilum its words since
         outputs.remember_model(session, output.model, self.reader.engine.bundle.calibrations)
         row = outputs.analysis(session, instance, output.model)
         if row is None or not outputs.is_complete(row):
-            at = instance.received_at if not outputs.is_read(session, instance) else self.now()
-            row = outputs.save_analysis(session, instance, output, opened.notes, at)
+            row = outputs.save_analysis(session, instance, output, opened.notes, self.now())
         self.place(session, instance, row)
         return row
 

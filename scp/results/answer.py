@@ -29,7 +29,7 @@ class Statement(Protocol):
 
     @property
     def answered_at(self) -> dt.datetime:
-        """When the film came.
+        """When the film was read.
 
         Every date and time in the objects is taken from it, so that the same statement always
         makes the same bytes. It has a time zone, the site's: in it times are written where the

@@ -76,7 +76,7 @@ class CommonModules:
 
     @property
     def moment(self) -> dt.datetime:
-        """When the film came, or was answered once more, in whole seconds: every object's clock.
+        """When the film was read, or answered once more, in whole seconds: every object's clock.
 
         In the offset that the film states, else in the site's zone, which is that of
         ``answered_at``.

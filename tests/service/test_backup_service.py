@@ -67,11 +67,11 @@ def test_a_service_is_backed_up_while_films_come_and_goes_on_elsewhere(tmp_path,
             second = {uid: service.delivered(uid) for uid in uids}
             verified = json.loads(service.hilum("verify", "--json"))
             assert verified["faults"] == []
-            assert verified["looked_at"] == len(uids) + len(results)
-        known = uids[:in_flight]
-        assert {one["uid"] for uid in known for one in second[uid]["results"]} == {
-            one["uid"] for uid in known for one in first[uid]["results"]
-        }
+            assert verified["looked_at"] == len(uids) + len(results)  # of each film one set
+        for uid in uids[:1]:  # read before the backup: the same objects
+            assert [one["uid"] for one in second[uid]["results"]] == [
+                one["uid"] for one in first[uid]["results"]
+            ]
         at_pacs = {
             str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in pacs.files()
         }

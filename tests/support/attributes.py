@@ -46,8 +46,8 @@ SAID = {
     "SecondaryCaptureDeviceSoftwareVersions": "hilum's version",
     "DeviceSerialNumber": "`[receiver] ae_title`",
     "ImageComments": "`[results.drawing] label`; not verified by a physician",
-    "DateOfSecondaryCapture": "when the film came",
-    "TimeOfSecondaryCapture": "when the film came",
+    "DateOfSecondaryCapture": "when the film was read",
+    "TimeOfSecondaryCapture": "when the film was read",
     "ContentCreatorName": "empty",
     "DerivationDescription": "network, version, and what was drawn",
     "InstanceNumber": "1; of single findings by rank",
@@ -107,7 +107,7 @@ def _source(keyword: str, made, film) -> str:
     if keyword in SAID:
         return SAID[keyword]
     if keyword.endswith(("Date", "Time")) and not keyword.startswith(("Study", "Patient")):
-        return "when the film came"
+        return "when the film was read"
     values = {str(ds[keyword].value) for ds in made}
     if keyword in film and values == {str(film[keyword].value)} and film[keyword].tag >> 16 != 0x28:
         return "film"
