@@ -133,7 +133,7 @@ def test_a_key_lays_a_findings_map_over_the_film_and_takes_it_away(film):
     film.until("!document.querySelector('.stage.now img.layer').hidden")
     painted = film.picture(".stage.now")
     assert film.page.locator(".stage.now .ring:not(.other)").count() == 1
-    assert difference(painted, bare) > 3
+    assert difference(painted, bare) > 0.7
     coloured = np.ptp(painted, axis=-1) > 25
     assert coloured.mean() > np.mean(np.ptp(bare, axis=-1) > 25) + 0.01
     film.page.locator("[name=opacity]").fill("10")
