@@ -9,9 +9,10 @@ import signal
 import pytest
 from films import make_film_ds
 from network import save
+from ports import free_port
 from pydicom import dcmread
 from qrscp import QrScp
-from service import FEWEST_RESULTS, Service, StoreScp, free_port, wait_for
+from service import FEWEST_RESULTS, Service, StoreScp, wait_for
 
 pytestmark = pytest.mark.xdist_group("fetching")
 

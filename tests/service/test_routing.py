@@ -6,7 +6,8 @@ import httpx
 import pytest
 from films import make_film_ds
 from orthanc import Orthanc
-from service import Service, destination, free_port, wait_for
+from ports import free_port
+from service import Service, destination, wait_for
 
 pytestmark = pytest.mark.xdist_group("viewer")
 

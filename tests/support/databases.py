@@ -3,17 +3,17 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from ports import free_port
 
 from scp.index.database import migrate, open_database
 
@@ -49,7 +49,7 @@ def postgresql(*, durable: bool = False) -> Iterator[sa.URL]:
         by_password = ("--auth=scram-sha-256", f"--pwfile={folder / 'password'}")
         plain = ("--no-sync", "--encoding=UTF8", "--locale=C")
         _run(owner, "initdb", folder / "data", f"--username={USER}", *by_password, *plain)
-        port = _free_port()
+        port = free_port()
         with (folder / "data" / "postgresql.conf").open("a") as file:
             file.write(_settings(port, durable=durable))
         _run(owner, "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "start")
@@ -102,12 +102,6 @@ synchronous_commit = {switch}
 full_page_writes = {switch}
 timezone = '{SERVER_ZONE}'
 """
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _connect(server: sa.URL) -> psycopg.Connection:

@@ -14,7 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 from films import make_film_ds
-from service import FEWEST_RESULTS, Service, destination, free_port, wait_for
+from ports import free_port
+from service import FEWEST_RESULTS, Service, destination, wait_for
 from tiny import make_tiny_bundle
 
 FOLDER = Path(__file__).parent / "earlier"

@@ -130,6 +130,7 @@ class Viewer:
     def __init__(self, page, address: str, shots: Path) -> None:
         self.page, self.address, self.shots = page, address, shots
         self.errors: list[str] = []
+        self._opened = ""
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, *studies: str, **options: str) -> None:
@@ -140,6 +141,7 @@ class Viewer:
 
     def open_series(self, title: str) -> None:
         """Open what the list of the study calls so."""
+        self._opened = title
         thumbnail = self.page.locator('[data-cy^="study-browser-thumbnail"]', has_text=title).first
         thumbnail.scroll_into_view_if_needed()
         thumbnail.dblclick()
@@ -175,7 +177,11 @@ class Viewer:
             texts = [text for text in self.page.evaluate(TEXTS) if text]
             return texts if wanted in "|".join(texts) else []
 
-        return wait_for(there, f"{wanted!r} on the picture", PATIENCE_S)
+        try:
+            return wait_for(there, f"{wanted!r} on the picture", PATIENCE_S / 4)
+        except AssertionError:  # a list that was renewed had swallowed the double click
+            self.open_series(self._opened)
+            return wait_for(there, f"{wanted!r} on the picture", PATIENCE_S)
 
     def outlines(self) -> int:
         """Return how many lines are laid over the picture."""

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from peers import require_peer
 from PIL import Image
+from ports import free_port
 from pydicom import Dataset, FileDataset, dcmread
-from service import free_port, wait_for
+from service import wait_for
 
 from scp.config.destinations import DestinationSettings
 from scp.dimse.sender import send

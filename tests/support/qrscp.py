@@ -11,6 +11,7 @@ from pathlib import Path
 
 from network import DEADLINE_S
 from peers import require_peer
+from ports import free_port
 from pydicom import Dataset, FileDataset
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
@@ -19,7 +20,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
-from service import free_port, wait_for
+from service import wait_for
 
 from scp.dimse.peers import TRANSFER_SYNTAXES
 

@@ -16,6 +16,7 @@ from threading import Event
 from time import monotonic
 
 from peers import require_peer
+from ports import free_port
 
 # its built-in list has no Comprehensive 3D SR
 ACCEPTED = Path(__file__).with_name("storescp.cfg")
@@ -33,12 +34,6 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = PATI
         tick.wait(pause_s)
         pause_s = min(pause_s * 1.2, 0.25)
     return value
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago, for peers that cannot choose one themselves."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @dataclass

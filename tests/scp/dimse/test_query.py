@@ -18,6 +18,7 @@ from network import (
     save,
     threads,
 )
+from ports import free_port
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -33,7 +34,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 from qrscp import OddPacs, QrScp
 from rawscp import ABORT, raw_scp, response
-from service import free_port, wait_for
+from service import wait_for
 from structlog.testing import capture_logs
 
 from inference.image.acquisition import AcquisitionTime, Precision

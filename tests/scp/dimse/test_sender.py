@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 from films import made_uid, make_film_ds
 from network import DEADLINE_S, Pacs, data_set_bytes, mute, save, threads
+from ports import free_port
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.errors import InvalidDicomError
@@ -21,7 +22,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from rawscp import ABORT, raw_scp, response
-from service import StoreScp, free_port, wait_for
+from service import StoreScp, wait_for
 
 from scp.config.destinations import DestinationSettings
 from scp.config.results import ResultKind

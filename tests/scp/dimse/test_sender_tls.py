@@ -13,10 +13,11 @@ from certificates import CLIENT_ONLY, Authority
 from network import DEADLINE_S, film, mute, save
 from orthanc import Orthanc
 from peers import require_peer
+from ports import free_port
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import DigitalXRayImageStorageForPresentation, Verification
-from service import free_port, wait_for
+from service import wait_for
 
 from scp.config.destinations import DestinationSettings
 from scp.config.priors import PriorsSettings

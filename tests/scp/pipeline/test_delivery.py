@@ -7,9 +7,9 @@ import pytest
 from films import made_uid, make_film_ds
 from kept import keep_result
 from network import DEADLINE_S, NOW, Pacs, open_stores, request_for, save
+from ports import free_port
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
-from service import free_port
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from films import make_film_ds
 from network import open_stores, request_for, save
-from service import free_port
+from ports import free_port
 
 from scp.archive import Archive
 from scp.errors import ArchiveFull

@@ -8,10 +8,10 @@ import pytest
 from bench import open_bench
 from films import make_film_ds
 from network import DEADLINE_S, port_of, receiving, save, store
+from ports import free_port
 from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 from qrscp import OddPacs, QrScp
-from service import free_port
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
