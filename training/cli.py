@@ -6,7 +6,7 @@ imports what it needs when it runs: torch takes seconds.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -31,6 +31,7 @@ from training.commands.options import (
     OldBundle,
     Out,
     Set,
+    add_part_of,
     errors_as_text,
 )
 from training.evaluation.text_table import say
@@ -41,9 +42,6 @@ from training.settings import (
     TrainSettings,
     read_settings,
 )
-
-if TYPE_CHECKING:
-    from training.bundle.parts import BundleComponent
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and export the network.")
 for _more in (measures, change_commands, verdict_commands, heart_commands):
@@ -243,7 +241,7 @@ def add_check(
     """Copy a bundle and put a trained input check into the copy."""
     from training.bundle.parts import INPUT_CHECK
 
-    _add(INPUT_CHECK, bundle, check, out, version)
+    add_part_of(INPUT_CHECK, bundle, check, out, version)
 
 
 @app.command("add-lungs")
@@ -262,7 +260,7 @@ def add_lungs(
     """Copy a bundle and put a trained lung segmenter into the copy."""
     from training.bundle.parts import LUNG_FIELDS
 
-    _add(LUNG_FIELDS, bundle, lungs, out, version)
+    add_part_of(LUNG_FIELDS, bundle, lungs, out, version)
 
 
 @app.command("add-null")
@@ -276,17 +274,7 @@ def add_null(
     """Copy a bundle and put its measured null distribution of change into the copy."""
     from training.bundle.parts import NULL
 
-    _add(NULL, bundle, null, out, version)
-
-
-def _add(part: "BundleComponent", bundle: Path, run: Path, out: Path, version: str | None) -> None:
-
-    with errors_as_text():
-        from inference.model.bundle import load_bundle
-        from training.bundle.parts import with_part
-
-        made = with_part(load_bundle(bundle), part, run, out, version).identity
-        typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
+    add_part_of(NULL, bundle, null, out, version)
 
 
 if __name__ == "__main__":

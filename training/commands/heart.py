@@ -22,6 +22,7 @@ from training.commands.options import (
     Out,
     Set,
     Split,
+    add_part_of,
     errors_as_text,
 )
 from training.evaluation.text_table import say
@@ -64,12 +65,9 @@ def add_heart(
     version: NewVersion = None,
 ) -> None:
     """Copy a bundle and put a trained heart segmenter into the copy."""
-    with errors_as_text():
-        from inference.model.bundle import load_bundle
-        from training.bundle.parts import HEARTS, with_part
+    from training.bundle.parts import HEARTS
 
-        made = with_part(load_bundle(bundle), HEARTS, heart, out, version).identity
-        typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")
+    add_part_of(HEARTS, bundle, heart, out, version)
 
 
 @app.command("measure-heart")

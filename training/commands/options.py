@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inference.errors import BundleError, EngineError, NotInstalled, missing_packages_named
 from training.errors import TrainingError
 from training.settings import SPLITS
+
+if TYPE_CHECKING:
+    from training.bundle.parts import BundleComponent
 
 Films = Annotated[
     Path | None, typer.Option(help="list of labelled films (films.csv); they lie beside it")
@@ -86,3 +89,15 @@ def errors_as_text() -> Iterator[None]:
     except (BundleError, EngineError, NotInstalled, TrainingError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def add_part_of(
+    part: "BundleComponent", bundle: Path, origin: Path, out: Path, version: str | None
+) -> None:
+    """Copy a bundle, put a part of a run or of another bundle into the copy, and say so."""
+    with errors_as_text():
+        from inference.model.bundle import load_bundle
+        from training.bundle.parts import with_part
+
+        made = with_part(load_bundle(bundle), part, origin, out, version).identity
+        typer.echo(f"{out}: {made.name} {made.version}, SHA-256 {made.sha256}")

@@ -143,16 +143,17 @@ def score(grid: FloatArray, box: Box, pool: Sequence[Box], seed: int = 0) -> Sco
     chance_iou, chance_iobb = _chance(found, box, centres, np.random.default_rng(seed))
     return Score(
         label=box.label,
-        hit=point is not None and bool(_inside(np.array(point), box)),
+        hit=point is not None and bool(inside(np.array(point), box)),
         iou=float(iou.max(initial=0)),
         iobb=float(iobb.max(initial=0)),
-        chance_hit=np.array([box.w * box.h, _inside(centres, box).mean() if len(centres) else 0]),
+        chance_hit=np.array([box.w * box.h, inside(centres, box).mean() if len(centres) else 0]),
         chance_iou=chance_iou,
         chance_iobb=chance_iobb,
     )
 
 
-def _inside(points: Doubles, box: Box) -> Any:
+def inside(points: Doubles, box: Box) -> Any:
+    """Return whether points, (..., 2) as x and y, lie in the box: (...)."""
     left, top, right, bottom = box.corners
     x, y = points[..., 0], points[..., 1]
     return (left <= x) & (x <= right) & (top <= y) & (y <= bottom)

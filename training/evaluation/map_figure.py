@@ -23,6 +23,7 @@ from training.data.boxes import BadBoxList, Box
 from training.data.film_set import read_picture
 from training.data.record import Record
 from training.evaluation.localisation import peak
+from training.evaluation.pointing import hit_in
 
 SHOWN = 12
 COLUMNS = 4
@@ -91,11 +92,7 @@ def _hash(box: Box) -> str:
 
 def is_hit(example: MapExample) -> bool:
     """Return whether the map's peak lies in the box."""
-    point = peak(example.grid)
-    if point is None:
-        return False
-    left, top, right, bottom = example.box.corners
-    return left <= point[0] <= right and top <= point[1] <= bottom
+    return hit_in(peak(example.grid), example.box) == 1
 
 
 def draw_maps(examples: Sequence[MapExample], title: str, path: Path) -> None:

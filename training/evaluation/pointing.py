@@ -25,7 +25,7 @@ import numpy as np
 from inference.findings import LABELS, FloatArray
 from inference.model.calibration import MapEvidence
 from training.data.boxes import Box
-from training.evaluation.localisation import peak
+from training.evaluation.localisation import inside, peak
 from training.evaluation.statistics import Doubles, Indices, patient_draws
 
 FEWEST = 10  # boxes of a finding; fewer verify nothing
@@ -78,19 +78,16 @@ def _pointed(box: Box, grids: Mapping[str, FloatArray], patients: Mapping[str, s
     return Pointed(
         box.label,
         patient,
-        hit=_inside(own, box),
+        hit=hit_in(own, box),
         random_box=_anywhere(own, box),
-        mean_map=_inside(mean, box),
-        other_film=float(np.mean([_inside(peak(grid), box) for grid in others])) if others else 0,
+        mean_map=hit_in(mean, box),
+        other_film=float(np.mean([hit_in(peak(grid), box) for grid in others])) if others else 0,
     )
 
 
-def _inside(point: Point | None, box: Box) -> float:
+def hit_in(point: Point | None, box: Box) -> float:
     """Return 1 where a point lies in the box."""
-    if point is None:
-        return 0.0
-    left, top, right, bottom = box.corners
-    return float(left <= point[0] <= right and top <= point[1] <= bottom)
+    return 0.0 if point is None else float(inside(np.array(point), box))
 
 
 def _anywhere(point: Point | None, box: Box) -> float:
